@@ -1,0 +1,74 @@
+"""What every test may ask for: real servers, one of each per session, and databases, one per test.
+
+The servers start when a test first asks for one. With xdist each worker has its own.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import migrated
+from tests.support.postgres import Postgres
+from tests.support.valkey import Valkey
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """The session's PostgreSQL. Don't stop it: a test that must makes its own: `with Postgres() as …`."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """An empty PostgreSQL database of the test's own."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    with postgres_server.database(postgres_server.migrated) as url:
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Where a SQLite database of the test's own may be made; there is no file yet."""
+    return migrated.sqlite_url(tmp_path / "empty.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database to copy."""
+    return migrated.make_sqlite_template(tmp_path_factory.mktemp("template") / "migrated.sqlite3")
+
+
+@pytest.fixture
+def migrated_sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite database of the test's own."""
+    return migrated.sqlite_url(Path(shutil.copyfile(sqlite_template, tmp_path / "migrated.sqlite3")))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of the test's own; the test runs on each kind."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    """The session's Valkey. Don't stop it: a test that must makes its own: `with Valkey() as …`."""
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: Valkey) -> str:
+    """A Valkey without keys. Its channels are shared by the session: name them for the test."""
+    valkey_server.flush()
+    return valkey_server.url

@@ -1,0 +1,1 @@
+"""What tests stand on: real servers, migrated databases, and the outside world as it is over HTTP."""

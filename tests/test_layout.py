@@ -1,0 +1,45 @@
+"""The product's top-level names are its own, and importing them does nothing."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from tests.support.import_everything import MODULES, PACKAGES, ROOT
+
+TOP_LEVEL_NAMES = (*MODULES, *PACKAGES)
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL_NAMES)
+def test_no_other_distribution_provides_our_top_level_name(name: str) -> None:
+    """A package index has a `schema`, for one: installed, it could shadow ours."""
+    providers = set(packages_distributions().get(name, []))
+
+    assert providers <= {"fluxrate"}
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL_NAMES)
+def test_a_top_level_name_is_a_package_with_an_init_or_a_module(name: str) -> None:
+    """A folder without `__init__.py` gives way to any installed package of its name."""
+    where = ROOT / f"{name}.py" if name in MODULES else ROOT / name / "__init__.py"
+
+    assert where.is_file()
+
+
+def test_importing_every_module_does_nothing() -> None:
+    """No read of the environment, no connection, no process, no thread; nor a task, for want of a loop."""
+    process = subprocess.run(
+        [sys.executable, "-B", "-m", "tests.support.import_everything"],
+        cwd=ROOT,
+        env={},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 0, process.stderr
+    report = json.loads(process.stdout)
+    assert report["found"] == []
+    assert set(TOP_LEVEL_NAMES) <= set(report["imported"])
