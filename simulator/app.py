@@ -1,0 +1,62 @@
+"""The simulator as one Starlette application; nothing starts until it is served."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from simulator import control, hosted_page
+from simulator.api import Api
+from simulator.delivery import Courier
+from simulator.errors import StripeError
+from simulator.world import World
+
+RETRY_DELAYS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Pauses before an event that wasn't received is posted again; Stripe's take three days."""
+
+Endpoint = Callable[[World, Request], Awaitable[Response]]
+
+
+def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
+    """Make a simulator that knows nothing yet."""
+    courier = Courier(retry_delays_s)
+    world = World(courier)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await courier.aclose()
+
+    def route(method: str, path: str, endpoint: Endpoint) -> Route:
+        return Route(path, _refusing(world, endpoint), methods=[method])
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            route("GET", "/", control.describe),
+            route("GET", "/pay/{link}", hosted_page.show_page),
+            route("POST", "/pay/{link}", hosted_page.pay_link),
+            route("POST", "/pay/{link}/settle", hosted_page.settle_link),
+            route("POST", "/simulator/faults", control.inject_fault),
+            route("DELETE", "/simulator/faults", control.clear_faults),
+            route("GET", "/simulator/requests", control.list_requests),
+            route("DELETE", "/simulator/requests", control.clear_requests),
+            Route("/v1/{path:path}", Api(world)),
+        ],
+    )
+
+
+def _refusing(world: World, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    """Answer an endpoint's refusals as JSON."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(world, request)
+        except StripeError as error:
+            return JSONResponse(error.envelope, error.status)
+
+    return answer

@@ -1,0 +1,197 @@
+"""What happens when a customer pays, in which order, and what Stripe tells about it."""
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from simulator.account import Account
+from simulator.checkout_session import describe_customer, latest_session, open_checkout_session
+from simulator.errors import Payload, StripeError
+from simulator.line_item import total
+from simulator.payment_intent import (
+    CARD_DECLINED,
+    DEBIT_FAILED,
+    fail,
+    new_charge,
+    new_payment_intent,
+    succeed,
+)
+from simulator.payment_link import count_completed_session, is_used_up
+
+PAY_OUTCOMES: Final = ("paid", "declined", "async")
+SETTLE_OUTCOMES: Final = ("succeeded", "failed")
+ORDERS: Final = ("intent_first", "session_first")
+CAUSED: Final = {
+    "paid": (
+        "payment_intent.created",
+        "charge.succeeded",
+        "payment_intent.succeeded",
+        "checkout.session.completed",
+    ),
+    "declined": ("payment_intent.created", "charge.failed", "payment_intent.payment_failed"),
+    "async": (
+        "payment_intent.created",
+        "charge.pending",
+        "payment_intent.processing",
+        "checkout.session.completed",
+    ),
+    "succeeded": (
+        "charge.succeeded",
+        "payment_intent.succeeded",
+        "checkout.session.async_payment_succeeded",
+    ),
+    "failed": ("charge.failed", "payment_intent.payment_failed", "checkout.session.async_payment_failed"),
+}
+"""The events of each outcome, in the order of `intent_first`."""
+
+SELDOM_WANTED: Final = frozenset(
+    {
+        "charge.failed",
+        "charge.pending",
+        "charge.succeeded",
+        "payment_intent.created",
+        "payment_intent.processing",
+    }
+)
+"""Told only when an endpoint subscribes to them, or when they are asked for by name."""
+
+
+@dataclass
+class Payment:
+    """One customer's step, and what there is to tell about it."""
+
+    account: Account
+    session: Payload
+    told: list[tuple[str, Payload]] = field(default_factory=list)
+
+    def tell(self, event_type: str, about: Payload) -> None:
+        """Remember an event, with its object as it is now."""
+        self.told.append((event_type, copy.deepcopy(about)))
+
+    def ordered(self, order: str, only: Collection[str] | None) -> list[tuple[str, Payload]]:
+        """Choose what is told, and in which order."""
+        told = [(event_type, about) for event_type, about in self.told if self._is_told(event_type, only)]
+        if order == "session_first":
+            told.sort(key=lambda occurrence: not occurrence[0].startswith("checkout.session."))
+        return told
+
+    def _is_told(self, event_type: str, only: Collection[str] | None) -> bool:
+        if only is not None:
+            return event_type in only
+        return event_type not in SELDOM_WANTED or bool(self.account.subscribers(event_type))
+
+
+def check_events(outcome: str, events: Collection[str]) -> None:
+    """Refuse to tell what an outcome doesn't cause."""
+    for event_type in events:
+        if event_type not in CAUSED[outcome]:
+            message = f"The outcome {outcome} doesn't cause {event_type}, but {', '.join(CAUSED[outcome])}."
+            raise StripeError(message, param="events")
+
+
+def pay(account: Account, link: Payload, outcome: str, amount: int | None, email: str) -> Payment:
+    """Pay a link: a session that a declined card left open goes on, with its PaymentIntent.
+
+    Raises:
+        StripeError: The link can't be paid any more, or there is nothing to pay.
+    """
+    refuse_unless_payable(link)
+    amount = total(account.line_items[link["id"]]) if amount is None else amount
+    if amount == 0 and outcome != "paid":
+        raise StripeError("There is nothing to pay, so the outcome can only be paid.", param="outcome")
+    session = latest_session(account, link, _is_open) or open_checkout_session(account, link)
+    session.update(amount_subtotal=amount, amount_total=amount, customer_details=describe_customer(email))
+    payment = Payment(account, session)
+    if amount == 0:
+        _complete(payment, link, "no_payment_required")
+        return payment
+    intent = _intent(payment, link, amount)
+    charge = new_charge(account, intent, "us_bank_account" if outcome == "async" else "card", email)
+    if outcome == "declined":
+        _tell_failure(payment, intent, charge, CARD_DECLINED)
+    elif outcome == "async":
+        _tell_processing(payment, intent, charge)
+        _complete(payment, link, "unpaid")
+    else:
+        _tell_success(payment, intent, charge)
+        _complete(payment, link, "paid")
+    return payment
+
+
+def settle(account: Account, link: Payload, outcome: str, session_id: str | None) -> Payment:
+    """Let a bank debit succeed or fail: that of a session, or the latest that waits.
+
+    Raises:
+        StripeError: None waits.
+    """
+    session = latest_session(account, link, lambda session: _is_awaited(account, session, session_id))
+    if session is None:
+        message = 'No payment of this link is waiting to be settled: pay it with {"outcome": "async"} first.'
+        raise StripeError(message, status=409)
+    payment = Payment(account, session)
+    intent = account.payment_intents[session["payment_intent"]]
+    charge = account.charges[intent["latest_charge"]]
+    if outcome == "succeeded":
+        _tell_success(payment, intent, charge)
+        session["payment_status"] = "paid"
+    else:
+        _tell_failure(payment, intent, charge, DEBIT_FAILED)
+    payment.tell(f"checkout.session.async_payment_{outcome}", session)
+    return payment
+
+
+def refuse_unless_payable(link: Payload) -> None:
+    """Refuse a link that nobody can pay any more, in a sentence for its customer."""
+    if link["active"]:
+        return
+    sentence = "This payment link was deactivated: nobody can pay it any more."
+    if is_used_up(link):
+        sentence = "This payment link was paid as often as it may be: nobody can pay it any more."
+    raise StripeError(link["inactive_message"] or sentence, status=409)
+
+
+def _is_open(session: Payload) -> bool:
+    return bool(session["status"] == "open")
+
+
+def _is_awaited(account: Account, session: Payload, session_id: str | None) -> bool:
+    intent = account.payment_intents.get(session["payment_intent"])
+    is_meant = session_id in (None, session["id"])
+    return is_meant and intent is not None and bool(intent["status"] == "processing")
+
+
+def _intent(payment: Payment, link: Payload, amount: int) -> Payload:
+    known = payment.session["payment_intent"]
+    if known:
+        intent = payment.account.payment_intents[known]
+        intent["amount"] = amount
+        return intent
+    intent = new_payment_intent(payment.account, link, amount)
+    payment.session["payment_intent"] = intent["id"]
+    payment.tell("payment_intent.created", intent)
+    return intent
+
+
+def _complete(payment: Payment, link: Payload, payment_status: str) -> None:
+    payment.session.update(payment_status=payment_status, status="complete", url=None)
+    count_completed_session(link)
+    payment.tell("checkout.session.completed", payment.session)
+
+
+def _tell_success(payment: Payment, intent: Payload, charge: Payload) -> None:
+    succeed(intent, charge)
+    payment.tell("charge.succeeded", charge)
+    payment.tell("payment_intent.succeeded", intent)
+
+
+def _tell_processing(payment: Payment, intent: Payload, charge: Payload) -> None:
+    intent["status"] = "processing"
+    payment.tell("charge.pending", charge)
+    payment.tell("payment_intent.processing", intent)
+
+
+def _tell_failure(payment: Payment, intent: Payload, charge: Payload, reason: Payload) -> None:
+    fail(intent, charge, reason)
+    payment.tell("charge.failed", charge)
+    payment.tell("payment_intent.payment_failed", intent)

@@ -1,0 +1,79 @@
+"""Real servers on free ports of this machine, and one that receives webhooks."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any, Final
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+PATIENCE_S: Final = 10.0
+
+
+@contextmanager
+def serve(app: Starlette) -> Iterator[str]:
+    """Serve an application for as long as the block lasts, and say where."""
+    config = uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: server.started)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE_S)
+
+
+def eventually(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so, and not for ever."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline, "It did not happen in time."
+        time.sleep(0.01)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One post, as it was received."""
+
+    path: str
+    body: bytes
+    headers: dict[str, str]
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The event that was posted."""
+        event: dict[str, Any] = orjson.loads(self.body)
+        return event
+
+
+@dataclass
+class Receiver:
+    """Receives webhooks; answers the statuses it was given in turn, then 200."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+
+    @property
+    def types(self) -> list[str]:
+        """The types of the events received, in order."""
+        return [delivery.event["type"] for delivery in self.deliveries]
+
+    def app(self) -> Starlette:
+        """The application to serve."""
+        return Starlette(routes=[Route("/{path:path}", self._receive, methods=["POST"])])
+
+    async def _receive(self, request: Request) -> Response:
+        body = await request.body()
+        self.deliveries.append(Delivery(request.url.path, body, dict(request.headers)))
+        return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
