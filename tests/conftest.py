@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import migrated
+from tests.support.app import start_app, start_simulator  # noqa: F401 - fixtures
+from tests.support.house import house, servers  # noqa: F401 - fixtures
 from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey
 

@@ -17,7 +17,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MODULES: Final = ("main", "settings")
-PACKAGES: Final = ("migrations", "models", "resolvers", "schema", "simulator", "webhooks")
+PACKAGES: Final = ("edge", "migrations", "models", "resolvers", "schema", "simulator", "webhooks")
 WATCHED_EVENTS: Final = frozenset(
     {
         "os.fork",
@@ -62,8 +62,13 @@ def module_names() -> Iterator[str]:
 
 
 def _notice(event: str, arguments: tuple[object, ...]) -> None:
-    if event in WATCHED_EVENTS:
+    if event in WATCHED_EVENTS and not _asks_for_ipv6(event, arguments):
         found.append(f"{event} {arguments!r}")
+
+
+def _asks_for_ipv6(event: str, arguments: tuple[object, ...]) -> bool:
+    """Whether this is urllib3, which comes with stripe: it finds out so whether the machine has IPv6."""
+    return event == "socket.bind" and arguments[1:] == (("::1", 0),)
 
 
 def _first_outside_the_standard_library(frame: FrameType | None) -> FrameType | None:

@@ -1,0 +1,224 @@
+"""Webhooks per second, beside a bare Starlette route: `python -m benchmarks.ingest [--rounds 5] [--webhooks 4000]`.
+
+Each webhook is a signed payment_intent.succeeded that pays an invoice of its own: verified, kept, the invoice PAID,
+its link spent, the events logged, committed, answered. Rounds alternate between the floor and each database, so that
+a machine that slows down slows all; the ratio is taken round by round and the median is what counts.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.load import Outcome, post_all, request
+from benchmarks.servers import bare, fluxrate, postgres
+from models.bulk import insert_rows
+from models.database import Database, Transaction, migrate, transaction
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
+from models.secret import Keyring, generate_key
+from models.workspace import Mode, add_workspace
+
+SECRET: Final = "whsec_benchmark0123456789"  # noqa: S105  (of a throw-away database)
+AMOUNT: Final = 4620
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A database with an integration and invoices to pay."""
+
+    name: str
+    url: str
+    token: str
+    workspace_id: str
+    customer_id: str
+    invoice_ids: list[str]
+
+
+async def prepare(name: str, url: str, keyring: Keyring, invoices: int) -> Target:
+    """A migrated database with so many OPEN invoices, each with an active link."""
+    await migrate(url)
+    async with Database(url), transaction() as tx:
+        workspace = await add_workspace(tx, "Benchmark", Mode.TEST)
+        now, integration_id = utc_now(), new_id(Prefix.INTEGRATION)
+        integration = Integration(
+            id=integration_id,
+            workspace_id=workspace.id,
+            name="Benchmark",
+            mode=Mode.TEST,
+            is_active=True,
+            webhook_token=new_webhook_token(),
+            secret_key_preview="sk_test_…0000",  # noqa: S106
+            webhook_secret_sealed=keyring.seal(SECRET, bound_to(integration_id, "webhook_secret_sealed")),
+            webhook_secret_preview="whsec_…6789",  # noqa: S106
+            created_at=now,
+            updated_at=now,
+        )
+        await integration.save()
+        await IntegrationTraffic(integration_id=integration.id, workspace_id=workspace.id).save()
+        customer_id = new_id(Prefix.CUSTOMER)
+        await tx.execute(
+            "INSERT INTO customers (id, workspace_id, name, email, created_at, updated_at)"
+            " VALUES ($1, $2, 'Ada', 'ada@example.com', $3, $3)",
+            customer_id,
+            workspace.id,
+            now,
+        )
+        invoice_ids = await _add_invoices(tx, workspace.id, customer_id, integration.id, invoices)
+        token = integration.webhook_token or ""
+    return Target(name, url, token, workspace.id, customer_id, invoice_ids)
+
+
+async def _add_invoices(
+    tx: Transaction, workspace_id: str, customer_id: str, integration_id: str, count: int
+) -> list[str]:
+    now = utc_now()
+    ids = [new_id(Prefix.INVOICE) for _ in range(count)]
+    text = ["id", "workspace_id", "customer_id", "integration_id", "number", "status", "currency"]
+    columns = dict.fromkeys(text, "text") | {"total": "bigint"}
+    columns |= dict.fromkeys(["created_at", "updated_at", "finalized_at"], "timestamptz")
+    invoices = [
+        (id_, workspace_id, customer_id, integration_id, f"INV-2026-{n:06d}", "OPEN", "EUR", AMOUNT, now, now, now)
+        for n, id_ in enumerate(ids)
+    ]
+    await insert_rows(tx, "invoices", columns, invoices)
+    text = ["id", "workspace_id", "invoice_id", "integration_id", "status", "stripe_id", "url", "currency"]
+    columns = dict.fromkeys(text, "text") | {"amount": "bigint", "outcome_unknown": "boolean"}
+    columns |= dict.fromkeys(["created_at", "updated_at"], "timestamptz")
+    links = [
+        (new_id(Prefix.PAYMENT_LINK), workspace_id, id_, integration_id, "ACTIVE", f"plink_{id_}", "https://x", "EUR",
+         AMOUNT, False, now, now)
+        for id_ in ids
+    ]  # fmt: skip
+    await insert_rows(tx, "payment_links", columns, links)
+    return ids
+
+
+def webhooks(target: Target, invoice_ids: Sequence[str]) -> list[bytes]:
+    """One signed delivery per invoice, as it goes over the wire."""
+    return [_webhook(target, invoice_id) for invoice_id in invoice_ids]
+
+
+def _webhook(target: Target, invoice_id: str) -> bytes:
+    name = invoice_id.removeprefix("inv_")
+    intent = {
+        "id": f"pi_{name}",
+        "object": "payment_intent",
+        "amount": AMOUNT,
+        "amount_received": AMOUNT,
+        "amount_details": {"tip": {}},
+        "automatic_payment_methods": None,
+        "capture_method": "automatic_async",
+        "confirmation_method": "automatic",
+        "created": int(time.time()),
+        "currency": "eur",
+        "description": "Invoice",
+        "latest_charge": f"ch_{name}",
+        "livemode": False,
+        "metadata": {
+            "invoice_id": invoice_id,
+            "customer_id": target.customer_id,
+            "workspace_id": target.workspace_id,
+        },
+        "payment_method": f"pm_{name}",
+        "payment_method_options": {"card": {"installments": None, "network": None}},
+        "payment_method_types": ["card"],
+        "status": "succeeded",
+        "unused": dict.fromkeys([f"field_{n}" for n in range(40)]),
+    }
+    event = {
+        "id": f"evt_{name}",
+        "object": "event",
+        "api_version": "2026-10-28.endive",
+        "created": int(time.time()),
+        "data": {"object": intent},
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": "payment_intent.succeeded",
+    }
+    body = json.dumps(event, indent=2).encode()
+    at = int(time.time())
+    signature = hmac.new(SECRET.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "Stripe-Signature": f"t={at},v1={signature}"}
+    return request(f"/webhooks/stripe/{target.token}", body, headers)
+
+
+async def count_paid(target: Target) -> int:
+    """How many of the target's invoices are PAID."""
+    async with Database(target.url), transaction() as tx:
+        rows = await tx.fetch("SELECT count(*) AS paid FROM invoices WHERE status = 'PAID'")
+        return int(rows[0]["paid"])
+
+
+def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
+    """Measure and print; the exit status."""
+    keyring = Keyring.parse([key := generate_key()])
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-")))
+        urls = {"postgres": stack.enter_context(postgres()), "sqlite": f"sqlite://{folder}/benchmark.sqlite3"}
+        targets = [asyncio.run(prepare(name, url, keyring, (rounds + 1) * per_round)) for name, url in urls.items()]
+        ports = {"bare": stack.enter_context(bare())}
+        for target in targets:
+            environment = {"FLUXRATE_DATABASE_URL": target.url, "FLUXRATE_ENCRYPTION_KEYS": key}
+            ports[target.name] = stack.enter_context(fluxrate(environment))
+        outcomes: dict[str, list[Outcome]] = {name: [] for name in ports}
+        for number in track(range(rounds + 1), "Rounds (the first warms up)", console=console):
+            for name, port in ports.items():
+                target = next((target for target in targets if target.name == name), targets[0])
+                chosen = target.invoice_ids[number * per_round : (number + 1) * per_round]
+                outcome = asyncio.run(post_all(port, webhooks(target, chosen), connections))
+                if set(outcome.statuses) != {200}:
+                    console.print(f"[red]{name} answered {outcome.statuses}")
+                    return 1
+                outcomes[name].append(outcome)
+        for target in targets:
+            if (paid := asyncio.run(count_paid(target))) != len(target.invoice_ids):
+                console.print(f"[red]{target.name}: {paid} of {len(target.invoice_ids)} invoices are PAID")
+                return 1
+    console.print(_table({name: measured[1:] for name, measured in outcomes.items()}))
+    return 0
+
+
+def _table(outcomes: dict[str, list[Outcome]]) -> Table:
+    table = Table("server", "webhooks/s (median)", "ratio to bare (min, median, max)", "p50 ms", "p99 ms")
+    for name, measured in outcomes.items():
+        ratios = sorted(
+            own.per_second / floor.per_second for own, floor in zip(measured, outcomes["bare"], strict=True)
+        )
+        table.add_row(
+            name,
+            f"{statistics.median(outcome.per_second for outcome in measured):.0f}",
+            f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
+            f"{statistics.median(outcome.percentile_ms(0.5) for outcome in measured):.1f}",
+            f"{statistics.median(outcome.percentile_ms(0.99) for outcome in measured):.1f}",
+        )
+    return table
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--webhooks", type=int, default=4000, help="per round and server")
+    parser.add_argument("--connections", type=int, default=64)
+    given = parser.parse_args()
+    raise SystemExit(run(given.rounds, given.webhooks, given.connections, Console()))
+
+
+if __name__ == "__main__":
+    main()

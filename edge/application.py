@@ -1,0 +1,88 @@
+"""The application as the server sees it: JSON for what is not found, and an express lane past the router."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge.metrics import Metrics
+from edge.telemetry import Telemetry, masked_error
+from models.errors import FluxrateError
+
+QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+@dataclass(frozen=True, slots=True)
+class ExpressLane:
+    """HTTP requests under `prefix` go straight to `app`; `template` names them in logs and metrics."""
+
+    prefix: str
+    template: str
+    app: ASGIApp
+
+
+class Application(Starlette):
+    """Starlette with telemetry around it. Express requests pass neither its middleware nor its router."""
+
+    def __init__(
+        self,
+        *,
+        routes: Sequence[BaseRoute],
+        express: ExpressLane,
+        metrics: Metrics,
+        lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
+    ) -> None:
+        super().__init__(
+            routes=routes,
+            lifespan=lifespan,
+            exception_handlers={HTTPException: _as_json, Exception: _masked},
+        )
+        self.router.redirect_slashes = False
+        self._express = express
+        self._observed = Telemetry(self._dispatch, metrics, self._template_of, QUIET | {express.template})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, WebSocket or lifespan."""
+        if scope["type"] == "lifespan":
+            await super().__call__(scope, receive, _in_a_sentence(send))
+        else:
+            await self._observed(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith(self._express.prefix) and scope["type"] == "http":
+            await self._express.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+    def _template_of(self, scope: Scope) -> str:
+        if scope["path"].startswith(self._express.prefix):
+            return self._express.template
+        return getattr(scope.get("route"), "path", "unmatched")
+
+
+def _in_a_sentence(send: Send) -> Send:
+    """Tell why the application does not start without a traceback, where a sentence says it."""
+
+    async def tell(message: Message) -> None:
+        error = sys.exception()
+        if message["type"] == "lifespan.startup.failed" and isinstance(error, FluxrateError):
+            message = {**message, "message": error.message}
+        await send(message)
+
+    return tell
+
+
+async def _as_json(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  (it is registered for these)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _masked(request: Request, _: Exception) -> Response:
+    return masked_error(request.scope)

@@ -1,0 +1,91 @@
+"""What Prometheus is told of this process."""
+
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client import generate_latest as _generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import ValueClass
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """Counters and gauges of one application; several worker processes share files and are told as one."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
+        self._registry: Final = CollectorRegistry()
+        self._is_shared: Final = bool(getattr(ValueClass, "_multiprocess", False))
+        if not self._is_shared:
+            ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "fluxrate_http_requests",
+            "HTTP requests answered, by the route's template.",
+            ["route", "status"],
+            registry=self._registry,
+        )
+        self._deliveries = Counter(
+            "fluxrate_webhook_deliveries",
+            "Requests to webhook URLs, by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._delivery_seconds = Histogram(
+            "fluxrate_webhook_seconds",
+            "Seconds from a webhook's head to its answer, of those accepted.",
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._queued = Gauge(
+            "fluxrate_inbox_queued",
+            "Deliveries that wait for their commit.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._subscriptions = Gauge(
+            "fluxrate_subscriptions",
+            "Subscriptions that are open.",
+            multiprocess_mode="livesum",
+            registry=self._registry,
+        )
+        self._request_counters: dict[tuple[str, int], Counter] = {}
+        self._delivery_counters: dict[str, Counter] = {}
+
+    def count_request(self, route: str, status: int) -> None:
+        """Count an answered request."""
+        counter = self._request_counters.get((route, status))
+        if counter is None:
+            counter = self._request_counters[route, status] = self._requests.labels(route, str(status))
+        counter.inc()
+
+    def count_delivery(self, outcome: str, seconds: float) -> None:
+        """Count a request to a webhook URL."""
+        counter = self._delivery_counters.get(outcome)
+        if counter is None:
+            counter = self._delivery_counters[outcome] = self._deliveries.labels(outcome)
+        counter.inc()
+        if outcome == "accepted":
+            self._delivery_seconds.observe(seconds)
+
+    def sample(self, *, queued: int, subscriptions: int) -> None:
+        """Say how things are right now."""
+        self._queued.set(queued)
+        self._subscriptions.set(subscriptions)
+
+    def exposition(self) -> bytes:
+        """All of it, in Prometheus's text format."""
+        registry = self._registry
+        if self._is_shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return _generate_latest(registry)

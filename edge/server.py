@@ -1,0 +1,131 @@
+"""uvicorn, set up once: bounded heads, no version header, and what is in flight is answered before it stops."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from models.errors import ConfigurationError
+
+GRACE_S: Final = 10
+KEEP_ALIVE_S: Final = 75
+"""Longer than the idle timeout of usual load balancers, so that it is they who hang up."""
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+HEAD_TIMEOUT_S: Final = 10.0
+MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
+PING_S: Final = 20.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with heads bounded in size and time; uvicorn's own are not."""
+
+    _unread = 0
+    _in_body = False
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if not self._unread or self._in_body or self.transport.is_closing():
+            return
+        if self._unread > MAX_HEAD_BYTES:
+            self.send_400_response("The request's head is too large.")
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._in_body = False
+        super().on_message_complete()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket bound to an address of this machine; port 0 takes any that is free.
+
+    Raises:
+        ConfigurationError: It can't be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen()  # whoever comes before the application has started waits
+    except OSError as error:
+        raise ConfigurationError(
+            f"Can't listen on {host} port {port} ({error.strerror}): stop what uses it or choose another --port."
+        ) from None
+    bound.set_inheritable(True)
+    return bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """Where this machine reaches a bound socket."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(
+    factory: str | Callable[[], ASGIApp],
+    bound: socket.socket,
+    *,
+    workers: int = 1,
+    trusted_proxies: Sequence[str] = (),
+) -> None:
+    """Serve until told to stop. Several workers are processes of their own and need the factory's import string."""
+    config = uvicorn.Config(
+        factory,
+        factory=True,
+        workers=workers,
+        http=BoundedProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,  # it would compress the same bytes anew for every subscriber
+    )
+    if workers == 1:
+        server = uvicorn.Server(config)
+        server.run(sockets=[bound])
+        started = server.started
+    else:
+        supervisor = Multiprocess(config, sockets=[bound])
+        supervisor.run()
+        started = not any(process.exitcode == uvicorn.config.STARTUP_FAILURE for process in supervisor.processes)
+    if not started:
+        sys.exit(1)

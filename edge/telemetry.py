@@ -1,0 +1,90 @@
+"""The outermost layer: every request has an id, is counted and logged, and fails without telling why.
+
+Logged is the route's template, never the path, the query or a header: paths hold webhook tokens.
+"""
+
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+REQUEST_ID_HEADER: Final = b"x-request-id"
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_STARTS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_SWITCHING_PROTOCOLS: Final = 101
+_SERVER_ERROR: Final = 500
+
+
+class Telemetry:
+    """Wraps an application. `template_of` names a request's route; `quiet` routes are logged when they fail only."""
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, template_of: Callable[[Scope], str], quiet: frozenset[str]
+    ) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._template_of = template_of
+        self._quiet = quiet
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request or serve one WebSocket."""
+        began_at = time.monotonic()
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        status = 0
+
+        def tell(message: Message) -> Awaitable[None]:  # not a coroutine: it stands in the way of every message
+            nonlocal status
+            if message["type"] in _STARTS:
+                status = message.get("status", _SWITCHING_PROTOCOLS)
+                headers = [*message.get("headers", ()), (REQUEST_ID_HEADER, request_id)]
+                message = {**message, "headers": headers}
+            return send(message)
+
+        try:
+            await self._app(scope, receive, tell)
+        except Exception:
+            log.exception("request failed", route=self._template_of(scope))
+            if not status and scope["type"] == "http":
+                await masked_error(scope)(scope, receive, tell)
+        route = self._template_of(scope)
+        if scope["type"] == "http" and status:
+            self._metrics.count_request(route, status)
+        if route not in self._quiet or status >= _SERVER_ERROR:
+            _log(scope, route, status, time.monotonic() - began_at)
+
+
+def masked_error(scope: Scope) -> JSONResponse:
+    """What is said of an unexpected error: where to find it in the log."""
+    answer = {"error": "Something went wrong on our side.", "requestId": scope["state"]["request_id"]}
+    return JSONResponse(answer, _SERVER_ERROR)
+
+
+def _request_id(scope: Scope) -> bytes:
+    """The id that the caller gave, if it is a sane one, or 128 random bits."""
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID_HEADER and _SANE_ID.fullmatch(value):
+            return bytes(value)
+    return os.urandom(16).hex().encode()
+
+
+def _log(scope: Scope, route: str, status: int, seconds: float) -> None:
+    client = scope.get("client")
+    log.info(
+        scope["type"],
+        method=scope.get("method"),
+        route=route,
+        status=status or None,
+        ms=round(seconds * 1000, 2),
+        client=client[0] if client else None,
+    )

@@ -1,0 +1,74 @@
+"""API keys: shown once, kept as SHA-256 only."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import WorkspaceManager
+from models.workspace import Mode
+
+_RANDOM_CHARACTERS: Final = 40
+
+
+class Scope(StrEnum):
+    """What a key may do; ADMIN includes WRITE, WRITE includes READ."""
+
+    READ = "READ"
+    WRITE = "WRITE"
+    ADMIN = "ADMIN"
+
+
+IMPLIED_SCOPES: Final = {
+    Scope.READ: frozenset({Scope.READ}),
+    Scope.WRITE: frozenset({Scope.READ, Scope.WRITE}),
+    Scope.ADMIN: frozenset(Scope),
+}
+"""Everything that a scope lets a caller do."""
+
+
+class ApiKey(Model):
+    """A key of a workspace. `scopes` are comma-separated; `preview` is all of the key that can be shown again."""
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    name = fields.TextField()
+    sha256 = fields.CharField(max_length=64)
+    preview = fields.TextField()
+    scopes = fields.TextField()
+    created_at = fields.DatetimeField()
+    last_used_at = fields.DatetimeField(null=True)
+    expires_at = fields.DatetimeField(null=True)
+    revoked_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "api_keys"
+        manager = WorkspaceManager()
+
+    @property
+    def granted(self) -> list[Scope]:
+        """The scopes as they were given, in their own order."""
+        return [scope for scope in Scope if scope.value in self.scopes.split(",")]
+
+    def is_valid(self, at: datetime) -> bool:
+        """Whether the key opens anything at an instant."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
+
+
+def new_key(mode: Mode, randomness: str | None = None) -> str:
+    """The text of a key: flx_live_… or flx_test_…, with 160 random bits or more."""
+    return f"flx_{mode.value.lower()}_{randomness or secrets.token_hex(_RANDOM_CHARACTERS // 2)}"
+
+
+def sha256_of(key: str) -> str:
+    """What a key is known by in the database."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def preview_of(key: str) -> str:
+    """What of a key may be shown again: flx_test_…4242."""
+    return f"{key[:9]}…{key[-4:]}"

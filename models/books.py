@@ -1,0 +1,461 @@
+"""The books of a batch: what settlement looks at, loaded and locked at once, and written back at once.
+
+Locks are taken in one order everywhere: integrations, webhook events, invoices, payments, traffic, workspace counter;
+each by id. Whoever changes an invoice's payments or links holds the invoice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from models.bulk import any_of, insert_rows, update_rows
+from models.database import Row, Transaction
+from models.ids import Prefix, is_id, new_id
+from models.instant import from_row
+from models.invoice import InvoiceStatus
+from models.payment import Allocation, PaymentStatus
+from models.payment_link import LIVE, PaymentLinkStatus
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
+from models.stripe_event import StripeEvent
+from models.workspace import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an event came in."""
+
+    workspace_id: str
+    integration_id: str
+    mode: Mode
+
+
+SESSION_GRACE: Final = timedelta(minutes=1)
+"""How long after a payment the session that it was made in may take to be told."""
+
+Sourced = tuple[Origin, StripeEvent]
+Key = tuple[str, str]
+"""A workspace's id and the id of something in it."""
+
+
+@dataclass
+class Books:
+    """What a batch of events touches. Everything is keyed by workspace, so that no event reaches another's."""
+
+    tx: Transaction
+    now: datetime
+    invoices: dict[Key, InvoiceState] = field(default_factory=dict)
+    payments: dict[Key, PaymentState] = field(default_factory=dict)
+    links: dict[Key, list[LinkState]] = field(default_factory=lambda: defaultdict(list))
+    customers: set[Key] = field(default_factory=set)
+    _by_provider_id: dict[Key, str] = field(default_factory=dict)
+    _by_stripe_link: dict[Key, str] = field(default_factory=dict)
+    _of_invoice: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _new_payments: dict[Key, Origin] = field(default_factory=dict)
+    _changed_payments: set[Key] = field(default_factory=set)
+    _changed_invoices: set[Key] = field(default_factory=set)
+    _new_links: dict[str, tuple[Key, LinkState]] = field(default_factory=dict)
+    _changed_links: dict[str, LinkState] = field(default_factory=dict)
+    _new_references: set[tuple[str, str, str]] = field(default_factory=set)
+    _absorbed: list[tuple[str, str]] = field(default_factory=list)
+    _became: dict[str, str] = field(default_factory=dict)
+
+    # --- Loading -----------------------------------------------------------------------------------------------
+
+    async def load(self, sourced: Sequence[Sourced]) -> None:
+        """Load and lock what the events are about."""
+        relevant = [(origin, event) for origin, event in sourced if event.evidence is not None]
+        if not relevant:
+            return
+        await self._load_stripe_links(relevant)
+        named = {
+            (origin.workspace_id, invoice_id)
+            for origin, event in relevant
+            if (invoice_id := self._named_invoice(origin, event)) and is_id(invoice_id, Prefix.INVOICE)
+        }
+        await self._lock_invoices(named)
+        await self._lock_payments(relevant)
+        elsewhere = {
+            (workspace_id, payment.invoice_id)
+            for (workspace_id, _), payment in self.payments.items()
+            if payment.invoice_id is not None and (workspace_id, payment.invoice_id) not in self.invoices
+        }
+        if elsewhere:  # a payment that is known already names another invoice than the event does
+            await self._lock_invoices(elsewhere)
+            await self._lock_payments(relevant)
+        await self._load_links()
+        await self._load_customers(relevant)
+
+    def _named_invoice(self, origin: Origin, event: StripeEvent) -> str | None:
+        if event.metadata_invoice_id is not None:
+            return event.metadata_invoice_id
+        return self._by_stripe_link.get((origin.workspace_id, event.payment_link_id or ""))
+
+    async def _load_stripe_links(self, relevant: Sequence[Sourced]) -> None:
+        wanted = {
+            (origin.workspace_id, event.payment_link_id)
+            for origin, event in relevant
+            if event.metadata_invoice_id is None and event.payment_link_id is not None
+        }
+        if not wanted:
+            return
+        rows = await self._fetch_among(
+            "SELECT workspace_id, stripe_id, invoice_id FROM payment_links WHERE {0} AND {1}",
+            ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
+            ("stripe_id", {stripe_id for _, stripe_id in wanted if stripe_id}),
+        )
+        self._by_stripe_link = {(row["workspace_id"], row["stripe_id"]): row["invoice_id"] for row in rows}
+
+    async def _lock_invoices(self, keys: set[Key]) -> None:
+        if not keys:
+            return
+        rows = await self._fetch_among(
+            self.tx.for_update(f"SELECT {_INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}} ORDER BY id"),  # noqa: S608
+            ("id", {invoice_id for _, invoice_id in keys}),
+            ("workspace_id", {workspace_id for workspace_id, _ in keys}),
+        )
+        for row in rows:
+            self.invoices[row["workspace_id"], row["id"]] = _invoice(row)
+
+    async def _lock_payments(self, relevant: Sequence[Sourced]) -> None:
+        names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
+        query = (
+            f"SELECT {_PAYMENT_COLUMNS}, r.provider_id"  # noqa: S608
+            " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.id IN ("
+            " SELECT id FROM payments WHERE {0}"
+            " UNION SELECT payment_id FROM payment_references WHERE {1} AND {2}) ORDER BY p.id"
+        )
+        rows = await self._fetch_among(
+            query + (" FOR UPDATE OF p" if self.tx.dialect == "postgres" else ""),
+            ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
+            ("workspace_id", {workspace_id for workspace_id, _ in names}),
+            ("provider_id", {name for _, name in names}),
+        )
+        known_as: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            known_as[row["id"]].add(row["provider_id"])
+            self._by_provider_id[row["workspace_id"], row["provider_id"]] = row["id"]
+        for row in rows:
+            self._hold((row["workspace_id"], row["id"]), _payment(row, frozenset(known_as[row["id"]])))
+
+    async def _load_links(self) -> None:
+        if not self.invoices:
+            return
+        rows = await self._fetch_among(
+            "SELECT id, workspace_id, invoice_id, integration_id, status, stripe_id, amount, due_at FROM payment_links"
+            " WHERE {0} ORDER BY id",
+            ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
+        )
+        for row in rows:
+            self.links[row["workspace_id"], row["invoice_id"]].append(_link(row))
+
+    async def _load_customers(self, relevant: Sequence[Sourced]) -> None:
+        wanted = {
+            (origin.workspace_id, event.metadata_customer_id)
+            for origin, event in relevant
+            if is_id(event.metadata_customer_id, Prefix.CUSTOMER)
+            and (origin.workspace_id, self._named_invoice(origin, event)) not in self.invoices
+        }
+        if not wanted:
+            return
+        rows = await self._fetch_among(
+            "SELECT workspace_id, id FROM customers WHERE {0} AND {1}",
+            ("id", {customer_id for _, customer_id in wanted if customer_id}),
+            ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
+        )
+        self.customers = {(row["workspace_id"], row["id"]) for row in rows}
+
+    async def _fetch_among(self, sql: str, *among: tuple[str, Iterable[str]]) -> Sequence[Row]:
+        parts = [
+            any_of(self.tx.dialect, column, position, sorted(values))
+            for position, (column, values) in enumerate(among, start=1)
+        ]
+        return await self.tx.fetch(sql.format(*(part[0] for part in parts)), *(part[1] for part in parts))
+
+    # --- Settling ----------------------------------------------------------------------------------------------
+
+    def case(self, origin: Origin, event: StripeEvent) -> Case:
+        """What settlement looks at for an event, as the books stand now."""
+        workspace_id = origin.workspace_id
+        known = {
+            payment_id: self.payments[workspace_id, payment_id]
+            for name in event.provider_ids
+            if (payment_id := self._by_provider_id.get((workspace_id, name))) is not None
+        }
+        applied_to = next(
+            (payment.invoice_id for payment in known.values() if payment.allocation is Allocation.APPLIED),
+            None,
+        )
+        invoice_id = applied_to or self._named_invoice(origin, event)
+        if invoice_id is None:
+            invoice_id = next((payment.invoice_id for payment in known.values() if payment.invoice_id), None)
+        invoice = self.invoices.get((workspace_id, invoice_id)) if invoice_id else None
+        if invoice is not None:
+            ids = self._of_invoice.get((workspace_id, invoice.id), ())
+            known |= {payment_id: self.payments[workspace_id, payment_id] for payment_id in ids}
+        customer = event.metadata_customer_id
+        return Case(
+            event=event,
+            workspace_id=workspace_id,
+            mode=origin.mode,
+            received_at=self.now,
+            invoice_id=invoice_id,
+            invoice=invoice,
+            customer_id=customer if (workspace_id, customer) in self.customers else None,
+            payments=tuple(known.values()),
+            links=tuple(self.links[workspace_id, invoice.id]) if invoice else (),
+            new_payment_id=new_id(Prefix.PAYMENT),
+            new_link_id=new_id(Prefix.PAYMENT_LINK),
+        )
+
+    def enter(self, origin: Origin, case: Case, verdict: Verdict) -> None:
+        """Take over what settlement decided, for the next event of the batch and for writing."""
+        workspace_id = origin.workspace_id
+        for absorbed, into in verdict.absorbed:
+            self._absorb(workspace_id, absorbed, into)
+        for payment in verdict.payments:
+            self._enter_payment(origin, payment)
+        if verdict.invoice is not None:
+            self.invoices[workspace_id, verdict.invoice.id] = verdict.invoice
+            self._changed_invoices.add((workspace_id, verdict.invoice.id))
+        for link in verdict.links:
+            self._enter_link((workspace_id, case.invoice.id if case.invoice else ""), link)
+
+    def surviving(self, payment_id: str | None) -> str | None:
+        """The payment that another one turned out to be in this batch, or that one itself."""
+        while payment_id in self._became:
+            payment_id = self._became[payment_id]
+        return payment_id
+
+    def _enter_payment(self, origin: Origin, payment: PaymentState) -> None:
+        key = (origin.workspace_id, payment.id)
+        before = self.payments.get(key)
+        known_as = before.provider_ids if before else frozenset()
+        for name in payment.provider_ids - known_as:
+            if self._by_provider_id.get((origin.workspace_id, name)) != payment.id:
+                self._new_references.add((origin.workspace_id, name, payment.id))
+                self._by_provider_id[origin.workspace_id, name] = payment.id
+        if before is None:
+            self._new_payments[key] = origin
+        elif key not in self._new_payments:
+            self._changed_payments.add(key)
+        self._hold(key, payment)
+
+    def _hold(self, key: Key, payment: PaymentState) -> None:
+        self._let_go(key)
+        self.payments[key] = payment
+        if payment.invoice_id is not None:
+            self._of_invoice[key[0], payment.invoice_id].add(payment.id)
+
+    def _let_go(self, key: Key) -> None:
+        before = self.payments.pop(key, None)
+        if before is not None and before.invoice_id is not None:
+            self._of_invoice[key[0], before.invoice_id].discard(before.id)
+
+    def _absorb(self, workspace_id: str, absorbed: str, into: str) -> None:
+        payment = self.payments[workspace_id, absorbed]
+        self._let_go((workspace_id, absorbed))
+        self._became[absorbed] = into
+        for name in payment.provider_ids:
+            self._by_provider_id[workspace_id, name] = into
+        self._changed_payments.discard((workspace_id, absorbed))
+        if self._new_payments.pop((workspace_id, absorbed), None) is None:
+            self._absorbed.append((absorbed, into))
+        moved = {(owner, name, into) for owner, name, holder in self._new_references if holder == absorbed}
+        self._new_references = {entry for entry in self._new_references if entry[2] != absorbed} | moved
+
+    def _enter_link(self, invoice: Key, link: LinkState) -> None:
+        links = self.links[invoice]
+        for position, known in enumerate(links):
+            if known.id == link.id:
+                links[position] = link
+                break
+        else:
+            links.append(link)
+            self._new_links[link.id] = (invoice, link)
+            return
+        if link.id in self._new_links:
+            self._new_links[link.id] = (invoice, link)
+        else:
+            self._changed_links[link.id] = link
+
+    # --- Writing -----------------------------------------------------------------------------------------------
+
+    async def write(self) -> None:
+        """Write what was entered, one statement per table and kind."""
+        await self._write_invoices()
+        await self._write_payments()
+        await self._write_links()
+
+    async def _write_invoices(self) -> None:
+        changed = [self.invoices[key] for key in sorted(self._changed_invoices)]
+        await update_rows(
+            self.tx,
+            "invoices",
+            _INVOICE_CHANGES,
+            [(i.id, i.status.value, i.amount_paid, i.amount_refunded, i.paid_at, self.now) for i in changed],
+        )
+
+    async def _write_payments(self) -> None:
+        for absorbed, into in self._absorbed:
+            await self.tx.execute("UPDATE payment_references SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
+            await self.tx.execute("UPDATE webhook_events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
+            await self.tx.execute("UPDATE events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
+            await self.tx.execute("DELETE FROM payments WHERE id = $1", absorbed)
+        new = [
+            (*_payment_values(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
+            for key, origin in sorted(self._new_payments.items())
+        ]
+        await insert_rows(self.tx, "payments", _PAYMENT_CHANGES | _PAYMENT_ORIGIN, new)
+        changed = [_payment_values(self.payments[key]) for key in sorted(self._changed_payments)]
+        await update_rows(self.tx, "payments", _PAYMENT_CHANGES, changed)
+        await insert_rows(self.tx, "payment_references", _REFERENCE, sorted(self._new_references))
+
+    def _stop_at(self, link: LinkState) -> datetime | None:
+        """When a link is made unpayable at Stripe. One that was probably paid gets time: Stripe closes it by itself,
+        and the session that says so is on its way.
+        """
+        if not link.stop:
+            return None
+        return self.now + SESSION_GRACE if link.status is PaymentLinkStatus.COMPLETED else self.now
+
+    async def _write_links(self) -> None:
+        changed = [
+            (link.id, link.status.value, self._stop_at(link), self.now)
+            for _, link in sorted(self._changed_links.items())
+        ]
+        await update_rows(self.tx, "payment_links", _LINK_CHANGES, changed)
+        new = [
+            (
+                link.id,
+                link.status.value,
+                None if link.status is PaymentLinkStatus.DEACTIVATED else self.now,
+                self.now,
+                workspace_id,
+                invoice_id,
+                link.integration_id,
+                link.amount,
+                self.invoices[workspace_id, invoice_id].currency,
+                1,
+                False,
+                self.now,
+            )
+            for (workspace_id, invoice_id), link in self._new_links.values()
+        ]
+        await insert_rows(self.tx, "payment_links", _LINK_CHANGES | _LINK_ORIGIN, new)
+
+
+# --- Rows ------------------------------------------------------------------------------------------------------
+
+_INVOICE_COLUMNS: Final = (
+    "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"
+    " amount_paid_out_of_band, amount_refunded, paid_at"
+)
+_INVOICE_CHANGES: Final = {
+    "id": "text",
+    "status": "text",
+    "amount_paid": "bigint",
+    "amount_refunded": "bigint",
+    "paid_at": "timestamptz",
+    "updated_at": "timestamptz",
+}
+_PAYMENT_CHANGES: Final = {
+    "id": "text",
+    "provider_payment_id": "text",
+    "invoice_id": "text",
+    "customer_id": "text",
+    "status": "text",
+    "amount": "bigint",
+    "currency": "text",
+    "amount_refunded": "bigint",
+    "overpaid": "bigint",
+    "allocation": "text",
+    "unapplied_code": "text",
+    "failure_code": "text",
+    "failure_message": "text",
+    "decided_by": "text",
+    "occurred_at": "timestamptz",
+}
+_PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
+_PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*_PAYMENT_CHANGES, "workspace_id"))
+_REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
+_LINK_CHANGES: Final = {"id": "text", "status": "text", "due_at": "timestamptz", "updated_at": "timestamptz"}
+_LINK_ORIGIN: Final = {
+    "workspace_id": "text",
+    "invoice_id": "text",
+    "integration_id": "text",
+    "amount": "bigint",
+    "currency": "text",
+    "attempt": "bigint",
+    "outcome_unknown": "boolean",
+    "created_at": "timestamptz",
+}
+
+
+def _invoice(row: Row) -> InvoiceState:
+    return InvoiceState(
+        id=row["id"],
+        customer_id=row["customer_id"],
+        integration_id=row["integration_id"],
+        status=InvoiceStatus(row["status"]),
+        currency=row["currency"],
+        total=row["total"],
+        amount_paid=row["amount_paid"],
+        amount_paid_out_of_band=row["amount_paid_out_of_band"],
+        amount_refunded=row["amount_refunded"],
+        paid_at=None if row["paid_at"] is None else from_row(row["paid_at"]),
+    )
+
+
+def _payment(row: Row, provider_ids: frozenset[str]) -> PaymentState:
+    return PaymentState(
+        id=row["id"],
+        provider_payment_id=row["provider_payment_id"],
+        provider_ids=provider_ids,
+        invoice_id=row["invoice_id"],
+        customer_id=row["customer_id"],
+        status=PaymentStatus(row["status"]),
+        amount=row["amount"],
+        currency=row["currency"],
+        amount_refunded=row["amount_refunded"],
+        overpaid=row["overpaid"],
+        allocation=Allocation(row["allocation"]),
+        unapplied_code=row["unapplied_code"],
+        failure_code=row["failure_code"],
+        failure_message=row["failure_message"],
+        decided_by=row["decided_by"],
+        occurred_at=from_row(row["occurred_at"]),
+    )
+
+
+def _payment_values(payment: PaymentState) -> tuple[Any, ...]:
+    return (
+        payment.id,
+        payment.provider_payment_id,
+        payment.invoice_id,
+        payment.customer_id,
+        payment.status.value,
+        payment.amount,
+        payment.currency,
+        payment.amount_refunded,
+        payment.overpaid,
+        payment.allocation.value,
+        payment.unapplied_code,
+        payment.failure_code,
+        payment.failure_message,
+        payment.decided_by,
+        payment.occurred_at,
+    )
+
+
+def _link(row: Row) -> LinkState:
+    status = PaymentLinkStatus(row["status"])
+    return LinkState(
+        id=row["id"],
+        integration_id=row["integration_id"],
+        status=status,
+        stripe_id=row["stripe_id"],
+        amount=row["amount"],
+        stop=status not in LIVE and row["due_at"] is not None,
+    )

@@ -1,0 +1,72 @@
+"""Writing many rows with one statement: `unnest` on PostgreSQL, one prepared statement run in C on SQLite."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+import orjson
+
+from models.database import Dialect, Transaction
+
+Columns = Mapping[str, str]
+"""Column names with their PostgreSQL types, in the order of a row's values."""
+
+
+async def insert_rows(tx: Transaction, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows; a conflict with a constraint raises."""
+    if not rows:
+        return
+    names, types = tuple(columns), tuple(columns.values())
+    if tx.dialect == "postgres":
+        await tx.execute(_insert_unnested(table, names, types), *_by_column(rows))
+    else:
+        await tx.execute_many(_insert_one(table, names), rows)
+
+
+async def update_rows(tx: Transaction, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:
+    """Update rows by their id, which is the first column."""
+    if not rows:
+        return
+    names, types = tuple(columns), tuple(columns.values())
+    if tx.dialect == "postgres":
+        await tx.execute(_update_unnested(table, names, types), *_by_column(rows))
+    else:
+        await tx.execute_many(_update_one(table, names), rows)
+
+
+def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) -> tuple[str, object]:
+    """A condition that a text column is among values, and its parameter."""
+    if dialect == "postgres":
+        return f"{column} = ANY(${position}::text[])", list(values)
+    return f"{column} IN (SELECT value FROM json_each(${position}))", orjson.dumps(list(values)).decode()  # noqa: S608
+
+
+def _by_column(rows: Sequence[Sequence[object]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+@cache
+def _insert_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"${position}::{type_}[]" for position, type_ in enumerate(types, start=1))
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+
+
+@cache
+def _insert_one(table: str, names: tuple[str, ...]) -> str:
+    marks = ", ".join(f"${position}" for position in range(1, len(names) + 1))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608
+
+
+@cache
+def _update_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"${position}::{type_}[]" for position, type_ in enumerate(types, start=1))
+    assignments = ", ".join(f"{name} = changed.{name}" for name in names[1:])
+    return (
+        f"UPDATE {table} SET {assignments} FROM unnest({arrays}) AS changed ({', '.join(names)})"  # noqa: S608
+        f" WHERE {table}.{names[0]} = changed.{names[0]}"
+    )
+
+
+@cache
+def _update_one(table: str, names: tuple[str, ...]) -> str:
+    assignments = ", ".join(f"{name} = ${position}" for position, name in enumerate(names[1:], start=2))
+    return f"UPDATE {table} SET {assignments} WHERE {names[0]} = $1"  # noqa: S608

@@ -1,0 +1,58 @@
+"""What is asked of Stripe for an invoice: the lines of its Payment Link and the metadata that lead back to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from models.invoice import Invoice, LineItem
+from models.money import currency_exponent, unit_minor_units
+
+MOST_LINES: Final = 20
+"""Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
+
+_MOST_QUANTITY: Final = 999_999
+_NAME_LENGTH: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeLine:
+    """A line as Stripe takes it: whole quantities of whole minor units."""
+
+    name: str
+    unit_amount: int
+    quantity: int
+
+
+def charge_lines(invoice: Invoice, lines: Sequence[LineItem], amount: int) -> list[ChargeLine]:
+    """The lines of a Payment Link over an amount in minor units.
+
+    The invoice's own, when Stripe can take each of them and they make up the amount; otherwise one line over it.
+    """
+    own = [charge for line in lines if (charge := _whole(line, invoice.currency)) is not None]
+    fits = 0 < len(own) == len(lines) <= MOST_LINES
+    if fits and sum(line.unit_amount * line.quantity for line in own) == amount:
+        return own
+    return [ChargeLine(f"Invoice {invoice.number}", amount, 1)]
+
+
+def _whole(line: LineItem, currency: str) -> ChargeLine | None:
+    quantity, unit_amount = Decimal(line.quantity), unit_minor_units(Decimal(line.unit_amount), currency)
+    if unit_amount is None or quantity != quantity.to_integral_value() or not 0 < quantity <= _MOST_QUANTITY:
+        return None
+    return ChargeLine(line.description[:_NAME_LENGTH], unit_amount, int(quantity))
+
+
+def is_chargeable(amount: int, currency: str) -> bool:
+    """Whether Stripe takes an amount of a three-decimal currency: its last digit has to be 0."""
+    three_decimals = 3
+    return currency_exponent(currency) != three_decimals or amount % 10 == 0
+
+
+def metadata_of(invoice: Invoice) -> dict[str, str]:
+    """What leads from a payment back to its invoice."""
+    return {
+        "invoice_id": invoice.id,
+        "customer_id": invoice.customer_id,
+        "workspace_id": invoice.workspace_id,
+    }

@@ -1,0 +1,22 @@
+"""Who is invoiced."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import WorkspaceManager
+
+
+class Customer(Model):
+    """A customer of a workspace. `external_id` is the business's own name for it, unique when given."""
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    name = fields.TextField()
+    email = fields.TextField()
+    external_id = fields.CharField(max_length=4096, null=True)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        table = "customers"
+        manager = WorkspaceManager()

@@ -1,0 +1,129 @@
+"""What is the matter and how to mend it: one sentence each, by a stable code."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """A stable code, a sentence that says why, and what to do."""
+
+    code: str
+    message: str
+    fix: str
+
+
+_KNOWN: Final[dict[str, tuple[str, str]]] = {
+    # Webhook events that were ignored
+    "EVENT_TYPE_NOT_HANDLED": (
+        "Fluxrate does nothing with events of this type.",
+        "Nothing to do. To receive fewer of them, select only the events listed as eventsToSend in Stripe.",
+    ),
+    "NO_METADATA": (
+        "The payment carries no invoice_id in its metadata and belongs to no Payment Link made by Fluxrate, so it"
+        " can't be matched with an invoice.",
+        "If it should pay an invoice, create its Payment Link with invoice_id in the metadata, or let Fluxrate"
+        " create it. Otherwise there is nothing to do.",
+    ),
+    "ANOTHER_WORKSPACE": (
+        "The payment's workspace_id is another workspace's: two workspaces share this Stripe account.",
+        "Nothing to do here: the workspace that it belongs to handles it.",
+    ),
+    "FOREIGN_INVOICE_ID": (
+        "The invoice_id in the metadata is not one of Fluxrate's: another system shares this Stripe account.",
+        "Nothing to do, unless you wrote the metadata by hand: then use the invoice's id, which begins with inv_.",
+    ),
+    "UNREADABLE_PAYLOAD": (
+        "The event is signed by Stripe but can't be read: {detail}.",
+        "Nothing was changed. Look the event up in the Stripe Dashboard; if it is about a payment, mark its invoice"
+        " paid by hand and report the payload's shape to Fluxrate.",
+    ),
+    # Money that fits no invoice
+    "INVOICE_NOT_FOUND": (
+        "This workspace has no invoice with the invoice_id in the payment's metadata.",
+        "Check the invoice_id in Stripe. If the money belongs to another invoice, mark that one paid, or refund the"
+        " payment in Stripe.",
+    ),
+    "INVOICE_DRAFT": (
+        "The invoice was still a draft when the payment came.",
+        "Finalize the invoice; then mark it paid, or refund the payment in Stripe.",
+    ),
+    "INVOICE_VOID": (
+        "The invoice was void when the payment came.",
+        "Refund the payment in Stripe, or create a new invoice for it.",
+    ),
+    "CURRENCY_MISMATCH": (
+        "The payment is in another currency than the invoice.",
+        "Refund the payment in Stripe and let the customer pay with the invoice's own link.",
+    ),
+    "LIVEMODE_MISMATCH": (
+        "The event is of the other mode than the workspace: test events don't count in a live workspace, nor live"
+        " ones in a test workspace.",
+        "In Stripe, add the webhook endpoint in the mode of this workspace.",
+    ),
+    # Webhook events that wait or failed
+    "INTEGRATION_INACTIVE": (
+        "The integration was switched off when the event came. It is kept and not applied yet.",
+        "Switch the integration on again (isActive: true): what waits is applied in order.",
+    ),
+    "INTERNAL_ERROR": (
+        "Applying the event failed inside Fluxrate (error reference {detail}).",
+        "Fluxrate and Stripe both try again. If it stays so, look for the reference in the server's log.",
+    ),
+    # Integrations
+    "WEBHOOK_SECRET_MISSING": (
+        "No webhook secret is saved, so nothing that Stripe sends can be verified.",
+        "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
+        " copy the Signing secret (whsec_…) and save it here.",
+    ),
+    "NO_EVENT_YET": (
+        "The webhook secret is saved, but Stripe has not sent a verified event yet.",
+        "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here, that its events are selected,"
+        " and pay an invoice or send a test event.",
+    ),
+    "SIGNATURES_FAILING": (
+        "The Stripe-Signature of the latest deliveries does not match the saved webhook secret.",
+        "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save"
+        " it again, and make sure that Stripe sends to the exact URL shown here.",
+    ),
+    "INTEGRATION_OFF": (
+        "The integration is switched off: deliveries are kept, not applied.",
+        "Switch it on again (isActive: true).",
+    ),
+    # Secret keys and payment links
+    "KEY_REJECTED": (
+        "Stripe refused the secret key: {detail}",
+        "Create a new secret key in Stripe → Developers → API keys and save it on the integration.",
+    ),
+    "KEY_NOT_PERMITTED": (
+        "The restricted key lacks a permission: {detail}",
+        "In Stripe → Developers → API keys give the key write access to Payment Links, or use a secret key.",
+    ),
+    "STRIPE_UNREACHABLE": (
+        "Stripe could not be reached, so the Payment Link is not made yet: {detail}",
+        "Nothing to do: Fluxrate keeps trying. If it stays so, check the server's connection to api.stripe.com.",
+    ),
+    "STRIPE_BUSY": (
+        "Stripe could not make the Payment Link right now: {detail}",
+        "Nothing to do: Fluxrate keeps trying.",
+    ),
+    "STRIPE_REFUSED": (
+        "Stripe refused to make the Payment Link: {detail}",
+        "Mend what Stripe names, then create the Payment Link again (createPaymentLink).",
+    ),
+    "INTEGRATION_UNUSABLE": (
+        "The integration that should make the Payment Link is disconnected or switched off.",
+        "Switch it on again, or create the Payment Link with another integration (createPaymentLink).",
+    ),
+}
+
+
+def diagnose(code: str, detail: str | None = None) -> Diagnosis:
+    """The diagnosis of a code. `detail` completes the sentence where the code has one."""
+    message, fix = _KNOWN[code]
+    return Diagnosis(code, message.format(detail=detail or "no details were given"), fix)
+
+
+def codes() -> frozenset[str]:
+    """Every code there is."""
+    return frozenset(_KNOWN)

@@ -1,0 +1,126 @@
+"""Everything that can be refused, and why.
+
+FluxrateError
+├── Problem              a client can cause it: a member of the result's union
+│   ├── InvalidInput
+│   ├── NotFound
+│   ├── Conflict
+│   ├── InvalidTransition
+│   ├── ModeMismatch
+│   └── StripeRefused
+├── Unauthenticated      no valid API key
+├── Forbidden            the API key lacks a scope
+├── InvalidCursor        a cursor that this workspace never gave out
+├── Unavailable          the database can't be had right now; trying again is safe
+├── SealError            a sealed secret that no configured key opens
+└── ConfigurationError   what the operator must mend before the product starts
+"""
+
+
+class FluxrateError(Exception):
+    """An error with a stable code and a sentence that says what to do."""
+
+    code = "ERROR"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+
+
+class Problem(FluxrateError):
+    """A refusal that a client can cause and mend. `path` leads to the input at fault."""
+
+    def __init__(self, message: str, *, code: str | None = None, path: list[str] | None = None) -> None:
+        super().__init__(message, code=code)
+        self.path = path
+
+
+class InvalidInput(Problem):
+    """A value that can't be taken as it is."""
+
+    code = "INVALID_INPUT"
+
+
+class NotFound(Problem):
+    """This workspace has no such thing."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(Problem):
+    """What is asked for contradicts what is there already."""
+
+    code = "CONFLICT"
+
+
+class InvalidTransition(Problem):
+    """An invoice can't go from the state that it is in to the one asked for."""
+
+    code = "INVALID_TRANSITION"
+
+    def __init__(self, message: str, *, from_status: str, to_status: str) -> None:
+        super().__init__(message, path=["id"])
+        self.from_status = from_status
+        self.to_status = to_status
+
+
+class ModeMismatch(Problem):
+    """Test and live don't mix."""
+
+    code = "MODE_MISMATCH"
+
+
+class StripeRefused(Problem):
+    """Stripe gave a definite no. `stripe_code` and `request_id` are Stripe's own."""
+
+    code = "STRIPE_REFUSED"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        path: list[str] | None = None,
+        stripe_code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, path=path)
+        self.stripe_code = stripe_code
+        self.request_id = request_id
+
+
+class Unauthenticated(FluxrateError):
+    """No API key, or one that is unknown, revoked or expired."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(FluxrateError):
+    """The API key lacks a scope."""
+
+    code = "FORBIDDEN"
+
+
+class InvalidCursor(FluxrateError):
+    """A cursor that this workspace never gave out."""
+
+    code = "INVALID_CURSOR"
+
+
+class Unavailable(FluxrateError):
+    """The database can't be had right now; nothing was changed and trying again is safe."""
+
+    code = "UNAVAILABLE"
+
+
+class SealError(FluxrateError):
+    """A sealed secret that none of the configured encryption keys opens."""
+
+    code = "SEAL_ERROR"
+
+
+class ConfigurationError(FluxrateError):
+    """What the operator must mend before the product starts."""
+
+    code = "CONFIGURATION_ERROR"

@@ -1,0 +1,158 @@
+"""The event log of each workspace: what changed, in the order of commit.
+
+Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so whoever has seen number
+n has seen all before it: a database sequence would let a smaller number appear later.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.bulk import insert_rows
+from models.database import Transaction, WorkspaceManager
+from models.ids import Prefix, new_id
+from models.invoice import InvoiceStatus
+
+STRIPE: Final = "stripe"
+SYSTEM: Final = "system"
+
+
+class EventType(StrEnum):
+    """What can happen."""
+
+    INVOICE_CREATED = "INVOICE_CREATED"
+    INVOICE_UPDATED = "INVOICE_UPDATED"
+    INVOICE_DELETED = "INVOICE_DELETED"
+    INVOICE_FINALIZED = "INVOICE_FINALIZED"
+    INVOICE_PARTIALLY_PAID = "INVOICE_PARTIALLY_PAID"
+    INVOICE_PAID = "INVOICE_PAID"
+    INVOICE_VOIDED = "INVOICE_VOIDED"
+    INVOICE_MARKED_UNCOLLECTIBLE = "INVOICE_MARKED_UNCOLLECTIBLE"
+    PAYMENT_PENDING = "PAYMENT_PENDING"
+    PAYMENT_SUCCEEDED = "PAYMENT_SUCCEEDED"
+    PAYMENT_FAILED = "PAYMENT_FAILED"
+    PAYMENT_UNAPPLIED = "PAYMENT_UNAPPLIED"
+    PAYMENT_APPLIED = "PAYMENT_APPLIED"
+    PAYMENT_REFUNDED = "PAYMENT_REFUNDED"
+    PAYMENT_REFUND_FAILED = "PAYMENT_REFUND_FAILED"
+    PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
+    PAYMENT_DISPUTE_CLOSED = "PAYMENT_DISPUTE_CLOSED"
+    PAYMENT_LINK_CREATED = "PAYMENT_LINK_CREATED"
+    PAYMENT_LINK_FAILED = "PAYMENT_LINK_FAILED"
+    PAYMENT_LINK_DEACTIVATED = "PAYMENT_LINK_DEACTIVATED"
+    INTEGRATION_CONNECTED = "INTEGRATION_CONNECTED"
+    INTEGRATION_UPDATED = "INTEGRATION_UPDATED"
+    INTEGRATION_DISCONNECTED = "INTEGRATION_DISCONNECTED"
+    WEBHOOK_EVENT_RECEIVED = "WEBHOOK_EVENT_RECEIVED"
+    WEBHOOK_EVENT_UPDATED = "WEBHOOK_EVENT_UPDATED"
+    CUSTOMER_CREATED = "CUSTOMER_CREATED"
+    CUSTOMER_UPDATED = "CUSTOMER_UPDATED"
+    API_KEY_CREATED = "API_KEY_CREATED"
+    API_KEY_REVOKED = "API_KEY_REVOKED"
+
+
+class Event(Model):
+    """A line of the log. It points at what it is about without keeping that from being deleted."""
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    number = fields.BigIntField()
+    type = fields.CharEnumField(EventType, max_length=64)
+    occurred_at = fields.DatetimeField()
+    actor = fields.TextField()
+    note = fields.CharField(max_length=4096, null=True)
+    previous_status = fields.CharEnumField(InvoiceStatus, max_length=16, null=True)
+    status = fields.CharEnumField(InvoiceStatus, max_length=16, null=True)
+    invoice_id = fields.CharField(max_length=64, null=True)
+    payment_id = fields.CharField(max_length=64, null=True)
+    customer_id = fields.CharField(max_length=64, null=True)
+    integration_id = fields.CharField(max_length=64, null=True)
+    webhook_event_id = fields.CharField(max_length=64, null=True)
+
+    class Meta:
+        table = "events"
+        manager = WorkspaceManager()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Something that is about to be logged. `status` and `previous_status` are the invoice's."""
+
+    type: EventType
+    workspace_id: str
+    actor: str
+    occurred_at: datetime
+    note: str | None = None
+    previous_status: InvoiceStatus | None = None
+    status: InvoiceStatus | None = None
+    invoice_id: str | None = None
+    payment_id: str | None = None
+    customer_id: str | None = None
+    integration_id: str | None = None
+    webhook_event_id: str | None = None
+
+
+_COLUMNS: Final = {
+    "id": "text",
+    "workspace_id": "text",
+    "number": "bigint",
+    "type": "text",
+    "occurred_at": "timestamptz",
+    "actor": "text",
+    "note": "text",
+    "previous_status": "text",
+    "status": "text",
+    "invoice_id": "text",
+    "payment_id": "text",
+    "customer_id": "text",
+    "integration_id": "text",
+    "webhook_event_id": "text",
+}
+
+
+async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[str, int]:
+    """Log what happened, in the order given; the newest number of each workspace.
+
+    Takes the workspaces' counters, in order of id: nothing else may be locked after it.
+    """
+    by_workspace: dict[str, list[Happening]] = defaultdict(list)
+    for happening in happenings:
+        by_workspace[happening.workspace_id].append(happening)
+    newest: dict[str, int] = {}
+    rows: list[tuple[object, ...]] = []
+    for workspace_id in sorted(by_workspace):
+        own = by_workspace[workspace_id]
+        counted = await tx.fetch(
+            "UPDATE workspaces SET seq = seq + $1 WHERE id = $2 RETURNING seq", len(own), workspace_id
+        )
+        newest[workspace_id] = counted[0]["seq"]
+        first = newest[workspace_id] - len(own) + 1
+        rows += [_row(happening, number) for number, happening in enumerate(own, start=first)]
+    if rows:
+        await insert_rows(tx, "events", _COLUMNS, rows)
+    return newest
+
+
+def _row(happening: Happening, number: int) -> tuple[object, ...]:
+    return (
+        new_id(Prefix.EVENT),
+        happening.workspace_id,
+        number,
+        happening.type.value,
+        happening.occurred_at,
+        happening.actor,
+        happening.note,
+        happening.previous_status and happening.previous_status.value,
+        happening.status and happening.status.value,
+        happening.invoice_id,
+        happening.payment_id,
+        happening.customer_id,
+        happening.integration_id,
+        happening.webhook_event_id,
+    )

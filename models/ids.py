@@ -1,0 +1,45 @@
+"""Prefixed ids that sort by time: TypeIDs, a UUIDv7 in lower-case base32 behind a prefix."""
+
+import re
+from enum import StrEnum
+from typing import Final
+
+from typeid import TypeID
+
+
+class Prefix(StrEnum):
+    """What an id names, by its first letters."""
+
+    WORKSPACE = "ws"
+    API_KEY = "key"
+    INTEGRATION = "int"
+    CUSTOMER = "cust"
+    INVOICE = "inv"
+    LINE_ITEM = "li"
+    PAYMENT_LINK = "pl"
+    PAYMENT = "pay"
+    WEBHOOK_EVENT = "whe"
+    EVENT = "ev"
+
+
+_PREFIXES: Final = {prefix.value: prefix for prefix in Prefix}
+_FORM: Final = re.compile(r"([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
+def new_id(prefix: Prefix) -> str:
+    """A fresh id; ids made later sort later."""
+    return str(TypeID(prefix=prefix.value))
+
+
+def is_id(value: object, prefix: Prefix) -> bool:
+    """Whether a value has the form of an id of this kind."""
+    if not isinstance(value, str):
+        return False
+    form = _FORM.fullmatch(value)
+    return form is not None and form[1] == prefix.value
+
+
+def prefix_of(value: str) -> Prefix | None:
+    """What an id names, or None when it isn't of our form."""
+    form = _FORM.fullmatch(value)
+    return _PREFIXES.get(form[1]) if form else None

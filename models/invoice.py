@@ -1,0 +1,162 @@
+"""Invoices: their states, their lines and their numbers."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import Transaction, WorkspaceManager
+from models.errors import InvalidTransition
+
+
+class InvoiceStatus(StrEnum):
+    """Where an invoice stands."""
+
+    DRAFT = "DRAFT"
+    OPEN = "OPEN"
+    PAID = "PAID"
+    VOID = "VOID"
+    UNCOLLECTIBLE = "UNCOLLECTIBLE"
+
+
+TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
+    InvoiceStatus.DRAFT: frozenset({InvoiceStatus.OPEN}),
+    InvoiceStatus.OPEN: frozenset({InvoiceStatus.PAID, InvoiceStatus.VOID, InvoiceStatus.UNCOLLECTIBLE}),
+    InvoiceStatus.UNCOLLECTIBLE: frozenset({InvoiceStatus.PAID, InvoiceStatus.VOID}),
+    InvoiceStatus.PAID: frozenset(),
+    InvoiceStatus.VOID: frozenset(),
+}
+"""Where an invoice may go next; what is not listed is refused."""
+
+COLLECTING: Final = frozenset({InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE})
+"""The states in which a payment moves an invoice."""
+
+_WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
+    InvoiceStatus.DRAFT: "it is a draft: finalize it first, or delete it",
+    InvoiceStatus.OPEN: "it is finalized already: void it and create another one instead",
+    InvoiceStatus.PAID: "it is paid, and that is final",
+    InvoiceStatus.VOID: "it is void, and that is final",
+    InvoiceStatus.UNCOLLECTIBLE: "it is written off: it can still be marked paid or voided",
+}
+
+
+class Invoice(Model):
+    """An invoice. Amounts are minor units of `currency`.
+
+    `amount_paid` is the sum of applied payments, gross of refunds; `amount_paid_out_of_band` what was marked paid by
+    hand; `integration_id` the Stripe account that its payment links are made with.
+    """
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    customer_id = fields.CharField(max_length=64)
+    integration_id = fields.CharField(max_length=64, null=True)
+    number = fields.CharField(max_length=4096, null=True)
+    status = fields.CharEnumField(InvoiceStatus, max_length=16)
+    currency = fields.CharField(max_length=3)
+    total = fields.BigIntField()
+    amount_paid = fields.BigIntField(default=0)
+    amount_paid_out_of_band = fields.BigIntField(default=0)
+    amount_refunded = fields.BigIntField(default=0)
+    due_date = fields.DateField(null=True)
+    memo = fields.CharField(max_length=4096, null=True)
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+    finalized_at = fields.DatetimeField(null=True)
+    paid_at = fields.DatetimeField(null=True)
+    voided_at = fields.DatetimeField(null=True)
+    uncollectible_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "invoices"
+        manager = WorkspaceManager()
+
+    @property
+    def received(self) -> int:
+        """All that came in for it, in minor units."""
+        return int(self.amount_paid + self.amount_paid_out_of_band)
+
+    @property
+    def amount_remaining(self) -> int:
+        """What is still to pay, in minor units; never negative."""
+        return max(0, int(self.total) - self.received)
+
+    @property
+    def amount_overpaid(self) -> int:
+        """What came in beyond the total, in minor units; never negative."""
+        return max(0, self.received - int(self.total))
+
+
+class LineItem(Model):
+    """A line of an invoice. `quantity` and `unit_amount` are exact decimals as text; `amount` is minor units."""
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    invoice_id = fields.CharField(max_length=64)
+    position = fields.BigIntField()
+    description = fields.TextField()
+    quantity = fields.TextField()
+    unit_amount = fields.TextField()
+    amount = fields.BigIntField()
+
+    class Meta:
+        table = "line_items"
+        manager = WorkspaceManager()
+
+
+def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
+    """Refuse what the state machine doesn't list.
+
+    Raises:
+        InvalidTransition: The invoice can't go there.
+    """
+    if to not in TRANSITIONS[status]:
+        raise _refusal(status, to)
+
+
+def check_draft(status: InvoiceStatus) -> None:
+    """Refuse to edit or delete what is finalized.
+
+    Raises:
+        InvalidTransition: The invoice is no draft any more.
+    """
+    if status is not InvoiceStatus.DRAFT:
+        raise _refusal(status, InvoiceStatus.DRAFT)
+
+
+def check_open(status: InvoiceStatus) -> None:
+    """Refuse a payment link for what is not OPEN.
+
+    Raises:
+        InvalidTransition: The invoice is in another state.
+    """
+    if status is not InvoiceStatus.OPEN:
+        raise InvalidTransition(
+            f"Only an OPEN invoice has a Payment Link: {_WAYS_OUT[status]}.",
+            from_status=status.value,
+            to_status=InvoiceStatus.OPEN.value,
+        )
+
+
+def _refusal(status: InvoiceStatus, to: InvoiceStatus) -> InvalidTransition:
+    return InvalidTransition(
+        f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.",
+        from_status=status.value,
+        to_status=to.value,
+    )
+
+
+async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:
+    """The next invoice number of a workspace's year: INV-2026-0001, without gaps.
+
+    Locks the year's counter until the transaction ends; one that rolls back gives its number back.
+    """
+    rows = await tx.fetch(
+        "INSERT INTO invoice_sequences (workspace_id, year, last) VALUES ($1, $2, 1)"
+        " ON CONFLICT (workspace_id, year) DO UPDATE SET last = invoice_sequences.last + 1 RETURNING last",
+        workspace_id,
+        year,
+    )
+    return f"INV-{year}-{rows[0]['last']:04d}"

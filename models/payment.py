@@ -1,0 +1,64 @@
+"""Money that came in, or tried to."""
+
+from enum import StrEnum
+from typing import Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import WorkspaceManager
+
+
+class PaymentStatus(StrEnum):
+    """How far a payment has come. It only ever rises."""
+
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+    SUCCEEDED = "SUCCEEDED"
+
+
+RANK: Final = {status: rank for rank, status in enumerate(PaymentStatus)}
+"""PENDING < FAILED < SUCCEEDED."""
+
+
+class Allocation(StrEnum):
+    """Whether a payment counts for an invoice."""
+
+    APPLIED = "APPLIED"
+    UNAPPLIED = "UNAPPLIED"
+
+
+class Payment(Model):
+    """A payment as Stripe knows it. Amounts are minor units of `currency`.
+
+    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: the `created` and id of the Stripe event
+    that its failure was taken from.
+    """
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    integration_id = fields.CharField(max_length=64)
+    provider_payment_id = fields.TextField()
+    invoice_id = fields.CharField(max_length=64, null=True)
+    customer_id = fields.CharField(max_length=64, null=True)
+    status = fields.CharEnumField(PaymentStatus, max_length=16)
+    amount = fields.BigIntField()
+    currency = fields.CharField(max_length=3)
+    amount_refunded = fields.BigIntField(default=0)
+    overpaid = fields.BigIntField(default=0)
+    allocation = fields.CharEnumField(Allocation, max_length=16)
+    unapplied_code = fields.CharField(max_length=4096, null=True)
+    failure_code = fields.CharField(max_length=4096, null=True)
+    failure_message = fields.CharField(max_length=4096, null=True)
+    decided_by = fields.TextField()
+    dispute_status = fields.CharField(max_length=4096, null=True)
+    dispute_reason = fields.CharField(max_length=4096, null=True)
+    dispute_amount = fields.BigIntField(null=True)
+    dispute_opened_at = fields.DatetimeField(null=True)
+    dispute_closed_at = fields.DatetimeField(null=True)
+    occurred_at = fields.DatetimeField()
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "payments"
+        manager = WorkspaceManager()

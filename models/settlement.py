@@ -1,0 +1,392 @@
+"""What a Stripe event does to the books: the rule at the heart of the product, pure and total.
+
+`settle` looks at an event, the invoice it names, that invoice's payments and links, and says what changes. It reads
+no clock and does no I/O. Whatever the order and number in which the events of a payment arrive, the books end the
+same: a payment's status only rises, everything that is derived is recomputed from all of the invoice's payments.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from models.event import EventType
+from models.ids import Prefix, is_id
+from models.instant import from_epoch
+from models.invoice import COLLECTING, InvoiceStatus
+from models.payment import RANK, Allocation, PaymentStatus
+from models.payment_link import LIVE, PaymentLinkStatus
+from models.stripe_event import Evidence, StripeEvent
+from models.webhook_event import WebhookEventStatus
+from models.workspace import Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceState:
+    """An invoice as far as payments change it. Amounts are minor units."""
+
+    id: str
+    customer_id: str
+    integration_id: str | None
+    status: InvoiceStatus
+    currency: str
+    total: int
+    amount_paid: int
+    amount_paid_out_of_band: int
+    amount_refunded: int
+    paid_at: datetime | None
+
+    @property
+    def amount_remaining(self) -> int:
+        """What is still to pay; never negative."""
+        return max(0, self.total - self.amount_paid - self.amount_paid_out_of_band)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentState:
+    """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names."""
+
+    id: str
+    provider_payment_id: str
+    provider_ids: frozenset[str]
+    invoice_id: str | None
+    customer_id: str | None
+    status: PaymentStatus
+    amount: int
+    currency: str
+    amount_refunded: int
+    overpaid: int
+    allocation: Allocation
+    unapplied_code: str | None
+    failure_code: str | None
+    failure_message: str | None
+    decided_by: str
+    occurred_at: datetime
+
+    @property
+    def counts(self) -> bool:
+        """Whether the payment is part of its invoice's amount paid."""
+        return self.status is PaymentStatus.SUCCEEDED and self.allocation is Allocation.APPLIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkState:
+    """A payment link as far as events change it. `stop`: it is still to be made unpayable at Stripe."""
+
+    id: str
+    integration_id: str
+    status: PaymentLinkStatus
+    stripe_id: str | None
+    amount: int
+    stop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that is looked at. `payments` are the invoice's and those known under the event's ids, each once.
+
+    `invoice_id` is the event's own or, where it carries none, that of the link or payment it belongs to; `invoice` is
+    None when this workspace has no such invoice. `new_payment_id` and `new_link_id` are for what has to be made.
+    """
+
+    event: StripeEvent
+    workspace_id: str
+    mode: Mode
+    received_at: datetime
+    invoice_id: str | None
+    invoice: InvoiceState | None
+    customer_id: str | None
+    payments: Sequence[PaymentState]
+    links: Sequence[LinkState]
+    new_payment_id: str
+    new_link_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What changes. `payments` and `links` hold only those that changed or are new; `absorbed` maps the id of a
+    payment that turned out to be another one to that other's id. `log` is in order, with the invoice's status before
+    and after where it changed.
+    """
+
+    status: WebhookEventStatus
+    code: str | None = None
+    invoice: InvoiceState | None = None
+    payments: tuple[PaymentState, ...] = ()
+    payment_id: str | None = None
+    absorbed: tuple[tuple[str, str], ...] = ()
+    links: tuple[LinkState, ...] = ()
+    log: tuple[tuple[EventType, InvoiceStatus | None, InvoiceStatus | None], ...] = ()
+
+
+_PROVES = {
+    Evidence.PAID: PaymentStatus.SUCCEEDED,
+    Evidence.PENDING: PaymentStatus.PENDING,
+    Evidence.FAILED: PaymentStatus.FAILED,
+}
+
+
+def settle(case: Case) -> Verdict:
+    """What an event does to the books."""
+    ignored = _why_ignored(case)
+    if ignored is not None:
+        return Verdict(status=WebhookEventStatus.IGNORED, code=ignored)
+    misfit = _why_unapplied(case)
+    known = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
+    if misfit is not None and not known and case.event.evidence is not Evidence.PAID:
+        return Verdict(status=WebhookEventStatus.IGNORED, code=misfit)
+    before, absorbed = _one_payment(known)
+    payment = _learn(case, before, misfit)
+    others = [other for other in case.payments if other not in known]
+    invoice, recounted = _recount(case.invoice, [*others, payment])
+    links = _links(case, invoice, recounted) if case.invoice is not None and invoice is not None else []
+    changed = _changed(case.payments, recounted)
+    unapplied = payment.allocation is Allocation.UNAPPLIED and case.event.evidence is Evidence.PAID
+    settled = next(entry for entry in recounted if entry.id == payment.id)
+    return Verdict(
+        status=WebhookEventStatus.UNAPPLIED if unapplied else WebhookEventStatus.PROCESSED,
+        code=payment.unapplied_code if unapplied else None,
+        invoice=invoice if invoice != case.invoice else None,
+        payments=tuple(changed),
+        payment_id=payment.id,
+        absorbed=absorbed,
+        links=tuple(link for link in links if link not in case.links),
+        log=tuple(_log(case, before, settled, invoice, links)),
+    )
+
+
+def _why_ignored(case: Case) -> str | None:
+    event = case.event
+    if event.evidence is None:
+        return "EVENT_TYPE_NOT_HANDLED"
+    if event.metadata_workspace_id not in {None, case.workspace_id}:
+        return "ANOTHER_WORKSPACE"
+    if case.invoice_id is None:
+        return "NO_METADATA"
+    if not is_id(case.invoice_id, Prefix.INVOICE):
+        return "FOREIGN_INVOICE_ID"
+    return None
+
+
+def _why_unapplied(case: Case) -> str | None:
+    if case.event.livemode is not (case.mode is Mode.LIVE):
+        return "LIVEMODE_MISMATCH"
+    if case.invoice is None:
+        return "INVOICE_NOT_FOUND"
+    if case.invoice.currency != case.event.currency:
+        return "CURRENCY_MISMATCH"
+    if case.invoice.status is InvoiceStatus.DRAFT:
+        return "INVOICE_DRAFT"
+    if case.invoice.status is InvoiceStatus.VOID:
+        return "INVOICE_VOID"
+    return None
+
+
+def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:
+    """What the event's ids name, as one payment: the oldest of them takes over what the others know."""
+    if not known:
+        return None, ()
+    first, *rest = sorted(known, key=lambda payment: payment.id)
+    for other in rest:
+        first = _merged(first, other)
+    return first, tuple((other.id, first.id) for other in rest)
+
+
+def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
+    further = max(kept, other, key=lambda payment: (RANK[payment.status], payment.counts, payment.decided_by))
+    merged = replace(
+        further,
+        id=kept.id,
+        provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
+        provider_ids=kept.provider_ids | other.provider_ids,
+        amount_refunded=max(kept.amount_refunded, other.amount_refunded),
+    )
+    if kept.status is not other.status or kept.status is PaymentStatus.FAILED:
+        return merged
+    return replace(
+        merged,
+        amount=max(kept.amount, other.amount),
+        occurred_at=min(kept.occurred_at, other.occurred_at),
+    )
+
+
+def _principal(*names: str) -> str:
+    """Which name a payment goes by: the payment intent's before the session's before any other."""
+    return min(names, key=lambda name: (not name.startswith("pi_"), not name.startswith("cs_"), name))
+
+
+def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
+    """The payment after the event. Its status only rises; among failures the latest of Stripe's clock is kept."""
+    event = case.event
+    assert event.evidence is not None  # noqa: S101  (settled by _why_ignored)
+    proven = _PROVES[event.evidence]
+    at = from_epoch(event.created)
+    if before is None:
+        return _first_known(case, proven, misfit)
+    known = replace(
+        before,
+        provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]),
+        provider_ids=before.provider_ids.union(event.provider_ids),
+    )
+    if RANK[proven] > RANK[before.status]:
+        risen = replace(
+            known,
+            status=proven,
+            amount=event.amount,
+            currency=event.currency,
+            occurred_at=at,
+            decided_by=event.order,
+        )
+        if proven is PaymentStatus.FAILED:
+            return _with_failure(risen, event)
+        return _allocated(_with_failure(risen, None), case, misfit)
+    if proven is not before.status:
+        return known
+    if proven is PaymentStatus.FAILED:
+        if event.order <= before.decided_by:
+            return known
+        later = replace(known, amount=event.amount, decided_by=event.order, occurred_at=at)
+        return _with_failure(later, event)
+    same = replace(known, amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
+    return _allocated(same, case, misfit) if before.allocation is Allocation.UNAPPLIED else same
+
+
+def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> PaymentState:
+    event = case.event
+    payment = PaymentState(
+        id=case.new_payment_id,
+        provider_payment_id=event.provider_ids[0],
+        provider_ids=frozenset(event.provider_ids),
+        invoice_id=None,
+        customer_id=None,
+        status=status,
+        amount=event.amount,
+        currency=event.currency,
+        amount_refunded=0,
+        overpaid=0,
+        allocation=Allocation.UNAPPLIED,
+        unapplied_code=misfit,
+        failure_code=None,
+        failure_message=None,
+        decided_by=event.order,
+        occurred_at=from_epoch(event.created),
+    )
+    failed = event if status is PaymentStatus.FAILED else None
+    return _allocated(_with_failure(payment, failed), case, misfit)
+
+
+def _with_failure(payment: PaymentState, event: StripeEvent | None) -> PaymentState:
+    code, message = (event.failure_code, event.failure_message) if event else (None, None)
+    return replace(payment, failure_code=code, failure_message=message)
+
+
+def _allocated(payment: PaymentState, case: Case, misfit: str | None) -> PaymentState:
+    invoice = case.invoice
+    customer_id = invoice.customer_id if invoice else case.customer_id
+    return replace(
+        payment,
+        invoice_id=invoice.id if invoice else None,
+        customer_id=customer_id,
+        allocation=Allocation.APPLIED if misfit is None else Allocation.UNAPPLIED,
+        unapplied_code=misfit,
+    )
+
+
+def _recount(
+    invoice: InvoiceState | None, payments: Iterable[PaymentState]
+) -> tuple[InvoiceState | None, list[PaymentState]]:
+    """The invoice and its payments with all that is derived computed anew, in the order of Stripe's clock."""
+    ordered = sorted(payments, key=lambda payment: (payment.occurred_at, payment.provider_payment_id))
+    if invoice is None:
+        return None, ordered
+    due = max(0, invoice.total - invoice.amount_paid_out_of_band)
+    paid, covered_at, recounted = 0, invoice.paid_at, []
+    for payment in ordered:
+        overpaid = 0
+        if payment.counts and payment.invoice_id == invoice.id:
+            overpaid = max(0, paid + payment.amount - due) - max(0, paid - due)
+            if paid < due <= paid + payment.amount and invoice.amount_paid_out_of_band == 0:
+                covered_at = payment.occurred_at
+            paid += payment.amount
+        recounted.append(replace(payment, overpaid=overpaid))
+    counted = replace(invoice, amount_paid=paid)
+    if paid >= due and invoice.status in COLLECTING:
+        counted = replace(counted, status=InvoiceStatus.PAID)
+    if counted.status is InvoiceStatus.PAID:
+        counted = replace(counted, paid_at=covered_at or max(payment.occurred_at for payment in ordered))
+    return counted, recounted
+
+
+def _links(case: Case, invoice: InvoiceState, payments: Sequence[PaymentState]) -> list[LinkState]:
+    """The invoice's links after the event, with a new one for what remains when the last one is spent.
+
+    None is live while payments that are under way cover what remains.
+    """
+    under_way = sum(payment.amount for payment in payments if payment.status is PaymentStatus.PENDING)
+    payable = invoice.status is InvoiceStatus.OPEN and under_way < invoice.amount_remaining
+    links = [_link(link, case.event, invoice, payable=payable) for link in case.links]
+    wanted = bool(links) and payable and not any(link.status in LIVE for link in links)
+    if wanted and invoice.integration_id is not None:
+        links.append(
+            LinkState(
+                id=case.new_link_id,
+                integration_id=invoice.integration_id,
+                status=PaymentLinkStatus.PENDING,
+                stripe_id=None,
+                amount=invoice.amount_remaining,
+            )
+        )
+    return links
+
+
+def _link(link: LinkState, event: StripeEvent, invoice: InvoiceState, *, payable: bool) -> LinkState:
+    used = event.payment_link_id is not None and event.payment_link_id == link.stripe_id
+    if used:
+        return replace(link, status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe did so itself
+    if link.status not in LIVE:
+        return link
+    if invoice.status is InvoiceStatus.PAID:
+        was_active = link.status is PaymentLinkStatus.ACTIVE
+        spent = PaymentLinkStatus.COMPLETED if was_active else PaymentLinkStatus.DEACTIVATED
+        return replace(link, status=spent, stop=True)
+    if not payable or link.amount != invoice.amount_remaining:
+        return replace(link, status=PaymentLinkStatus.DEACTIVATED, stop=True)
+    return link
+
+
+def _changed(before: Sequence[PaymentState], after: Sequence[PaymentState]) -> list[PaymentState]:
+    known = {payment.id: payment for payment in before}
+    return [payment for payment in after if known.get(payment.id) != payment]
+
+
+def _log(
+    case: Case,
+    before: PaymentState | None,
+    payment: PaymentState,
+    invoice: InvoiceState | None,
+    links: Sequence[LinkState],
+) -> Iterable[tuple[EventType, InvoiceStatus | None, InvoiceStatus | None]]:
+    happened = _payment_happened(before, payment)
+    if happened is not None:
+        yield happened, None, None
+    if case.invoice is not None and invoice is not None:
+        if invoice.status is not case.invoice.status:
+            yield EventType.INVOICE_PAID, case.invoice.status, invoice.status
+        elif invoice.amount_paid > case.invoice.amount_paid and invoice.status in COLLECTING:
+            yield EventType.INVOICE_PARTIALLY_PAID, invoice.status, invoice.status
+    was = {link.id: link.status for link in case.links}
+    for link in links:
+        if link.status is PaymentLinkStatus.DEACTIVATED and was.get(link.id) is not link.status:
+            yield EventType.PAYMENT_LINK_DEACTIVATED, None, None
+
+
+def _payment_happened(before: PaymentState | None, payment: PaymentState) -> EventType | None:
+    if before is not None and before.status is payment.status:
+        if before.allocation is Allocation.UNAPPLIED and payment.counts:
+            return EventType.PAYMENT_APPLIED
+        failed_anew = payment.status is PaymentStatus.FAILED and before.decided_by != payment.decided_by
+        return EventType.PAYMENT_FAILED if failed_anew else None
+    if payment.status is PaymentStatus.PENDING:
+        return EventType.PAYMENT_PENDING
+    if payment.status is PaymentStatus.FAILED:
+        return EventType.PAYMENT_FAILED
+    return EventType.PAYMENT_SUCCEEDED if payment.counts else EventType.PAYMENT_UNAPPLIED

@@ -1,0 +1,275 @@
+"""Reading a Stripe event: what a verified body says about a payment.
+
+Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-27 to 2026-10-28.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+import orjson
+
+from models.money import MAX_MINOR_UNITS
+
+_LATEST_EPOCH: Final = 253_402_300_799  # the end of the year 9999
+_ID_LENGTH: Final = 255
+_METADATA_LENGTH: Final = 500
+_MESSAGE_LENGTH: Final = 2000
+
+
+class Evidence(Enum):
+    """What an event proves about its payment."""
+
+    PAID = auto()
+    PENDING = auto()
+    FAILED = auto()
+
+
+class UnreadableError(ValueError):
+    """A verified body that is not a Stripe event as Stripe documents it; the message says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StripeEvent:
+    """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
+
+    `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
+    `provider_ids` is the payment's provider_payment_id; the others name the same payment.
+    """
+
+    id: str
+    type: str
+    created: int
+    livemode: bool
+    api_version: str | None
+    evidence: Evidence | None = None
+    provider_ids: tuple[str, ...] = ()
+    amount: int = 0
+    currency: str = ""
+    metadata_invoice_id: str | None = None
+    metadata_customer_id: str | None = None
+    metadata_workspace_id: str | None = None
+    payment_link_id: str | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
+
+    @property
+    def order(self) -> str:
+        """Sorts events by Stripe's clock, ties by id."""
+        return f"{self.created:012d} {self.id}"
+
+
+def body_key(body: bytes) -> str:
+    """What a body is known by when no event id can be read from it."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def read(body: bytes) -> StripeEvent:
+    """What a verified body says.
+
+    Raises:
+        UnreadableError: It is not a Stripe event, or a field that decides has another type than documented.
+    """
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableError(f"the body is not JSON in UTF-8 ({error})") from None
+    if not isinstance(event, dict):
+        raise UnreadableError("the body is not a JSON object")
+    envelope = {
+        "id": _id(event, "id"),
+        "type": _id(event, "type"),
+        "created": _integer(event, "created", _LATEST_EPOCH, default=0),
+        "livemode": _boolean(event, "livemode"),
+        "api_version": _optional_id(event, "api_version"),
+    }
+    reader = _READERS.get(envelope["type"])
+    if reader is None:
+        return StripeEvent(**envelope)
+    payload = event.get("data")
+    subject = payload.get("object") if isinstance(payload, dict) else None
+    if not isinstance(subject, dict):
+        raise UnreadableError("data.object is not an object")
+    return StripeEvent(**envelope, **_metadata(subject), **reader(subject))
+
+
+def _payment_intent_succeeded(intent: Mapping[str, Any]) -> dict[str, Any]:
+    received = _integer(intent, "amount_received", MAX_MINOR_UNITS, default=None)
+    return {
+        "evidence": Evidence.PAID,
+        "provider_ids": _provider_ids(intent),
+        "amount": received if received is not None else _integer(intent, "amount", MAX_MINOR_UNITS),
+        "currency": _currency(intent),
+    }
+
+
+def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "evidence": Evidence.FAILED,
+        "provider_ids": _provider_ids(intent),
+        "amount": _integer(intent, "amount", MAX_MINOR_UNITS),
+        "currency": _currency(intent),
+        **_failure(intent.get("last_payment_error")),
+    }
+
+
+def _session_completed(session: Mapping[str, Any]) -> dict[str, Any]:
+    status = session.get("payment_status")
+    if status == "paid":
+        return _session(session, Evidence.PAID)
+    if status == "unpaid":
+        return _session(session, Evidence.PENDING)
+    if status == "no_payment_required":
+        return {} if session.get("currency") is None else {**_session(session, Evidence.PAID), "amount": 0}
+    raise UnreadableError("data.object.payment_status is none that Stripe documents")
+
+
+def _session_async_succeeded(session: Mapping[str, Any]) -> dict[str, Any]:
+    return _session(session, Evidence.PAID)
+
+
+def _session_async_failed(session: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_session(session, Evidence.FAILED), "failure_code": "async_payment_failed"}
+
+
+def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    return {
+        "evidence": evidence,
+        "provider_ids": _provider_ids(session),
+        "amount": _integer(session, "amount_total", MAX_MINOR_UNITS, default=0),
+        "currency": _currency(session),
+        "payment_link_id": _reference(session, "payment_link"),
+    }
+
+
+def _stripe_invoice_paid(invoice: Mapping[str, Any]) -> dict[str, Any]:
+    return _stripe_invoice(invoice, Evidence.PAID, "amount_paid")
+
+
+def _stripe_invoice_failed(invoice: Mapping[str, Any]) -> dict[str, Any]:
+    return _stripe_invoice(invoice, Evidence.FAILED, "amount_due") | _failure(invoice.get("last_finalization_error"))
+
+
+def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str) -> dict[str, Any]:
+    own_id = _id(invoice, "id", "data.object.id")
+    intent = _reference(invoice, "payment_intent") or _intent_among_payments(invoice)
+    return {
+        "evidence": evidence,
+        "provider_ids": (intent, own_id) if intent else (own_id,),
+        "amount": _integer(invoice, amount, MAX_MINOR_UNITS),
+        "currency": _currency(invoice),
+    }
+
+
+_READERS: Final = {
+    "payment_intent.succeeded": _payment_intent_succeeded,
+    "payment_intent.payment_failed": _payment_intent_failed,
+    "checkout.session.completed": _session_completed,
+    "checkout.session.async_payment_succeeded": _session_async_succeeded,
+    "checkout.session.async_payment_failed": _session_async_failed,
+    "invoice.payment_succeeded": _stripe_invoice_paid,
+    "invoice.payment_failed": _stripe_invoice_failed,
+}
+
+
+def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
+    """The payment intent, then the object's own id; a Stripe invoice behind either names the payment too."""
+    names = (
+        _reference(subject, "payment_intent"),
+        _id(subject, "id", "data.object.id"),
+        _reference(subject, "invoice"),
+    )
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _intent_among_payments(invoice: Mapping[str, Any]) -> str | None:
+    """Since 2025-03-31.basil: payments.data[].payment.payment_intent."""
+    payments = invoice.get("payments")
+    entries = payments.get("data") if isinstance(payments, dict) else None
+    for entry in entries if isinstance(entries, list) else ():
+        payment = entry.get("payment") if isinstance(entry, dict) else None
+        if isinstance(payment, dict) and (intent := _reference(payment, "payment_intent")):
+            return intent
+    return None
+
+
+def _metadata(subject: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = subject.get("metadata")
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, dict):
+        raise UnreadableError("data.object.metadata is not an object")
+    return {
+        f"metadata_{name}": _optional_id(metadata, name, f"data.object.metadata.{name}", _METADATA_LENGTH) or None
+        for name in ("invoice_id", "customer_id", "workspace_id")
+    }
+
+
+def _failure(error: object) -> dict[str, Any]:
+    if not isinstance(error, dict):
+        return {}
+    code = error.get("decline_code") or error.get("code")
+    return {
+        "failure_code": _prose(code, _ID_LENGTH),
+        "failure_message": _prose(error.get("message"), _MESSAGE_LENGTH),
+    }
+
+
+def _prose(text: object, length: int) -> str | None:
+    return text.replace("\x00", "")[:length] if isinstance(text, str) and text else None
+
+
+def _reference(subject: Mapping[str, Any], name: str) -> str | None:
+    """An id, given as such or as the expanded object."""
+    value = subject.get(name)
+    if isinstance(value, dict):
+        value = value.get("id")
+    if value is None:
+        return None
+    return _text(value, f"data.object.{name}")
+
+
+def _id(holder: Mapping[str, Any], name: str, where: str | None = None) -> str:
+    value = _optional_id(holder, name, where)
+    if not value:
+        raise UnreadableError(f"{where or name} is missing")
+    return value
+
+
+def _optional_id(holder: Mapping[str, Any], name: str, where: str | None = None, most: int = _ID_LENGTH) -> str | None:
+    value = holder.get(name)
+    return None if value is None else _text(value, where or name, most)
+
+
+def _text(value: object, where: str, most: int = _ID_LENGTH) -> str:
+    if not isinstance(value, str) or len(value) > most or "\x00" in value:
+        raise UnreadableError(f"{where} is not a text of at most {most} characters")
+    return value
+
+
+def _currency(subject: Mapping[str, Any]) -> str:
+    value = subject.get("currency")
+    if not isinstance(value, str) or len(value) != 3 or not value.isascii() or not value.isalpha():
+        raise UnreadableError("data.object.currency is not a three-letter code")
+    return value.upper()
+
+
+def _boolean(holder: Mapping[str, Any], name: str) -> bool:
+    value = holder.get(name)
+    if not isinstance(value, bool):
+        raise UnreadableError(f"{name} is neither true nor false")
+    return value
+
+
+_REQUIRED: Final = object()
+
+
+def _integer(holder: Mapping[str, Any], name: str, most: int, default: Any = _REQUIRED) -> Any:
+    value = holder.get(name)
+    if value is None and default is not _REQUIRED:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise UnreadableError(f"{name} is not a whole number from 0 to {most}")
+    return value

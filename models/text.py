@@ -1,0 +1,47 @@
+"""Text that people type: trimmed, bounded, and free of what a database can't hold."""
+
+import re
+from typing import Final
+
+from models.errors import InvalidInput
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^@\s]+@localhost")
+
+
+def required_text(value: str, what: str, path: list[str], most: int = 255) -> str:
+    """A text that has to be there, without spaces around it.
+
+    Raises:
+        InvalidInput: It is empty, too long, or holds characters that can't be stored.
+    """
+    text = optional_text(value, what, path, most)
+    if text is None:
+        raise InvalidInput(f"{what} is empty: give it 1 to {most} characters.", path=path)
+    return text
+
+
+def optional_text(value: str | None, what: str, path: list[str], most: int = 255) -> str | None:
+    """A text that may be missing; an empty one counts as missing.
+
+    Raises:
+        InvalidInput: It is too long, or holds characters that can't be stored.
+    """
+    text = (value or "").strip()
+    if _UNSTORABLE.search(text):
+        raise InvalidInput(f"{what} holds a NUL or half of a surrogate pair: remove it.", path=path)
+    if len(text) > most:
+        raise InvalidInput(f"{what} has {len(text)} characters: at most {most} are taken.", path=path)
+    return text or None
+
+
+def email_address(value: str, path: list[str]) -> str:
+    """An email address, as far as it can be told without sending one.
+
+    Raises:
+        InvalidInput: It has not the form of one.
+    """
+    email = required_text(value, "The email address", path, most=320)
+    if not _EMAIL.fullmatch(email):
+        raise InvalidInput("This is not an email address: it needs the form name@example.com.", path=path)
+    return email

@@ -1,0 +1,75 @@
+"""What Stripe posted to us, raw, and what became of it."""
+
+from enum import StrEnum
+from typing import Final
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import WorkspaceManager
+
+
+class WebhookEventStatus(StrEnum):
+    """What became of a webhook event."""
+
+    PROCESSED = "PROCESSED"
+    IGNORED = "IGNORED"
+    UNAPPLIED = "UNAPPLIED"
+    HELD = "HELD"
+    QUARANTINED = "QUARANTINED"
+    FAILED = "FAILED"
+
+
+class WebhookEvent(Model):
+    """An event of Stripe, once however often it was delivered.
+
+    `delivery_key` is the Stripe event's id, or the body's hash where none could be read. `deliveries` counts Stripe's
+    posts, `attempts` our tries to apply it.
+    """
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    workspace_id = fields.CharField(max_length=64)
+    integration_id = fields.CharField(max_length=64)
+    delivery_key = fields.TextField()
+    stripe_event_id = fields.CharField(max_length=4096, null=True)
+    type = fields.CharField(max_length=4096, null=True)
+    status = fields.CharEnumField(WebhookEventStatus, max_length=16)
+    reason_code = fields.CharField(max_length=4096, null=True)
+    reason_detail = fields.CharField(max_length=4096, null=True)
+    deliveries = fields.BigIntField(default=1)
+    attempts = fields.BigIntField(default=0)
+    livemode = fields.BooleanField(null=True)
+    api_version = fields.CharField(max_length=4096, null=True)
+    invoice_id = fields.CharField(max_length=64, null=True)
+    customer_id = fields.CharField(max_length=64, null=True)
+    payment_id = fields.CharField(max_length=64, null=True)
+    payload = fields.BinaryField()
+    received_at = fields.DatetimeField()
+    processed_at = fields.DatetimeField(null=True)
+    retry_at = fields.DatetimeField(null=True)
+
+    class Meta:
+        table = "webhook_events"
+        manager = WorkspaceManager()
+
+
+WITHOUT_PAYLOAD: Final = (
+    "id",
+    "workspace_id",
+    "integration_id",
+    "stripe_event_id",
+    "type",
+    "status",
+    "reason_code",
+    "reason_detail",
+    "deliveries",
+    "attempts",
+    "livemode",
+    "api_version",
+    "invoice_id",
+    "customer_id",
+    "payment_id",
+    "received_at",
+    "processed_at",
+)
+"""A payload may be a megabyte: lists don't read it."""

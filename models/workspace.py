@@ -1,0 +1,55 @@
+"""A business: what everything else belongs to."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.database import Transaction, unscoped
+from models.errors import InvalidInput
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+
+
+class Mode(StrEnum):
+    """Whether money is real. A workspace is one or the other for good."""
+
+    LIVE = "LIVE"
+    TEST = "TEST"
+
+
+class Workspace(Model):
+    """A business. `seq` is the number of the newest line of its event log."""
+
+    id = fields.CharField(primary_key=True, max_length=64)
+    name = fields.TextField()
+    mode = fields.CharEnumField(Mode, max_length=8)
+    seq = fields.BigIntField(default=0)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "workspaces"
+
+
+async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
+    """A new workspace.
+
+    Raises:
+        InvalidInput: The name is empty.
+    """
+    if not name.strip():
+        raise InvalidInput("A workspace needs a name.", path=["name"])
+    workspace = Workspace(id=new_id(Prefix.WORKSPACE), name=name.strip(), mode=mode, seq=0, created_at=utc_now())
+    await tx.execute(
+        "INSERT INTO workspaces (id, name, mode, seq, created_at) VALUES ($1, $2, $3, 0, $4)",
+        workspace.id,
+        workspace.name,
+        workspace.mode.value,
+        workspace.created_at,
+    )
+    return workspace
+
+
+async def workspaces() -> list[Workspace]:
+    """All workspaces, oldest first: for the operator's commands."""
+    return await unscoped(Workspace).order_by("id")

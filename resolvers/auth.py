@@ -1,0 +1,91 @@
+"""Who is calling: an API key, its workspace and what it may do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.api_key import IMPLIED_SCOPES, ApiKey, Scope, sha256_of
+from models.database import fetch, transaction, unscoped
+from models.errors import Forbidden, Unauthenticated
+from models.instant import from_row, utc_now
+from models.workspace import Mode, Workspace
+
+_HOW_TO = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated caller. `workspace.seq` is the newest line of its event log at the time of authentication."""
+
+    workspace: Workspace
+    api_key: ApiKey
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Refuse a caller that lacks a scope.
+
+        Raises:
+            Forbidden: The API key doesn't have it.
+        """
+        if scope not in self.scopes:
+            raise Forbidden(
+                f"This needs an API key with the scope {scope.value}; this one has"
+                f" {', '.join(granted.value for granted in self.api_key.granted)}."
+            )
+
+
+async def authenticate(authorization: str | None) -> Caller:
+    """The caller behind an Authorization header, read from the database each time.
+
+    Raises:
+        Unauthenticated: There is none, or the key is unknown, revoked or expired.
+    """
+    rows = await fetch(
+        "SELECT k.*, w.name AS workspace_name, w.mode AS workspace_mode, w.seq AS workspace_seq,"
+        " w.created_at AS workspace_created_at FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id"
+        " WHERE k.sha256 = $1",
+        sha256_of(_bearer(authorization)),
+    )
+    if not rows:
+        raise Unauthenticated(f"This API key is unknown: {_HOW_TO}.")
+    row = dict(rows[0])
+    workspace = Workspace(
+        id=row["workspace_id"],
+        name=row.pop("workspace_name"),
+        mode=Mode(row.pop("workspace_mode")),
+        seq=row.pop("workspace_seq"),
+        created_at=from_row(row.pop("workspace_created_at")),
+    )
+    api_key = ApiKey(**{name: _instant(name, value) for name, value in row.items()})
+    if api_key.revoked_at is not None:
+        raise Unauthenticated(f"This API key was revoked: {_HOW_TO}.")
+    if not api_key.is_valid(utc_now()):
+        raise Unauthenticated(f"This API key has expired: {_HOW_TO}.")
+    scopes = frozenset().union(*(IMPLIED_SCOPES[scope] for scope in api_key.granted))
+    return Caller(workspace, api_key, scopes)
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, key = (authorization or "").strip().partition(" ")
+    if not authorization:
+        raise Unauthenticated(f"There is no API key: {_HOW_TO}.")
+    if scheme.lower() != "bearer" or not key.strip().startswith("flx_"):
+        raise Unauthenticated(f"This is not an API key: {_HOW_TO}.")
+    return key.strip()
+
+
+def _instant(name: str, value: object) -> object:
+    return from_row(value) if name.endswith("_at") and isinstance(value, str | datetime) else value
+
+
+async def still_valid(key_ids: set[str]) -> set[str]:
+    """Which of these API keys still open anything: for connections that outlive a request."""
+    keys = await unscoped(ApiKey).filter(id__in=list(key_ids))
+    now = utc_now()
+    return {key.id for key in keys if key.is_valid(now)}
+
+
+async def note_use(used_at: dict[str, datetime]) -> None:
+    """Write down when API keys were last used."""
+    async with transaction() as tx:
+        for key_id in sorted(used_at):
+            await tx.execute("UPDATE api_keys SET last_used_at = $2 WHERE id = $1", key_id, used_at[key_id])

@@ -1,0 +1,83 @@
+"""The bus between processes: it only wakes. What happened is read from the log, so a lost message loses nothing."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+from broadcaster import Broadcast
+
+log = structlog.get_logger(__name__)
+
+CHANNEL: Final = "fluxrate:log"
+RESYNC: Final = "*"
+"""The message that stands for any number of lost ones."""
+
+_PUBLISH_TIMEOUT_S: Final = 1.0
+
+
+class Bus:
+    """Tells every process of the newest line of a workspace's log: `woken(workspace_id, number)`.
+
+    `woken` gets None for both when messages may have been lost.
+    """
+
+    def __init__(self, url: str, woken: Callable[[str | None, int | None], None]) -> None:
+        self._broadcast = _broadcast(url)
+        self._woken = woken
+        self._pending: dict[str, int] = {}
+        self._something = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "Bus":
+        await self._broadcast.connect()
+        listening = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._listen(listening)), asyncio.create_task(self._publish())]
+        await listening.wait()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._broadcast.disconnect()
+
+    def wake(self, newest: Mapping[str, int]) -> None:
+        """Tell all processes, soon; never waits and never fails."""
+        for workspace_id, number in newest.items():
+            self._pending[workspace_id] = max(number, self._pending.get(workspace_id, 0))
+        if newest:
+            self._something.set()
+
+    async def _publish(self) -> None:
+        while True:
+            await self._something.wait()
+            self._something.clear()
+            pending, self._pending = self._pending, {}
+            for workspace_id, number in pending.items():
+                try:
+                    message = f"{workspace_id} {number}"
+                    async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
+                        await self._broadcast.publish(CHANNEL, message)
+                except Exception as error:
+                    log.warning("bus unreachable, subscribers are told by polling", error=repr(error))
+
+    async def _listen(self, listening: asyncio.Event) -> None:
+        async with self._broadcast.subscribe(CHANNEL) as subscriber:
+            listening.set()
+            while True:
+                message = await subscriber.get()
+                if message.message == RESYNC:
+                    self._woken(None, None)
+                    continue
+                workspace_id, _, number = message.message.partition(" ")
+                if number.isdecimal():
+                    self._woken(workspace_id, int(number))
+
+
+def _broadcast(url: str) -> Broadcast:
+    if not url.startswith(("redis://", "rediss://")):
+        return Broadcast(url)
+    from resolvers.redis_backend import RedisBackend  # redis-py is slow to load, and most have none
+
+    return Broadcast(backend=RedisBackend(url, RESYNC))

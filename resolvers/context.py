@@ -1,0 +1,149 @@
+"""What a use case is given: the caller, the services of this process, and the doors to the database."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from models.api_key import Scope
+from models.database import Database, Transaction, scoped, transaction
+from models.errors import NotFound
+from models.event import EventType, Happening, append
+from models.instant import utc_now
+from models.invoice import InvoiceStatus
+from models.secret import Keyring
+from resolvers.auth import Caller
+from resolvers.feed import Feed
+from resolvers.gateway import StripeGateway
+from resolvers.inbox import Inbox
+from resolvers.link_maker import LinkMaker
+from resolvers.loaders import Loaders
+
+RowT = TypeVar("RowT", bound=Model)
+
+
+class Keep(Enum):
+    """An update's field that is absent: it stays as it is."""
+
+    KEEP = "KEEP"
+
+
+KEEP: Final = Keep.KEEP
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What lives as long as the process. `public_url` is what webhook URLs begin with."""
+
+    database: Database
+    keyring: Keyring
+    gateway: StripeGateway
+    feed: Feed
+    inbox: Inbox
+    link_maker: LinkMaker
+    public_url: str
+
+
+@dataclass(slots=True)
+class Write:
+    """An open transaction of a use case and what it logs."""
+
+    tx: Transaction
+    workspace_id: str
+    actor: str
+    happenings: list[Happening] = field(default_factory=list)
+
+    def log(
+        self,
+        type_: EventType,
+        *,
+        note: str | None = None,
+        previous_status: InvoiceStatus | None = None,
+        status: InvoiceStatus | None = None,
+        **about: str | None,
+    ) -> None:
+        """Log that something happened. `about` are the ids: invoice_id, payment_id, customer_id, integration_id."""
+        self.happenings.append(
+            Happening(
+                type=type_,
+                workspace_id=self.workspace_id,
+                actor=self.actor,
+                occurred_at=utc_now(),
+                note=note,
+                previous_status=previous_status,
+                status=status,
+                **about,
+            )
+        )
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation of one caller."""
+
+    services: Services
+    caller: Caller
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refresh()
+
+    @property
+    def workspace_id(self) -> str:
+        """The caller's workspace."""
+        return self.caller.workspace.id
+
+    def refresh(self) -> None:
+        """Forget what was loaded, so that later fields see what was changed."""
+        self.loaders = Loaders(self.workspace_id)
+
+    def require(self, scope: Scope) -> None:
+        """Refuse a caller that lacks a scope.
+
+        Raises:
+            Forbidden: The API key doesn't have it.
+        """
+        self.caller.require(scope)
+
+    def rows(self, model: type[RowT]) -> QuerySet[RowT]:
+        """The rows of the caller's workspace: use cases reach no others."""
+        return scoped(model, self.workspace_id)
+
+    async def one(self, model: type[RowT], id_: str, what: str, path: list[str], *, lock: bool = False) -> RowT:
+        """A row of the caller's workspace by its id; `lock` keeps it from changing until the transaction ends.
+
+        Raises:
+            NotFound: There is none; another workspace's looks exactly the same.
+        """
+        query = self.rows(model).filter(id=id_)
+        found = await (query.select_for_update() if lock else query).first()
+        if found is None:
+            raise NotFound(f"This workspace has no {what} with the id {id_[:80]!r}.", path=path)
+        return found
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[Write]:
+        """A transaction of the caller's: logs what it says happened, and wakes the subscribers after the commit.
+
+        Raises:
+            Unavailable: The database can't be had right now.
+        """
+        newest: dict[str, int] = {}
+        async with transaction() as tx:
+            write = Write(tx, self.workspace_id, self.caller.api_key.id)
+            yield write
+            newest |= await append(tx, write.happenings)
+        self.services.feed.wake(newest)
+        self.refresh()
+
+
+def change(row: Model, **values: Any) -> list[str]:
+    """Set the fields of a row that are given and differ; the names of those that did."""
+    names = [name for name, value in values.items() if value is not KEEP and getattr(row, name) != value]
+    for name in names:
+        setattr(row, name, values[name])
+    return names

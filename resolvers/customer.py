@@ -1,0 +1,96 @@
+"""Customers."""
+
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
+from models.api_key import Scope
+from models.customer import Customer
+from models.errors import Conflict
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.text import email_address, optional_text, required_text
+from resolvers.context import KEEP, Context, Keep, change
+from resolvers.idempotency import first_result
+
+
+async def create_customer(
+    ctx: Context, *, name: str, email: str, external_id: str | None, idempotency_key: str | None
+) -> Customer:
+    """A new customer.
+
+    Raises:
+        InvalidInput: A field can't be taken as it is.
+        Conflict: Another customer has this external id, or the idempotency key was used with other input.
+    """
+    ctx.require(Scope.WRITE)
+    now = utc_now()
+    customer = Customer(
+        id=new_id(Prefix.CUSTOMER),
+        workspace_id=ctx.workspace_id,
+        name=required_text(name, "The name", ["input", "name"]),
+        email=email_address(email, ["input", "email"]),
+        external_id=optional_text(external_id, "The external id", ["input", "externalId"]),
+        created_at=now,
+        updated_at=now,
+    )
+    given = [customer.name, customer.email, customer.external_id]
+    async with ctx.write() as write:
+        first = await first_result(write, "createCustomer", idempotency_key, given, customer.id)
+        if first != customer.id:
+            return await ctx.rows(Customer).get(id=first)
+        await _save(customer)
+        write.log(EventType.CUSTOMER_CREATED, customer_id=customer.id)
+    return customer
+
+
+async def update_customer(
+    ctx: Context, id_: str, *, name: str | Keep = KEEP, email: str | Keep = KEEP, external_id: str | Keep | None = KEEP
+) -> Customer:
+    """Change a customer.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        InvalidInput: A field can't be taken as it is.
+        Conflict: Another customer has this external id.
+    """
+    ctx.require(Scope.WRITE)
+    new_name = name if name is KEEP else required_text(name, "The name", ["input", "name"])
+    new_email = email if email is KEEP else email_address(email, ["input", "email"])
+    path = ["input", "externalId"]
+    new_external_id = external_id if external_id is KEEP else optional_text(external_id, "The external id", path)
+    async with ctx.write() as write:
+        customer = await ctx.one(Customer, id_, "customer", ["input", "id"], lock=True)
+        if change(customer, name=new_name, email=new_email, external_id=new_external_id):
+            customer.updated_at = utc_now()
+            await _save(customer)
+            write.log(EventType.CUSTOMER_UPDATED, customer_id=customer.id)
+    return customer
+
+
+async def _save(customer: Customer) -> None:
+    try:
+        await customer.save()
+    except IntegrityError:  # its only one that input can violate
+        raise Conflict(
+            "Another customer of this workspace has this external id: update that one, or give another id.",
+            code="EXTERNAL_ID_TAKEN",
+            path=["input", "externalId"],
+        ) from None
+
+
+def customers(ctx: Context, *, search: str | None) -> QuerySet[Customer]:
+    """The workspace's customers whose name, email or external id holds a text."""
+    ctx.require(Scope.READ)
+    rows = ctx.rows(Customer)
+    text = (search or "").strip()
+    if not text:
+        return rows
+    return rows.filter(Q(name__icontains=text) | Q(email__icontains=text) | Q(external_id__icontains=text))
+
+
+async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:
+    """The customer that the business knows by an id of its own."""
+    ctx.require(Scope.READ)
+    return await ctx.rows(Customer).filter(external_id=external_id).first()

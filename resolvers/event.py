@@ -1,0 +1,120 @@
+"""The workspace's history: reading it, and following it as it is written."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from tortoise.queryset import QuerySet
+
+from models.api_key import Scope
+from models.event import Event, EventType
+from models.invoice import InvoiceStatus
+from models.webhook_event import WebhookEventStatus
+from resolvers.context import Context
+from resolvers.feed import decode_cursor, encode_cursor
+
+STATUS_CHANGES: Final = (
+    EventType.INVOICE_FINALIZED,
+    EventType.INVOICE_PAID,
+    EventType.INVOICE_VOIDED,
+    EventType.INVOICE_MARKED_UNCOLLECTIBLE,
+)
+WEBHOOK_EVENTS: Final = (EventType.WEBHOOK_EVENT_RECEIVED, EventType.WEBHOOK_EVENT_UPDATED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which events are wanted; None asks for no restriction. `status` is the one that the invoice came to."""
+
+    type: Sequence[EventType] | None = None
+    status: Sequence[InvoiceStatus] | None = None
+    invoice_id: str | None = None
+    customer_id: str | None = None
+    integration_id: str | None = None
+
+    def wants(self, event: Event) -> bool:
+        """Whether an event is among them."""
+        return (
+            (self.type is None or event.type in self.type)
+            and (self.status is None or event.status in self.status)
+            and (self.invoice_id is None or event.invoice_id == self.invoice_id)
+            and (self.customer_id is None or event.customer_id == self.customer_id)
+            and (self.integration_id is None or event.integration_id == self.integration_id)
+        )
+
+
+def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
+    """The workspace's events that a query asks for."""
+    ctx.require(Scope.READ)
+    restrictions = {
+        "type__in": None if query.type is None else list(query.type),
+        "status__in": None if query.status is None else list(query.status),
+        "invoice_id": query.invoice_id,
+        "customer_id": query.customer_id,
+        "integration_id": query.integration_id,
+    }
+    return ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
+
+
+def cursor_of(ctx: Context, number: int) -> str:
+    """The place of an event in the workspace's history, for lists and subscriptions alike."""
+    return encode_cursor(ctx.workspace_id, number)
+
+
+def number_of(ctx: Context, cursor: str) -> int:
+    """The number that a cursor stands for.
+
+    Raises:
+        InvalidCursor: It is not one that this workspace has given out.
+    """
+    return decode_cursor(cursor, ctx.workspace_id, ctx.caller.workspace.seq)
+
+
+# --- Following -------------------------------------------------------------------------------------------------
+
+
+def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator[Event, None]:
+    """Every wanted event after a cursor: what was committed since, then live; without one, from now on.
+
+    While an event is looked at, `ctx.loaders` are those that all followers share.
+
+    Raises:
+        Forbidden: The API key lacks READ.
+        InvalidCursor: The cursor is not one that this workspace has given out.
+    """
+    ctx.require(Scope.READ)
+    number = ctx.caller.workspace.seq if after is None else number_of(ctx, after)
+    return _follow(ctx, number, query)
+
+
+def follow_webhook_events(
+    ctx: Context, after: str | None, integration_id: str | None, status: Sequence[WebhookEventStatus] | None
+) -> AsyncGenerator[Event, None]:
+    """The same, of webhook events alone; `status` is the one that the webhook event has now."""
+    query = EventQuery(type=WEBHOOK_EVENTS, integration_id=integration_id)
+    return _of_status(ctx, follow(ctx, after, query), status)
+
+
+async def _follow(ctx: Context, number: int, query: EventQuery) -> AsyncGenerator[Event, None]:
+    async with aclosing(ctx.services.feed.follow(ctx.workspace_id, number)) as lines:
+        async for line in lines:
+            if query.wants(line.event):
+                ctx.loaders = line.loaders
+                yield line.event
+
+
+async def _of_status(
+    ctx: Context, followed: AsyncGenerator[Event, None], status: Sequence[WebhookEventStatus] | None
+) -> AsyncGenerator[Event, None]:
+    async with aclosing(followed) as events_:
+        async for event in events_:
+            if status is None or await _status_now(ctx, event) in status:
+                yield event
+
+
+async def _status_now(ctx: Context, event: Event) -> WebhookEventStatus | None:
+    if event.webhook_event_id is None:
+        return None
+    row = await ctx.loaders.webhook_events.load(event.webhook_event_id)
+    return row.status if row else None

@@ -1,0 +1,219 @@
+"""The feed: every new line of a workspace's log, once, in order, to whoever follows it.
+
+Subscribe, then read, then follow. A follower is registered before it reads the log from its cursor, so nothing falls
+between the two; what both have shown is passed over by its number. The buffer of each is bounded: one that falls
+behind goes back to reading the log.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from models.bulk import any_of
+from models.database import fetch, reading_dialect, scoped
+from models.errors import InvalidCursor
+from models.event import Event
+from resolvers.bus import Bus
+from resolvers.loaders import Loaders
+
+log = structlog.get_logger(__name__)
+
+POLL_INTERVAL_S: Final = 1.0
+PAGE: Final = 200
+MOST_BUFFERED: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the log, with the loaders that all followers of the moment share."""
+
+    event: Event
+    loaders: Loaders
+
+
+@dataclass(eq=False, slots=True)
+class _Follower:
+    buffer: deque[Line] = field(default_factory=deque)
+    fell_behind: bool = False
+    something: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, lines: Sequence[Line]) -> None:
+        if len(self.buffer) + len(lines) > MOST_BUFFERED:
+            self.buffer.clear()
+            self.fell_behind = True
+        elif not self.fell_behind:
+            self.buffer.extend(lines)
+        self.something.set()
+
+
+@dataclass(eq=False, slots=True)
+class _Channel:
+    """A workspace that is followed: up to which number its followers were told, and who they are."""
+
+    position: int
+    newest: int
+    followers: set[_Follower] = field(default_factory=set)
+    reading: asyncio.Task[None] | None = None
+
+
+class Feed:
+    """All workspaces that somebody follows in this process."""
+
+    def __init__(self, broadcast_url: str) -> None:
+        self._bus = Bus(broadcast_url, self._woken)
+        self._channels: dict[str, _Channel] = {}
+        self._poller: asyncio.Task[None] | None = None
+        self._poll_now = asyncio.Event()
+
+    async def __aenter__(self) -> "Feed":
+        await self._bus.__aenter__()
+        self._poller = asyncio.create_task(self._poll())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = [self._poller, *(channel.reading for channel in self._channels.values())]
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        await self._bus.__aexit__()
+
+    def wake(self, newest: Mapping[str, int]) -> None:
+        """Say that lines were committed: the newest number of each workspace."""
+        self._bus.wake(newest)
+
+    @property
+    def follower_count(self) -> int:
+        """How many subscriptions are open in this process."""
+        return sum(len(channel.followers) for channel in self._channels.values())
+
+    async def follow(self, workspace_id: str, after: int) -> AsyncGenerator[Line, None]:
+        """Every line after a number: what was committed since, then live; in order, none twice, none left out."""
+        follower = _Follower()
+        await self._join(workspace_id, follower)
+        cursor = after
+        try:
+            while True:
+                follower.fell_behind = False
+                async for line in self._read(workspace_id, cursor):
+                    cursor = line.event.number
+                    yield line
+                while not follower.fell_behind:
+                    while follower.buffer:
+                        line = follower.buffer.popleft()
+                        if line.event.number > cursor:
+                            cursor = line.event.number
+                            yield line
+                    follower.something.clear()
+                    if not follower.fell_behind:
+                        await follower.something.wait()
+        finally:
+            self._leave(workspace_id, follower)
+
+    # --- Following ---------------------------------------------------------------------------------------------
+
+    async def _join(self, workspace_id: str, follower: _Follower) -> None:
+        if workspace_id not in self._channels:
+            newest = (await _newest_numbers([workspace_id])).get(workspace_id, 0)
+            self._channels.setdefault(workspace_id, _Channel(newest, newest))
+        self._channels[workspace_id].followers.add(follower)
+
+    def _leave(self, workspace_id: str, follower: _Follower) -> None:
+        channel = self._channels.get(workspace_id)
+        if channel is None:
+            return
+        channel.followers.discard(follower)
+        if not channel.followers and channel.reading is None:
+            del self._channels[workspace_id]
+
+    @staticmethod
+    async def _read(workspace_id: str, after: int) -> AsyncIterator[Line]:
+        while True:
+            loaders = Loaders(workspace_id)
+            events = await scoped(Event, workspace_id).filter(number__gt=after).order_by("number").limit(PAGE)
+            for event in events:
+                yield Line(event, loaders)
+            if len(events) < PAGE:
+                return
+            after = events[-1].number
+
+    # --- Being told --------------------------------------------------------------------------------------------
+
+    def _woken(self, workspace_id: str | None, number: int | None) -> None:
+        if workspace_id is None or number is None:
+            self._poll_now.set()
+        elif (channel := self._channels.get(workspace_id)) is not None:
+            self._advance(workspace_id, channel, number)
+
+    def _advance(self, workspace_id: str, channel: _Channel, newest: int) -> None:
+        channel.newest = max(channel.newest, newest)
+        if channel.reading is None and channel.newest > channel.position:
+            channel.reading = asyncio.create_task(self._tell(workspace_id, channel))
+
+    async def _tell(self, workspace_id: str, channel: _Channel) -> None:
+        try:
+            while channel.newest > channel.position and channel.followers:
+                lines = [line async for line in self._read(workspace_id, channel.position)]
+                if not lines:
+                    break
+                channel.position = lines[-1].event.number
+                for follower in channel.followers:
+                    follower.offer(lines)
+        except Exception as error:
+            log.warning("the log could not be read, trying again", workspace=workspace_id, error=repr(error))
+        finally:
+            channel.reading = None
+            if not channel.followers and self._channels.get(workspace_id) is channel:
+                del self._channels[workspace_id]
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(POLL_INTERVAL_S):
+                    await self._poll_now.wait()
+            except TimeoutError:
+                pass
+            self._poll_now.clear()
+            try:
+                newest = await _newest_numbers(list(self._channels)) if self._channels else {}
+            except Exception as error:
+                log.warning("the log could not be polled, trying again", error=repr(error))
+                continue
+            for workspace_id, number in newest.items():
+                if (channel := self._channels.get(workspace_id)) is not None:
+                    self._advance(workspace_id, channel, number)
+
+
+async def _newest_numbers(workspace_ids: Sequence[str]) -> dict[str, int]:
+    condition, values = any_of(reading_dialect(), "id", 1, workspace_ids)
+    rows = await fetch(f"SELECT id, seq FROM workspaces WHERE {condition}", values)  # noqa: S608
+    return {row["id"]: row["seq"] for row in rows}
+
+
+# --- Cursors ---------------------------------------------------------------------------------------------------
+
+
+def encode_cursor(workspace_id: str, number: int) -> str:
+    """A place in a workspace's log, opaque to clients."""
+    return f"{workspace_id.removeprefix('ws_')}.{number}"
+
+
+def decode_cursor(cursor: str, workspace_id: str, newest: int) -> int:
+    """The number that a cursor stands for.
+
+    Raises:
+        InvalidCursor: It is not one that this workspace has given out.
+    """
+    owner, _, number = cursor.partition(".")
+    advice = "take eventCursor of the workspace, or the cursor of an event"
+    if not (number.isascii() and number.isdecimal() and len(number) < 19 and str(int(number)) == number):
+        raise InvalidCursor(f"This is not an event cursor: {advice}.")
+    if f"ws_{owner}" != workspace_id:
+        raise InvalidCursor(f"This cursor is not one of this workspace's: {advice}.")
+    if int(number) > newest:
+        raise InvalidCursor(f"This cursor lies in the future of this workspace's log: {advice}.")
+    return int(number)

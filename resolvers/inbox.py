@@ -1,0 +1,209 @@
+"""The inbox: every Stripe event enters the books here, however it reached us.
+
+A group commit: what arrives while a transaction runs forms the next batch, so a lone delivery waits for nobody and a
+flood shares its commits. An answer is given only after the commit that holds the raw bytes and everything they did.
+"""
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+from uuid import uuid4
+
+import asyncpg
+import structlog
+
+from models.books import Origin
+from models.database import Database, scoped, transaction
+from models.errors import FluxrateError, Unavailable
+from models.integration import Integration
+from models.stripe_event import UnreadableError, body_key, read
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers import posting
+from resolvers.posting import Delivery, Receipt
+
+log = structlog.get_logger(__name__)
+
+MAX_QUEUED: Final = 4096
+MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
+MAX_BATCH: Final = 128
+_CONFLICT_TRIES: Final = 5
+_PAGE: Final = 200
+_CONFLICTS: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    sqlite3.IntegrityError,
+)
+"""What two writers of the same event or payment can do to each other: the loser reads again and finds it done."""
+
+
+def delivery_of(origin: Origin, body: bytes, received_at: datetime) -> Delivery:
+    """A delivery of a verified body, read as far as it can be."""
+    try:
+        event = read(body)
+    except UnreadableError as error:
+        return Delivery(
+            origin=origin,
+            key=body_key(body),
+            body=body,
+            event=None,
+            unreadable=str(error),
+            received_at=received_at,
+        )
+    return Delivery(origin=origin, key=event.id, body=body, event=event, unreadable=None, received_at=received_at)
+
+
+class Inbox:
+    """The queue before the books and the tasks that empty it."""
+
+    def __init__(
+        self,
+        database: Database,
+        published: Callable[[Mapping[str, int]], None],
+        settled: Callable[[], None],
+    ) -> None:
+        self._flushers = 1 if database.dialect == "sqlite" else 2
+        self._published = published
+        self._settled = settled
+        self._queue: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
+        self._queued_bytes = 0
+        self._ready = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._idle = self._flushers
+        self._closing = False
+
+    async def __aenter__(self) -> "Inbox":
+        self._tasks = [asyncio.create_task(self._flush()) for _ in range(self._flushers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Settle what is queued, then stop."""
+        self._closing = True
+        self._ready.set()
+        await asyncio.gather(*self._tasks)
+
+    async def accept(self, delivery: Delivery) -> Receipt:
+        """Store and apply a delivery; returns after the commit. Cancelling the caller cancels nothing.
+
+        Raises:
+            Unavailable: The queue is full or the database can't be had; the delivery is not stored.
+        """
+        if (
+            self._closing
+            or len(self._queue) >= MAX_QUEUED
+            or self._queued_bytes + len(delivery.body) > MAX_QUEUED_BYTES
+        ):
+            raise Unavailable("The inbox is full: try again in a moment.")
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._queue.append((delivery, future))
+        self._queued_bytes += len(delivery.body)
+        self._ready.set()
+        return await future
+
+    async def release_held(self, integration: Integration) -> int:
+        """Apply what was kept while an integration was inactive, in the order of its arrival; how many there were."""
+        released = 0
+        after = ""
+        while True:
+            held = await _waiting(integration, WebhookEventStatus.HELD, after)
+            for webhook_event in held:
+                await self.accept(_kept(integration, webhook_event))
+                released += 1
+            if len(held) < _PAGE:
+                return released
+            after = held[-1].id
+
+    async def retry_failed(self, integration: Integration, webhook_event: WebhookEvent) -> None:
+        """Try once more to apply what failed."""
+        await self.accept(_kept(integration, webhook_event))
+
+    async def _flush(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing:
+                    return
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            share = -(-len(self._queue) // self._idle)  # an even part for each flusher that has nothing to do
+            batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, share))]
+            self._queued_bytes -= sum(len(delivery.body) for delivery, _ in batch)
+            self._idle -= 1
+            await self._settle(batch)
+            self._idle += 1
+
+    async def _settle(self, batch: Sequence[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
+        try:
+            receipts = await self._post([delivery for delivery, _ in batch])
+        except Unavailable as error:
+            log.warning("database unavailable", deliveries=len(batch), error=repr(error.__cause__))
+            _refuse(batch, error)
+        except Exception as error:
+            if len(batch) > 1:  # one bad delivery fails alone
+                for entry in batch:
+                    await self._settle([entry])
+            else:
+                await self._fail(*batch[0], error)
+        else:
+            for (_, future), receipt in zip(batch, receipts, strict=True):
+                if not future.done():
+                    future.set_result(receipt)
+
+    async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        receipts, newest, links_changed = await _post_with_retries(deliveries)
+        self._published(newest)
+        if links_changed:
+            self._settled()
+        return receipts
+
+    async def _fail(self, delivery: Delivery, future: "asyncio.Future[Receipt]", error: Exception) -> None:
+        reference = uuid4().hex
+        log.error("webhook event failed", reference=reference, key=delivery.key, exc_info=error)
+        try:
+            async with transaction() as tx:
+                receipt, newest = await posting.post_failure(tx, delivery, reference)
+            self._published(newest)
+        except Exception as second:
+            log.exception("webhook event could not be kept", reference=reference)
+            failure = second if isinstance(second, FluxrateError) else Unavailable("The event could not be kept.")
+            _refuse([(delivery, future)], failure)
+        else:
+            if not future.done():
+                future.set_result(receipt)
+
+
+async def _waiting(integration: Integration, status: WebhookEventStatus, after: str) -> list[WebhookEvent]:
+    rows = scoped(WebhookEvent, integration.workspace_id).filter(
+        integration_id=integration.id, status=status, id__gt=after
+    )
+    return await rows.order_by("id").limit(_PAGE)
+
+
+def _kept(integration: Integration, webhook_event: WebhookEvent) -> Delivery:
+    """A stored event as a delivery, for another try."""
+    origin = Origin(integration.workspace_id, integration.id, integration.mode)
+    delivery = delivery_of(origin, webhook_event.payload, webhook_event.received_at)
+    return replace(delivery, key=webhook_event.delivery_key, posted=False)
+
+
+async def _post_with_retries(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
+    attempt = 1
+    while True:
+        try:
+            async with transaction() as tx:
+                return await posting.post(tx, deliveries)
+        except _CONFLICTS:
+            if attempt == _CONFLICT_TRIES:
+                raise
+            attempt += 1
+
+
+def _refuse(batch: Sequence[tuple[Delivery, "asyncio.Future[Receipt]"]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)

@@ -1,0 +1,364 @@
+"""Stripe integrations: connecting, keeping the secrets fresh, switching off and on, disconnecting, and their health."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from tortoise.queryset import QuerySet
+
+from models.api_key import Scope
+from models.diagnosis import Diagnosis, diagnose
+from models.errors import Conflict, FluxrateError, InvalidInput
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.integration import (
+    Integration,
+    IntegrationTraffic,
+    bound_to,
+    new_webhook_token,
+    parse_secret_key,
+    parse_webhook_secret,
+    preview_of,
+)
+from models.invoice import Invoice
+from models.payment_link import LIVE, PaymentLink
+from models.text import required_text
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers.context import KEEP, Context, Keep, Write
+from resolvers.idempotency import first_result
+from resolvers.link_maker import retire_links
+
+PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)
+"""How long a replaced webhook secret still verifies. Source: Stripe signs with both for up to 24 h."""
+
+_DISCONNECT_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What came to an integration's webhook URL, and what is the matter with it."""
+
+    problems: list[Diagnosis]
+    deliveries: int
+    rejected: int
+    quarantined: int
+    last_rejected_at: datetime | None
+
+
+# --- Connecting ------------------------------------------------------------------------------------------------
+
+
+async def connect_stripe(
+    ctx: Context,
+    *,
+    name: str,
+    secret_key: str,
+    webhook_secret: str | None,
+    register_webhook: bool,
+    idempotency_key: str | None,
+) -> Integration:
+    """Connect a Stripe account. Without a webhook secret it waits for one; `register_webhook` adds the endpoint.
+
+    Raises:
+        InvalidInput: A field can't be taken as it is.
+        ModeMismatch: The key is of the other mode than the workspace.
+        StripeRefused: Stripe does not accept the key, or did not add the endpoint.
+        Conflict: The idempotency key was used with other input.
+    """
+    ctx.require(Scope.ADMIN)
+    key = _secret_key(ctx, secret_key)
+    secret = None
+    if (webhook_secret or "").strip():
+        secret = parse_webhook_secret(webhook_secret or "", ["input", "webhookSecret"])
+    if secret and register_webhook:
+        raise InvalidInput(
+            "Give a webhook secret or let the endpoint be registered, not both.", path=["input", "registerWebhook"]
+        )
+    title = required_text(name, "The connection name", ["input", "name"])
+    account_id = await ctx.services.gateway.account_of(key)
+    now = utc_now()
+    integration = Integration(
+        id=new_id(Prefix.INTEGRATION),
+        workspace_id=ctx.workspace_id,
+        name=title,
+        mode=ctx.caller.workspace.mode,
+        is_active=True,
+        webhook_token=new_webhook_token(),
+        stripe_account_id=account_id,
+        created_at=now,
+        updated_at=now,
+    )
+    _seal_secret_key(ctx, integration, key)
+    if secret:
+        _seal_webhook_secret(ctx, integration, secret)
+    given = [title, key, secret, register_webhook]
+    async with ctx.write() as write:
+        first = await first_result(write, "connectStripe", idempotency_key, given, integration.id)
+        if first != integration.id:
+            return await ctx.rows(Integration).get(id=first)
+        await integration.save()
+        await IntegrationTraffic(integration_id=integration.id, workspace_id=ctx.workspace_id).save()
+        write.log(EventType.INTEGRATION_CONNECTED, integration_id=integration.id)
+    if register_webhook:
+        await _register_webhook(ctx, integration, key)
+    return integration
+
+
+async def _register_webhook(ctx: Context, integration: Integration, key: str) -> None:
+    url = webhook_url(ctx, integration)
+    registered = await ctx.services.gateway.register_webhook(key, url or "", f"webhook:{integration.id}")
+    async with ctx.write() as write:
+        _seal_webhook_secret(ctx, integration, registered.secret)
+        await integration.save()
+        write.log(EventType.INTEGRATION_UPDATED, integration_id=integration.id)
+
+
+def _secret_key(ctx: Context, text: str) -> str:
+    return parse_secret_key(
+        text,
+        ctx.caller.workspace.mode,
+        live_keys_allowed=ctx.services.gateway.live_keys_allowed,
+        path=["input", "secretKey"],
+    )
+
+
+def _seal_secret_key(ctx: Context, integration: Integration, key: str) -> None:
+    where = bound_to(integration.id, "secret_key_sealed")
+    integration.secret_key_sealed = ctx.services.keyring.seal(key, where)
+    integration.secret_key_preview = preview_of(key)
+    integration.key_problem = None
+
+
+def _seal_webhook_secret(ctx: Context, integration: Integration, secret: str) -> None:
+    where = bound_to(integration.id, "webhook_secret_sealed")
+    integration.webhook_secret_sealed = ctx.services.keyring.seal(secret, where)
+    integration.webhook_secret_preview = preview_of(secret)
+    integration.webhook_secret_saved_at = utc_now()
+
+
+# --- Changing --------------------------------------------------------------------------------------------------
+
+
+async def update_stripe_integration(
+    ctx: Context,
+    id_: str,
+    *,
+    name: str | Keep = KEEP,
+    secret_key: str | Keep = KEEP,
+    webhook_secret: str | Keep = KEEP,
+    is_active: bool | Keep = KEEP,
+    allow_account_change: bool = False,
+) -> tuple[Integration, int]:
+    """Change an integration in place, and how many waiting deliveries that applied.
+
+    A new secret key is first tried. A new webhook secret leaves the old one valid for a day. Switching it on applies
+    what was held, in order.
+
+    Raises:
+        NotFound: This workspace has none with this id, or it is disconnected.
+        InvalidInput: A field can't be taken as it is.
+        ModeMismatch: The key is of the other mode than the workspace.
+        StripeRefused: Stripe does not accept the key.
+        Conflict: The key opens another Stripe account.
+    """
+    ctx.require(Scope.ADMIN)
+    title = name if name is KEEP else required_text(name, "The connection name", ["input", "name"])
+    secret: str | Keep = KEEP
+    if webhook_secret is not KEEP:
+        secret = parse_webhook_secret(webhook_secret, ["input", "webhookSecret"])
+    key: str | Keep = KEEP
+    account_id: str | None = None
+    if secret_key is not KEEP:
+        await ctx.one(Integration, id_, "integration", ["input", "id"])
+        key = _secret_key(ctx, secret_key)
+        account_id = await ctx.services.gateway.account_of(key)
+    async with ctx.write() as write:
+        integration = await _connected(ctx, id_, ["input", "id"])
+        switched_on = is_active is True and not integration.is_active
+        if title is not KEEP:
+            integration.name = title
+        if key is not KEEP:
+            _check_account(integration, account_id, allowed=allow_account_change)
+            _seal_secret_key(ctx, integration, key)
+            integration.stripe_account_id = account_id or integration.stripe_account_id
+        if secret is not KEEP:
+            _replace_webhook_secret(ctx, integration, secret)
+        if is_active is not KEEP:
+            integration.is_active = is_active
+        integration.updated_at = utc_now()
+        await integration.save()
+        if key is not KEEP or switched_on:
+            await _retry_links(write, integration)
+        write.log(EventType.INTEGRATION_UPDATED, integration_id=integration.id)
+    ctx.services.link_maker.wake()
+    applied = await ctx.services.inbox.release_held(integration) if switched_on else 0
+    ctx.refresh()
+    return integration, applied
+
+
+async def _connected(ctx: Context, id_: str, path: list[str]) -> Integration:
+    integration = await ctx.one(Integration, id_, "integration", path, lock=True)
+    if integration.disconnected_at is not None:
+        raise InvalidInput(
+            "This integration is disconnected for good: connect Stripe anew (connectStripe).",
+            code="INTEGRATION_DISCONNECTED",
+            path=path,
+        )
+    return integration
+
+
+def _check_account(integration: Integration, account_id: str | None, *, allowed: bool) -> None:
+    known = integration.stripe_account_id
+    if account_id is None or known is None or account_id == known or allowed:
+        return
+    raise Conflict(
+        f"This key opens another Stripe account ({account_id}) than the integration's ({known}): use a key of the same"
+        " account, connect the other one as an integration of its own, or say allowAccountChange: true.",
+        code="OTHER_STRIPE_ACCOUNT",
+        path=["input", "secretKey"],
+    )
+
+
+def _replace_webhook_secret(ctx: Context, integration: Integration, secret: str) -> None:
+    current = integration.webhook_secret_sealed
+    if current is not None:
+        where = bound_to(integration.id, "webhook_secret_sealed")
+        if ctx.services.keyring.open(current, where) == secret:
+            integration.webhook_secret_saved_at = utc_now()
+            return
+        integration.previous_webhook_secret_sealed = current
+        integration.previous_webhook_secret_expires_at = utc_now() + PREVIOUS_SECRET_LASTS
+    _seal_webhook_secret(ctx, integration, secret)
+
+
+async def _retry_links(write: Write, integration: Integration) -> None:
+    """Links that failed for want of a working key are due again."""
+    await write.tx.execute(
+        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1 AND status = 'FAILED'"
+        " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
+        integration.id,
+        utc_now(),
+    )
+
+
+# --- Disconnecting ---------------------------------------------------------------------------------------------
+
+
+async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
+    """Remove an integration: its secrets and its webhook URL are gone, its history stays. Doing so again changes
+    nothing.
+
+    Links that can still be paid are first made unpayable at Stripe, as far as it answers within seconds.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+    """
+    ctx.require(Scope.ADMIN)
+    integration = await ctx.one(Integration, id_, "integration", ["id"])
+    if integration.disconnected_at is not None:
+        return integration
+    retired = await _retire_all_links(ctx, integration)
+    try:
+        async with asyncio.timeout(_DISCONNECT_S):
+            await asyncio.gather(*(ctx.services.link_maker.make(link_id) for link_id in retired))
+    except (TimeoutError, FluxrateError):
+        pass  # what Stripe did not answer stays payable there; the money would be kept as an event of this account
+    async with ctx.write() as write:
+        integration = await ctx.one(Integration, id_, "integration", ["id"], lock=True)
+        if integration.disconnected_at is None:
+            integration.is_active = False
+            integration.webhook_token = None
+            integration.secret_key_sealed = None
+            integration.webhook_secret_sealed = None
+            integration.previous_webhook_secret_sealed = None
+            integration.previous_webhook_secret_expires_at = None
+            integration.disconnected_at = integration.updated_at = utc_now()
+            await integration.save()
+            write.log(EventType.INTEGRATION_DISCONNECTED, integration_id=integration.id)
+    return integration
+
+
+async def _retire_all_links(ctx: Context, integration: Integration) -> list[str]:
+    """Take back the live links of an integration, invoice by invoice."""
+    live = ctx.rows(PaymentLink).filter(integration_id=integration.id, status__in=list(LIVE))
+    invoice_ids = sorted({str(invoice_id) for invoice_id in await live.values_list("invoice_id", flat=True)})
+    retired: list[str] = []
+    for invoice_id in invoice_ids:
+        async with ctx.write() as write:
+            invoice = await ctx.one(Invoice, invoice_id, "invoice", ["id"], lock=True)
+            for link in await retire_links(invoice):
+                retired.append(link.id)
+                write.log(
+                    EventType.PAYMENT_LINK_DEACTIVATED,
+                    invoice_id=invoice.id,
+                    customer_id=invoice.customer_id,
+                    integration_id=integration.id,
+                )
+    return retired
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------
+
+
+def stripe_integrations(ctx: Context, *, include_disconnected: bool) -> QuerySet[Integration]:
+    """The workspace's integrations."""
+    ctx.require(Scope.READ)
+    rows = ctx.rows(Integration)
+    return rows if include_disconnected else rows.filter(disconnected_at=None)
+
+
+def webhook_url(ctx: Context, integration: Integration) -> str | None:
+    """Where Stripe has to post; None for callers without ADMIN, and once disconnected."""
+    if Scope.ADMIN not in ctx.caller.scopes or integration.webhook_token is None:
+        return None
+    return f"{ctx.services.public_url}/webhooks/stripe/{integration.webhook_token}"
+
+
+async def last_event_at(ctx: Context, integration: Integration) -> datetime | None:
+    """When the latest verified delivery came."""
+    traffic = await ctx.loaders.traffic.load(integration.id)
+    return traffic.last_event_at if traffic else None
+
+
+async def health(ctx: Context, integration: Integration) -> Health:
+    """How an integration is doing."""
+    traffic = await ctx.loaders.traffic.load(integration.id)
+    quarantined = (
+        await ctx.rows(WebhookEvent)
+        .filter(integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
+        .count()
+    )
+    return Health(
+        problems=_problems(integration, traffic),
+        deliveries=traffic.deliveries if traffic else 0,
+        rejected=traffic.rejected if traffic else 0,
+        quarantined=quarantined,
+        last_rejected_at=traffic.last_rejected_at if traffic else None,
+    )
+
+
+def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> list[Diagnosis]:
+    if integration.disconnected_at is not None:
+        return []
+    problems: list[Diagnosis] = []
+    if not integration.is_active:
+        problems.append(diagnose("INTEGRATION_OFF"))
+    if integration.key_problem is not None:
+        problems.append(diagnose("KEY_REJECTED", integration.key_problem))
+    if integration.webhook_secret_sealed is None:
+        problems.append(diagnose("WEBHOOK_SECRET_MISSING"))
+    elif _signatures_failing(integration, traffic):
+        problems.append(diagnose("SIGNATURES_FAILING"))
+    elif traffic is None or traffic.last_event_at is None:
+        problems.append(diagnose("NO_EVENT_YET"))
+    return problems
+
+
+def _signatures_failing(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
+    """Whether the latest delivery since the secret was saved was rejected."""
+    if traffic is None or traffic.last_rejected_at is None:
+        return False
+    since = max(filter(None, (integration.webhook_secret_saved_at, traffic.last_event_at)), default=None)
+    return since is None or traffic.last_rejected_at > since

@@ -1,0 +1,453 @@
+"""Invoices: drafting, finalizing, and every way one ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final
+
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
+from models.api_key import Scope
+from models.charge import is_chargeable
+from models.customer import Customer
+from models.errors import InvalidInput, StripeRefused
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.integration import Integration
+from models.invoice import Invoice, InvoiceStatus, LineItem, check_draft, check_open, check_transition, next_number
+from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
+from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
+from models.text import optional_text, required_text
+from resolvers.context import KEEP, Context, Keep, Write, change
+from resolvers.idempotency import first_result
+from resolvers.link_maker import CLAIM, plan_link, retire_links
+
+MOST_LINES: Final = 500
+_NOTE_LENGTH: Final = 1000
+_MEMO_LENGTH: Final = 4000
+_MOST_QUANTITY: Final = Decimal(10) ** 12
+
+
+@dataclass(frozen=True, slots=True)
+class LineInput:
+    """A line as the caller gives it, in the currency's major unit."""
+
+    description: str
+    quantity: Decimal
+    unit_amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceQuery:
+    """Which invoices are wanted; None asks for no restriction."""
+
+    status: Sequence[InvoiceStatus] | None = None
+    customer_id: str | None = None
+    currency: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    due_before: date | None = None
+    overdue: bool | None = None
+
+
+# --- Drafts ----------------------------------------------------------------------------------------------------
+
+
+async def create_invoice(
+    ctx: Context,
+    *,
+    customer_id: str,
+    currency: str,
+    line_items: Sequence[LineInput],
+    due_date: date | None,
+    memo: str | None,
+    idempotency_key: str | None,
+) -> Invoice:
+    """A new draft.
+
+    Raises:
+        InvalidInput: A field can't be taken as it is.
+        NotFound: This workspace has no such customer.
+        Conflict: The idempotency key was used with other input.
+    """
+    ctx.require(Scope.WRITE)
+    now = utc_now()
+    invoice = Invoice(
+        id=new_id(Prefix.INVOICE),
+        workspace_id=ctx.workspace_id,
+        customer_id=customer_id,
+        status=InvoiceStatus.DRAFT,
+        currency=parse_currency(currency, ["input", "currency"]),
+        total=0,
+        due_date=due_date,
+        memo=optional_text(memo, "The memo", ["input", "memo"], _MEMO_LENGTH),
+        created_at=now,
+        updated_at=now,
+    )
+    lines = _lines(invoice, line_items)
+    given = [customer_id, invoice.currency, due_date, invoice.memo, [_given(line) for line in lines]]
+    async with ctx.write() as write:
+        first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
+        if first != invoice.id:
+            return await ctx.one(Invoice, first, "invoice", ["input", "idempotencyKey"])
+        await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
+        await invoice.save()
+        await ctx.rows(LineItem).bulk_create(lines)
+        _log(write, invoice, EventType.INVOICE_CREATED)
+    return invoice
+
+
+async def update_invoice(
+    ctx: Context,
+    id_: str,
+    *,
+    customer_id: str | Keep = KEEP,
+    currency: str | Keep = KEEP,
+    line_items: Sequence[LineInput] | Keep = KEEP,
+    due_date: date | Keep | None = KEEP,
+    memo: str | Keep | None = KEEP,
+) -> Invoice:
+    """Change a draft.
+
+    Raises:
+        NotFound: This workspace has no such invoice or customer.
+        InvalidInput: A field can't be taken as it is.
+        InvalidTransition: The invoice is finalized.
+    """
+    ctx.require(Scope.WRITE)
+    new_currency = currency if currency is KEEP else parse_currency(currency, ["input", "currency"])
+    new_memo = memo if memo is KEEP else optional_text(memo, "The memo", ["input", "memo"], _MEMO_LENGTH)
+    async with ctx.write() as write:
+        invoice = await ctx.one(Invoice, id_, "invoice", ["input", "id"], lock=True)
+        check_draft(invoice.status)
+        if customer_id is not KEEP:
+            await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
+        changed = change(invoice, customer_id=customer_id, currency=new_currency, due_date=due_date, memo=new_memo)
+        if line_items is not KEEP or "currency" in changed:
+            kept = [] if line_items is not KEEP else await _line_inputs(ctx, invoice)
+            lines = _lines(invoice, kept if line_items is KEEP else line_items)
+            await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
+            await ctx.rows(LineItem).bulk_create(lines)
+        invoice.updated_at = utc_now()
+        await invoice.save()
+        _log(write, invoice, EventType.INVOICE_UPDATED)
+    return invoice
+
+
+async def delete_invoice(ctx: Context, id_: str) -> str:
+    """Delete a draft; the id that it had.
+
+    Money that came for it stays, UNAPPLIED.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        InvalidTransition: The invoice is finalized.
+    """
+    ctx.require(Scope.WRITE)
+    async with ctx.write() as write:
+        invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
+        check_draft(invoice.status)
+        await write.tx.execute("UPDATE payments SET invoice_id = NULL WHERE invoice_id = $1", invoice.id)
+        await invoice.delete()
+        _log(write, invoice, EventType.INVOICE_DELETED)
+    return str(invoice.id)
+
+
+def _lines(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
+    """The lines of an invoice, whose total they become.
+
+    Raises:
+        InvalidInput: There is none, or one can't be taken as it is.
+    """
+    path = ["input", "lineItems"]
+    if not 1 <= len(given) <= MOST_LINES:
+        raise InvalidInput(f"An invoice has 1 to {MOST_LINES} line items, not {len(given)}.", path=path)
+    lines = [_line(invoice, position, line, [*path, str(position)]) for position, line in enumerate(given)]
+    invoice.total = sum(line.amount for line in lines)
+    if invoice.total > MAX_MINOR_UNITS:
+        largest = to_major(MAX_MINOR_UNITS, invoice.currency)
+        raise InvalidInput(f"The total is too large: at most {largest} {invoice.currency}.", path=path)
+    return lines
+
+
+def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) -> LineItem:
+    for name, value in (("quantity", given.quantity), ("unitAmount", given.unit_amount)):
+        if value < 0:
+            raise InvalidInput("A line can't be negative: lower another line instead.", path=[*path, name])
+        exponent = value.as_tuple().exponent
+        if value > _MOST_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
+            raise InvalidInput(
+                f"At most {_MOST_QUANTITY:f} with up to {MAX_DECIMAL_PLACES} digits after the point.",
+                path=[*path, name],
+            )
+    return LineItem(
+        id=new_id(Prefix.LINE_ITEM),
+        workspace_id=invoice.workspace_id,
+        invoice_id=invoice.id,
+        position=position,
+        description=required_text(given.description, "The description", [*path, "description"], 1000),
+        quantity=canonical_decimal(given.quantity),
+        unit_amount=canonical_decimal(given.unit_amount),
+        amount=line_amount(given.quantity, given.unit_amount, invoice.currency),
+    )
+
+
+async def _line_inputs(ctx: Context, invoice: Invoice) -> list[LineInput]:
+    lines = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
+    return [LineInput(line.description, Decimal(line.quantity), Decimal(line.unit_amount)) for line in lines]
+
+
+def _given(line: LineItem) -> list[str]:
+    return [line.description, line.quantity, line.unit_amount]
+
+
+def _log(
+    write: Write, invoice: Invoice, type_: EventType, *, note: str | None = None, integration_id: str | None = None
+) -> None:
+    write.log(
+        type_,
+        note=note,
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        integration_id=integration_id,
+    )
+
+
+# --- Finalizing and links --------------------------------------------------------------------------------------
+
+
+async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -> Invoice:
+    """Make a draft OPEN, number it, and ask Stripe for its Payment Link.
+
+    When Stripe fails the invoice is OPEN all the same and its link says what is the matter. A total of 0 is PAID.
+
+    Raises:
+        NotFound: This workspace has no such invoice or integration.
+        InvalidInput: Several integrations could be meant, or Stripe can't charge the total.
+        InvalidTransition: The invoice is finalized already.
+    """
+    ctx.require(Scope.WRITE)
+    link: PaymentLink | None = None
+    async with ctx.write() as write:
+        invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
+        check_transition(invoice.status, InvoiceStatus.OPEN)
+        integration = await _integration(ctx, integration_id)
+        now = utc_now()
+        invoice.integration_id = integration.id if integration else None
+        invoice.number = await next_number(write.tx, ctx.workspace_id, now.year)
+        invoice.finalized_at = invoice.updated_at = now
+        _move(write, invoice, InvoiceStatus.OPEN, EventType.INVOICE_FINALIZED)
+        if invoice.total == 0:
+            invoice.paid_at = now
+            _move(write, invoice, InvoiceStatus.PAID, EventType.INVOICE_PAID)
+        await invoice.save()
+        if integration is not None and invoice.total > 0:
+            _check_chargeable(invoice)
+            link = await plan_link(invoice, integration.id, claimed=True)
+    if link is not None:
+        await ctx.services.link_maker.make(link.id, claimed=True)
+    return invoice
+
+
+async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str | None) -> Invoice:
+    """A Payment Link for what remains of an OPEN invoice: the one it has, or a new one where none works.
+
+    Raises:
+        NotFound: This workspace has no such invoice or integration.
+        InvalidInput: There is no integration, several could be meant, or Stripe can't charge what remains.
+        InvalidTransition: The invoice is not OPEN.
+        StripeRefused: Stripe did not make the link.
+    """
+    ctx.require(Scope.WRITE)
+    async with ctx.write():
+        invoice = await ctx.one(Invoice, invoice_id, "invoice", ["invoiceId"], lock=True)
+        check_open(invoice.status)
+        wanted = integration_id or invoice.integration_id
+        integration = await _integration(ctx, wanted)
+        if integration is None:
+            raise InvalidInput(
+                "There is no active integration to make a Payment Link with: connect Stripe first (connectStripe).",
+                code="NO_INTEGRATION",
+                path=["integrationId"],
+            )
+        _check_chargeable(invoice)
+        link = await _link_to_make(ctx, invoice, integration)
+        invoice.integration_id = integration.id
+        await invoice.save(update_fields=["integration_id"])
+    if link is not None:
+        await ctx.services.link_maker.make(link.id, claimed=True)
+        await _check_made(ctx, link.id)
+    return invoice
+
+
+async def _link_to_make(ctx: Context, invoice: Invoice, integration: Integration) -> PaymentLink | None:
+    """The link that Stripe has to be asked for, claimed for this caller; None when a working one is there."""
+    live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
+    if live is None:
+        return await plan_link(invoice, integration.id, claimed=True)
+    if live.integration_id != integration.id:
+        await retire_links(invoice)
+        ctx.services.link_maker.wake()
+        return await plan_link(invoice, integration.id, claimed=True)
+    if live.status is PaymentLinkStatus.ACTIVE:
+        return None
+    live.due_at = utc_now() + CLAIM
+    await live.save(update_fields=["due_at"])
+    return live
+
+
+async def _check_made(ctx: Context, link_id: str) -> None:
+    link = await ctx.rows(PaymentLink).get(id=link_id)
+    if link.status is PaymentLinkStatus.FAILED and link.problem_code is not None:
+        raise StripeRefused(f"The Payment Link was not made: {link.problem_message}", code=link.problem_code)
+
+
+async def _integration(ctx: Context, id_: str | None) -> Integration | None:
+    """The integration that makes links: the one named, or the only active one; None when there is none.
+
+    Raises:
+        NotFound: This workspace has no such integration.
+        InvalidInput: It is not active, or several are and none is named.
+    """
+    if id_ is not None:
+        integration = await ctx.one(Integration, id_, "integration", ["integrationId"])
+        if integration.disconnected_at is not None or not integration.is_active:
+            raise InvalidInput(
+                f"The integration {integration.name!r} is {integration.status.value.lower()}: switch it on again or"
+                " name another one.",
+                code="INTEGRATION_UNUSABLE",
+                path=["integrationId"],
+            )
+        return integration
+    active = await ctx.rows(Integration).filter(is_active=True, disconnected_at=None).order_by("id")
+    if len(active) > 1:
+        names = ", ".join(f"{integration.id} ({integration.name})" for integration in active)
+        raise InvalidInput(
+            f"Several Stripe integrations are active: say with integrationId which one is to be used: {names}.",
+            code="INTEGRATION_AMBIGUOUS",
+            path=["integrationId"],
+        )
+    return active[0] if active else None
+
+
+def _check_chargeable(invoice: Invoice) -> None:
+    if not is_chargeable(invoice.amount_remaining, invoice.currency):
+        amount = to_major(invoice.amount_remaining, invoice.currency)
+        raise InvalidInput(
+            f"Stripe can't charge {amount} {invoice.currency}: the last digit has to be 0. Change the line items.",
+            code="AMOUNT_NOT_CHARGEABLE",
+            path=["id"],
+        )
+
+
+# --- Endings ---------------------------------------------------------------------------------------------------
+
+
+async def mark_invoice_paid(ctx: Context, id_: str, note: str | None) -> Invoice:
+    """Record what remains as paid out of band: cash, a bank transfer.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        InvalidTransition: It is a draft, void, or paid already.
+        InvalidInput: The note is too long.
+    """
+    return await _end(ctx, id_, InvoiceStatus.PAID, EventType.INVOICE_PAID, note)
+
+
+async def void_invoice(ctx: Context, id_: str, note: str | None) -> Invoice:
+    """Take an invoice back, for good.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        InvalidTransition: It is a draft, paid, or void already.
+    """
+    return await _end(ctx, id_, InvoiceStatus.VOID, EventType.INVOICE_VOIDED, note)
+
+
+async def mark_invoice_uncollectible(ctx: Context, id_: str, note: str | None) -> Invoice:
+    """Write an invoice off; a late payment still makes it PAID.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        InvalidTransition: It is not OPEN.
+    """
+    return await _end(ctx, id_, InvoiceStatus.UNCOLLECTIBLE, EventType.INVOICE_MARKED_UNCOLLECTIBLE, note)
+
+
+async def _end(ctx: Context, id_: str, to: InvoiceStatus, type_: EventType, note: str | None) -> Invoice:
+    ctx.require(Scope.WRITE)
+    text = optional_text(note, "The note", ["note"], _NOTE_LENGTH)
+    async with ctx.write() as write:
+        invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
+        check_transition(invoice.status, to)
+        now = utc_now()
+        if to is InvoiceStatus.PAID:
+            invoice.amount_paid_out_of_band = invoice.amount_remaining
+            invoice.paid_at = now
+        elif to is InvoiceStatus.VOID:
+            invoice.voided_at = now
+        else:
+            invoice.uncollectible_at = now
+        invoice.updated_at = now
+        _move(write, invoice, to, type_, text)
+        await invoice.save()
+        for link in await retire_links(invoice):
+            _log(write, invoice, EventType.PAYMENT_LINK_DEACTIVATED, integration_id=link.integration_id)
+    ctx.services.link_maker.wake()
+    return invoice
+
+
+def _move(write: Write, invoice: Invoice, to: InvoiceStatus, type_: EventType, note: str | None = None) -> None:
+    check_transition(invoice.status, to)
+    write.log(
+        type_,
+        note=note,
+        previous_status=invoice.status,
+        status=to,
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+    )
+    invoice.status = to
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------
+
+
+def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
+    """The workspace's invoices that a query asks for."""
+    ctx.require(Scope.READ)
+    restrictions = {
+        "status__in": None if query.status is None else list(query.status),
+        "customer_id": query.customer_id,
+        "currency": query.currency and query.currency.upper(),
+        "created_at__gt": query.created_after,
+        "created_at__lt": query.created_before,
+        "due_date__lt": query.due_before,
+    }
+    rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    if query.overdue is None:
+        return rows
+    late = {"status": InvoiceStatus.OPEN, "due_date__lt": _today()}
+    return rows.filter(**late) if query.overdue else rows.filter(~Q(status=InvoiceStatus.OPEN) | _not_late())
+
+
+async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
+    """The workspace's invoice with a number."""
+    ctx.require(Scope.READ)
+    return await ctx.rows(Invoice).filter(number=number).first()
+
+
+def is_overdue(invoice: Invoice) -> bool:
+    """Whether an OPEN invoice's due date is past, in UTC."""
+    return invoice.status is InvoiceStatus.OPEN and invoice.due_date is not None and invoice.due_date < _today()
+
+
+def _not_late() -> Q:
+    return Q(due_date__isnull=True) | Q(due_date__gte=_today())
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()

@@ -1,0 +1,362 @@
+"""Making and unmaking Payment Links at Stripe: now if asked, in the background until it is done.
+
+A row is claimed in one transaction, Stripe is called outside of any, the outcome is written in another. A claim
+carries the time at which somebody else may take over, so a process that dies loses nothing.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from models.charge import charge_lines, metadata_of
+from models.database import Transaction, scoped, transaction, unscoped
+from models.errors import FluxrateError
+from models.event import SYSTEM, EventType, Happening, append
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.integration import Integration, bound_to
+from models.invoice import Invoice, LineItem
+from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
+from models.secret import Keyring
+from resolvers.gateway import LinkNotMade, MadeLink, StripeGateway
+
+if TYPE_CHECKING:
+    from stripe.params import PaymentLinkCreateParams
+
+log = structlog.get_logger(__name__)
+
+CLAIM: Final = timedelta(seconds=60)
+"""How long a claimed link is left to whoever claimed it: longer than a call to Stripe with its retries takes."""
+
+SWEEP_INTERVAL_S: Final = 5.0
+_FIRST_RETRY: Final = timedelta(seconds=2)
+_LAST_RETRY: Final = timedelta(minutes=15)
+_AT_ONCE: Final = 8
+_STOP_TRIES: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A claimed link with all that Stripe has to be told."""
+
+    link: PaymentLink
+    invoice: Invoice
+    lines: list[LineItem]
+    known: frozenset[str]
+    was_unknown: bool
+    secret_key: str | None = field(repr=False)
+
+
+class LinkMaker:
+    """Works off payment links: `make` for the caller that waits, a sweep for everything else that is due."""
+
+    def __init__(
+        self, keyring: Keyring, gateway: StripeGateway, published: Callable[[Mapping[str, int]], None]
+    ) -> None:
+        self._keyring = keyring
+        self._gateway = gateway
+        self._published = published
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "LinkMaker":
+        self._task = asyncio.create_task(self._sweep())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def wake(self) -> None:
+        """Say that links are due now."""
+        self._due.set()
+
+    async def make(self, link_id: str, *, claimed: bool = False) -> None:
+        """Do what is due for a link: make it at Stripe, or make it unpayable there. `claimed`: by the caller, for it.
+
+        What Stripe answers is written to the link, never raised.
+        """
+        job = await self._claim(link_id, claimed=claimed)
+        if job is None:
+            return
+        if job.link.status in LIVE:
+            await self._make(job)
+        else:
+            await self._stop(job)
+
+    # --- Claiming ----------------------------------------------------------------------------------------------
+
+    async def _claim(self, link_id: str, *, claimed: bool) -> _Job | None:
+        newest: Mapping[str, int] = {}
+        job = None
+        async with transaction() as tx:
+            locked = await _lock(link_id)
+            if locked is None:
+                return None
+            link, invoice = locked
+            if not claimed and (link.due_at is None or link.due_at > utc_now()):
+                return None
+            integration = await scoped(Integration, link.workspace_id).filter(id=link.integration_id).get()
+            secret_key = self._secret_key(integration)
+            if link.status in LIVE and (secret_key is None or not integration.is_active):
+                newest = await self._give_up(tx, link, invoice)
+            else:
+                job = await _job(link, invoice, secret_key)
+        self._published(newest)
+        return job
+
+    def _secret_key(self, integration: Integration) -> str | None:
+        if integration.secret_key_sealed is None:
+            return None
+        return self._keyring.open(integration.secret_key_sealed, bound_to(integration.id, "secret_key_sealed"))
+
+    async def _give_up(self, tx: Transaction, link: PaymentLink, invoice: Invoice) -> Mapping[str, int]:
+        link.status = PaymentLinkStatus.FAILED
+        link.problem_code = "INTEGRATION_UNUSABLE"
+        link.problem_message = None
+        link.due_at = None
+        link.updated_at = utc_now()
+        await link.save()
+        return await append(tx, [_happening(EventType.PAYMENT_LINK_FAILED, link, invoice)])
+
+    # --- Making ------------------------------------------------------------------------------------------------
+
+    async def _make(self, job: _Job) -> None:
+        assert job.secret_key is not None  # noqa: S101  (_claim gives up without one)
+        metadata = metadata_of(job.invoice)
+        if job.was_unknown:
+            try:
+                found = await self._gateway.find_payment_link(job.secret_key, metadata, job.known)
+            except LinkNotMade as refusal:
+                await self._write_refusal(job, refusal, asked_only=True)
+                return
+            if found is not None:
+                await self._write_made(job.link.id, found)
+                return
+        try:
+            made = await self._gateway.create_payment_link(job.secret_key, _params(job), job.link.idempotency_key)
+        except LinkNotMade as refusal:
+            await self._write_refusal(job, refusal, asked_only=False)
+        else:
+            await self._write_made(job.link.id, made)
+
+    async def _write_made(self, link_id: str, made: MadeLink) -> None:
+        newest: Mapping[str, int] = {}
+        async with transaction() as tx:
+            locked = await _lock(link_id)
+            if locked is None:
+                return
+            link, invoice = locked
+            link.stripe_id, link.url, link.outcome_unknown = made.stripe_id, made.url, False
+            link.problem_code = None
+            link.problem_message = None
+            link.updated_at, link.tries, link.due_at = utc_now(), 0, None
+            happening = None
+            if link.status in LIVE:
+                link.status = PaymentLinkStatus.ACTIVE
+                happening = _happening(EventType.PAYMENT_LINK_CREATED, link, invoice)
+            else:  # its invoice was settled while Stripe made it
+                link.due_at = utc_now()
+                self.wake()
+            await link.save()
+            if happening is not None:
+                newest = await append(tx, [happening])
+        self._published(newest)
+
+    async def _write_refusal(self, job: _Job, refusal: LinkNotMade, *, asked_only: bool) -> None:
+        newest: Mapping[str, int] = {}
+        async with transaction() as tx:
+            locked = await _lock(job.link.id)
+            if locked is None:
+                return
+            link, invoice = locked
+            known_already = link.status is PaymentLinkStatus.FAILED and link.problem_code == refusal.code
+            link.outcome_unknown = job.was_unknown if asked_only else refusal.outcome_unknown
+            link.attempt += 0 if asked_only or refusal.same_attempt else 1
+            link.problem_code, link.problem_message = refusal.code, refusal.message
+            link.due_at = utc_now() + _pause(link.tries) if refusal.may_retry else None
+            link.updated_at = utc_now()
+            if link.status in LIVE:
+                link.status = PaymentLinkStatus.FAILED
+            elif link.outcome_unknown:
+                link.due_at = utc_now() + _pause(link.tries)
+            await link.save()
+            if not known_already:
+                newest = await append(tx, [_happening(EventType.PAYMENT_LINK_FAILED, link, invoice)])
+        self._published(newest)
+        if refusal.code == "KEY_REJECTED":
+            await self._note_rejected_key(job.link, refusal.message)
+        log.info("payment link not made", link=job.link.id, code=refusal.code, may_retry=refusal.may_retry)
+
+    async def _note_rejected_key(self, link: PaymentLink, what_stripe_said: str) -> None:
+        async with transaction() as tx:
+            await tx.execute(
+                "UPDATE integrations SET key_problem = $2 WHERE id = $1 AND secret_key_sealed IS NOT NULL",
+                link.integration_id,
+                what_stripe_said,
+            )
+
+    # --- Unmaking ----------------------------------------------------------------------------------------------
+
+    async def _stop(self, job: _Job) -> None:
+        link = job.link
+        stripe_id = link.stripe_id
+        try:
+            if job.secret_key is not None:
+                if stripe_id is None and link.outcome_unknown:
+                    found = await self._gateway.find_payment_link(job.secret_key, metadata_of(job.invoice), job.known)
+                    stripe_id = found.stripe_id if found else None
+                if stripe_id is not None:
+                    await self._gateway.deactivate_payment_link(job.secret_key, stripe_id)
+        except LinkNotMade as refusal:
+            again = refusal.may_retry and link.tries < _STOP_TRIES
+            await _write_stopped(link.id, stripe_id, _pause(link.tries) if again else None)
+            log.warning("payment link not deactivated", link=link.id, code=refusal.code, again=again)
+        else:
+            unseen = stripe_id is None and link.outcome_unknown and utc_now() - link.updated_at < 2 * CLAIM
+            await _write_stopped(link.id, stripe_id, CLAIM if unseen else None)
+
+    # --- Sweeping ----------------------------------------------------------------------------------------------
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(SWEEP_INTERVAL_S):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+            self._due.clear()
+            try:
+                await self._work_off()
+            except Exception:
+                log.exception("payment links could not be swept, trying again")
+
+    async def _work_off(self) -> None:
+        due = (
+            await unscoped(PaymentLink)
+            .filter(due_at__lte=utc_now())
+            .order_by("due_at")
+            .limit(100)
+            .values_list("id", flat=True)
+        )
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(link_id: str) -> None:
+            async with places:
+                try:
+                    await self.make(link_id)
+                except FluxrateError as error:
+                    log.warning("payment link left for later", link=link_id, error=error.message)
+
+        await asyncio.gather(*(one(str(link_id)) for link_id in due))
+
+
+async def _lock(link_id: str) -> tuple[PaymentLink, Invoice] | None:
+    """A link and its invoice, the invoice locked first: whoever changes an invoice's links holds the invoice."""
+    link = await unscoped(PaymentLink).filter(id=link_id).first()
+    if link is None:
+        return None
+    invoice = await scoped(Invoice, link.workspace_id).filter(id=link.invoice_id).select_for_update().get()
+    return await scoped(PaymentLink, link.workspace_id).filter(id=link_id).get(), invoice
+
+
+async def _job(link: PaymentLink, invoice: Invoice, secret_key: str | None) -> _Job:
+    """Claim a link. From now on nobody knows whether Stripe made it, until the answer is written."""
+    was_unknown = bool(link.outcome_unknown)
+    link.due_at = utc_now() + CLAIM
+    link.tries += 1
+    link.outcome_unknown = was_unknown or link.status in LIVE
+    await link.save(update_fields=["due_at", "tries", "outcome_unknown"])
+    siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)
+    lines = await scoped(LineItem, link.workspace_id).filter(invoice_id=invoice.id).order_by("position")
+    known = frozenset(other.stripe_id for other in siblings if other.stripe_id)
+    return _Job(link, invoice, lines, known, was_unknown, secret_key)
+
+
+async def _write_stopped(link_id: str, stripe_id: str | None, again_in: timedelta | None) -> None:
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE payment_links SET stripe_id = COALESCE(stripe_id, $2), due_at = $3 WHERE id = $1",
+            link_id,
+            stripe_id,
+            None if again_in is None else utc_now() + again_in,
+        )
+
+
+def _params(job: _Job) -> "PaymentLinkCreateParams":
+    invoice, metadata = job.invoice, metadata_of(job.invoice)
+    return {
+        "line_items": [
+            {
+                "price_data": {
+                    "currency": invoice.currency.lower(),
+                    "unit_amount": line.unit_amount,
+                    "product_data": {"name": line.name},
+                },
+                "quantity": line.quantity,
+            }
+            for line in charge_lines(invoice, job.lines, job.link.amount)
+        ],
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata, "description": f"Invoice {invoice.number}"},
+        "restrictions": {"completed_sessions": {"limit": 1}},
+        "inactive_message": f"Invoice {invoice.number} can no longer be paid with this link.",
+    }
+
+
+def _pause(tries: int) -> timedelta:
+    doublings = min(max(tries - 1, 0), 12)
+    return min(_LAST_RETRY, _FIRST_RETRY * int(2**doublings))
+
+
+def _happening(type_: EventType, link: PaymentLink, invoice: Invoice) -> Happening:
+    return Happening(
+        type=type_,
+        workspace_id=link.workspace_id,
+        actor=SYSTEM,
+        occurred_at=utc_now(),
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        integration_id=link.integration_id,
+    )
+
+
+async def plan_link(invoice: Invoice, integration_id: str, *, claimed: bool) -> PaymentLink:
+    """A new link for what remains of an invoice, still to be made; `claimed` by the caller or due at once.
+
+    The caller holds the invoice. The database refuses a second live link.
+    """
+    now = utc_now()
+    link = PaymentLink(
+        id=new_id(Prefix.PAYMENT_LINK),
+        workspace_id=invoice.workspace_id,
+        invoice_id=invoice.id,
+        integration_id=integration_id,
+        status=PaymentLinkStatus.PENDING,
+        amount=invoice.amount_remaining,
+        currency=invoice.currency,
+        due_at=now + CLAIM if claimed else now,
+        created_at=now,
+        updated_at=now,
+    )
+    await link.save()
+    return link
+
+
+async def retire_links(invoice: Invoice) -> list[PaymentLink]:
+    """Take back an invoice's live link, if it has one; what was made at Stripe is due for deactivation there.
+
+    The caller holds the invoice.
+    """
+    retired = await scoped(PaymentLink, invoice.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
+    for link in retired:
+        at_stripe = link.stripe_id is not None or link.outcome_unknown
+        link.status, link.updated_at, link.tries = PaymentLinkStatus.DEACTIVATED, utc_now(), 0
+        link.due_at = utc_now() if at_stripe else None
+        await link.save()
+    return retired

@@ -1,0 +1,123 @@
+"""Loading many rows with one query: what the fields of a page ask for one by one."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+from aiodataloader import DataLoader
+from tortoise.models import Model
+
+from models.bulk import any_of
+from models.customer import Customer
+from models.database import fetch, reading_dialect, scoped
+from models.event import Event
+from models.integration import Integration, IntegrationTraffic
+from models.invoice import Invoice, LineItem
+from models.payment import Payment
+from models.payment_link import PaymentLink
+from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+
+RowT = TypeVar("RowT", bound=Model)
+ReturnT = TypeVar("ReturnT")
+
+
+class _SharedLoader(DataLoader[str, ReturnT], Generic[ReturnT]):
+    """A loader whose answers many wait for: one that is cancelled does not cancel the others."""
+
+    def load(self, key: str) -> "asyncio.Future[ReturnT]":
+        """What belongs to a key."""
+        return asyncio.shield(super().load(key))
+
+
+class RowLoader(_SharedLoader[RowT | None], Generic[RowT]):
+    """Rows of one workspace by their primary key; None where there is none. `only` are the columns to read."""
+
+    def __init__(self, model: type[RowT], workspace_id: str, only: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._model = model
+        self._workspace_id = workspace_id
+        self._only = only
+
+    async def batch_load_fn(self, keys: list[str]) -> list[RowT | None]:
+        """The rows in the order of the keys."""
+        rows = scoped(self._model, self._workspace_id).filter(pk__in=keys)
+        found = {row.pk: row for row in await (rows.only(*self._only) if self._only else rows)}
+        return [found.get(key) for key in keys]
+
+
+class ChildrenLoader(_SharedLoader[list[RowT]], Generic[RowT]):
+    """The first or last few rows of each parent, in order; an empty list where there are none."""
+
+    def __init__(
+        self, model: type[RowT], workspace_id: str, parent: str, order: str, *, descending: bool, most: int
+    ) -> None:
+        super().__init__()
+        self._model, self._workspace_id = model, workspace_id
+        self._parent, self._order, self._descending, self._most = parent, order, descending, most
+
+    async def batch_load_fn(self, keys: list[str]) -> list[list[RowT]]:
+        """The rows of each parent, in the order of the keys."""
+        table, direction = self._model._meta.db_table, "DESC" if self._descending else "ASC"
+        condition, values = any_of(reading_dialect(), self._parent, 2, keys)
+        rows = await fetch(
+            f"SELECT * FROM (SELECT t.*, row_number() OVER (PARTITION BY {self._parent}"  # noqa: S608
+            f" ORDER BY {self._order} {direction}) AS place FROM {table} t"
+            f" WHERE workspace_id = $1 AND {condition}) placed WHERE place <= {self._most}"
+            f" ORDER BY {self._parent}, place",
+            self._workspace_id,
+            values,
+        )
+        children: dict[str, list[RowT]] = defaultdict(list)
+        for row in rows:
+            children[row[self._parent]].append(self._model._init_from_db(**_without_place(row)))
+        return [children[key] for key in keys]
+
+
+def _without_place(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in dict(row).items() if name != "place"}
+
+
+class Loaders:
+    """One loader per kind of question, for one workspace and one moment: make new ones to see changes."""
+
+    def __init__(self, workspace_id: str) -> None:
+        self.workspace_id = workspace_id
+        self.customers = RowLoader(Customer, workspace_id)
+        self.integrations = RowLoader(Integration, workspace_id)
+        self.traffic = RowLoader(IntegrationTraffic, workspace_id)
+        self.invoices = RowLoader(Invoice, workspace_id)
+        self.payments = RowLoader(Payment, workspace_id)
+        self.webhook_events = RowLoader(WebhookEvent, workspace_id, WITHOUT_PAYLOAD)
+        self.payloads = RowLoader(WebhookEvent, workspace_id, ("id", "payload"))
+        self.line_items = ChildrenLoader(
+            LineItem, workspace_id, "invoice_id", "position", descending=False, most=10_000
+        )
+        self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
+        self._pages: dict[Hashable, Any] = {}
+
+    def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
+        """Payments of invoices, by id."""
+        return self._children(Payment, "invoice_id", "id", descending=descending, most=most)
+
+    def invoice_events(self, most: int, *, descending: bool) -> ChildrenLoader[Event]:
+        """Log lines of invoices, by number."""
+        return self._children(Event, "invoice_id", "number", descending=descending, most=most)
+
+    def customer_invoices(self, most: int, *, descending: bool) -> ChildrenLoader[Invoice]:
+        """Invoices of customers, by id."""
+        return self._children(Invoice, "customer_id", "id", descending=descending, most=most)
+
+    def _children(
+        self, model: type[RowT], parent: str, order: str, *, descending: bool, most: int
+    ) -> ChildrenLoader[RowT]:
+        def make() -> ChildrenLoader[RowT]:
+            return ChildrenLoader(model, self.workspace_id, parent, order, descending=descending, most=most)
+
+        return self._kept((model, parent, descending, most), make)
+
+    def _kept(self, key: Hashable, make: Callable[[], ChildrenLoader[RowT]]) -> ChildrenLoader[RowT]:
+        if key not in self._pages:
+            self._pages[key] = make()
+        loader: ChildrenLoader[RowT] = self._pages[key]
+        return loader

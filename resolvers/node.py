@@ -1,0 +1,49 @@
+"""Whatever has an id, found by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiodataloader import DataLoader
+from tortoise.models import Model
+
+from models.api_key import ApiKey, Scope
+from models.event import Event
+from models.ids import Prefix, is_id, prefix_of
+from resolvers.auth import Caller
+from resolvers.context import Context
+
+
+def viewer(ctx: Context) -> Caller:
+    """Who is calling."""
+    ctx.require(Scope.READ)
+    return ctx.caller
+
+
+async def node(ctx: Context, id_: str) -> Model | None:
+    """What this workspace has under an id; API keys are found by ADMIN only."""
+    ctx.require(Scope.READ)
+    kind = prefix_of(id_)
+    if kind is Prefix.WORKSPACE:
+        return ctx.caller.workspace if id_ == ctx.workspace_id else None
+    if kind is Prefix.API_KEY:
+        return await ctx.rows(ApiKey).filter(id=id_).first() if Scope.ADMIN in ctx.caller.scopes else None
+    if kind is Prefix.EVENT:
+        return await ctx.rows(Event).filter(id=id_).first()
+    loader = _loaders(ctx).get(kind)
+    return None if loader is None else await loader.load(id_)
+
+
+async def node_of(ctx: Context, kind: Prefix, id_: str) -> Any:
+    """The same, of one kind only."""
+    ctx.require(Scope.READ)
+    return await node(ctx, id_) if is_id(id_, kind) else None
+
+
+def _loaders(ctx: Context) -> Mapping[Prefix | None, DataLoader[str, Any]]:
+    return {
+        Prefix.INTEGRATION: ctx.loaders.integrations,
+        Prefix.CUSTOMER: ctx.loaders.customers,
+        Prefix.INVOICE: ctx.loaders.invoices,
+        Prefix.PAYMENT: ctx.loaders.payments,
+        Prefix.WEBHOOK_EVENT: ctx.loaders.webhook_events,
+    }

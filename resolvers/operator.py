@@ -1,0 +1,214 @@
+"""What the operator does at the server itself: workspaces, first keys, and the encryption of what is stored."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
+from models.database import Row, Transaction, fetch, scoped, transaction, unscoped
+from models.errors import ConfigurationError, InvalidInput, NotFound, SealError
+from models.event import SYSTEM, EventType, Happening, append
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.integration import SEALED_COLUMNS, bound_to
+from models.secret import Keyring, sealing_key_id
+from models.text import required_text
+from models.workspace import Mode, Workspace, add_workspace, workspaces
+
+FIRST_WORKSPACE: Final = "My workspace"
+FIRST_KEY: Final = "First key"
+BATCH: Final = 100
+
+
+# --- Workspaces ------------------------------------------------------------------------------------------------
+
+
+async def create_workspace(name: str, mode: Mode) -> tuple[Workspace, str]:
+    """A new workspace and the text of its first API key, which may do everything and is stored nowhere.
+
+    Raises:
+        InvalidInput: The name can't be taken.
+    """
+    name = required_text(name, "The workspace's name", ["name"])
+    async with transaction() as tx:
+        workspace = await add_workspace(tx, name, mode)
+        _, text = await _add_key(tx, workspace, FIRST_KEY, [Scope.ADMIN], None)
+    return workspace, text
+
+
+async def create_first_workspace() -> tuple[Workspace, str] | None:
+    """A workspace for trying the product and its API key; None when there are workspaces already."""
+    async with transaction() as tx:
+        if await tx.fetch("SELECT id FROM workspaces LIMIT 1"):
+            return None
+        workspace = await add_workspace(tx, FIRST_WORKSPACE, Mode.TEST)
+        _, text = await _add_key(tx, workspace, FIRST_KEY, [Scope.ADMIN], None)
+    return workspace, text
+
+
+async def list_workspaces() -> list[Workspace]:
+    """All workspaces, oldest first."""
+    return await workspaces()
+
+
+async def _workspace(workspace_id: str | None) -> Workspace:
+    """The workspace with an id, or the only one there is."""
+    if workspace_id is not None:
+        found = await unscoped(Workspace).filter(id=workspace_id).first()
+        if found is None:
+            raise NotFound(f'There is no workspace {workspace_id[:80]!r}: see "fluxrate workspace list".')
+        return found
+    several = await workspaces()
+    if not several:
+        raise NotFound('There is no workspace yet: make one with "fluxrate workspace create NAME".')
+    if len(several) > 1:
+        raise InvalidInput(f'There are {len(several)} workspaces: name one with --workspace, see "workspace list".')
+    return several[0]
+
+
+# --- API keys --------------------------------------------------------------------------------------------------
+
+
+async def create_key(
+    workspace_id: str | None, name: str, scopes: Sequence[Scope], expires_at: datetime | None
+) -> tuple[ApiKey, str]:
+    """A new API key of a workspace and its text, which is stored nowhere. No id means the only workspace.
+
+    Raises:
+        InvalidInput: The name or the expiry can't be taken, or there are several workspaces.
+        NotFound: There is no such workspace.
+    """
+    name = required_text(name, "The key's name", ["name"])
+    if expires_at is not None and expires_at <= utc_now():
+        raise InvalidInput(f"The key would have expired already, at {expires_at.isoformat()}.", path=["expires"])
+    workspace = await _workspace(workspace_id)
+    async with transaction() as tx:
+        return await _add_key(tx, workspace, name, scopes, expires_at)
+
+
+async def _add_key(
+    tx: Transaction, workspace: Workspace, name: str, scopes: Sequence[Scope], expires_at: datetime | None
+) -> tuple[ApiKey, str]:
+    text = new_key(workspace.mode)
+    api_key = ApiKey(
+        id=new_id(Prefix.API_KEY),
+        workspace_id=workspace.id,
+        name=name,
+        sha256=sha256_of(text),
+        preview=preview_of(text),
+        scopes=",".join(scope.value for scope in Scope if scope in scopes),
+        created_at=utc_now(),
+        expires_at=expires_at,
+    )
+    await api_key.save()
+    await _log(tx, EventType.API_KEY_CREATED, workspace.id)
+    return api_key, text
+
+
+async def list_keys(workspace_id: str | None) -> list[ApiKey]:
+    """A workspace's API keys, revoked ones too, oldest first.
+
+    Raises:
+        InvalidInput: There are several workspaces and none was named.
+        NotFound: There is no such workspace.
+    """
+    workspace = await _workspace(workspace_id)
+    return await scoped(ApiKey, workspace.id).order_by("id")
+
+
+async def revoke_key(key_id: str) -> ApiKey:
+    """Revoke an API key: it opens nothing from now on. Revoking it again changes nothing.
+
+    Raises:
+        NotFound: There is none with this id.
+    """
+    async with transaction() as tx:
+        api_key = await unscoped(ApiKey).filter(id=key_id).select_for_update().first()
+        if api_key is None:
+            raise NotFound(f'There is no API key {key_id[:80]!r}: see "fluxrate key list".')
+        if api_key.revoked_at is None:
+            api_key.revoked_at = utc_now()
+            await api_key.save(update_fields=["revoked_at"])
+            await _log(tx, EventType.API_KEY_REVOKED, api_key.workspace_id)
+    return api_key
+
+
+async def _log(tx: Transaction, type_: EventType, workspace_id: str) -> None:
+    happening = Happening(type=type_, workspace_id=workspace_id, actor=SYSTEM, occurred_at=utc_now())
+    await append(tx, [happening])
+
+
+# --- Encryption ------------------------------------------------------------------------------------------------
+
+_SEALED: Final = f"SELECT id, {', '.join(SEALED_COLUMNS)} FROM integrations"  # noqa: S608
+
+
+async def check_encryption_keys(keyring: Keyring) -> None:
+    """Refuse to go on unless every key that seals a stored secret is configured and opens one.
+
+    Raises:
+        ConfigurationError: One isn't, or opens none of its secrets.
+    """
+    sealed_by: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for row in await fetch(f"{_SEALED} WHERE disconnected_at IS NULL ORDER BY id"):
+        for column, sealed in _sealed_values(row):
+            sealed_by[sealing_key_id(sealed)].append((sealed, bound_to(row["id"], column)))
+    missing = sorted(set(sealed_by) - set(keyring.keys))
+    if missing:
+        count = sum(len(sealed_by[key_id]) for key_id in missing)
+        raise ConfigurationError(
+            f"FLUXRATE_ENCRYPTION_KEYS lacks the key{'s'[: len(missing) > 1]} {', '.join(missing)} that"
+            f" {count} stored secret{' was' if count == 1 else 's were'} encrypted with: add it back, after a"
+            ' comma, and run "fluxrate rotate-encryption-key" before leaving it out.'
+        )
+    for secrets in sealed_by.values():
+        if not any(_opens(keyring, sealed, bound) for sealed, bound in secrets):
+            raise ConfigurationError(
+                "No stored secret opens although its encryption key is configured: the database was changed by"
+                " something else than Fluxrate. Restore it from a backup."
+            )
+
+
+def _sealed_values(row: Row) -> list[tuple[str, str]]:
+    return [(column, row[column]) for column in SEALED_COLUMNS if row[column]]
+
+
+def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
+    try:
+        keyring.open(sealed, bound)
+    except SealError:
+        return False
+    return True
+
+
+async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> int:
+    """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
+
+    `progressed` is told how many integrations of how many are done.
+
+    Raises:
+        SealError: A secret doesn't open with any configured key; what was done before stays done.
+    """
+    total = (await fetch("SELECT count(*) AS n FROM integrations"))[0]["n"]
+    done = resealed = 0
+    after = ""
+    while True:
+        async with transaction() as tx:
+            rows = await tx.fetch(tx.for_update(f"{_SEALED} WHERE id > $1 ORDER BY id LIMIT {BATCH}"), after)
+            for row in rows:
+                resealed += await _reseal_row(tx, keyring, row)
+        if not rows:
+            return resealed
+        after = rows[-1]["id"]
+        done += len(rows)
+        progressed(done, max(done, total))
+
+
+async def _reseal_row(tx: Transaction, keyring: Keyring, row: Row) -> int:
+    old = [(column, sealed) for column, sealed in _sealed_values(row) if sealing_key_id(sealed) != keyring.primary_id]
+    for column, sealed in old:
+        bound = bound_to(row["id"], column)
+        anew = keyring.seal(keyring.open(sealed, bound), bound)
+        await tx.execute(f"UPDATE integrations SET {column} = $2 WHERE id = $1", row["id"], anew)  # noqa: S608
+    return len(old)

@@ -1,0 +1,109 @@
+"""Pages of rows by keyset: a cursor is a place between two rows, so nothing shifts when rows are added."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from models.errors import InvalidInput
+
+DEFAULT_PAGE: Final = 50
+LARGEST_PAGE: Final = 100
+
+RowT = TypeVar("RowT", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Relay's arguments, as they came."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    @property
+    def size(self) -> int:
+        """How many rows are wanted.
+
+        Raises:
+            InvalidInput: It is not from 1 to 100, or both `first` and `last` are given.
+        """
+        if self.first is not None and self.last is not None:
+            raise InvalidInput('Give either "first" or "last", not both.', path=["last"])
+        for name, value in (("first", self.first), ("last", self.last)):
+            if value is not None and not 1 <= value <= LARGEST_PAGE:
+                raise InvalidInput(f'"{name}" must be from 1 to {LARGEST_PAGE}, not {value}.', path=[name])
+        return self.last or self.first or DEFAULT_PAGE
+
+    @property
+    def backwards(self) -> bool:
+        """Whether the page is taken from the end."""
+        return self.last is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[RowT]):
+    """Rows in the list's order, what lies beyond them, and how to count all."""
+
+    rows: list[RowT]
+    cursors: list[str]
+    has_next: bool
+    has_previous: bool
+    count: Callable[[], Awaitable[int]]
+
+
+async def page(rows: QuerySet[RowT], request: PageRequest, *, descending: bool, key: str = "id") -> Page[RowT]:
+    """One page of a query, ordered by a unique column that is never changed.
+
+    Raises:
+        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+    """
+    size = request.size
+    window = rows
+    beyond, short_of = ("lt", "gt") if descending else ("gt", "lt")
+    if request.after is not None:
+        window = window.filter(**{f"{key}__{beyond}": decode_cursor(request.after, key, "after")})
+    if request.before is not None:
+        window = window.filter(**{f"{key}__{short_of}": decode_cursor(request.before, key, "before")})
+    from_the_end = descending is not request.backwards
+    found = list(await window.order_by(f"{'-' if from_the_end else ''}{key}").limit(size + 1))
+    more = len(found) > size
+    found = found[:size]
+    if request.backwards:
+        found.reverse()
+    return Page(
+        rows=found,
+        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        has_next=request.before is not None if request.backwards else more,
+        has_previous=more if request.backwards else request.after is not None,
+        count=rows.count,
+    )
+
+
+def encode_cursor(value: str | int) -> str:
+    """A place in a list, opaque to clients."""
+    return base64.urlsafe_b64encode(str(value).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
+    """The place that a cursor stands for.
+
+    Raises:
+        InvalidInput: It is not a cursor of this kind of list.
+    """
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        value = int(text) if key == "number" else text
+        if encode_cursor(value) == cursor and (key == "number" or (text.isascii() and text.isprintable())):
+            return value
+    except (binascii.Error, UnicodeError, ValueError):
+        pass
+    raise InvalidInput(
+        f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page.',
+        path=[argument],
+    )

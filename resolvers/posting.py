@@ -1,0 +1,347 @@
+"""One batch of deliveries, from reading what is known of them to logging what they did, in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from models.books import Books, Origin
+from models.bulk import any_of, insert_rows, update_rows
+from models.database import Transaction
+from models.event import STRIPE, EventType, Happening, append
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.settlement import Verdict, settle
+from models.stripe_event import StripeEvent
+from models.webhook_event import WebhookEventStatus
+
+_FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
+_FIRST_RETRY: Final = timedelta(seconds=10)
+_LAST_RETRY: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A verified body. `posted` is False when we try again by ourselves what is stored already."""
+
+    origin: Origin
+    key: str
+    body: bytes
+    event: StripeEvent | None
+    unreadable: str | None
+    received_at: datetime
+    posted: bool = True
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a delivery; `status` is None when its integration has been disconnected meanwhile."""
+
+    webhook_event_id: str | None
+    status: WebhookEventStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A webhook event that is stored already."""
+
+    id: str
+    status: WebhookEventStatus
+    deliveries: int
+    attempts: int
+
+
+@dataclass(slots=True)
+class Posting:
+    """A webhook event of the batch: its first delivery, how often it was posted, and what becomes of it."""
+
+    delivery: Delivery
+    known: Known | None
+    posts: int = 0
+    webhook_event_id: str = ""
+    status: WebhookEventStatus | None = None
+    reason_code: str | None = None
+    reason_detail: str | None = None
+    settled: bool = False
+    invoice_id: str | None = None
+    customer_id: str | None = None
+    payment_id: str | None = None
+    retry_at: datetime | None = None
+    happenings: list[Happening] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An integration that still takes deliveries."""
+
+    is_active: bool
+
+
+async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
+    """Settle deliveries in the order given. Answers a receipt for each, the newest number of each workspace's log,
+    and whether payment links wait for work at Stripe.
+    """
+    now = utc_now()
+    integrations = await _lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
+    postings = await _postings(tx, deliveries, integrations)
+    settling = [posting for posting in postings.values() if _is_due(posting, integrations)]
+    books = Books(tx, now)
+    await books.load([(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None])
+    links_changed = False
+    for posting in settling:
+        links_changed |= _settle(posting, books, now, integrations)
+    for posting in settling:
+        _follow(posting, books)
+    await books.write()
+    await _write(tx, list(postings.values()), now)
+    newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
+    return [_receipt(postings.get(_key(delivery))) for delivery in deliveries], newest, links_changed
+
+
+async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> tuple[Receipt, Mapping[str, int]]:
+    """Keep a delivery that could not be applied, to be tried again; unless it was applied by another meanwhile."""
+    now = utc_now()
+    integrations = await _lock_integrations(tx, {delivery.origin.integration_id})
+    postings = await _postings(tx, [delivery], integrations)
+    for posting in postings.values():
+        if posting.known is None or posting.known.status not in _FINISHED:
+            tries = posting.known.attempts if posting.known else 0
+            _conclude(posting, WebhookEventStatus.FAILED, "INTERNAL_ERROR", reference)
+            posting.settled = True
+            posting.retry_at = now + min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(tries, 10))
+            _log_webhook_event(posting, now)
+    await _write(tx, list(postings.values()), now)
+    newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
+    return _receipt(postings.get(_key(delivery))), newest
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------
+
+
+async def _lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Open]:
+    among, values = any_of(tx.dialect, "id", 1, sorted(ids))
+    query = f"SELECT id, is_active FROM integrations WHERE disconnected_at IS NULL AND {among} ORDER BY id"  # noqa: S608
+    rows = await tx.fetch(tx.for_share(query), values)
+    return {row["id"]: Open(bool(row["is_active"])) for row in rows}
+
+
+async def _postings(
+    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Open]
+) -> dict[tuple[str, str], Posting]:
+    accepted = [delivery for delivery in deliveries if delivery.origin.integration_id in integrations]
+    known = await _lock_known(tx, accepted) if accepted else {}
+    postings: dict[tuple[str, str], Posting] = {}
+    for delivery in accepted:
+        posting = postings.get(_key(delivery))
+        if posting is None:
+            found = known.get(_key(delivery))
+            posting = Posting(delivery, found, webhook_event_id=found.id if found else new_id(Prefix.WEBHOOK_EVENT))
+            postings[_key(delivery)] = posting
+        posting.posts += delivery.posted
+    return postings
+
+
+async def _lock_known(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[tuple[str, str], Known]:
+    of_these, ids = any_of(
+        tx.dialect, "integration_id", 1, sorted({delivery.origin.integration_id for delivery in deliveries})
+    )
+    keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({delivery.key for delivery in deliveries}))
+    query = (
+        "SELECT id, integration_id, delivery_key, status, deliveries, attempts FROM webhook_events"  # noqa: S608
+        f" WHERE {of_these} AND {keyed} ORDER BY id"
+    )
+    rows = await tx.fetch(tx.for_update(query), ids, keys)
+    return {
+        (row["integration_id"], row["delivery_key"]): Known(
+            row["id"], WebhookEventStatus(row["status"]), row["deliveries"], row["attempts"]
+        )
+        for row in rows
+    }
+
+
+def _key(delivery: Delivery) -> tuple[str, str]:
+    return delivery.origin.integration_id, delivery.key
+
+
+def _is_due(posting: Posting, integrations: Mapping[str, Open]) -> bool:
+    """Whether there is anything to decide: a finished event only when it is asked for again."""
+    if posting.known is None:
+        return True
+    if posting.known.status in _FINISHED:
+        return posting.delivery.again and posting.known.status is WebhookEventStatus.UNAPPLIED
+    held = posting.known.status is WebhookEventStatus.HELD
+    return not held or integrations[posting.delivery.origin.integration_id].is_active
+
+
+# --- Settling --------------------------------------------------------------------------------------------------
+
+
+def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Open]) -> bool:
+    delivery = posting.delivery
+    if delivery.event is None:
+        _conclude(posting, WebhookEventStatus.IGNORED, "UNREADABLE_PAYLOAD", delivery.unreadable)
+    elif not integrations[delivery.origin.integration_id].is_active:
+        _conclude(posting, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
+        _log_webhook_event(posting, now)
+        return False
+    posting.settled = True
+    if delivery.event is None:
+        _log_webhook_event(posting, now)
+        return False
+    case = books.case(delivery.origin, delivery.event)
+    verdict = settle(case)
+    books.enter(delivery.origin, case, verdict)
+    _conclude(posting, verdict.status, verdict.code)
+    payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
+    posting.payment_id = verdict.payment_id
+    posting.invoice_id = case.invoice.id if case.invoice else None
+    posting.customer_id = (
+        case.invoice.customer_id if case.invoice else (payment.customer_id if payment else case.customer_id)
+    )
+    _log_webhook_event(posting, now)
+    posting.happenings += _happenings(posting, verdict, now)
+    return bool(verdict.links)
+
+
+def _follow(posting: Posting, books: Books) -> None:
+    """Point at what the payment turned out to be later in the batch: it itself is not written any more."""
+    surviving = books.surviving(posting.payment_id)
+    if surviving != posting.payment_id:
+        posting.payment_id = surviving
+        posting.happenings = [replace(entry, payment_id=surviving) for entry in posting.happenings]
+
+
+def _conclude(posting: Posting, status: WebhookEventStatus, code: str | None, detail: str | None = None) -> None:
+    posting.status, posting.reason_code, posting.reason_detail = status, code, detail
+
+
+def _log_webhook_event(posting: Posting, now: datetime) -> None:
+    first = posting.known is None
+    posting.happenings.append(
+        _happening(posting, EventType.WEBHOOK_EVENT_RECEIVED if first else EventType.WEBHOOK_EVENT_UPDATED, now)
+    )
+
+
+def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
+    return [
+        _happening(posting, type_, now, previous_status=previous, status=status)
+        for type_, previous, status in verdict.log
+    ]
+
+
+def _happening(posting: Posting, type_: EventType, now: datetime, **statuses: Any) -> Happening:
+    origin = posting.delivery.origin
+    return Happening(
+        type=type_,
+        workspace_id=origin.workspace_id,
+        actor=STRIPE,
+        occurred_at=now,
+        invoice_id=posting.invoice_id,
+        payment_id=posting.payment_id,
+        customer_id=posting.customer_id,
+        integration_id=origin.integration_id,
+        webhook_event_id=posting.webhook_event_id,
+        **statuses,
+    )
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------
+
+_OUTCOME: Final = {
+    "id": "text",
+    "status": "text",
+    "reason_code": "text",
+    "reason_detail": "text",
+    "attempts": "bigint",
+    "invoice_id": "text",
+    "customer_id": "text",
+    "payment_id": "text",
+    "processed_at": "timestamptz",
+    "retry_at": "timestamptz",
+    "deliveries": "bigint",
+}
+_CONTENT: Final = {
+    "workspace_id": "text",
+    "integration_id": "text",
+    "delivery_key": "text",
+    "stripe_event_id": "text",
+    "type": "text",
+    "livemode": "boolean",
+    "api_version": "text",
+    "payload": "bytea",
+    "received_at": "timestamptz",
+}
+
+
+async def _write(tx: Transaction, postings: Sequence[Posting], now: datetime) -> None:
+    new = [posting for posting in postings if posting.known is None]
+    settled = [posting for posting in postings if posting.known is not None and posting.status is not None]
+    counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
+    await insert_rows(tx, "webhook_events", _OUTCOME | _CONTENT, [(*_outcome(p, now), *_content(p)) for p in new])
+    await update_rows(tx, "webhook_events", _OUTCOME, [_outcome(p, now) for p in settled])
+    await update_rows(
+        tx,
+        "webhook_events",
+        {"id": "text", "deliveries": "bigint"},
+        [(p.webhook_event_id, p.posts + p.known.deliveries) for p in counted if p.known],
+    )
+    await _count_traffic(tx, postings)
+
+
+def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
+    known = posting.known
+    return (
+        posting.webhook_event_id,
+        posting.status.value if posting.status else None,
+        posting.reason_code,
+        posting.reason_detail,
+        (known.attempts if known else 0) + posting.settled,
+        posting.invoice_id,
+        posting.customer_id,
+        posting.payment_id,
+        now if posting.settled and posting.status is not WebhookEventStatus.FAILED else None,
+        posting.retry_at,
+        (known.deliveries if known else 0) + posting.posts,
+    )
+
+
+def _content(posting: Posting) -> tuple[Any, ...]:
+    delivery = posting.delivery
+    event = delivery.event
+    return (
+        delivery.origin.workspace_id,
+        delivery.origin.integration_id,
+        delivery.key,
+        event.id if event else None,
+        event.type if event else None,
+        event.livemode if event else None,
+        event.api_version if event else None,
+        delivery.body,
+        delivery.received_at,
+    )
+
+
+async def _count_traffic(tx: Transaction, postings: Sequence[Posting]) -> None:
+    posts: dict[str, int] = {}
+    latest: dict[str, datetime] = {}
+    for posting in postings:
+        integration_id = posting.delivery.origin.integration_id
+        if posting.posts:
+            posts[integration_id] = posts.get(integration_id, 0) + posting.posts
+            received = posting.delivery.received_at
+            latest[integration_id] = max(received, latest.get(integration_id, received))
+    for integration_id in sorted(posts):
+        await tx.execute(
+            "UPDATE integration_traffic SET deliveries = deliveries + $2, last_event_at = $3 WHERE integration_id = $1",
+            integration_id,
+            posts[integration_id],
+            latest[integration_id],
+        )
+
+
+def _receipt(posting: Posting | None) -> Receipt:
+    if posting is None:
+        return Receipt(None, None)
+    status = posting.status or (posting.known.status if posting.known else None)
+    return Receipt(posting.webhook_event_id, status)

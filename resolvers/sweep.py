@@ -1,0 +1,65 @@
+"""What is taken up again by itself: deliveries that were held or failed, whatever process they were left by."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from models.database import scoped, unscoped
+from models.errors import FluxrateError
+from models.instant import utc_now
+from models.integration import Integration
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers.inbox import Inbox
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 5.0
+_AT_ONCE: Final = 100
+
+
+class Sweep:
+    """Every few seconds: applies what is HELD though its integration is active, and what FAILED and is due again."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Sweep":
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL_S)
+            try:
+                await self._release_held()
+                await self._retry_failed()
+            except FluxrateError as error:
+                log.warning("webhook events left for later", error=error.message)
+            except Exception:
+                log.exception("webhook events could not be swept, trying again")
+
+    async def _release_held(self) -> None:
+        ids = (
+            await unscoped(WebhookEvent)
+            .filter(status=WebhookEventStatus.HELD)
+            .distinct()
+            .values_list("integration_id", flat=True)
+        )
+        active = await unscoped(Integration).filter(id__in=list(ids), is_active=True, disconnected_at=None)
+        for integration in active:
+            await self._inbox.release_held(integration)
+
+    async def _retry_failed(self) -> None:
+        due = unscoped(WebhookEvent).filter(status=WebhookEventStatus.FAILED, retry_at__lte=utc_now())
+        for webhook_event in await due.order_by("retry_at").limit(_AT_ONCE):
+            rows = scoped(Integration, webhook_event.workspace_id).filter(disconnected_at=None)
+            integration = await rows.filter(id=webhook_event.integration_id).first()
+            if integration is not None:
+                await self._inbox.retry_failed(integration, webhook_event)

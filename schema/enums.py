@@ -1,0 +1,142 @@
+"""The enums that clients see. Importing this module names and describes those of models."""
+
+from collections.abc import Mapping
+from enum import Enum, EnumMeta
+
+import strawberry
+from strawberry.types.enum import has_enum_definition
+
+from models.api_key import Scope
+from models.event import EventType
+from models.integration import IntegrationStatus
+from models.invoice import InvoiceStatus
+from models.payment import Allocation, PaymentStatus
+from models.payment_link import PaymentLinkStatus
+from models.webhook_event import WebhookEventStatus
+from models.workspace import Mode
+
+
+@strawberry.enum(description="The order of a list.")
+class OrderDirection(Enum):
+    """The order of a list."""
+
+    ASC = strawberry.enum_value("ASC", description="Oldest first.")
+    DESC = strawberry.enum_value("DESC", description="Newest first.")
+
+
+def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
+    """Make an enum of models one of the schema, each of its members described."""
+    strawberry.enum(enum, description=description)
+    if has_enum_definition(enum):
+        for value in enum.__strawberry_definition__.values:
+            value.description = members[value.name]
+
+
+_describe(
+    Mode,
+    "Whether money is real. A workspace is one or the other for good.",
+    {"LIVE": "Real money.", "TEST": "Stripe's test mode: no money moves."},
+)
+_describe(
+    Scope,
+    "What an API key may do.",
+    {
+        "READ": "Query and subscribe.",
+        "WRITE": "Change customers and invoices; includes READ.",
+        "ADMIN": "Manage integrations and API keys; includes WRITE.",
+    },
+)
+_describe(
+    IntegrationStatus,
+    "What an integration can do right now; of several the gravest.",
+    {
+        "AWAITING_WEBHOOK_SECRET": "It makes Payment Links, but what Stripe sends can't be verified yet.",
+        "READY": "It works.",
+        "INACTIVE": "It is switched off: deliveries are kept, not applied.",
+        "KEY_REJECTED": "Stripe refused its secret key.",
+        "DISCONNECTED": "It was removed; only its history is left.",
+    },
+)
+_describe(
+    InvoiceStatus,
+    "Where an invoice stands.",
+    {
+        "DRAFT": "Being written: it can be changed and deleted.",
+        "OPEN": "Finalized and waiting for its payment.",
+        "PAID": "Paid, and that is final.",
+        "VOID": "Taken back, and that is final.",
+        "UNCOLLECTIBLE": "Written off; a late payment still makes it PAID.",
+    },
+)
+_describe(
+    PaymentStatus,
+    "How far a payment has come. It only ever rises.",
+    {
+        "PENDING": "On its way, like a bank debit.",
+        "SUCCEEDED": "The money came in.",
+        "FAILED": "The attempt failed.",
+    },
+)
+_describe(
+    Allocation,
+    "Whether a payment counts for an invoice.",
+    {"APPLIED": "It counts for its invoice.", "UNAPPLIED": "It fits no invoice; `unappliedReason` says why."},
+)
+_describe(
+    PaymentLinkStatus,
+    "What became of a Payment Link.",
+    {
+        "PENDING": "Being made.",
+        "ACTIVE": "It can be paid.",
+        "COMPLETED": "It was paid.",
+        "DEACTIVATED": "It can't be paid any more.",
+        "FAILED": "Stripe did not make it; `problem` says why.",
+    },
+)
+_describe(
+    WebhookEventStatus,
+    "What became of a webhook event.",
+    {
+        "PROCESSED": "Applied, or found to be applied already.",
+        "IGNORED": "Nothing to do.",
+        "UNAPPLIED": "Money that fits no invoice.",
+        "HELD": "Verified while the integration was switched off; applied when it is on again.",
+        "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
+        "FAILED": "Applying it failed on our side; it is tried again.",
+    },
+)
+_describe(
+    EventType,
+    "What can happen in a workspace.",
+    {
+        "INVOICE_CREATED": "A draft was made.",
+        "INVOICE_UPDATED": "A draft was changed.",
+        "INVOICE_DELETED": "A draft was deleted.",
+        "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
+        "INVOICE_PARTIALLY_PAID": "A payment came that left something to pay.",
+        "INVOICE_PAID": "An invoice became PAID.",
+        "INVOICE_VOIDED": "An invoice became VOID.",
+        "INVOICE_MARKED_UNCOLLECTIBLE": "An invoice became UNCOLLECTIBLE.",
+        "PAYMENT_PENDING": "A payment is on its way.",
+        "PAYMENT_SUCCEEDED": "Money came in for an invoice.",
+        "PAYMENT_FAILED": "An attempt to pay failed.",
+        "PAYMENT_UNAPPLIED": "Money came in that fits no invoice.",
+        "PAYMENT_APPLIED": "Money that fitted no invoice was applied to one.",
+        "PAYMENT_REFUNDED": "Money was given back.",
+        "PAYMENT_REFUND_FAILED": "A refund did not reach the customer.",
+        "PAYMENT_DISPUTED": "A customer disputes a payment.",
+        "PAYMENT_DISPUTE_CLOSED": "A dispute was decided.",
+        "PAYMENT_LINK_CREATED": "Stripe made a Payment Link.",
+        "PAYMENT_LINK_FAILED": "Stripe did not make a Payment Link.",
+        "PAYMENT_LINK_DEACTIVATED": "A Payment Link can't be paid any more.",
+        "INTEGRATION_CONNECTED": "A Stripe account was connected.",
+        "INTEGRATION_UPDATED": "An integration was changed.",
+        "INTEGRATION_DISCONNECTED": "An integration was removed.",
+        "WEBHOOK_EVENT_RECEIVED": "Stripe sent a webhook event for the first time.",
+        "WEBHOOK_EVENT_UPDATED": "What became of a webhook event changed.",
+        "CUSTOMER_CREATED": "A customer was made.",
+        "CUSTOMER_UPDATED": "A customer was changed.",
+        "API_KEY_CREATED": "An API key was made.",
+        "API_KEY_REVOKED": "An API key was revoked.",
+    },
+)

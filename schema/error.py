@@ -1,0 +1,61 @@
+"""What a client is told of an error: what it can mend in full, what is our fault only by a request id."""
+
+from typing import Final
+
+import structlog
+from graphql import GraphQLError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+
+from models.database import is_unavailable
+from models.errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
+
+log = structlog.get_logger(__name__)
+
+_TOLD: Final = (Problem, Unauthenticated, Forbidden, InvalidCursor)
+_OF_THE_REQUEST: Final = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
+
+
+def told(error: GraphQLError, request_id: str) -> GraphQLError:
+    """The error as the client is told it. What is our fault is logged under the request id.
+
+    GraphQL's own errors, of parsing, validation and coercion, are told as they are.
+    """
+    cause = _cause(error)
+    if cause is None or isinstance(cause, _OF_THE_REQUEST):
+        return error
+    if isinstance(cause, _TOLD):
+        return _located(error, cause.message, code=cause.code)
+    if isinstance(cause, RecursionError):
+        return _located(error, "The document is nested too deeply.", code="BAD_REQUEST")
+    if isinstance(cause, Unavailable) or is_unavailable(cause):
+        log.warning("database unavailable", request_id=request_id, path=error.path, error=repr(cause))
+        message = "The database can't be had right now: nothing was changed, try again in a moment."
+        return _located(error, message, code=Unavailable.code, requestId=request_id)
+    log.error("operation failed", request_id=request_id, path=error.path, exc_info=cause)
+    message = f"Something went wrong on our side (request {request_id})."
+    return _located(error, message, code="INTERNAL_SERVER_ERROR", requestId=request_id)
+
+
+def of_exception(exception: Exception, request_id: str) -> GraphQLError:
+    """What the client is told of an exception outside of any field."""
+    return told(GraphQLError(str(exception), original_error=exception), request_id)
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    """The exception behind an error, which GraphQL may have wrapped several times."""
+    cause = error.original_error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
+
+
+def _located(error: GraphQLError, message: str, **extensions: str) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=extensions,
+    )

@@ -1,0 +1,81 @@
+"""What lists and subscriptions can be narrowed to. Everything given must hold."""
+
+from datetime import date, datetime
+
+import strawberry
+
+from models.event import EventType
+from models.invoice import InvoiceStatus
+from models.payment import Allocation, PaymentStatus
+from models.webhook_event import WebhookEventStatus
+
+
+@strawberry.input(description="Which invoices; everything given must hold.")
+class InvoiceFilter:
+    status: list[InvoiceStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="In one of these states."
+    )
+    customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Of this customer.")
+    currency: str | None = strawberry.field(default=strawberry.UNSET, description="In this currency, ISO 4217.")
+    created_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Created after this instant."
+    )
+    created_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Created before this instant."
+    )
+    due_before: date | None = strawberry.field(default=strawberry.UNSET, description="Due before this day.")
+    overdue: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those that are OPEN past their due date, or only the others."
+    )
+
+
+@strawberry.input(description="Which webhook events; everything given must hold.")
+class WebhookEventFilter:
+    integration_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Sent to this integration."
+    )
+    status: list[WebhookEventStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="With one of these outcomes."
+    )
+    type: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description='Of one of Stripe\'s types, like "payment_intent.succeeded".'
+    )
+    invoice_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this invoice.")
+    received_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="First received after this instant."
+    )
+    received_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="First received before this instant."
+    )
+
+
+@strawberry.input(description="Which payments; everything given must hold.")
+class PaymentFilter:
+    status: list[PaymentStatus] | None = strawberry.field(
+        default=strawberry.UNSET, description="In one of these states."
+    )
+    allocation: Allocation | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those that count for an invoice, or only those that don't."
+    )
+    invoice_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="For this invoice.")
+    customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Of this customer.")
+    integration_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="That came in through this integration."
+    )
+    currency: str | None = strawberry.field(default=strawberry.UNSET, description="In this currency, ISO 4217.")
+    occurred_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened after this instant, by Stripe's clock."
+    )
+    occurred_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened before this instant, by Stripe's clock."
+    )
+
+
+@strawberry.input(description="Which events; everything given must hold.")
+class EventFilter:
+    type: list[EventType] | None = strawberry.field(default=strawberry.UNSET, description="Of one of these types.")
+    invoice_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this invoice.")
+    customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this customer.")
+    integration_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="About this integration."
+    )

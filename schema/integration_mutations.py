@@ -1,0 +1,126 @@
+"""Connecting, changing and disconnecting Stripe accounts."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers import integration
+from schema.integration import StripeIntegration
+from schema.operation import Info, given, set_or_kept
+from schema.problem import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused
+from schema.uninterrupted import mutation
+
+
+@strawberry.input(description="A Stripe account to connect.")
+class ConnectStripeInput:
+    name: str = strawberry.field(description="The connection's name, as you will recognize it.")
+    secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted one (rk_…).")
+    webhook_secret: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe.",
+    )
+    register_webhook: bool | None = strawberry.field(
+        default=False, description="Make the endpoint in Stripe for you, with its URL, its events and its secret."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+    )
+
+
+@strawberry.input(description="What is to change of an integration. What is left out stays.")
+class UpdateStripeIntegrationInput:
+    id: strawberry.ID = strawberry.field(description="The integration.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The connection's name.")
+    secret_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another secret key of the same Stripe account."
+    )
+    webhook_secret: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours.",
+    )
+    is_active: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Off: deliveries are kept. On again: they are applied, in order."
+    )
+    allow_account_change: bool | None = strawberry.field(
+        default=False, description="Take a secret key of another Stripe account."
+    )
+
+
+@strawberry.type(description="The Stripe account is connected.")
+class ConnectStripeSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is missing.")
+
+
+@strawberry.type(description="The integration is as asked for.")
+class UpdateStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    applied_from_quarantine: int = strawberry.field(
+        description="How many webhook events that had waited were verified and applied."
+    )
+
+
+@strawberry.type(description="The integration is removed.")
+class DisconnectStripeSuccess:
+    integration: StripeIntegration = strawberry.field(description="What is left of it: its history.")
+
+
+ConnectStripeResult = Annotated[
+    ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
+    strawberry.union("ConnectStripeResult", description="What came of `connectStripe`."),
+]
+UpdateStripeIntegrationResult = Annotated[
+    UpdateStripeIntegrationSuccess | NotFound | InvalidInput | ModeMismatch | StripeRefused | Conflict,
+    strawberry.union("UpdateStripeIntegrationResult", description="What came of `updateStripeIntegration`."),
+]
+DisconnectStripeResult = Annotated[
+    DisconnectStripeSuccess | NotFound,
+    strawberry.union("DisconnectStripeResult", description="What came of `disconnectStripe`."),
+]
+
+
+@strawberry.type
+class IntegrationMutations:
+    @mutation(description="Connect a Stripe account. Needs ADMIN.")
+    async def connect_stripe(
+        self,
+        info: Info,
+        input: Annotated[ConnectStripeInput, strawberry.argument(description="The Stripe account.")],
+    ) -> ConnectStripeResult:
+        row = await integration.connect_stripe(
+            info.context,
+            name=input.name,
+            secret_key=input.secret_key,
+            webhook_secret=given(input.webhook_secret),
+            register_webhook=bool(input.register_webhook),
+            idempotency_key=given(input.idempotency_key),
+        )
+        return ConnectStripeSuccess(integration=StripeIntegration.of(row))
+
+    @mutation(description="Rename an integration, rotate its secrets, switch it off or on. Needs ADMIN.")
+    async def update_stripe_integration(
+        self,
+        info: Info,
+        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="What is to change.")],
+    ) -> UpdateStripeIntegrationResult:
+        row, applied = await integration.update_stripe_integration(
+            info.context,
+            input.id,
+            name=set_or_kept(input.name, "name"),
+            secret_key=set_or_kept(input.secret_key, "secretKey"),
+            webhook_secret=set_or_kept(input.webhook_secret, "webhookSecret"),
+            is_active=set_or_kept(input.is_active, "isActive"),
+            allow_account_change=bool(input.allow_account_change),
+        )
+        return UpdateStripeIntegrationSuccess(integration=StripeIntegration.of(row), applied_from_quarantine=applied)
+
+    @mutation(
+        description=(
+            "Remove an integration: its secrets and its webhook URL are gone, its history stays. To switch it off for a"
+            " while use `updateStripeIntegration`. Needs ADMIN."
+        )
+    )
+    async def disconnect_stripe(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> DisconnectStripeResult:
+        row = await integration.disconnect_stripe(info.context, id)
+        return DisconnectStripeSuccess(integration=StripeIntegration.of(row))

@@ -1,0 +1,74 @@
+"""The API keys of open connections: one that is revoked or expires closes what it holds open."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from models.instant import utc_now
+from resolvers.auth import note_use, still_valid
+
+log = structlog.get_logger(__name__)
+
+POLL_INTERVAL_S: Final = 2.0
+_POLLS_PER_NOTE: Final = 15
+
+
+class KeyWatch:
+    """Looks after the keys of this process: whether they still open anything, and when they were last used."""
+
+    def __init__(self, poll_interval_s: float = POLL_INTERVAL_S) -> None:
+        self._poll_interval_s = poll_interval_s
+        self._held: dict[str, set[Callable[[], None]]] = defaultdict(set)
+        self._used_at: dict[str, datetime] = {}
+
+    def note(self, key_id: str) -> None:
+        """Remember that a key was used."""
+        self._used_at[key_id] = utc_now()
+
+    @contextmanager
+    def holding(self, key_id: str, on_invalid: Callable[[], None]) -> Iterator[None]:
+        """Call back, soon, when the key stops to be valid within the block."""
+        self._held[key_id].add(on_invalid)
+        try:
+            yield
+        finally:
+            self._held[key_id].discard(on_invalid)
+            if not self._held[key_id]:
+                del self._held[key_id]
+
+    async def watch(self) -> None:
+        """Look after the keys until cancelled."""
+        polls = 0
+        try:
+            while True:
+                await asyncio.sleep(self._poll_interval_s)
+                polls += 1
+                await self._drop_invalid()
+                if polls % _POLLS_PER_NOTE == 0:
+                    await self._write_use()
+        finally:
+            await asyncio.shield(self._write_use())
+
+    async def _drop_invalid(self) -> None:
+        held = set(self._held)
+        try:
+            invalid = held - await still_valid(held) if held else set()
+        except Exception as error:
+            log.warning("API keys could not be checked, trying again", error=repr(error))
+            return
+        for key_id in invalid:
+            for on_invalid in list(self._held.get(key_id, ())):
+                on_invalid()
+
+    async def _write_use(self) -> None:
+        used_at, self._used_at = self._used_at, {}
+        try:
+            if used_at:
+                await note_use(used_at)
+        except Exception as error:
+            log.warning("the use of API keys could not be noted", error=repr(error))

@@ -1,0 +1,125 @@
+"""Payments, disputes and totals."""
+
+from datetime import datetime
+
+import strawberry
+
+from models import payment as models
+from models.payment import Allocation, PaymentStatus
+from resolvers import payment
+from schema.connection import Connection
+from schema.diagnosis import Diagnosis
+from schema.lazy import LazyCustomer, LazyIntegration, LazyInvoice
+from schema.money import Money
+from schema.node import Node, linked
+from schema.operation import Info
+
+
+@strawberry.type(description="A customer's objection to a payment, at the card's bank.")
+class Dispute:
+    status: str = strawberry.field(description="Stripe's own word for where it stands.")
+    reason: str = strawberry.field(description="Stripe's own word for why.")
+    amount: Money = strawberry.field(description="What is disputed.")
+    opened_at: datetime = strawberry.field(description="When it was opened.")
+    closed_at: datetime | None = strawberry.field(description="When it was decided.")
+
+    @classmethod
+    def of(cls, row: models.Payment) -> "Dispute | None":
+        if row.dispute_status is None or row.dispute_opened_at is None:
+            return None
+        return cls(
+            status=row.dispute_status,
+            reason=row.dispute_reason or "general",
+            amount=Money.of(row.dispute_amount or 0, row.currency),
+            opened_at=row.dispute_opened_at,
+            closed_at=row.dispute_closed_at,
+        )
+
+
+@strawberry.type(description="Money that came in, or tried to.")
+class Payment(Node):
+    status: PaymentStatus = strawberry.field(description="How far it has come.")
+    amount: Money = strawberry.field(description="What was paid, gross of refunds.")
+    amount_refunded: Money = strawberry.field(description="What of it was given back.")
+    overpaid: Money = strawberry.field(description="What of it exceeded the invoice.")
+    allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
+    unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
+    provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
+    failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
+    failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
+    dispute: Dispute | None = strawberry.field(description="The latest objection to it.")
+    occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
+    created_at: datetime = strawberry.field(description="When we first heard of it.")
+    row: strawberry.Private[models.Payment]
+
+    @strawberry.field(description="The invoice that it is for, even when it does not count.")
+    async def invoice(self, info: Info) -> LazyInvoice | None:
+        from schema.invoice import Invoice
+
+        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+
+    @strawberry.field(description="Who paid.")
+    async def customer(self, info: Info) -> LazyCustomer | None:
+        from schema.customer import Customer
+
+        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
+
+    @strawberry.field(description="The Stripe account that it came in through.")
+    async def integration(self, info: Info) -> LazyIntegration | None:
+        from schema.integration import StripeIntegration
+
+        return await linked(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+
+    @classmethod
+    def of(cls, row: models.Payment) -> "Payment":
+        return cls(
+            id=strawberry.ID(row.id),
+            status=row.status,
+            amount=Money.of(row.amount, row.currency),
+            amount_refunded=Money.of(row.amount_refunded, row.currency),
+            overpaid=Money.of(row.overpaid, row.currency),
+            allocation=row.allocation,
+            unapplied_reason=Diagnosis.of_code(row.unapplied_code),
+            provider_payment_id=row.provider_payment_id,
+            failure_code=row.failure_code,
+            failure_message=row.failure_message,
+            dispute=Dispute.of(row),
+            occurred_at=row.occurred_at,
+            created_at=row.created_at,
+            row=row,
+        )
+
+
+@strawberry.type(description="A page of payments.")
+class PaymentConnection(Connection[Payment]):
+    pass
+
+
+@strawberry.type(description="What stands open and came in, of one currency.")
+class CurrencyTotals:
+    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    open: Money = strawberry.field(description="What remains of OPEN invoices now.")
+    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
+    paid: Money = strawberry.field(
+        description=(
+            "What came in for invoices, gross of refunds: applied payments by when they occurred, and what was marked"
+            " paid by hand by when the invoice became PAID."
+        )
+    )
+    refunded: Money = strawberry.field(description="What was given back of the payments in `paid`.")
+    overpaid: Money = strawberry.field(description="What of the payments in `paid` exceeded their invoices.")
+    unapplied: Money = strawberry.field(
+        description="What came in and fits no invoice, net of refunds; in no other total."
+    )
+
+    @classmethod
+    def of(cls, found: payment.CurrencyTotals) -> "CurrencyTotals":
+        return cls(
+            currency=found.currency,
+            open=Money.of(found.open, found.currency),
+            overdue=Money.of(found.overdue, found.currency),
+            paid=Money.of(found.paid, found.currency),
+            refunded=Money.of(found.refunded, found.currency),
+            overpaid=Money.of(found.overpaid, found.currency),
+            unapplied=Money.of(found.unapplied, found.currency),
+        )

@@ -1,0 +1,94 @@
+"""Refusals that a client can cause: members of the mutations' unions, one type per class of error."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import strawberry
+
+from models import errors
+from models.invoice import InvoiceStatus
+
+
+@strawberry.interface(description="A refusal that the client can cause and mend.")
+class Problem:
+    code: str = strawberry.field(description="Stable, for programs.")
+    message: str = strawberry.field(description="Why it was refused and what to do, in one sentence.")
+    path: list[str] | None = strawberry.field(description="Where the input at fault is, from the argument down.")
+
+    @classmethod
+    def of(cls, refusal: errors.Problem) -> Self:
+        return cls(code=refusal.code, message=refusal.message, path=refusal.path)
+
+
+@strawberry.type(description="A value that can't be taken as it is.")
+class InvalidInput(Problem):
+    pass
+
+
+@strawberry.type(description="This workspace has no such thing.")
+class NotFound(Problem):
+    pass
+
+
+@strawberry.type(description="What is asked for contradicts what is there already.")
+class Conflict(Problem):
+    pass
+
+
+@strawberry.type(description="An invoice can't go from the state that it is in to the one asked for.")
+class InvalidTransition(Problem):
+    from_: InvoiceStatus = strawberry.field(name="from", description="The state that the invoice is in.")
+    to: InvoiceStatus = strawberry.field(description="The state asked for.")
+
+    @classmethod
+    def of(cls, refusal: Any) -> Self:
+        return cls(
+            code=refusal.code,
+            message=refusal.message,
+            path=refusal.path,
+            from_=InvoiceStatus(refusal.from_status),
+            to=InvoiceStatus(refusal.to_status),
+        )
+
+
+@strawberry.type(description="Test and live don't mix.")
+class ModeMismatch(Problem):
+    pass
+
+
+@strawberry.type(description="Stripe gave a definite no.")
+class StripeRefused(Problem):
+    stripe_code: str | None = strawberry.field(description="Stripe's own code.")
+    request_id: str | None = strawberry.field(description="Stripe's id of the request, for its support.")
+
+    @classmethod
+    def of(cls, refusal: Any) -> Self:
+        return cls(
+            code=refusal.code,
+            message=refusal.message,
+            path=refusal.path,
+            stripe_code=refusal.stripe_code,
+            request_id=refusal.request_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemHandler:
+    """Answers an exception as the member of the field's union that stands for it; see strawberry.ExceptionHandler."""
+
+    exception_type: type[errors.Problem]
+    error_type: type[Problem]
+
+    def handle(self, exception: errors.Problem, *, field: object, info: object) -> Problem:  # noqa: ARG002
+        return self.error_type.of(exception)
+
+
+HANDLERS: Final[Sequence[Any]] = (
+    ProblemHandler(errors.InvalidInput, InvalidInput),
+    ProblemHandler(errors.NotFound, NotFound),
+    ProblemHandler(errors.Conflict, Conflict),
+    ProblemHandler(errors.InvalidTransition, InvalidTransition),
+    ProblemHandler(errors.ModeMismatch, ModeMismatch),
+    ProblemHandler(errors.StripeRefused, StripeRefused),
+)

@@ -1,0 +1,237 @@
+"""Everything that can be asked."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import strawberry
+
+from models.ids import Prefix
+from resolvers import api_key, customer, event, integration, invoice, node, payment, webhook_event
+from resolvers.event import EventQuery
+from resolvers.invoice import InvoiceQuery
+from resolvers.paging import page
+from resolvers.payment import PaymentQuery
+from resolvers.webhook_event import WebhookEventQuery
+from schema.api_key import ApiKey, ApiKeyConnection
+from schema.connection import After, Before, First, Last, Order, asked, newest_first
+from schema.customer import Customer, CustomerConnection
+from schema.event import Event, EventConnection, asked_events
+from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
+from schema.integration import StripeIntegration, StripeIntegrationConnection
+from schema.invoice import Invoice, InvoiceConnection
+from schema.node import Node
+from schema.operation import Info, all_given, given
+from schema.payment import CurrencyTotals, Payment, PaymentConnection
+from schema.webhook_event import WebhookEvent, WebhookEventConnection
+from schema.workspace import Viewer, Workspace
+
+_TYPES: Final[dict[str, Any]] = {
+    Prefix.WORKSPACE: Workspace,
+    Prefix.API_KEY: ApiKey,
+    Prefix.INTEGRATION: StripeIntegration,
+    Prefix.CUSTOMER: Customer,
+    Prefix.INVOICE: Invoice,
+    Prefix.PAYMENT: Payment,
+    Prefix.WEBHOOK_EVENT: WebhookEvent,
+    Prefix.EVENT: Event,
+}
+"""What an id's prefix says that it names."""
+
+
+@strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
+class Query:
+    @strawberry.field(description="Who is calling.")
+    def viewer(self, info: Info) -> Viewer:
+        return Viewer.of(node.viewer(info.context))
+
+    @strawberry.field(
+        description="Whatever has this id; null when the workspace has no such thing. API keys need ADMIN."
+    )
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
+    ) -> Node | None:
+        row = await node.node(info.context, id)
+        return None if row is None else _TYPES[id.partition("_")[0]].of(row)
+
+    @strawberry.field(description="The connected Stripe accounts, newest first.")
+    async def stripe_integrations(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        include_disconnected: Annotated[
+            bool | None, strawberry.argument(description="Those that were removed, too.")
+        ] = False,
+    ) -> StripeIntegrationConnection:
+        rows = integration.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
+        found = await page(rows, asked(first, after, last, before), descending=True)
+        return StripeIntegrationConnection.of(found, StripeIntegration.of)
+
+    @strawberry.field(description="The integration with this id; null when the workspace has none.")
+    async def stripe_integration(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration's id.")]
+    ) -> StripeIntegration | None:
+        row = await node.node_of(info.context, Prefix.INTEGRATION, id)
+        return None if row is None else StripeIntegration.of(row)
+
+    @strawberry.field(description="Customers, newest first unless told otherwise.")
+    async def customers(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        search: Annotated[
+            str | None, strawberry.argument(description="Those whose name, email or external id holds this text.")
+        ] = strawberry.UNSET,
+        order: Order = strawberry.UNSET,
+    ) -> CustomerConnection:
+        rows = customer.customers(info.context, search=given(search))
+        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        return CustomerConnection.of(found, Customer.of)
+
+    @strawberry.field(description="The customer with this id; null when the workspace has none.")
+    async def customer(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The customer's id.")]
+    ) -> Customer | None:
+        row = await node.node_of(info.context, Prefix.CUSTOMER, id)
+        return None if row is None else Customer.of(row)
+
+    @strawberry.field(description="The customer that you know by this id of your own; null when there is none.")
+    async def customer_by_external_id(
+        self,
+        info: Info,
+        external_id: Annotated[str, strawberry.argument(description="Your own id for the customer.")],
+    ) -> Customer | None:
+        row = await customer.customer_by_external_id(info.context, external_id)
+        return None if row is None else Customer.of(row)
+
+    @strawberry.field(description="Invoices, newest first unless told otherwise.")
+    async def invoices(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+        order: Order = strawberry.UNSET,
+    ) -> InvoiceConnection:
+        rows = invoice.invoices(info.context, InvoiceQuery(**all_given(filter)))
+        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        return InvoiceConnection.of(found, Invoice.of)
+
+    @strawberry.field(description="The invoice with this id; null when the workspace has none.")
+    async def invoice(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The invoice's id.")]
+    ) -> Invoice | None:
+        row = await node.node_of(info.context, Prefix.INVOICE, id)
+        return None if row is None else Invoice.of(row)
+
+    @strawberry.field(description="The invoice with this number; null when there is none.")
+    async def invoice_by_number(
+        self, info: Info, number: Annotated[str, strawberry.argument(description="INV-2026-0001.")]
+    ) -> Invoice | None:
+        row = await invoice.invoice_by_number(info.context, number)
+        return None if row is None else Invoice.of(row)
+
+    @strawberry.field(description="Payments and failed attempts, newest first unless told otherwise.")
+    async def payments(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+        order: Order = strawberry.UNSET,
+    ) -> PaymentConnection:
+        rows = payment.payments(info.context, PaymentQuery(**all_given(filter)))
+        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        return PaymentConnection.of(found, Payment.of)
+
+    @strawberry.field(description="The payment with this id; null when the workspace has none.")
+    async def payment(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The payment's id.")]
+    ) -> Payment | None:
+        row = await node.node_of(info.context, Prefix.PAYMENT, id)
+        return None if row is None else Payment.of(row)
+
+    @strawberry.field(description="What Stripe posted, newest first unless told otherwise.")
+    async def webhook_events(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[
+            WebhookEventFilter | None, strawberry.argument(description="Which of them.")
+        ] = strawberry.UNSET,
+        order: Order = strawberry.UNSET,
+    ) -> WebhookEventConnection:
+        rows = webhook_event.webhook_events(info.context, WebhookEventQuery(**all_given(filter)))
+        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        return WebhookEventConnection.of(found, WebhookEvent.of)
+
+    @strawberry.field(description="The webhook event with this id; null when the workspace has none.")
+    async def webhook_event(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The webhook event's id.")]
+    ) -> WebhookEvent | None:
+        row = await node.node_of(info.context, Prefix.WEBHOOK_EVENT, id)
+        return None if row is None else WebhookEvent.of(row)
+
+    @strawberry.field(description="The webhook event that Stripe knows by this id; null when it never came.")
+    async def webhook_event_by_stripe_id(
+        self,
+        info: Info,
+        stripe_event_id: Annotated[str, strawberry.argument(description="Stripe's id: evt_…")],
+    ) -> WebhookEvent | None:
+        row = await webhook_event.webhook_event_by_stripe_id(info.context, stripe_event_id)
+        return None if row is None else WebhookEvent.of(row)
+
+    @strawberry.field(
+        description="The workspace's history, oldest first, with the subscriptions' cursors; the newest with `last`."
+    )
+    async def events(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[EventFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+    ) -> EventConnection:
+        ctx = info.context
+        rows = event.events(ctx, EventQuery(**all_given(filter)))
+        request = asked_events(ctx, first, after, last, before)
+        return EventConnection.of_events(ctx, await page(rows, request, descending=False, key="number"))
+
+    @strawberry.field(description="What stands open now and what came in, per currency.")
+    async def totals(
+        self,
+        info: Info,
+        since: Annotated[
+            datetime | None,
+            strawberry.argument(
+                description="Count what came in from this instant on. What stands open is always told as it is now."
+            ),
+        ] = strawberry.UNSET,
+    ) -> list[CurrencyTotals]:
+        return [CurrencyTotals.of(found) for found in await payment.totals(info.context, given(since))]
+
+    @strawberry.field(description="The workspace's API keys, revoked ones too, newest first. Needs ADMIN.")
+    async def api_keys(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> ApiKeyConnection | None:
+        rows = api_key.api_keys(info.context)
+        found = await page(rows, asked(first, after, last, before), descending=True)
+        return ApiKeyConnection.of(found, ApiKey.of)

@@ -1,0 +1,129 @@
+"""Scalars that take nothing but what they say: no floats for money, no instants without an offset."""
+
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Final, NewType
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.scalars import JSON
+from strawberry.types.scalar import ScalarDefinition
+
+BigInt = NewType("BigInt", int)
+"""An integer that may not fit GraphQL's 32 bits."""
+
+_DECIMAL_FORM: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]{1,12}))?")
+_DECIMAL_DIGITS: Final = 30
+_INTEGER_FORM: Final = re.compile(r"-?[0-9]{1,1000}")
+_HUGE: Final = 10**1000
+_DATE_FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_INSTANT_FORM: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def parse_decimal(value: object) -> Decimal:
+    """An exact decimal from a string or a whole number."""
+    text = _text_or_integer(value)
+    form = _DECIMAL_FORM.fullmatch(text) if text is not None else None
+    if form is None or text is None or len(form[1] + (form[2] or "")) > _DECIMAL_DIGITS:
+        raise GraphQLError(
+            f"{_shown(value)} is not a Decimal: give a string in plain notation, like"
+            ' "19.99", with at most 12 digits after the point and 30 in all.'
+        )
+    return Decimal(text)
+
+
+def print_decimal(value: Decimal) -> str:
+    """Plain notation with the digits that the value has."""
+    return format(value, "f")
+
+
+def parse_big_int(value: object) -> int:
+    """An integer of any size from a string or a whole number."""
+    text = _text_or_integer(value)
+    if text is None or not _INTEGER_FORM.fullmatch(text):
+        raise GraphQLError(f'{_shown(value)} is not a BigInt: give a string of digits, like "1999".')
+    return int(text)
+
+
+def parse_instant(value: object) -> datetime:
+    """An instant in UTC."""
+    if isinstance(value, str) and _INSTANT_FORM.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise GraphQLError(
+        f"{_shown(value)} is not a DateTime: give RFC 3339 with an offset, like"
+        ' "2026-11-23T14:00:00Z" or "2026-11-23T15:00:00+01:00".'
+    )
+
+
+def print_instant(value: datetime) -> str:
+    """RFC 3339 in UTC."""
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+
+
+def parse_date(value: object) -> date:
+    """A day of the calendar."""
+    if isinstance(value, str) and _DATE_FORM.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise GraphQLError(f'{_shown(value)} is not a Date: give year, month and day, like "2026-11-23".')
+
+
+def _text_or_integer(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < _HUGE else None
+    return value if isinstance(value, str) else None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < _HUGE):
+        return f"{value!r:.60}"
+    return "This"
+
+
+SCALARS: Final[dict[object, ScalarDefinition]] = {
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description=(
+            "An exact decimal as a string, in plain notation. Amounts are in the currency's major unit, with"
+            ' exactly the currency\'s digits: "19.99" USD, "800" JPY, "12.340" KWD. As an input: a string or a whole'
+            " number, with at most 12 digits after the point and 30 in all."
+        ),
+        serialize=print_decimal,
+        parse_value=parse_decimal,
+    ),
+    BigInt: strawberry.scalar(
+        name="BigInt",
+        description="An integer of any size, as a string.",
+        serialize=str,
+        parse_value=parse_big_int,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description=(
+            "An instant in RFC 3339, answered in UTC (2026-11-23T14:00:00Z). As an input it must have an offset."
+        ),
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+        serialize=print_instant,
+        parse_value=parse_instant,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day of the calendar: 2026-11-23.",
+        serialize=date.isoformat,
+        parse_value=parse_date,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value, as it is.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
+    ),
+}
+"""What schema types say by Python's types."""

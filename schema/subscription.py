@@ -1,0 +1,96 @@
+"""Everything that can be followed as it happens."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+import strawberry
+
+from models import event as models
+from models.event import EventType
+from models.invoice import InvoiceStatus
+from models.webhook_event import WebhookEventStatus
+from resolvers import event
+from resolvers.event import EventQuery
+from schema.event import Event
+from schema.filters import EventFilter
+from schema.operation import Info, all_given, given
+
+After = Annotated[
+    str | None,
+    strawberry.argument(
+        description=(
+            "A cursor seen earlier: what was committed since is delivered first, then live, nothing twice, nothing left"
+            " out. Without it: from now on."
+        )
+    ),
+]
+OfInvoice = Annotated[strawberry.ID | None, strawberry.argument(description="Of this invoice only.")]
+OfCustomer = Annotated[strawberry.ID | None, strawberry.argument(description="Of this customer's invoices only.")]
+
+
+async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event]:
+    async with aclosing(followed) as rows:
+        async for row in rows:
+            yield Event.of(row)
+
+
+@strawberry.type(
+    description=(
+        "Everything that can be followed as it happens, in the order of commit. A cursor that this workspace never gave"
+        " out is an error, never silence. Filters never move cursors. Needs READ."
+    )
+)
+class Subscription:
+    @strawberry.subscription(description="Whenever an invoice becomes PAID.")
+    async def invoice_paid(
+        self,
+        info: Info,
+        invoice_id: OfInvoice = strawberry.UNSET,
+        customer_id: OfCustomer = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+    ) -> AsyncGenerator[Event]:
+        query = EventQuery(type=[EventType.INVOICE_PAID], invoice_id=given(invoice_id), customer_id=given(customer_id))
+        return _shown(event.follow(info.context, given(after), query))
+
+    @strawberry.subscription(description="Whenever an invoice is finalized, paid, voided or written off.")
+    async def invoice_status_changed(
+        self,
+        info: Info,
+        invoice_id: OfInvoice = strawberry.UNSET,
+        customer_id: OfCustomer = strawberry.UNSET,
+        status: Annotated[
+            list[InvoiceStatus] | None, strawberry.argument(description="To one of these states only.")
+        ] = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+    ) -> AsyncGenerator[Event]:
+        query = EventQuery(
+            type=event.STATUS_CHANGES,
+            status=given(status),
+            invoice_id=given(invoice_id),
+            customer_id=given(customer_id),
+        )
+        return _shown(event.follow(info.context, given(after), query))
+
+    @strawberry.subscription(description="Whenever Stripe posts an event, and whenever what became of one changes.")
+    async def webhook_events(
+        self,
+        info: Info,
+        integration_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="Of this integration only.")
+        ] = strawberry.UNSET,
+        status: Annotated[
+            list[WebhookEventStatus] | None, strawberry.argument(description="With one of these outcomes only.")
+        ] = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+    ) -> AsyncGenerator[Event]:
+        return _shown(event.follow_webhook_events(info.context, given(after), given(integration_id), given(status)))
+
+    @strawberry.subscription(description="Whatever happens.")
+    async def events(
+        self,
+        info: Info,
+        filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+    ) -> AsyncGenerator[Event]:
+        return _shown(event.follow(info.context, given(after), EventQuery(**all_given(filter))))

@@ -1,0 +1,50 @@
+"""Mutations end once they have begun, whoever hangs up meanwhile."""
+
+import asyncio
+from functools import partial
+from typing import Any, Final
+
+import strawberry
+import structlog
+from strawberry.extensions import FieldExtension
+from strawberry.extensions.field_extension import AsyncExtensionResolver
+
+from models.errors import FluxrateError
+
+log = structlog.get_logger(__name__)
+
+
+class Uninterrupted(FieldExtension):
+    """Runs a resolver as a task of its own, which outlives the cancellation of the operation."""
+
+    async def resolve_async(
+        self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info[Any, Any], **kwargs: Any
+    ) -> Any:
+        async def run() -> Any:
+            return await next_(source, info, **kwargs)
+
+        task = asyncio.create_task(run())
+        _running.add(task)
+        task.add_done_callback(_running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_note_failure)
+            raise
+
+
+_running: Final[set[asyncio.Task[Any]]] = set()
+
+
+def _note_failure(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, FluxrateError):
+        log.error("mutation failed after its client had gone", exc_info=error)
+
+
+async def all_finished() -> None:
+    """Wait for the mutations that still run."""
+    await asyncio.gather(*_running, return_exceptions=True)
+
+
+mutation = partial(strawberry.mutation, extensions=[Uninterrupted()])

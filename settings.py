@@ -1,0 +1,228 @@
+"""Settings, made once from the environment; only main imports this module."""
+
+import ipaddress
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from models.errors import ConfigurationError
+
+EMBEDDED_DATABASE_URL: Final = "sqlite://var/fluxrate.sqlite3"
+EMBEDDED_DATABASE: Final = Path("var/fluxrate.sqlite3")
+EMBEDDED_KEY: Final = Path("var/encryption.key")
+DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
+_STRIPE_HOST: Final = "api.stripe.com"
+_NONE: Final[tuple[str, ...]] = ()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself."""
+
+    database_url: str = field(repr=False)
+    broadcast_url: str = field(repr=False)
+    encryption_keys: tuple[str, ...] = field(repr=False)
+    public_url: str
+    stripe_api_base: str | None
+    allowed_origins: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    embedded: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ, *, sealing: bool = True) -> "Settings":
+        """The settings that FLUXRATE_… variables say. Without `sealing` encryption keys are not asked for.
+
+        Raises:
+            ConfigurationError: Variables are missing or wrong; one error tells of all.
+        """
+        read = _Reader(environ)
+        embedded = not read.text("DATABASE_URL")
+        keys = read.parsed("ENCRYPTION_KEYS", _encryption_keys, _NONE)
+        settings = cls(
+            database_url=read.parsed("DATABASE_URL", _database_url, EMBEDDED_DATABASE_URL),
+            broadcast_url=read.parsed("BROADCAST_URL", _broadcast_url, "memory://"),
+            encryption_keys=keys,
+            public_url=read.parsed("PUBLIC_URL", _public_url, DEFAULT_PUBLIC_URL),
+            stripe_api_base=read.parsed("STRIPE_API_BASE", _stripe_api_base, None),
+            allowed_origins=read.parsed("ALLOWED_ORIGINS", _origins, _NONE),
+            trusted_proxies=read.parsed("TRUSTED_PROXIES", _networks, _NONE),
+            embedded=embedded,
+        )
+        if sealing and not read.text("ENCRYPTION_KEYS") and not embedded:
+            read.problems.append('FLUXRATE_ENCRYPTION_KEYS is missing: generate one with "fluxrate generate-key".')
+        if read.problems:
+            raise ConfigurationError(_told(read.problems))
+        if sealing and not keys:
+            return replace(settings, encryption_keys=embedded_keys())
+        return settings
+
+    @property
+    def shared_broadcast(self) -> bool:
+        """Whether several processes hear one another."""
+        return not self.broadcast_url.startswith("memory://")
+
+
+def _told(problems: list[str]) -> str:
+    if len(problems) == 1:
+        return problems[0]
+    return "\n".join([f"{len(problems)} settings must be mended:", *(f"- {problem}" for problem in problems)])
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them; an empty one counts as missing."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str:
+        return self._environ.get(f"FLUXRATE_{name}", "").strip()
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ConfigurationError as error:
+            self.problems.append(error.message)
+        except ValueError as error:
+            self.problems.append(f"FLUXRATE_{name} {error}.")
+        return default
+
+
+# --- Parsing ---------------------------------------------------------------------------------------------------
+
+
+def _database_url(text: str) -> str:
+    from models.database import dialect_of, sqlite_path  # Tortoise takes its time
+
+    if dialect_of(text) == "sqlite":
+        sqlite_path(text)
+    else:
+        _split(text)
+    return text
+
+
+def _broadcast_url(text: str) -> str:
+    if text == "memory://":
+        return text
+    parts = _split(text)
+    if parts.scheme not in {"redis", "rediss"} or not parts.hostname:
+        raise ValueError('must be "memory://" or a "redis://HOST:PORT" or "rediss://HOST:PORT" URL')
+    return text
+
+
+def _encryption_keys(text: str) -> tuple[str, ...]:
+    from models.secret import Keyring
+
+    keys = tuple(_listed(text))
+    Keyring.parse(keys)
+    return keys
+
+
+def _public_url(text: str) -> str:
+    return _origin(text, "must be the URL that Stripe reaches this server by, without a path")
+
+
+def _stripe_api_base(text: str) -> str | None:
+    base = _origin(text, "must be a URL without a path")
+    parts = urlsplit(base)
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("must be on this machine (127.0.0.1) or https")
+    return None if parts.hostname == _STRIPE_HOST else base
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    wanted = 'must list origins like "https://app.example.com", separated by commas'
+    return tuple(_origin(origin, wanted) for origin in _listed(text))
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(str(ipaddress.ip_network(network, strict=False)) for network in _listed(text))
+    except ValueError:
+        raise ValueError('must list IP addresses or networks like "10.0.0.0/8", separated by commas') from None
+
+
+def _origin(text: str, wanted: str) -> str:
+    """Scheme, host and port of an http or https URL that has nothing else."""
+    parts = _split(text.removesuffix("/"))
+    odd = any(character.isspace() or character in "\\*" for character in text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
+        raise ValueError(wanted)
+    origin = f"{parts.scheme}://{parts.netloc.lower()}"
+    if "@" in origin or f"{parts.scheme}://{parts.netloc}" != text.removesuffix("/"):
+        raise ValueError(wanted)
+    return origin
+
+
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises when it is none
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+def _listed(text: str) -> list[str]:
+    return [stripped for item in text.split(",") if (stripped := item.strip())]
+
+
+# --- The embedded database's key -------------------------------------------------------------------------------
+
+
+def embedded_keys() -> tuple[str, ...]:
+    """The embedded database's encryption keys; before there is a database one is made, never after.
+
+    Raises:
+        ConfigurationError: The database is there and its key is not, or the key can't be read or made.
+    """
+    from models.secret import Keyring
+
+    try:
+        if not EMBEDDED_KEY.exists():
+            if EMBEDDED_DATABASE.exists():
+                raise ConfigurationError(
+                    f"{EMBEDDED_DATABASE} is there but the key that opens its secrets, {EMBEDDED_KEY}, is not:"
+                    " restore the key from a backup, or delete the database to begin anew."
+                )
+            _make_embedded_key()
+        keys = tuple(_listed(EMBEDDED_KEY.read_text(encoding="ascii")))
+        Keyring.parse(keys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The encryption key in {EMBEDDED_KEY} can't be had ({error}).") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message.replace("FLUXRATE_ENCRYPTION_KEYS", str(EMBEDDED_KEY))) from None
+    return keys
+
+
+def _make_embedded_key() -> None:
+    """Write the key aside and link it into place: nobody ever sees half of it, and the first of several wins."""
+    from models.secret import generate_key
+
+    EMBEDDED_KEY.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, aside = tempfile.mkstemp(dir=EMBEDDED_KEY.parent, prefix=".key-")  # O_EXCL, mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{generate_key()}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(aside, EMBEDDED_KEY)
+    finally:
+        os.unlink(aside)

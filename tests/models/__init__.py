@@ -1,0 +1,1 @@
+"""The nouns and their rules, and the database beneath them."""

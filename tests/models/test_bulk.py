@@ -1,0 +1,88 @@
+"""Many rows by one statement."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import pytest
+
+from models.bulk import any_of, insert_rows, update_rows
+from models.database import Database, fetch, transaction
+from models.database import reading_dialect as dialect
+from tests.models.rows import ROWS, TWINS, insert, insert_all
+
+CUSTOMERS: Final = {
+    "id": "text",
+    "workspace_id": "text",
+    "name": "text",
+    "email": "text",
+    "external_id": "text",
+    "created_at": "timestamptz",
+    "updated_at": "timestamptz",
+}
+AT: Final = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+async def workspaces(database: Database) -> Database:
+    """A database with two workspaces and nothing else."""
+    async with transaction() as tx:
+        await insert(tx, "workspaces", ROWS["workspaces"])
+        await insert(tx, "workspaces", TWINS["workspaces"])
+    return database
+
+
+def _customer(number: int, name: str = "Ada") -> tuple[object, ...]:
+    return (f"cust_{number:03d}", "ws_1", name, "ada@example.com", None, AT, AT)
+
+
+async def _names() -> dict[str, str]:
+    return {row["id"]: row["name"] for row in await fetch("SELECT id, name FROM customers ORDER BY id")}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 500])
+async def test_as_many_rows_are_inserted_as_are_given(workspaces: Database, count: int) -> None:
+    async with transaction() as tx:
+        await insert_rows(tx, "customers", CUSTOMERS, [_customer(number) for number in range(count)])
+
+    assert await _names() == {f"cust_{number:03d}": "Ada" for number in range(count)}
+
+
+async def test_one_conflict_keeps_all_rows_out(workspaces: Database) -> None:
+    async def insert_one_twice() -> None:
+        async with transaction() as tx:
+            await insert_rows(tx, "customers", CUSTOMERS, [_customer(1), _customer(2), _customer(1)])
+
+    with pytest.raises(Exception, match=r"(?i)unique"):
+        await insert_one_twice()
+
+    assert await _names() == {}
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+async def test_rows_are_updated_by_their_id_and_others_stay(workspaces: Database, count: int) -> None:
+    changes = [(f"cust_{number:03d}", f"Ada {number}", AT.replace(year=2027)) for number in range(count)]
+    async with transaction() as tx:
+        await insert_rows(tx, "customers", CUSTOMERS, [_customer(number) for number in range(50)])
+
+        await update_rows(tx, "customers", {"id": "text", "name": "text", "updated_at": "timestamptz"}, changes)
+
+    names = await _names()
+    assert [names[f"cust_{number:03d}"] for number in range(50)] == [
+        f"Ada {number}" if number < count else "Ada" for number in range(50)
+    ]
+
+
+@pytest.mark.parametrize("values", [[], ["cust_1"], ["cust_1", "cust_2", "cust_3"], ["it's", '"', "é🙂", "cust_2"]])
+async def test_a_condition_finds_the_rows_whose_value_is_among_those_given(
+    database: Database, values: list[str]
+) -> None:
+    async with transaction() as tx:
+        await insert_all(tx, {table: ROWS[table] for table in ("workspaces", "customers")})
+        await insert(tx, "customers", TWINS["customers"])
+
+    condition, parameter = any_of(dialect(), "id", 2, values)
+    rows = await fetch(
+        f"SELECT id FROM customers WHERE workspace_id = $1 AND {condition} ORDER BY id", "ws_1", parameter
+    )
+
+    assert [row["id"] for row in rows] == [id_ for id_ in ("cust_1", "cust_2") if id_ in values]

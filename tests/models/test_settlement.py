@@ -1,0 +1,682 @@
+"""What a Stripe event does to the books, line by line of the rule; whole histories are in test_settlement_histories."""
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any, Final
+
+import pytest
+
+from models.diagnosis import codes, diagnose
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.instant import from_epoch
+from models.invoice import InvoiceStatus
+from models.payment import Allocation, PaymentStatus
+from models.payment_link import PaymentLinkStatus
+from models.settlement import settle
+from models.webhook_event import WebhookEventStatus
+from models.workspace import Mode
+from tests.support import stripe_payloads as stripe
+from tests.support.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice
+from tests.support.stripe_payloads import Event
+
+OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
+"""The metadata of the links that we make."""
+
+ORDERS_OF_2: Final = list(permutations(range(2)))
+ORDERS_OF_3: Final = list(permutations(range(3)))
+
+
+def paid(amount: int = 2000, payment_intent: str = "pi_a", **told: Any) -> Event:
+    """Money came for the invoice."""
+    return stripe.payment_intent_succeeded(**(OURS | {"amount": amount, "payment_intent": payment_intent} | told))
+
+
+def failed(payment_intent: str = "pi_a", **told: Any) -> Event:
+    """Money did not come for the invoice."""
+    return stripe.payment_intent_failed(**(OURS | {"payment_intent": payment_intent} | told))
+
+
+def completed(payment_status: str = "paid", payment_intent: str | None = "pi_a", **told: Any) -> Event:
+    """The customer is through with our link."""
+    standard = {"payment_status": payment_status, "payment_intent": payment_intent, "payment_link": "plink_a"}
+    return stripe.checkout_session_completed(**(OURS | standard | told))
+
+
+def later_succeeded(**told: Any) -> Event:
+    """A bank debit through our link came."""
+    return stripe.checkout_session_async_succeeded(
+        **(OURS | {"payment_intent": "pi_a", "payment_link": "plink_a"} | told)
+    )
+
+
+def later_failed(**told: Any) -> Event:
+    """A bank debit through our link did not come."""
+    return stripe.checkout_session_async_failed(**(OURS | {"payment_intent": "pi_a", "payment_link": "plink_a"} | told))
+
+
+# --- Money for an invoice --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        paid(created=1_790_000_000),
+        completed(created=1_790_000_000),
+        later_succeeded(created=1_790_000_000),
+        stripe.stripe_invoice_paid(**OURS, created=1_790_000_000),
+        stripe.stripe_invoice_paid(**OURS, created=1_790_000_000, payment_intent="pi_a"),
+    ],
+)
+@pytest.mark.parametrize("status", [InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE])
+def test_money_that_covers_an_invoice_makes_it_paid(event: Event, status: InvoiceStatus) -> None:
+    desk = Desk(open_invoice(status=status))
+
+    verdict = desk.take(event)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert desk.invoice.paid_at == from_epoch(1_790_000_000)
+    assert (desk.payment.status, desk.payment.allocation) == (PaymentStatus.SUCCEEDED, Allocation.APPLIED)
+    assert (desk.payment.amount, desk.payment.overpaid, desk.payment.currency) == (2000, 0, "USD")
+    assert (desk.payment.invoice_id, desk.payment.customer_id) == (INVOICE, CUSTOMER)
+    assert verdict.log == (
+        (EventType.PAYMENT_SUCCEEDED, None, None),
+        (EventType.INVOICE_PAID, status, InvoiceStatus.PAID),
+    )
+
+
+@pytest.mark.parametrize("status", [InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE])
+def test_money_that_is_less_leaves_an_invoice_as_it_is(status: InvoiceStatus) -> None:
+    desk = Desk(open_invoice(status=status))
+
+    verdict = desk.take(paid(500))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.invoice.amount_remaining) == (status, 500, 1500)
+    assert desk.invoice.paid_at is None
+    assert verdict.log == (
+        (EventType.PAYMENT_SUCCEEDED, None, None),
+        (EventType.INVOICE_PARTIALLY_PAID, status, status),
+    )
+
+
+def test_several_payments_cover_an_invoice_together() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(paid(500, "pi_a", created=30), paid(1000, "pi_b", created=10), paid(500, "pi_c", created=20))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert desk.invoice.paid_at == from_epoch(30)
+    assert [payment.overpaid for payment in desk.payments] == [0, 0, 0]
+    assert desk.log.count(EventType.INVOICE_PARTIALLY_PAID) == 2
+    assert desk.log.count(EventType.INVOICE_PAID) == 1
+
+
+def test_money_that_is_more_stands_as_excess_on_the_payment() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(paid(2300))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2300)
+    assert (desk.payment.allocation, desk.payment.overpaid) == (Allocation.APPLIED, 300)
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_3)
+def test_the_excess_stands_on_the_payments_that_were_later_at_stripe(order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice())
+    events = [paid(1500, "pi_a", created=10), paid(800, "pi_b", created=20), paid(2000, "pi_c", created=30)]
+
+    desk.take(*(events[position] for position in order))
+
+    assert desk.invoice.paid_at == from_epoch(20)
+    assert {payment.provider_payment_id: payment.overpaid for payment in desk.payments} == {
+        "pi_a": 0,
+        "pi_b": 300,
+        "pi_c": 2000,
+    }
+
+
+def test_money_for_a_paid_invoice_is_applied_as_excess() -> None:
+    desk = Desk(open_invoice())
+    desk.take(paid(2000, "pi_a", created=10))
+
+    verdict = desk.take(paid(2000, "pi_b", created=20))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert verdict.log == ((EventType.PAYMENT_SUCCEEDED, None, None),)
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 4000)
+    assert [(payment.allocation, payment.overpaid) for payment in desk.payments] == [
+        (Allocation.APPLIED, 0),
+        (Allocation.APPLIED, 2000),
+    ]
+
+
+def test_money_for_an_invoice_marked_paid_is_excess_and_keeps_its_date() -> None:
+    desk = Desk(open_invoice(status=InvoiceStatus.PAID, amount_paid_out_of_band=2000, paid_at=NOW))
+
+    desk.take(paid(700))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.invoice.paid_at) == (InvoiceStatus.PAID, 700, NOW)
+    assert desk.payment.overpaid == 700
+
+
+def test_money_for_an_invoice_over_nothing_is_excess() -> None:
+    desk = Desk(open_invoice(status=InvoiceStatus.PAID, total=0, paid_at=NOW))
+
+    desk.take(paid(700))
+
+    assert (desk.invoice.amount_paid, desk.invoice.paid_at, desk.payment.overpaid) == (700, NOW, 700)
+
+
+@pytest.mark.parametrize(
+    ("invoice", "event", "code"),
+    [
+        (open_invoice(), paid(currency="eur"), "CURRENCY_MISMATCH"),
+        (open_invoice(currency="JPY", total=800), paid(800, currency="usd"), "CURRENCY_MISMATCH"),
+        (open_invoice(status=InvoiceStatus.VOID), paid(), "INVOICE_VOID"),
+        (open_invoice(status=InvoiceStatus.DRAFT), paid(), "INVOICE_DRAFT"),
+        (None, paid(), "INVOICE_NOT_FOUND"),
+        (open_invoice(), paid(invoice_id=new_id(Prefix.INVOICE)), "INVOICE_NOT_FOUND"),
+        (open_invoice(), paid(livemode=True), "LIVEMODE_MISMATCH"),
+    ],
+)
+def test_money_that_fits_no_invoice_is_kept_unapplied(invoice: Any, event: Event, code: str) -> None:
+    links = [active_link(amount=invoice.total)] if invoice and invoice.status is InvoiceStatus.OPEN else []
+    desk = Desk(invoice, links)
+
+    verdict = desk.take(event)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.UNAPPLIED, code)
+    assert verdict.payment_id == desk.payment.id
+    assert verdict.log == ((EventType.PAYMENT_UNAPPLIED, None, None),)
+    assert verdict.invoice is None
+    assert verdict.links == ()
+    assert (desk.payment.status, desk.payment.allocation) == (PaymentStatus.SUCCEEDED, Allocation.UNAPPLIED)
+    assert (desk.payment.unapplied_code, desk.payment.overpaid) == (code, 0)
+    assert desk.payment.amount == event["data"]["object"]["amount"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "livemode", "status"),
+    [
+        (Mode.TEST, False, WebhookEventStatus.PROCESSED),
+        (Mode.TEST, True, WebhookEventStatus.UNAPPLIED),
+        (Mode.LIVE, True, WebhookEventStatus.PROCESSED),
+        (Mode.LIVE, False, WebhookEventStatus.UNAPPLIED),
+    ],
+)
+def test_money_counts_in_its_own_mode_only(mode: Mode, livemode: bool, status: WebhookEventStatus) -> None:
+    desk = Desk(open_invoice(), mode=mode)
+
+    assert desk.take(paid(livemode=livemode)).status is status
+
+
+@pytest.mark.parametrize(
+    ("invoice", "told", "code"),
+    [
+        (open_invoice(), {"currency": "eur"}, "CURRENCY_MISMATCH"),
+        (open_invoice(status=InvoiceStatus.VOID), {}, "INVOICE_VOID"),
+        (open_invoice(status=InvoiceStatus.DRAFT), {}, "INVOICE_DRAFT"),
+        (None, {}, "INVOICE_NOT_FOUND"),
+        (open_invoice(), {"livemode": True}, "LIVEMODE_MISMATCH"),
+    ],
+)
+@pytest.mark.parametrize("make", [failed, later_failed, lambda **told: completed("unpaid", **told)])
+def test_what_is_no_money_and_fits_no_invoice_is_ignored(make: Any, invoice: Any, told: Any, code: str) -> None:
+    desk = Desk(invoice, [active_link()])
+
+    verdict = desk.take(make(**told))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, code)
+    assert not desk.payments
+    assert not desk.log
+
+
+def test_money_that_came_too_early_is_applied_by_the_payments_next_event() -> None:
+    desk = Desk(open_invoice(status=InvoiceStatus.DRAFT))
+    desk.take(paid())
+    desk.invoice = open_invoice()
+
+    verdict = desk.take(completed())
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert verdict.log == (
+        (EventType.PAYMENT_APPLIED, None, None),
+        (EventType.INVOICE_PAID, InvoiceStatus.OPEN, InvoiceStatus.PAID),
+    )
+    assert (desk.payment.allocation, desk.payment.unapplied_code) == (Allocation.APPLIED, None)
+
+
+def test_money_that_was_applied_stays_so_when_the_invoice_is_void() -> None:
+    desk = Desk(open_invoice())
+    desk.take(paid(500))
+    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+
+    verdict = desk.take(completed(amount=500))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert (desk.payment.allocation, desk.invoice.amount_paid) == (Allocation.APPLIED, 500)
+    assert desk.invoice.status is InvoiceStatus.VOID
+
+
+def test_the_last_and_largest_amount_is_counted_exactly() -> None:
+    desk = Desk(open_invoice(total=10**15))
+
+    desk.take(paid(10**15 - 1, "pi_a"), paid(1, "pi_b"))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 10**15)
+
+
+# --- Whose it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (paid(workspace_id=new_id(Prefix.WORKSPACE)), "ANOTHER_WORKSPACE"),
+        (paid(workspace_id="acme"), "ANOTHER_WORKSPACE"),
+        (paid(invoice_id="in_1RTkpYQ8iJWBZFaM"), "FOREIGN_INVOICE_ID"),
+        (paid(invoice_id=f" {INVOICE}"), "FOREIGN_INVOICE_ID"),
+        (paid(invoice_id=INVOICE.upper()), "FOREIGN_INVOICE_ID"),
+        (paid(invoice_id=CUSTOMER), "FOREIGN_INVOICE_ID"),
+        (paid(invoice_id=INVOICE[:-1]), "FOREIGN_INVOICE_ID"),
+        (paid(invoice_id="inv_'; DROP TABLE invoices; --"), "FOREIGN_INVOICE_ID"),
+        (stripe.payment_intent_succeeded(), "NO_METADATA"),
+        (stripe.payment_intent_succeeded(workspace_id=WORKSPACE, customer_id=CUSTOMER), "NO_METADATA"),
+        (stripe.checkout_session_completed(payment_link="plink_foreign"), "NO_METADATA"),
+        (paid() | {"type": "payment_intent.created"}, "EVENT_TYPE_NOT_HANDLED"),
+        (
+            completed("no_payment_required", currency=None, amount=None),
+            "EVENT_TYPE_NOT_HANDLED",
+        ),
+    ],
+)
+def test_what_is_not_ours_is_ignored(event: Event, code: str) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    verdict = desk.take(event)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, code)
+    assert not desk.payments
+    assert (desk.invoice, desk.log) == (open_invoice(), [])
+
+
+def test_without_a_workspace_id_the_invoice_id_decides() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(stripe.payment_intent_succeeded(invoice_id=INVOICE))
+
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+def test_without_metadata_a_link_of_ours_decides() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    case = desk.case(completed(invoice_id=None, customer_id=None, workspace_id=None))
+
+    verdict = settle(replace(case, invoice_id=INVOICE, invoice=desk.invoice, links=desk.links))
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert verdict.invoice is not None
+    assert verdict.invoice.status is InvoiceStatus.PAID
+
+
+def test_an_event_without_metadata_belongs_to_the_payment_that_it_names() -> None:
+    """Links made by hand give their metadata to the session only."""
+    desk = Desk(open_invoice())
+    desk.take(completed("unpaid"))
+
+    verdict = desk.take(stripe.payment_intent_succeeded(payment_intent="pi_a"))
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "EVENT_TYPE_NOT_HANDLED",
+        "ANOTHER_WORKSPACE",
+        "NO_METADATA",
+        "FOREIGN_INVOICE_ID",
+        "LIVEMODE_MISMATCH",
+        "INVOICE_NOT_FOUND",
+        "CURRENCY_MISMATCH",
+        "INVOICE_DRAFT",
+        "INVOICE_VOID",
+        "UNREADABLE_PAYLOAD",
+        "INTEGRATION_INACTIVE",
+        "INTERNAL_ERROR",
+    ],
+)
+def test_every_reason_is_told_in_words_with_its_fix(code: str) -> None:
+    diagnosis = diagnose(code, "a {curious} detail")
+
+    assert code in codes()
+    assert diagnosis.message.endswith(".")
+    assert diagnosis.fix.endswith(".")
+    assert "{detail}" not in diagnosis.message
+
+
+# --- Attempts that fail ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("event", [failed(), later_failed(), stripe.stripe_invoice_failed(**OURS)])
+def test_a_failed_attempt_is_recorded_and_changes_no_invoice(event: Event) -> None:
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(event)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert verdict.invoice is None
+    assert verdict.log == ((EventType.PAYMENT_FAILED, None, None),)
+    assert (desk.payment.status, desk.payment.invoice_id) == (PaymentStatus.FAILED, INVOICE)
+
+
+def test_a_failed_attempt_tells_stripes_code_and_message() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(failed())
+
+    assert desk.payment.failure_code == "insufficient_funds"
+    assert desk.payment.failure_message == "Your card has insufficient funds."
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+@pytest.mark.parametrize("success", [paid, completed, later_succeeded])
+def test_money_counts_whether_the_failure_comes_before_it_or_after(success: Any, order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice())
+    events = [failed(created=20), success(created=10)]
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.status, desk.payment.occurred_at) == (PaymentStatus.SUCCEEDED, from_epoch(10))
+    assert (desk.payment.failure_code, desk.payment.failure_message) == (None, None)
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+def failures(first: dict[str, Any], second: dict[str, Any]) -> list[Event]:
+    """Two attempts of one payment that failed."""
+    return [
+        failed(error={"code": "first", "message": "First."}, amount=1000, **first),
+        failed(error={"code": "second", "message": "Second."}, amount=2000, **second),
+    ]
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+@pytest.mark.parametrize(
+    "events",
+    [
+        failures({"created": 9}, {"created": 10}),
+        failures({"created": 10, "event_id": "evt_a"}, {"created": 10, "event_id": "evt_b"}),
+        failures({"created": 9, "event_id": "evt_b"}, {"created": 10, "event_id": "evt_a"}),
+    ],
+    ids=["by the clock", "by the id in a tie", "by the clock before the id"],
+)
+def test_of_two_failures_the_later_at_stripe_counts(events: list[Event], order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.failure_code, desk.payment.failure_message) == ("second", "Second.")
+    assert (desk.payment.amount, desk.payment.occurred_at) == (2000, from_epoch(10))
+
+
+# --- Money under way -------------------------------------------------------------------------------------------
+
+
+def test_money_under_way_is_not_money_yet() -> None:
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(completed("unpaid"))
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert verdict.log == ((EventType.PAYMENT_PENDING, None, None),)
+    assert desk.payment.status is PaymentStatus.PENDING
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.OPEN, 0)
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_3)
+def test_money_under_way_comes(order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    events = [completed("unpaid", created=10), later_succeeded(created=20), paid(created=20)]
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.status, desk.payment.occurred_at) == (PaymentStatus.SUCCEEDED, from_epoch(20))
+    assert desk.invoice.status is InvoiceStatus.PAID
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED]
+    assert desk.log.count(EventType.INVOICE_PAID) == desk.log.count(EventType.PAYMENT_SUCCEEDED) == 1
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_3)
+def test_money_under_way_fails_and_a_new_link_asks_for_it(order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    events = [completed("unpaid", created=10), later_failed(created=21), failed(created=20)]
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.status, desk.payment.failure_code) == (PaymentStatus.FAILED, "async_payment_failed")
+    assert desk.invoice.status is InvoiceStatus.OPEN
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED, PaymentLinkStatus.PENDING]
+    assert desk.links[-1].amount == 2000
+
+
+def test_money_under_way_that_fails_after_the_invoice_was_voided_is_not_under_way_for_ever() -> None:
+    desk = Desk(open_invoice())
+    desk.take(completed("unpaid"))
+    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+
+    verdict = desk.take(later_failed())
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.PROCESSED, None)
+    assert (desk.payment.status, desk.payment.unapplied_code) == (PaymentStatus.FAILED, None)
+    assert desk.log[-1] is EventType.PAYMENT_FAILED
+
+
+def test_money_under_way_that_comes_after_the_invoice_was_voided_is_unapplied() -> None:
+    desk = Desk(open_invoice())
+    desk.take(completed("unpaid"))
+    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+
+    verdict = desk.take(later_succeeded())
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.UNAPPLIED, "INVOICE_VOID")
+    assert (desk.payment.status, desk.payment.allocation) == (PaymentStatus.SUCCEEDED, Allocation.UNAPPLIED)
+    assert desk.invoice.amount_paid == 0
+
+
+def test_a_late_failure_of_unapplied_money_changes_nothing() -> None:
+    desk = Desk(open_invoice(status=InvoiceStatus.VOID))
+    desk.take(paid())
+
+    verdict = desk.take(failed())
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert (desk.payment.status, desk.payment.unapplied_code) == (PaymentStatus.SUCCEEDED, "INVOICE_VOID")
+
+
+def test_a_session_that_needed_no_payment_is_paid_with_nothing() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    verdict = desk.take(completed("no_payment_required", payment_intent=None, session="cs_a"))
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert (desk.payment.status, desk.payment.amount) == (PaymentStatus.SUCCEEDED, 0)
+    assert (desk.payment.provider_payment_id, desk.invoice.amount_paid) == ("cs_a", 0)
+    assert desk.invoice.status is InvoiceStatus.OPEN
+
+
+# --- One payment, several events and names ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+def test_the_two_events_of_a_payment_count_once(order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    events = [paid(created=20), completed(created=10)]
+
+    desk.take(*(events[position] for position in order for _ in range(2)))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert desk.invoice.paid_at == from_epoch(10)
+    assert (desk.payment.provider_payment_id, desk.payment.overpaid) == ("pi_a", 0)
+    assert desk.log.count(EventType.INVOICE_PAID) == desk.log.count(EventType.PAYMENT_SUCCEEDED) == 1
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED]
+
+
+def test_an_event_that_was_seen_before_changes_nothing() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    events = [completed("unpaid"), failed("pi_b"), paid(500, "pi_c"), later_succeeded()]
+    desk.take(*events)
+
+    again = [desk.take(event) for event in events]
+
+    for verdict in again:
+        assert (verdict.invoice, verdict.payments, verdict.links, verdict.log) == (None, (), (), ())
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_3)
+def test_a_payment_later_known_under_another_name_is_merged(order: tuple[int, ...]) -> None:
+    """A session without its intent, a Stripe Invoice without its intent, and the event that names both."""
+    desk = Desk(open_invoice())
+    events = [
+        completed(payment_intent=None, session="cs_a", invoice="in_a"),
+        paid(payment_intent="pi_a"),
+        stripe.stripe_invoice_paid(**OURS, invoice="in_a", payment_intent="pi_a"),
+    ]
+
+    desk.take(*(events[position] for position in order))
+
+    assert desk.payment.provider_payment_id == "pi_a"
+    assert desk.payment.provider_ids == {"pi_a", "cs_a", "in_a"}
+    assert (desk.invoice.amount_paid, desk.payment.overpaid) == (2000, 0)
+    assert desk.invoice.status is InvoiceStatus.PAID
+    assert desk.log.count(EventType.INVOICE_PAID) == 1
+
+
+def test_what_is_merged_says_into_what() -> None:
+    desk = Desk(open_invoice())
+    desk.take(paid(payment_intent="pi_a"), stripe.stripe_invoice_paid(**OURS, invoice="in_a"))
+    first, second = desk.payments
+
+    verdict = desk.take(stripe.stripe_invoice_paid(**OURS, invoice="in_a", payment_intent="pi_a"))
+
+    assert verdict.absorbed == ((second.id, first.id),)
+    assert verdict.payment_id == desk.payment.id == first.id
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+def test_of_two_failures_under_two_names_the_later_counts(order: tuple[int, ...]) -> None:
+    desk = Desk(open_invoice())
+    events = [failed(created=10), stripe.stripe_invoice_failed(**OURS, invoice="in_a", created=20, amount=1900)]
+    desk.take(*(events[position] for position in order))
+
+    desk.take(stripe.stripe_invoice_failed(**OURS, invoice="in_a", payment_intent="pi_a", created=5))
+
+    assert (desk.payment.occurred_at, desk.payment.amount) == (from_epoch(20), 1900)
+
+
+def test_of_two_names_the_one_that_was_applied_counts() -> None:
+    desk = Desk(open_invoice(status=InvoiceStatus.DRAFT))
+    desk.take(stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=20))
+    desk.invoice = open_invoice()
+    desk.take(paid(created=10))
+    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+
+    desk.take(stripe.stripe_invoice_paid(**OURS, invoice="in_a", payment_intent="pi_a"))
+
+    assert (desk.payment.allocation, desk.invoice.amount_paid) == (Allocation.APPLIED, 2000)
+
+
+# --- Links -----------------------------------------------------------------------------------------------------
+
+
+def test_the_link_through_which_an_invoice_was_paid_is_completed() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    verdict = desk.take(completed())
+
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED]
+    assert EventType.PAYMENT_LINK_DEACTIVATED not in {type_ for type_, _, _ in verdict.log}
+
+
+def test_an_active_link_is_completed_and_stopped_at_stripe_when_its_invoice_is_paid() -> None:
+    """Mostly it is how the invoice was paid, and the event that says so comes next."""
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(paid())
+
+    assert [(link.status, link.stop) for link in desk.links] == [(PaymentLinkStatus.COMPLETED, True)]
+    assert EventType.PAYMENT_LINK_DEACTIVATED not in desk.log
+
+
+@pytest.mark.parametrize("status", [PaymentLinkStatus.PENDING, PaymentLinkStatus.FAILED])
+def test_a_link_that_was_not_made_yet_is_deactivated_when_its_invoice_is_paid(status: PaymentLinkStatus) -> None:
+    desk = Desk(open_invoice(), [active_link(status=status, stripe_id=None)])
+
+    desk.take(paid())
+
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.DEACTIVATED]
+    assert desk.log[-1] is EventType.PAYMENT_LINK_DEACTIVATED
+
+
+@pytest.mark.parametrize("events", [[completed(amount=500)], [paid(500)], [paid(500), completed(amount=500)]])
+def test_after_less_money_a_new_link_asks_for_the_rest(events: list[Event]) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(*events)
+
+    assert [(link.status, link.amount) for link in desk.live_links] == [(PaymentLinkStatus.PENDING, 1500)]
+    assert len(desk.links) == 2
+
+
+def test_money_in_another_currency_spends_the_link_and_a_new_one_asks_for_all() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(completed(currency="eur"))
+
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED, PaymentLinkStatus.PENDING]
+    assert desk.links[-1].amount == 2000
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [open_invoice(), open_invoice(status=InvoiceStatus.UNCOLLECTIBLE), open_invoice(status=InvoiceStatus.VOID)],
+    ids=["no link", "written off", "void"],
+)
+def test_no_link_is_made_where_none_is_wanted(invoice: Any) -> None:
+    links = [] if invoice.status is InvoiceStatus.OPEN else [active_link(status=PaymentLinkStatus.DEACTIVATED)]
+    desk = Desk(invoice, links)
+
+    desk.take(paid(500))
+
+    assert not desk.live_links
+
+
+@pytest.mark.parametrize("event", [failed(), later_failed(payment_link=None)])
+def test_a_failed_attempt_leaves_an_active_link_alone(event: Event) -> None:
+    link = active_link()
+    desk = Desk(open_invoice(), [link])
+
+    desk.take(event)
+
+    assert list(desk.links) == [link]
+
+
+def test_no_link_is_live_while_money_under_way_covers_the_rest() -> None:
+    """Whether the money under way was seen before the rest was asked for or after."""
+    pending, part = completed("unpaid"), paid(500, "pi_b")
+    before, after = Desk(open_invoice(), [active_link()]), Desk(open_invoice(), [active_link()])
+
+    before.take(pending, part)
+    after.take(part, pending)
+
+    assert not before.live_links
+    assert not after.live_links
+
+
+def test_money_under_way_for_a_part_leaves_the_link() -> None:
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(completed("unpaid", amount=100, payment_link="plink_by_hand"))
+
+    assert [link.status for link in desk.links] == [PaymentLinkStatus.ACTIVE]

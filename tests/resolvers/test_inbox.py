@@ -1,0 +1,894 @@
+"""The inbox: what Stripe posted is stored, applied and counted once, in whatever way it comes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import MutableMapping, Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from models.database import Database, scoped, transaction
+from models.errors import Unavailable
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.instant import from_epoch, utc_now
+from models.integration import Integration
+from models.invoice import Invoice, InvoiceStatus
+from models.payment import Allocation, Payment, PaymentStatus
+from models.payment_link import LIVE, PaymentLinkStatus
+from models.stripe_event import body_key
+from models.webhook_event import WebhookEventStatus
+from models.workspace import Mode, Workspace
+from resolvers.feed import Feed
+from resolvers.inbox import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
+from resolvers.posting import Delivery, Receipt, post
+from tests.support import books
+from tests.support import stripe_payloads as stripe
+from tests.support.books import deliveries, delivery, ours
+from tests.support.second_inbox import deliver_apart
+from tests.support.stripe_payloads import Event
+
+Logged = list[MutableMapping[str, Any]]
+
+
+async def deliver(inbox: Inbox, integration: Integration, *events: Event | bytes) -> list[Receipt]:
+    """Deliver all at once."""
+    return await asyncio.gather(*(inbox.accept(each) for each in deliveries(integration, events)))
+
+
+async def deliver_in_turn(inbox: Inbox, integration: Integration, *events: Event) -> list[Receipt]:
+    """Deliver each when the one before is through."""
+    return [await inbox.accept(each) for each in deliveries(integration, events)]
+
+
+async def deliver_in_one_batch(database: Database, given: Sequence[Delivery]) -> list[Receipt]:
+    """Queue all before the inbox begins to work."""
+    inbox = Inbox(database, lambda _: None, lambda: None)
+    waiting = [asyncio.ensure_future(inbox.accept(each)) for each in given]
+    await asyncio.sleep(0)
+    async with inbox:
+        return await asyncio.gather(*waiting)
+
+
+def statuses(receipts: Sequence[Receipt]) -> set[WebhookEventStatus | None]:
+    """What became of deliveries."""
+    return {receipt.status for receipt in receipts}
+
+
+def paid_and_completed(invoice: Invoice, **told: Any) -> list[Event]:
+    """The two events that Stripe sends of a payment by card."""
+    intent = stripe.fresh("pi")
+    return [
+        stripe.payment_intent_succeeded(**ours(invoice), payment_intent=intent, **told),
+        stripe.checkout_session_completed(**ours(invoice), payment_intent=intent, **told),
+    ]
+
+
+# --- Once ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [(0, 0, 1, 1), (1, 1, 0, 0), (0, 1, 0, 1), (1, 0, 1, 0)])
+@pytest.mark.parametrize("send", [deliver, deliver_in_turn])
+async def test_the_two_events_of_a_payment_mark_its_invoice_paid_once(
+    inbox: Inbox, workspace: Workspace, integration: Integration, send: Any, order: tuple[int, ...]
+) -> None:
+    invoice = await books.add_invoice(integration)
+    events = paid_and_completed(invoice)
+
+    receipts = await send(inbox, integration, *(events[position] for position in order))
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    invoice = await books.again(invoice)
+    assert (invoice.status, invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert invoice.paid_at == from_epoch(min(event["created"] for event in events))
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.status, payment.allocation) == (PaymentStatus.SUCCEEDED, Allocation.APPLIED)
+    assert (payment.amount, payment.overpaid, payment.currency) == (2000, 0, "USD")
+    assert (payment.invoice_id, payment.customer_id) == (invoice.id, invoice.customer_id)
+    assert payment.provider_payment_id == events[0]["data"]["object"]["id"]
+    kept = await books.webhook_events_of(workspace)
+    assert [(event.status, event.deliveries, event.attempts) for event in kept] == [
+        (WebhookEventStatus.PROCESSED, 2, 1),
+        (WebhookEventStatus.PROCESSED, 2, 1),
+    ]
+    assert {(event.invoice_id, event.payment_id) for event in kept} == {(invoice.id, payment.id)}
+    log = Counter(await books.log_types(workspace))
+    assert log == {
+        EventType.WEBHOOK_EVENT_RECEIVED: 2,
+        EventType.PAYMENT_SUCCEEDED: 1,
+        EventType.INVOICE_PAID: 1,
+    }
+
+
+async def test_the_log_tells_what_happened_in_order(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+
+    (receipt,) = await deliver(inbox, integration, paid_and_completed(invoice)[0])
+
+    log = await books.log_of(workspace)
+    (payment,) = await books.payments_of(workspace)
+    assert [(entry.number, entry.type, entry.previous_status, entry.status) for entry in log] == [
+        (1, EventType.WEBHOOK_EVENT_RECEIVED, None, None),
+        (2, EventType.PAYMENT_SUCCEEDED, None, None),
+        (3, EventType.INVOICE_PAID, InvoiceStatus.OPEN, InvoiceStatus.PAID),
+    ]
+    for entry in log:
+        assert (entry.actor, entry.invoice_id, entry.customer_id) == ("stripe", invoice.id, invoice.customer_id)
+        assert (entry.payment_id, entry.integration_id) == (payment.id, integration.id)
+        assert entry.webhook_event_id == receipt.webhook_event_id
+
+
+async def test_subscribers_are_told_after_the_commit(
+    inbox: Inbox, feed: Feed, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    lines = feed.follow(workspace.id, 0)
+    first = asyncio.ensure_future(anext(lines))
+
+    await deliver(inbox, integration, paid_and_completed(invoice)[0])
+
+    told = [(await first).event.type, (await anext(lines)).event.type, (await anext(lines)).event.type]
+    assert told[-1] is EventType.INVOICE_PAID
+    await lines.aclose()
+
+
+async def test_two_hundred_deliveries_of_one_event_are_one(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+
+    receipts = await deliver(inbox, integration, *([paid_and_completed(invoice)[0]] * 200))
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    assert len({receipt.webhook_event_id for receipt in receipts}) == 1
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.deliveries, kept.attempts) == (200, 1)
+    assert len(await books.payments_of(workspace)) == 1
+    assert (await books.log_types(workspace)).count(EventType.INVOICE_PAID) == 1
+    assert (await books.traffic_of(integration)).deliveries == 200
+
+
+async def test_two_hundred_events_of_one_payment_are_one_payment(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    events = [event for _ in range(100) for event in paid_and_completed(invoice)]
+    for event in events:
+        subject = event["data"]["object"]
+        subject["payment_intent" if "payment_intent" in subject else "id"] = "pi_a"
+
+    receipts = await deliver(inbox, integration, *events)
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    assert len(await books.webhook_events_of(workspace)) == 200
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.provider_payment_id, payment.amount) == ("pi_a", 2000)
+    assert (await books.again(invoice)).amount_paid == 2000
+    log = Counter(await books.log_types(workspace))
+    assert (log[EventType.PAYMENT_SUCCEEDED], log[EventType.INVOICE_PAID]) == (1, 1)
+
+
+async def test_two_processes_that_get_the_same_events_count_them_once(
+    inbox: Inbox, database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(10)]
+    events = [event for invoice in invoices for event in paid_and_completed(invoice)] * 3
+    events += [stripe.payment_intent_succeeded(invoice_id=new_id(Prefix.INVOICE)) for _ in range(10)]
+    bodies = [stripe.body(event) for event in events]
+    Random(1).shuffle(bodies)
+
+    answers = await asyncio.gather(
+        deliver_apart(database.url, integration, bodies),
+        deliver_apart(database.url, integration, bodies[::-1]),
+    )
+
+    assert Counter(answers[0]) == Counter(answers[1]) == {"PROCESSED": 60, "UNAPPLIED": 10}
+    kept = await books.webhook_events_of(workspace)
+    assert Counter(event.deliveries for event in kept) == {6: 20, 2: 10}
+    assert {event.attempts for event in kept} == {1}
+    payments = await books.payments_of(workspace)
+    assert Counter(payment.allocation for payment in payments) == {Allocation.APPLIED: 10, Allocation.UNAPPLIED: 10}
+    for invoice in invoices:
+        now = await books.again(invoice)
+        assert (now.status, now.amount_paid) == (InvoiceStatus.PAID, 2000)
+    log = await books.log_of(workspace)
+    assert [entry.number for entry in log] == list(range(1, len(log) + 1))
+    assert Counter(entry.type for entry in log)[EventType.INVOICE_PAID] == 10
+    assert (await books.traffic_of(integration)).deliveries == 140
+
+
+async def test_one_account_connected_twice_counts_a_payment_once(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    twin = await books.add_integration(workspace)
+    invoice = await books.add_invoice(integration)
+    events = paid_and_completed(invoice)
+
+    receipts = await asyncio.gather(
+        *(inbox.accept(each) for each in [*deliveries(integration, events), *deliveries(twin, events)])
+    )
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    assert len(await books.webhook_events_of(workspace)) == 4
+    assert len(await books.payments_of(workspace)) == 1
+    assert (await books.again(invoice)).amount_paid == 2000
+
+
+async def test_whole_histories_end_in_the_database_as_they_do_when_settled_one_by_one(
+    inbox: Inbox, database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    """Many invoices, several events each, in a random order and number, in large batches."""
+    chance = Random(7)
+    invoices = [await books.add_invoice(integration) for _ in range(30)]
+    links = {invoice.id: await books.add_link(invoice) for invoice in invoices}
+    events: list[Event] = []
+    expected: dict[str, tuple[InvoiceStatus, int, int | None]] = {}
+    for number, invoice in enumerate(invoices):
+        told, link = ours(invoice), links[invoice.id].stripe_id
+        whole = paid_and_completed(invoice)
+        part = stripe.payment_intent_succeeded(**told, amount=500)
+        failed = stripe.payment_intent_failed(**told)
+        session = told | {"payment_intent": stripe.fresh("pi"), "payment_link": link}
+        pending = stripe.checkout_session_completed(**session, payment_status="unpaid")
+        bounced = stripe.checkout_session_async_failed(**session)
+        kinds: list[tuple[list[Event], tuple[InvoiceStatus, int, int | None]]] = [
+            ([*whole, failed], (InvoiceStatus.PAID, 2000, None)),
+            ([*whole, part, pending], (InvoiceStatus.PAID, 2500, None)),
+            ([part, failed], (InvoiceStatus.OPEN, 500, 1500)),
+            ([pending, part], (InvoiceStatus.OPEN, 500, None)),
+            ([pending, bounced, part], (InvoiceStatus.OPEN, 500, 1500)),
+            ([failed], (InvoiceStatus.OPEN, 0, 2000)),
+        ]
+        kind, expected[invoice.id] = kinds[number % len(kinds)]
+        events += kind * 2
+    chance.shuffle(events)
+
+    receipts = await deliver(inbox, integration, *events)
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    found = {}
+    for invoice in invoices:
+        now = await books.again(invoice)
+        live = [link.amount for link in await books.links_of(invoice) if link.status in LIVE]
+        found[invoice.id] = (now.status, now.amount_paid, live[0] if live else None)
+        assert len(live) <= 1
+    assert found == expected
+    assert {event.attempts for event in await books.webhook_events_of(workspace)} == {1}
+
+
+# --- Payments under several names ------------------------------------------------------------------------------
+
+
+def tied(invoice: Invoice) -> list[Event]:
+    """Two names of one payment, and the event that ties them together."""
+    told = ours(invoice)
+    return [
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+        stripe.payment_intent_succeeded(**told, payment_intent="pi_a"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a", payment_intent="pi_a"),
+    ]
+
+
+async def assert_merged(workspace: Workspace, invoice: Invoice) -> None:
+    """There is one payment, and everything points at it."""
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.provider_payment_id, payment.amount, payment.overpaid) == ("pi_a", 2000, 0)
+    assert (await books.again(invoice)).amount_paid == 2000
+    kept = await books.webhook_events_of(workspace)
+    assert [(event.status, event.attempts) for event in kept] == [(WebhookEventStatus.PROCESSED, 1)] * 3
+    assert {event.payment_id for event in kept} == {payment.id}
+    log = await books.log_of(workspace)
+    assert {entry.payment_id for entry in log} == {payment.id}
+    assert Counter(entry.type for entry in log)[EventType.INVOICE_PAID] == 1
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+async def test_a_payment_later_known_under_another_name_is_merged(
+    inbox: Inbox, workspace: Workspace, integration: Integration, order: tuple[int, ...]
+) -> None:
+    invoice = await books.add_invoice(integration)
+    events = tied(invoice)
+
+    await deliver_in_turn(inbox, integration, *(events[position] for position in order))
+
+    await assert_merged(workspace, invoice)
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+async def test_a_payment_is_merged_within_a_batch(
+    inbox: Inbox, workspace: Workspace, integration: Integration, stored: int
+) -> None:
+    """Whether one of the two was stored already or none; not only when the batch is tried one by one."""
+    invoice = await books.add_invoice(integration)
+    events = tied(invoice)
+    await deliver_in_turn(inbox, integration, *events[:stored])
+
+    async with transaction() as tx:
+        await post(tx, deliveries(integration, events[stored:]))
+
+    await assert_merged(workspace, invoice)
+
+
+# --- Links -----------------------------------------------------------------------------------------------------
+
+
+async def test_without_metadata_a_link_of_ours_leads_to_the_invoice(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    link = await books.add_link(invoice)
+
+    (receipt,) = await deliver(
+        inbox, integration, stripe.checkout_session_completed(payment_link=link.stripe_id, payment_intent="pi_a")
+    )
+
+    assert receipt.status is WebhookEventStatus.PROCESSED
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+    assert (await books.again(link)).status is PaymentLinkStatus.COMPLETED
+
+
+async def test_without_metadata_another_workspaces_link_leads_nowhere(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    stranger = await books.add_integration(await books.add_workspace())
+    link = await books.add_link(await books.add_invoice(stranger))
+
+    (receipt,) = await deliver(inbox, integration, stripe.checkout_session_completed(payment_link=link.stripe_id))
+
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (receipt.status, kept.reason_code) == (WebhookEventStatus.IGNORED, "NO_METADATA")
+    assert (await books.again(link)).status is PaymentLinkStatus.ACTIVE
+
+
+async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
+    database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    link = await books.add_link(invoice)
+    asked_for_work = asyncio.Event()
+
+    async with Inbox(database, lambda _: None, asked_for_work.set) as inbox:
+        await deliver(
+            inbox,
+            integration,
+            stripe.checkout_session_completed(**ours(invoice), payment_link=link.stripe_id, amount=500),
+        )
+
+    spent, rest = await books.links_of(invoice)
+    assert (spent.status, spent.due_at) == (PaymentLinkStatus.COMPLETED, None)
+    assert (rest.status, rest.amount, rest.currency) == (PaymentLinkStatus.PENDING, 1500, "USD")
+    assert rest.due_at is not None
+    assert asked_for_work.is_set()
+    assert await books.log_types(workspace) == [
+        EventType.WEBHOOK_EVENT_RECEIVED,
+        EventType.PAYMENT_SUCCEEDED,
+        EventType.INVOICE_PARTIALLY_PAID,
+    ]
+
+
+async def test_the_link_of_a_paid_invoice_is_to_be_stopped_at_stripe(inbox: Inbox, integration: Integration) -> None:
+    invoice = await books.add_invoice(integration)
+    link = await books.add_link(invoice)
+
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice)))
+
+    link = await books.again(link)
+    assert link.status not in LIVE
+    assert link.due_at is not None
+
+
+# --- Whose it is -----------------------------------------------------------------------------------------------
+
+
+async def test_two_workspaces_on_one_account_never_see_each_others(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    neighbour = await books.add_workspace()
+    their_integration = await books.add_integration(neighbour)
+    mine, theirs = await books.add_invoice(integration), await books.add_invoice(their_integration)
+    events = [*paid_and_completed(mine), *paid_and_completed(theirs)]
+
+    await asyncio.gather(
+        *(inbox.accept(each) for each in [*deliveries(integration, events), *deliveries(their_integration, events)])
+    )
+
+    for owner, invoice in ((workspace, mine), (neighbour, theirs)):
+        (payment,) = await books.payments_of(owner)
+        assert (payment.invoice_id, (await books.again(invoice)).amount_paid) == (invoice.id, 2000)
+        kept = await books.webhook_events_of(owner)
+        assert Counter((event.status, event.reason_code) for event in kept) == {
+            (WebhookEventStatus.PROCESSED, None): 2,
+            (WebhookEventStatus.IGNORED, "ANOTHER_WORKSPACE"): 2,
+        }
+        assert {entry.invoice_id for entry in await books.log_of(owner)} == {invoice.id, None}
+
+
+async def test_the_same_payment_is_one_of_each_workspace_that_it_names_no_other_of(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """Metadata by hand: without a workspace_id each looks for the invoice among its own."""
+    neighbour = await books.add_workspace()
+    their_integration = await books.add_integration(neighbour)
+    mine = await books.add_invoice(integration)
+    event = stripe.payment_intent_succeeded(invoice_id=mine.id, payment_intent="pi_a")
+
+    await deliver_in_turn(inbox, their_integration, event)
+    await deliver_in_turn(inbox, integration, event)
+
+    (payment,), (theirs,) = await books.payments_of(workspace), await books.payments_of(neighbour)
+    assert (payment.allocation, payment.invoice_id) == (Allocation.APPLIED, mine.id)
+    assert (theirs.allocation, theirs.invoice_id, theirs.customer_id) == (Allocation.UNAPPLIED, None, None)
+
+
+async def test_another_workspaces_invoice_looks_exactly_like_none(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    stranger = await books.add_integration(await books.add_workspace())
+    foreign = await books.add_invoice(stranger)
+    events = [
+        stripe.payment_intent_succeeded(invoice_id=invoice_id, customer_id=customer_id)
+        for invoice_id, customer_id in [
+            (foreign.id, foreign.customer_id),
+            (new_id(Prefix.INVOICE), new_id(Prefix.CUSTOMER)),
+        ]
+    ]
+
+    receipts = await deliver(inbox, integration, *events)
+
+    assert statuses(receipts) == {WebhookEventStatus.UNAPPLIED}
+    shown = [
+        (event.status, event.reason_code, event.reason_detail, event.invoice_id, event.customer_id)
+        for event in await books.webhook_events_of(workspace)
+    ]
+    assert shown == [(WebhookEventStatus.UNAPPLIED, "INVOICE_NOT_FOUND", None, None, None)] * 2
+    for payment in await books.payments_of(workspace):
+        assert (payment.invoice_id, payment.customer_id) == (None, None)
+    assert (await books.again(foreign)).amount_paid == 0
+
+
+async def test_money_without_an_invoice_is_kept_with_its_customer(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    customer_id = (await books.add_invoice(integration)).customer_id
+    event = stripe.payment_intent_succeeded(invoice_id=new_id(Prefix.INVOICE), customer_id=customer_id)
+
+    await deliver(inbox, integration, event)
+
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.allocation, payment.unapplied_code) == (Allocation.UNAPPLIED, "INVOICE_NOT_FOUND")
+    assert payment.customer_id == customer_id
+
+
+@pytest.mark.parametrize(
+    ("fields", "told", "code"),
+    [
+        ({"status": InvoiceStatus.DRAFT}, {}, "INVOICE_DRAFT"),
+        ({"status": InvoiceStatus.VOID}, {}, "INVOICE_VOID"),
+        ({"currency": "EUR"}, {}, "CURRENCY_MISMATCH"),
+        ({}, {"livemode": True}, "LIVEMODE_MISMATCH"),
+    ],
+)
+async def test_money_that_fits_no_invoice_is_kept(
+    inbox: Inbox, workspace: Workspace, integration: Integration, fields: Any, told: Any, code: str
+) -> None:
+    invoice = await books.add_invoice(integration, **fields)
+
+    receipts = await deliver(inbox, integration, *paid_and_completed(invoice, **told))
+
+    assert statuses(receipts) == {WebhookEventStatus.UNAPPLIED}
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.status, payment.unapplied_code, payment.amount) == (PaymentStatus.SUCCEEDED, code, 2000)
+    assert {event.reason_code for event in await books.webhook_events_of(workspace)} == {code}
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid) == (invoice.status, 0)
+
+
+async def test_a_live_workspace_takes_live_money(inbox: Inbox, database: Database) -> None:
+    integration = await books.add_integration(await books.add_workspace(Mode.LIVE))
+    invoice = await books.add_invoice(integration)
+
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice), livemode=True))
+
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+
+
+# --- Keeping ---------------------------------------------------------------------------------------------------
+
+UNREADABLE = [
+    b"",
+    b"{",
+    b"\xff\x00\xfe",
+    b"[" * 100_000,
+    stripe.body(stripe.payment_intent_succeeded(currency="dollars")),
+    stripe.body(stripe.payment_intent_succeeded(metadata={"invoice_id": "inv\0"})),
+]
+
+
+async def test_what_cannot_be_read_is_kept_byte_for_byte(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    receipts = await deliver(inbox, integration, *UNREADABLE, *UNREADABLE)
+
+    assert statuses(receipts) == {WebhookEventStatus.IGNORED}
+    kept = {event.delivery_key: event for event in await books.webhook_events_of(workspace)}
+    assert set(kept) == {body_key(body) for body in UNREADABLE}
+    for body in UNREADABLE:
+        event = kept[body_key(body)]
+        assert (event.payload, event.reason_code, event.deliveries) == (body, "UNREADABLE_PAYLOAD", 2)
+        assert (event.stripe_event_id, event.type, event.livemode) == (None, None, None)
+        assert event.reason_detail
+
+
+async def test_what_can_be_read_is_kept_byte_for_byte_too(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    body = stripe.body(stripe.payment_intent_failed(metadata={"note": "ünïcode 💶 \\u0000 \0 done"})) + b"\n \r\n"
+
+    await deliver(inbox, integration, body)
+
+    (kept,) = await books.webhook_events_of(workspace)
+    assert kept.payload == body
+    assert (kept.type, kept.api_version, kept.livemode) == ("payment_intent.payment_failed", stripe.NEW, False)
+
+
+async def test_whatever_stripe_says_of_a_failure_can_be_stored(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    error = {"code": "a\0b", "message": "Refusé: '\"; -- 💳\0" + "x" * 5000}
+
+    (receipt,) = await deliver(inbox, integration, stripe.payment_intent_failed(**ours(invoice), error=error))
+
+    assert receipt.status is WebhookEventStatus.PROCESSED
+    (payment,) = await books.payments_of(workspace)
+    assert payment.failure_code == "ab"
+    assert str(payment.failure_message).startswith("Refusé: '\"; -- 💳xxx")
+
+
+@pytest.mark.parametrize("created", [0, 253_402_300_799])
+async def test_any_instant_that_stripe_may_tell_can_be_stored(
+    inbox: Inbox, integration: Integration, created: int
+) -> None:
+    invoice = await books.add_invoice(integration)
+
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice), created=created))
+
+    assert (await books.again(invoice)).paid_at == from_epoch(created)
+
+
+async def test_the_largest_amount_can_be_stored(inbox: Inbox, integration: Integration) -> None:
+    invoice = await books.add_invoice(integration, total=1)
+    events = [stripe.payment_intent_succeeded(**ours(invoice), amount=10**15) for _ in range(20)]
+
+    await deliver(inbox, integration, *events)
+
+    assert (await books.again(invoice)).amount_paid == 20 * 10**15
+
+
+# --- Failing ---------------------------------------------------------------------------------------------------
+
+
+async def refuse_payments(database: Database, invoice: Invoice) -> None:
+    """Let the database refuse whatever pays an invoice."""
+    async with transaction() as tx:
+        await tx.execute(
+            f"ALTER TABLE invoices ADD CONSTRAINT broken CHECK (id <> '{invoice.id}' OR amount_paid = 0)"
+            if database.dialect == "postgres"
+            else f"CREATE TRIGGER broken BEFORE UPDATE ON invoices WHEN new.id = '{invoice.id}'"
+            " BEGIN SELECT RAISE(ABORT, 'CHECK constraint failed: broken'); END"
+        )
+
+
+async def mend(database: Database) -> None:
+    """Take that back."""
+    async with transaction() as tx:
+        await tx.execute(
+            "ALTER TABLE invoices DROP CONSTRAINT broken" if database.dialect == "postgres" else "DROP TRIGGER broken"
+        )
+
+
+async def test_a_delivery_that_fails_fails_alone_and_can_be_mended(
+    database: Database, workspace: Workspace, integration: Integration, logged: Logged
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(5)]
+    broken = invoices[2]
+    batch = deliveries(integration, [stripe.payment_intent_succeeded(**ours(invoice)) for invoice in invoices])
+    await refuse_payments(database, broken)
+
+    receipts = await deliver_in_one_batch(database, batch)
+
+    expected = [WebhookEventStatus.PROCESSED] * 5
+    expected[2] = WebhookEventStatus.FAILED
+    assert [receipt.status for receipt in receipts] == expected
+    assert [(await books.again(invoice)).amount_paid for invoice in invoices] == [2000, 2000, 0, 2000, 2000]
+    assert len(await books.payments_of(workspace)) == 4
+    failed = next(event for event in await books.webhook_events_of(workspace) if event.delivery_key == batch[2].key)
+    assert (failed.reason_code, failed.attempts, failed.deliveries) == ("INTERNAL_ERROR", 1, 1)
+    assert [entry["reference"] for entry in logged if entry["log_level"] == "error"] == [failed.reason_detail]
+    assert failed.retry_at is not None
+    assert failed.retry_at > utc_now()
+    assert (failed.payload, failed.processed_at, failed.payment_id) == (batch[2].body, None, None)
+
+    (again,) = await deliver_in_one_batch(database, [batch[2]])
+    assert again.status is WebhookEventStatus.FAILED
+
+    await mend(database)
+    (mended,) = await deliver_in_one_batch(database, [batch[2]])
+
+    assert (mended.status, mended.webhook_event_id) == (WebhookEventStatus.PROCESSED, failed.id)
+    kept = await books.again(failed)
+    assert (kept.attempts, kept.deliveries, kept.reason_code, kept.retry_at) == (3, 3, None, None)
+    assert kept.processed_at is not None
+    assert (await books.again(broken)).status is InvoiceStatus.PAID
+    told = [entry.type for entry in await books.log_of(workspace) if entry.webhook_event_id == failed.id]
+    assert told == [
+        EventType.WEBHOOK_EVENT_RECEIVED,
+        EventType.WEBHOOK_EVENT_UPDATED,
+        EventType.WEBHOOK_EVENT_UPDATED,
+        EventType.PAYMENT_SUCCEEDED,
+        EventType.INVOICE_PAID,
+    ]
+
+
+async def test_a_row_that_contradicts_a_delivery_fails_it_alone(
+    database: Database, workspace: Workspace, integration: Integration, logged: Logged
+) -> None:
+    """A payment that exists without its names: the conflict does not go away by trying again at once."""
+    invoices = [await books.add_invoice(integration) for _ in range(3)]
+    contradiction = Payment(
+        id=new_id(Prefix.PAYMENT),
+        workspace_id=workspace.id,
+        integration_id=integration.id,
+        provider_payment_id="pi_1",
+        status=PaymentStatus.PENDING,
+        amount=0,
+        currency="USD",
+        allocation=Allocation.UNAPPLIED,
+        unapplied_code="INVOICE_NOT_FOUND",
+        decided_by="",
+        occurred_at=utc_now(),
+        created_at=utc_now(),
+    )
+    async with transaction():
+        await contradiction.save()
+    events = [
+        stripe.payment_intent_succeeded(**ours(invoice), payment_intent=f"pi_{number}")
+        for number, invoice in enumerate(invoices)
+    ]
+
+    receipts = await deliver_in_one_batch(database, deliveries(integration, events))
+
+    assert [receipt.status for receipt in receipts] == [
+        WebhookEventStatus.PROCESSED,
+        WebhookEventStatus.FAILED,
+        WebhookEventStatus.PROCESSED,
+    ]
+    async with transaction():
+        await scoped(Payment, workspace.id).filter(id=contradiction.id).delete()
+
+    (mended,) = await deliver_in_one_batch(database, deliveries(integration, events[1:2]))
+
+    assert mended.status is WebhookEventStatus.PROCESSED
+
+
+async def test_what_failed_is_retried_without_counting_a_delivery(
+    database: Database, inbox: Inbox, workspace: Workspace, integration: Integration, logged: Logged
+) -> None:
+    invoice = await books.add_invoice(integration)
+    await refuse_payments(database, invoice)
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice)))
+    await mend(database)
+    (failed,) = await books.webhook_events_of(workspace)
+
+    await inbox.retry_failed(integration, failed)
+
+    kept = await books.again(failed)
+    assert (kept.status, kept.deliveries, kept.attempts) == (WebhookEventStatus.PROCESSED, 1, 2)
+    assert (await books.traffic_of(integration)).deliveries == 1
+
+
+async def test_money_that_fitted_no_invoice_is_applied_when_it_is_replayed_and_fits(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration, currency="EUR")
+    given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
+    await inbox.accept(given)
+    await books.change(invoice, currency="USD")
+    posted = await inbox.accept(given)
+
+    replayed = await inbox.accept(replace(given, again=True, posted=False))
+
+    assert posted.status is WebhookEventStatus.UNAPPLIED
+    assert replayed.status is WebhookEventStatus.PROCESSED
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.reason_code, kept.deliveries, kept.attempts) == (None, 2, 2)
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.allocation, payment.unapplied_code) == (Allocation.APPLIED, None)
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+    assert (await books.log_types(workspace))[-2:] == [EventType.PAYMENT_APPLIED, EventType.INVOICE_PAID]
+
+
+async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
+    await inbox.accept(given)
+    before = await books.log_types(workspace)
+
+    receipt = await inbox.accept(replace(given, again=True, posted=False))
+
+    assert receipt.status is WebhookEventStatus.PROCESSED
+    assert await books.log_types(workspace) == before
+
+
+# --- Switched off, disconnected --------------------------------------------------------------------------------
+
+
+async def test_what_comes_while_the_integration_is_off_is_held_and_applied_in_order(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(3)]
+    events = [stripe.payment_intent_succeeded(**ours(invoice)) for invoice in invoices]
+    await books.change(integration, is_active=False)
+
+    held = await deliver_in_turn(inbox, integration, *events, events[0])
+
+    assert statuses(held) == {WebhookEventStatus.HELD}
+    kept = await books.webhook_events_of(workspace)
+    assert [(event.reason_code, event.deliveries, event.attempts) for event in kept] == [
+        ("INTEGRATION_INACTIVE", 2, 0),
+        ("INTEGRATION_INACTIVE", 1, 0),
+        ("INTEGRATION_INACTIVE", 1, 0),
+    ]
+    assert not await books.payments_of(workspace)
+
+    await books.change(integration, is_active=True)
+    released = await inbox.release_held(await books.again(integration))
+
+    assert released == 3
+    log = await books.log_of(workspace)
+    assert [entry.invoice_id for entry in log if entry.type is EventType.INVOICE_PAID] == [
+        invoice.id for invoice in invoices
+    ]
+    for event in await books.webhook_events_of(workspace):
+        assert (event.status, event.reason_code, event.attempts) == (WebhookEventStatus.PROCESSED, None, 1)
+    assert await inbox.release_held(integration) == 0
+
+
+async def test_what_is_held_stays_so_while_the_integration_is_off(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    await books.change(integration, is_active=False)
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice)))
+
+    await inbox.release_held(integration)
+
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.status, kept.deliveries) == (WebhookEventStatus.HELD, 1)
+
+
+async def test_what_is_held_is_applied_by_its_next_delivery_too(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    event = stripe.payment_intent_succeeded(**ours(invoice))
+    await books.change(integration, is_active=False)
+    await deliver(inbox, integration, event)
+    await books.change(integration, is_active=True)
+
+    (receipt,) = await deliver(inbox, integration, event)
+
+    assert receipt.status is WebhookEventStatus.PROCESSED
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+
+
+async def test_what_comes_after_the_integration_was_disconnected_is_not_stored(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    other = await books.add_integration(workspace)
+    invoice = await books.add_invoice(other)
+    events = paid_and_completed(invoice)
+    await books.change(integration, disconnected_at=utc_now(), webhook_token=None)
+
+    gone, taken = await asyncio.gather(
+        inbox.accept(delivery(integration, events[0])), inbox.accept(delivery(other, events[1]))
+    )
+
+    assert (gone.status, gone.webhook_event_id) == (None, None)
+    assert taken.status is WebhookEventStatus.PROCESSED
+    assert [event.integration_id for event in await books.webhook_events_of(workspace)] == [other.id]
+
+
+# --- The queue -------------------------------------------------------------------------------------------------
+
+
+async def test_a_caller_that_goes_away_cancels_nothing(
+    database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(4)]
+    inbox = Inbox(database, lambda _: None, lambda: None)
+    callers = [
+        asyncio.ensure_future(inbox.accept(delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))))
+        for invoice in invoices
+    ]
+    await asyncio.sleep(0)
+    for caller in callers[::2]:
+        caller.cancel()
+
+    async with inbox:
+        answers = await asyncio.gather(*callers, return_exceptions=True)
+
+    assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
+    assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
+
+
+async def test_callers_that_go_away_at_any_moment_cancel_nothing(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(20)]
+    for turns, invoice in enumerate(invoices):
+        event = stripe.payment_intent_succeeded(**ours(invoice))
+        caller = asyncio.ensure_future(inbox.accept(delivery(integration, event)))
+        for _ in range(turns + 1):
+            await asyncio.sleep(0)
+        caller.cancel()
+
+    await inbox.__aexit__()
+
+    assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
+
+
+async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
+    database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
+    inbox = Inbox(database, lambda _: None, lambda: None)
+    waiting = [asyncio.ensure_future(inbox.accept(given)) for _ in range(MAX_QUEUED)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await inbox.accept(given)
+
+    async with inbox:
+        assert statuses(await asyncio.gather(*waiting)) == {WebhookEventStatus.PROCESSED}
+        assert (await inbox.accept(given)).status is WebhookEventStatus.PROCESSED
+    (kept,) = await books.webhook_events_of(workspace)
+    assert kept.deliveries == MAX_QUEUED + 1
+
+
+async def test_a_queue_is_full_by_its_bytes_too(database: Database, integration: Integration) -> None:
+    inbox = Inbox(database, lambda _: None, lambda: None)
+    half = delivery(integration, b" " * (MAX_QUEUED_BYTES // 2))
+    waiting = [asyncio.ensure_future(inbox.accept(half)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(Unavailable):
+        await inbox.accept(delivery(integration, b" "))
+
+    async with inbox:
+        assert statuses(await asyncio.gather(*waiting)) == {WebhookEventStatus.IGNORED}
+        assert (await inbox.accept(delivery(integration, b" "))).status is WebhookEventStatus.IGNORED
+
+
+async def test_closing_settles_what_is_queued_and_takes_nothing_more(
+    database: Database, integration: Integration
+) -> None:
+    invoices = [await books.add_invoice(integration) for _ in range(300)]
+    inbox = Inbox(database, lambda _: None, lambda: None)
+    async with inbox:
+        callers = [
+            asyncio.ensure_future(inbox.accept(delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))))
+            for invoice in invoices
+        ]
+        await asyncio.sleep(0)
+
+    assert statuses(await asyncio.gather(*callers)) == {WebhookEventStatus.PROCESSED}
+    with pytest.raises(Unavailable):
+        await inbox.accept(delivery(integration, b"{}"))

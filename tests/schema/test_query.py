@@ -1,0 +1,403 @@
+"""Asking: by id, in pages, and without a statement per row."""
+
+from datetime import timedelta
+
+import pytest
+
+from models.event import EventType
+from models.instant import utc_now
+from models.invoice import InvoiceStatus
+from models.payment import PaymentStatus
+from models.webhook_event import WebhookEventStatus
+from models.workspace import Workspace
+from tests.schema.caller import Caller
+from tests.schema.rows import AT, Rows
+from tests.schema.statements import statements
+
+
+async def test_the_viewer_is_the_caller(reader: Caller, workspace: Workspace) -> None:
+    """With the newest place of the history, from which a subscription misses nothing."""
+    answer = await reader.query(
+        "{ viewer { workspace { id name mode eventCursor } apiKey { name scopes preview lastUsedAt } } }"
+    )
+
+    assert answer["viewer"]["workspace"] == {
+        "id": workspace.id,
+        "name": "Acme",
+        "mode": "TEST",
+        "eventCursor": f"{workspace.id.removeprefix('ws_')}.0",
+    }
+    assert answer["viewer"]["apiKey"]["scopes"] == ["READ"]
+
+
+# --- By id -----------------------------------------------------------------------------------------------------
+
+_NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
+
+
+async def test_every_kind_of_id_is_found(admin: Caller, rows: Rows, workspace: Workspace) -> None:
+    """By its prefix."""
+    customer, integration = await rows.customer(), await rows.integration()
+    invoice = await rows.invoice(customer)
+    payment = await rows.payment(integration, invoice)
+    webhook_event = await rows.webhook_event(integration)
+    event = await rows.event(EventType.INVOICE_CREATED, invoice_id=invoice.id)
+    viewer = await admin.query("{ viewer { apiKey { id } } }")
+    kinds = {
+        workspace.id: "Workspace",
+        viewer["viewer"]["apiKey"]["id"]: "ApiKey",
+        customer.id: "Customer",
+        integration.id: "StripeIntegration",
+        invoice.id: "Invoice",
+        payment.id: "Payment",
+        webhook_event.id: "WebhookEvent",
+        event.id: "Event",
+    }
+
+    found = {id_: (await admin.query(_NODE, id=id_))["node"] for id_ in kinds}
+
+    assert found == {id_: {"__typename": kind, "id": id_} for id_, kind in kinds.items()}
+
+
+@pytest.mark.parametrize("id_", ["", "inv_", "inv_00000000000000000000000000", "pl_00000000000000000000000000", "é"])
+async def test_an_id_that_names_nothing_is_null(admin: Caller, id_: str) -> None:
+    """Nor is it an error."""
+    assert await admin.query(_NODE, id=id_) == {"node": None}
+
+
+async def test_another_workspaces_things_are_null(stranger: Caller, rows: Rows, workspace: Workspace) -> None:
+    """Exactly as if they did not exist."""
+    invoice = await rows.invoice(await rows.customer())
+
+    for id_ in (workspace.id, invoice.id, invoice.customer_id):
+        assert await stranger.query(_NODE, id=id_) == {"node": None}
+    found = await stranger.query(
+        """query ($id: ID!, $n: String!) {
+          invoice(id: $id) { id } invoiceByNumber(number: $n) { id } invoices { totalCount }
+        }""",
+        id=invoice.id,
+        n=invoice.number,
+    )
+    assert found == {"invoice": None, "invoiceByNumber": None, "invoices": {"totalCount": 0}}
+
+
+async def test_an_api_key_is_found_by_admins_only(admin: Caller, reader: Caller) -> None:
+    """Others see that there is something called apiKeys, and that they may not."""
+    viewer = await admin.query("{ viewer { apiKey { id } } }")
+
+    assert await reader.query(_NODE, id=viewer["viewer"]["apiKey"]["id"]) == {"node": None}
+    answer, (error,) = await reader.execute("{ apiKeys { totalCount } viewer { workspace { name } } }")
+    assert answer == {"apiKeys": None, "viewer": {"workspace": {"name": "Acme"}}}
+    assert error["extensions"] == {"code": "FORBIDDEN"}
+
+
+async def test_an_id_of_another_kind_is_null(reader: Caller, rows: Rows) -> None:
+    """A customer is no invoice."""
+    customer = await rows.customer()
+
+    assert await reader.query("query ($id: ID!) { invoice(id: $id) { id } }", id=customer.id) == {"invoice": None}
+
+
+# --- Pages -----------------------------------------------------------------------------------------------------
+
+_PAGE = """
+query ($first: Int, $after: String, $last: Int, $before: String, $order: OrderDirection) {
+  customers(first: $first, after: $after, last: $last, before: $before, order: $order) {
+    nodes { name } edges { cursor node { name } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+  }
+}
+"""
+
+
+async def test_pages_follow_one_another_in_both_directions(reader: Caller, rows: Rows) -> None:
+    """Newest first, unless told otherwise."""
+    for name in "abcde":
+        await rows.customer(name=name)
+
+    first = (await reader.query(_PAGE, first=2))["customers"]
+    second = (await reader.query(_PAGE, first=2, after=first["pageInfo"]["endCursor"]))["customers"]
+    back = (await reader.query(_PAGE, last=1, before=second["pageInfo"]["startCursor"]))["customers"]
+    end = (await reader.query(_PAGE, last=2))["customers"]
+    oldest = (await reader.query(_PAGE, first=2, order="ASC"))["customers"]
+
+    assert _names(first) == "ed"
+    assert _names(second) == "cb"
+    assert _names(back) == "d"
+    assert _names(end) == "ba"
+    assert _names(oldest) == "ab"
+    assert (first["pageInfo"]["hasNextPage"], first["pageInfo"]["hasPreviousPage"]) == (True, False)
+    assert (back["pageInfo"]["hasNextPage"], back["pageInfo"]["hasPreviousPage"]) == (True, True)
+    assert [edge["node"]["name"] for edge in first["edges"]] == ["e", "d"]
+    assert first["edges"][-1]["cursor"] == first["pageInfo"]["endCursor"]
+
+
+def _names(connection: dict[str, list[dict[str, str]]]) -> str:
+    return "".join(node["name"] for node in connection["nodes"])
+
+
+@pytest.mark.parametrize("arguments", ["first: 0", "first: 101", "last: -1", "first: 1, last: 1", 'after: "?"'])
+async def test_a_page_that_can_not_be_is_refused(reader: Caller, arguments: str) -> None:
+    """Whether the list is nested or not."""
+    error = await reader.refusal(f"{{ customers({arguments}) {{ totalCount }} }}")
+
+    assert error["extensions"] == {"code": "INVALID_INPUT"}
+
+
+async def test_a_list_is_counted_only_when_asked(reader: Caller, rows: Rows) -> None:
+    """Counting reads all of it."""
+    await rows.customer()
+    with statements() as without:
+        await reader.query("{ customers { nodes { id } } }")
+    with statements() as with_count:
+        answer = await reader.query("{ customers(first: 1) { totalCount } }")
+
+    assert not any("COUNT" in statement for statement in without)
+    assert sum("COUNT" in statement for statement in with_count) == 1
+    assert answer["customers"]["totalCount"] == 1
+
+
+async def test_a_page_of_invoices_takes_a_statement_per_kind(reader: Caller, rows: Rows) -> None:
+    """However many invoices there are, and whatever hangs on them."""
+    integration = await rows.integration()
+    for _ in range(3):
+        customer = await rows.customer()
+        for _ in range(4):
+            invoice = await rows.invoice(customer)
+            await rows.payment_link(invoice, integration)
+            for _ in range(3):
+                await rows.payment(integration, invoice)
+    operation = await reader.operation()
+    document = """
+      { invoices(first: 100) { nodes {
+          id total { amount } customer { name } payments(first: 2) { nodes { id } pageInfo { hasNextPage } }
+          paymentLink { url } lineItems { description } timeline { nodes { type } }
+      } } }
+    """
+
+    with statements() as sent:
+        from schema.build import schema
+
+        result = await schema.execute(document, context_value=operation)
+
+    assert result.errors is None
+    assert result.data is not None
+    assert len(result.data["invoices"]["nodes"]) == 12
+    assert all(len(node["payments"]["nodes"]) == 2 for node in result.data["invoices"]["nodes"])
+    assert all(node["payments"]["pageInfo"]["hasNextPage"] for node in result.data["invoices"]["nodes"])
+    assert len(sent) == 6  # invoices, customers, payments, links, lines, events
+
+
+async def test_payments_of_an_invoice_are_newest_first_and_paged(reader: Caller, rows: Rows) -> None:
+    """A page after a cursor continues one that was loaded with others'."""
+    integration, invoice = await rows.integration(), await rows.invoice(await rows.customer())
+    made = [(await rows.payment(integration, invoice)).id for _ in range(4)]
+    document = """
+      query ($id: ID!, $first: Int, $after: String, $last: Int) { invoice(id: $id) {
+        payments(first: $first, after: $after, last: $last) {
+          nodes { id } totalCount pageInfo { endCursor hasNextPage hasPreviousPage }
+        } } }
+    """
+
+    first = (await reader.query(document, id=invoice.id, first=3))["invoice"]["payments"]
+    rest = await reader.query(document, id=invoice.id, first=3, after=first["pageInfo"]["endCursor"])
+    last = (await reader.query(document, id=invoice.id, last=1))["invoice"]["payments"]
+
+    assert [node["id"] for node in first["nodes"]] == made[:0:-1]
+    assert [node["id"] for node in rest["invoice"]["payments"]["nodes"]] == made[:1]
+    assert [node["id"] for node in last["nodes"]] == made[:1]
+    assert (first["totalCount"], first["pageInfo"]["hasNextPage"], last["pageInfo"]["hasPreviousPage"]) == (
+        4,
+        True,
+        True,
+    )
+
+
+async def test_a_timeline_is_oldest_first_with_the_historys_cursors(reader: Caller, rows: Rows) -> None:
+    """The same place has the same cursor wherever it is listed."""
+    invoice = await rows.invoice(await rows.customer())
+    await rows.event(EventType.CUSTOMER_CREATED)
+    for type_ in (EventType.INVOICE_CREATED, EventType.INVOICE_FINALIZED):
+        await rows.event(type_, invoice_id=invoice.id)
+    document = """
+      query ($id: ID!, $after: String) {
+        invoice(id: $id) { timeline(after: $after) { nodes { type cursor } pageInfo { endCursor } } }
+        events(filter: {type: [INVOICE_FINALIZED]}) { nodes { cursor } }
+      }
+    """
+
+    whole = await reader.query(document, id=invoice.id)
+    rest = await reader.query(document, id=invoice.id, after=whole["invoice"]["timeline"]["nodes"][0]["cursor"])
+
+    timeline = whole["invoice"]["timeline"]
+    assert [node["type"] for node in timeline["nodes"]] == ["INVOICE_CREATED", "INVOICE_FINALIZED"]
+    assert timeline["pageInfo"]["endCursor"] == whole["events"]["nodes"][0]["cursor"]
+    assert [node["type"] for node in rest["invoice"]["timeline"]["nodes"]] == ["INVOICE_FINALIZED"]
+
+
+async def test_an_event_cursor_from_elsewhere_is_refused(reader: Caller, stranger: Caller, rows: Rows) -> None:
+    """From another workspace, from the future, or made up."""
+    await rows.event(EventType.CUSTOMER_CREATED)
+    own = (await reader.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+    foreign = (await stranger.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+
+    for cursor in (foreign, f"{own}0", "made up", ""):
+        error = await reader.refusal("query ($after: String) { events(after: $after) { totalCount } }", after=cursor)
+        assert error["extensions"] == {"code": "INVALID_CURSOR"}
+
+
+# --- Filters ---------------------------------------------------------------------------------------------------
+
+
+async def test_invoices_are_filtered(reader: Caller, rows: Rows) -> None:
+    """Everything that is given must hold; null asks for nothing."""
+    ada, bob = await rows.customer(), await rows.customer()
+    late = await rows.invoice(ada, due_date=(utc_now() - timedelta(days=2)).date())
+    draft = await rows.invoice(ada, status=InvoiceStatus.DRAFT, currency="EUR")
+    other = await rows.invoice(bob)
+    document = "query ($filter: InvoiceFilter) { invoices(filter: $filter) { nodes { id isOverdue } } }"
+
+    async def found(**filter_: object) -> list[str]:
+        return [node["id"] for node in (await reader.query(document, filter=filter_))["invoices"]["nodes"]]
+
+    assert await found() == [other.id, draft.id, late.id]
+    assert await found(customerId=ada.id, status=None) == [draft.id, late.id]
+    assert await found(customerId=ada.id, status=["OPEN"]) == [late.id]
+    assert await found(overdue=True) == [late.id]
+    assert await found(overdue=False) == [other.id, draft.id]
+    assert await found(currency="eur") == [draft.id]
+    assert await found(createdAfter=AT.isoformat()) == []
+    of_customer = "query ($id: ID!) { customer(id: $id) { invoices(filter: {status: [DRAFT]}) { nodes { id } } } }"
+    answer = await reader.query(of_customer, id=ada.id)
+    assert answer["customer"]["invoices"]["nodes"] == [{"id": draft.id}]
+
+
+async def test_payments_are_filtered(reader: Caller, rows: Rows) -> None:
+    """By what they are and what they are for."""
+    integration, invoice = await rows.integration(), await rows.invoice(await rows.customer())
+    applied = await rows.payment(integration, invoice)
+    unapplied = await rows.payment(integration, None, occurred_at=AT + timedelta(days=1))
+    failed = await rows.payment(
+        integration, invoice, status=PaymentStatus.FAILED, failure_code="card_declined", currency="EUR"
+    )
+    document = "query ($filter: PaymentFilter) { payments(filter: $filter) { nodes { id unappliedReason { code } } } }"
+
+    async def found(**filter_: object) -> list[str]:
+        return [node["id"] for node in (await reader.query(document, filter=filter_))["payments"]["nodes"]]
+
+    assert await found() == [failed.id, unapplied.id, applied.id]
+    assert await found(allocation="UNAPPLIED") == [unapplied.id]
+    assert await found(status=["FAILED", "PENDING"]) == [failed.id]
+    assert await found(invoiceId=invoice.id, currency="usd") == [applied.id]
+    assert await found(occurredAfter=AT.isoformat()) == [unapplied.id]
+    assert await found(occurredBefore=AT.isoformat()) == []
+    assert await found(integrationId="int_x") == []
+
+
+# --- Webhook events --------------------------------------------------------------------------------------------
+
+
+async def test_a_list_of_webhook_events_reads_no_payload(reader: Caller, rows: Rows) -> None:
+    """Unless it is asked for: then all of them with one statement."""
+    integration = await rows.integration()
+    for body in (b'{"id": "evt_1", "amount": 1999}', b"\x00\xff"):
+        await rows.webhook_event(integration, payload=body)
+    document = "{ webhookEvents { nodes { id status reason { code } integration { name } %s } } }"
+
+    with statements() as without:
+        await reader.query(document % "")
+    with statements() as with_payload:
+        answer = await reader.query(document % "payload")
+
+    assert not any("payload" in statement for statement in without)
+    assert len(with_payload) == len(without) + 1
+    assert [node["payload"] for node in answer["webhookEvents"]["nodes"]] == [
+        None,
+        {"id": "evt_1", "amount": 1999},
+    ]
+
+
+async def test_a_webhook_event_says_why(reader: Caller, rows: Rows) -> None:
+    """In the words of the troubleshooting guide, unless it was processed."""
+    integration = await rows.integration()
+    ignored = await rows.webhook_event(
+        integration,
+        status=WebhookEventStatus.IGNORED,
+        reason_code="UNREADABLE_PAYLOAD",
+        reason_detail="currency is missing",
+    )
+    await rows.webhook_event(integration)
+    document = """
+      query ($id: ID!, $stripe: String!) {
+        webhookEventByStripeId(stripeEventId: $stripe) { id reason { code message fix } }
+        stripeIntegration(id: $id) { webhookEvents(filter: {status: [IGNORED]}) { nodes { id } totalCount } }
+      }
+    """
+
+    answer = await reader.query(document, id=integration.id, stripe=ignored.stripe_event_id)
+
+    assert answer["webhookEventByStripeId"]["reason"]["code"] == "UNREADABLE_PAYLOAD"
+    assert "currency is missing" in answer["webhookEventByStripeId"]["reason"]["message"]
+    assert answer["stripeIntegration"]["webhookEvents"] == {"nodes": [{"id": ignored.id}], "totalCount": 1}
+
+
+async def test_a_webhook_url_is_for_admins(admin: Caller, reader: Caller, rows: Rows) -> None:
+    """Whoever knows it can post to it."""
+    integration = await rows.integration(webhook_token="token")
+    document = "query ($id: ID!) { stripeIntegration(id: $id) { webhookUrl status health { problems { code } } } }"
+
+    seen = (await admin.query(document, id=integration.id))["stripeIntegration"]
+
+    assert seen["webhookUrl"] == "https://fluxrate.example/webhooks/stripe/token"
+    assert seen["status"] == "AWAITING_WEBHOOK_SECRET"
+    assert [problem["code"] for problem in seen["health"]["problems"]] == ["WEBHOOK_SECRET_MISSING"]
+    assert (await reader.query(document, id=integration.id))["stripeIntegration"]["webhookUrl"] is None
+
+
+# --- Totals ----------------------------------------------------------------------------------------------------
+
+_TOTALS = """
+query ($since: DateTime) { totals(since: $since) {
+  currency open { amount } overdue { amount } paid { amount } refunded { amount } overpaid { amount }
+  unapplied { amount }
+} }
+"""
+
+
+async def test_totals_say_what_stands_open_and_came_in(reader: Caller, rows: Rows) -> None:
+    """Per currency; unapplied money is in no other total, drafts and failed attempts in none."""
+    integration, customer = await rows.integration(), await rows.customer()
+    late = await rows.invoice(
+        customer, total=10_000, amount_paid=2_500, due_date=(utc_now() - timedelta(days=2)).date()
+    )
+    await rows.invoice(customer, total=100)
+    await rows.invoice(customer, status=InvoiceStatus.DRAFT, currency="EUR", total=700)
+    await rows.invoice(customer, status=InvoiceStatus.PAID, total=300, amount_paid_out_of_band=300)
+    await rows.payment(integration, late, amount=2_500, amount_refunded=500, overpaid=100)
+    await rows.payment(integration, late, amount=9_999, status=PaymentStatus.FAILED)
+    await rows.payment(integration, None, amount=800, currency="JPY", amount_refunded=200)
+
+    answer = await reader.query(_TOTALS)
+
+    assert answer["totals"] == [
+        _total("JPY", unapplied="600", zero="0"),
+        _total("USD", open="76.00", overdue="75.00", paid="28.00", refunded="5.00", overpaid="1.00"),
+    ]
+
+
+async def test_totals_since_an_instant_count_what_came_in_after_it(reader: Caller, rows: Rows) -> None:
+    """What stands open is told as it is now."""
+    integration, customer = await rows.integration(), await rows.customer()
+    invoice = await rows.invoice(customer, total=10_000, amount_paid=700)
+    await rows.invoice(customer, status=InvoiceStatus.PAID, total=300, amount_paid_out_of_band=300)
+    await rows.payment(integration, invoice, amount=500)
+    await rows.payment(integration, invoice, amount=200, occurred_at=AT + timedelta(seconds=2))
+
+    answer = await reader.query(_TOTALS, since=(AT + timedelta(seconds=1)).isoformat())
+
+    assert answer["totals"] == [_total("USD", open="93.00", paid="2.00")]
+
+
+def _total(currency: str, zero: str = "0.00", **amounts: str) -> dict[str, object]:
+    names = ("open", "overdue", "paid", "refunded", "overpaid", "unapplied")
+    return {"currency": currency} | {name: {"amount": amounts.get(name, zero)} for name in names}

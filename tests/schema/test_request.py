@@ -1,0 +1,42 @@
+"""What a client that speaks HTTP is given."""
+
+import pytest
+
+from schema.request import GRAPHQL_RESPONSE, JSON, media_type, wants_stream
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("application/graphql-response+json", GRAPHQL_RESPONSE),
+        ("application/graphql-response+json, application/json;q=0.9", GRAPHQL_RESPONSE),
+        ("application/json, application/graphql-response+json", JSON),
+        ("application/json;q=0.5, application/graphql-response+json; charset=utf-8", GRAPHQL_RESPONSE),
+        ("application/graphql-response+json;q=many, application/json", JSON),
+        ("application/graphql-response+json;q*=utf-8''1, application/json;;=,", JSON),
+        ("text/html, application/xml", JSON),
+    ],
+)
+def test_json_is_of_the_kind_that_the_client_prefers(accept: str, expected: str) -> None:
+    """The plain kind, when it does not care."""
+    assert media_type(accept) == expected
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("text/event-stream", True),
+        ("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json", True),
+        ("text/event-stream, application/json", True),
+        ("application/graphql-response+json, application/json, text/event-stream, multipart/mixed", False),
+        ("application/json", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_streams_are_for_those_who_name_them_first(accept: str, expected: bool) -> None:
+    """urql names all that it can read with every query."""
+    assert wants_stream(accept) is expected

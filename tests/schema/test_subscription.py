@@ -1,0 +1,145 @@
+"""Following: what was missed first, then live."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from models.event import EventType
+from models.invoice import InvoiceStatus
+from models.webhook_event import WebhookEventStatus
+from resolvers.context import Services
+from schema.build import schema
+from tests.schema.caller import Caller
+from tests.schema.rows import Rows
+
+
+class Followed:
+    """A subscription that is open."""
+
+    def __init__(self, results: Any) -> None:
+        self._results = results
+
+    async def next(self) -> Any:
+        """The value of its only field, or the errors."""
+        async with asyncio.timeout(10):
+            result = await anext(self._results)
+        if result.errors:
+            return [dict(error.formatted) for error in result.errors]
+        (value,) = result.data.values()
+        return value
+
+
+@asynccontextmanager
+async def followed(caller: Caller, document: str, **variables: Any) -> AsyncIterator[Followed]:
+    results = await schema.subscribe(document, variables, context_value=await caller.operation())
+    try:
+        yield Followed(results)
+    finally:
+        await results.aclose()
+
+
+async def test_what_was_missed_comes_first_then_what_happens(reader: Caller, rows: Rows, services: Services) -> None:
+    """In order, each once, with the cursor to go on from."""
+    await rows.event(EventType.CUSTOMER_CREATED)
+    start = (await reader.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+    await rows.event(EventType.CUSTOMER_UPDATED)
+    document = "subscription ($after: String) { events(after: $after) { type cursor } }"
+
+    async with followed(reader, document, after=start) as events:
+        missed = await events.next()
+        await rows.event(EventType.INVOICE_CREATED)
+        services.feed.wake({rows.workspace_id: 3})
+        live = await events.next()
+
+    assert [missed["type"], live["type"]] == ["CUSTOMER_UPDATED", "INVOICE_CREATED"]
+    async with followed(reader, document, after=missed["cursor"]) as events:
+        assert await events.next() == live
+
+
+async def test_an_event_tells_what_was_and_its_links_what_is(reader: Caller, rows: Rows) -> None:
+    """Fields of its own stay, linked objects move on."""
+    invoice = await rows.invoice(await rows.customer(), status=InvoiceStatus.PAID)
+    start = (await reader.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+    await rows.event(
+        EventType.INVOICE_FINALIZED,
+        invoice_id=invoice.id,
+        customer_id=invoice.customer_id,
+        previous_status=InvoiceStatus.DRAFT,
+        status=InvoiceStatus.OPEN,
+    )
+    document = """
+      subscription ($after: String, $id: ID, $status: [InvoiceStatus!]) {
+        invoiceStatusChanged(after: $after, invoiceId: $id, status: $status) {
+          previousStatus status actor invoice { status customer { name } } payment { id }
+        } }
+    """
+
+    async with followed(reader, document, after=start, id=invoice.id, status=["OPEN"]) as events:
+        event = await events.next()
+
+    assert event == {
+        "previousStatus": "DRAFT",
+        "status": "OPEN",
+        "actor": "system",
+        "invoice": {"status": "PAID", "customer": {"name": "Ada"}},
+        "payment": None,
+    }
+
+
+async def test_filters_pass_over_the_rest(reader: Caller, rows: Rows) -> None:
+    """Each subscription sees its own kinds only; a webhook event by the outcome that it has now."""
+    integration, customer = await rows.integration(), await rows.customer()
+    invoice, other = await rows.invoice(customer), await rows.invoice(customer)
+    processed = await rows.webhook_event(integration)
+    ignored = await rows.webhook_event(
+        integration, status=WebhookEventStatus.IGNORED, reason_code="EVENT_TYPE_NOT_HANDLED"
+    )
+    start = (await reader.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+    for about in (other, invoice):
+        await rows.event(EventType.INVOICE_UPDATED, invoice_id=about.id)
+        await rows.event(EventType.INVOICE_PAID, invoice_id=about.id, status=InvoiceStatus.PAID)
+    for webhook_event in (processed, ignored):
+        await rows.event(
+            EventType.WEBHOOK_EVENT_RECEIVED, webhook_event_id=webhook_event.id, integration_id=integration.id
+        )
+    paid = (
+        "subscription ($after: String, $id: ID) { invoicePaid(after: $after, invoiceId: $id) { type invoice { id } } }"
+    )
+    received = """
+      subscription ($after: String, $id: ID) {
+        webhookEvents(after: $after, integrationId: $id, status: [IGNORED]) { webhookEvent { id status } } }
+    """
+
+    async with followed(reader, paid, after=start, id=invoice.id) as events:
+        assert await events.next() == {"type": "INVOICE_PAID", "invoice": {"id": invoice.id}}
+    async with followed(reader, received, after=start, id=integration.id) as events:
+        assert await events.next() == {"webhookEvent": {"id": ignored.id, "status": "IGNORED"}}
+
+
+@pytest.mark.parametrize("cursor", ["made up", "00000000000000000000000000.1", ""])
+async def test_a_wrong_cursor_is_an_error_never_silence(reader: Caller, cursor: str) -> None:
+    """It is told before anything is followed."""
+    document = "subscription ($after: String) { events(after: $after) { type } }"
+
+    async with followed(reader, document, after=cursor) as events:
+        (error,) = await events.next()
+
+    assert error["extensions"] == {"code": "INVALID_CURSOR"}
+
+
+async def test_nobody_follows_once_the_client_has_gone(reader: Caller, rows: Rows, services: Services) -> None:
+    """Though it was waiting for more."""
+    async with followed(reader, "subscription { events { type } }") as events:
+        await rows.event(EventType.CUSTOMER_CREATED)
+        await events.next()
+        assert services.feed.follower_count == 1
+
+        waiting = asyncio.create_task(events.next())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+    assert services.feed.follower_count == 0

@@ -1,0 +1,127 @@
+"""Books without a database: one invoice of one workspace, and the events that come in for it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from models.books import Books, Origin
+from models.database import Transaction
+from models.event import EventType
+from models.ids import Prefix, new_id
+from models.invoice import InvoiceStatus
+from models.payment_link import LIVE, PaymentLinkStatus
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
+from models.stripe_event import StripeEvent, read
+from models.workspace import Mode
+from tests.support import stripe_payloads as stripe
+
+WORKSPACE: Final = new_id(Prefix.WORKSPACE)
+INTEGRATION: Final = new_id(Prefix.INTEGRATION)
+INVOICE: Final = new_id(Prefix.INVOICE)
+CUSTOMER: Final = new_id(Prefix.CUSTOMER)
+NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+ORIGIN: Final = Origin(WORKSPACE, INTEGRATION, Mode.TEST)
+
+
+def open_invoice(**fields: Any) -> InvoiceState:
+    """An OPEN invoice over 20.00 USD, or as told."""
+    standard: dict[str, Any] = {
+        "id": INVOICE,
+        "customer_id": CUSTOMER,
+        "integration_id": INTEGRATION,
+        "status": InvoiceStatus.OPEN,
+        "currency": "USD",
+        "total": 2000,
+        "amount_paid": 0,
+        "amount_paid_out_of_band": 0,
+        "amount_refunded": 0,
+        "paid_at": None,
+    }
+    return InvoiceState(**(standard | fields))
+
+
+def active_link(**fields: Any) -> LinkState:
+    """A link over 20.00 USD that can be paid, or as told."""
+    standard: dict[str, Any] = {
+        "id": new_id(Prefix.PAYMENT_LINK),
+        "integration_id": INTEGRATION,
+        "status": PaymentLinkStatus.ACTIVE,
+        "stripe_id": "plink_a",
+        "amount": 2000,
+    }
+    return LinkState(**(standard | fields))
+
+
+class Desk:
+    """Settles what comes in, one event after the other, and keeps what came of it."""
+
+    def __init__(
+        self, invoice: InvoiceState | None = None, links: Iterable[LinkState] = (), *, mode: Mode = Mode.TEST
+    ) -> None:
+        self._origin = replace(ORIGIN, mode=mode)
+        self._books = Books(cast(Transaction, None), NOW)
+        if invoice is not None:
+            self.invoice = invoice
+            self._books.links[self._key] = list(links)
+        self.log: list[EventType] = []
+
+    @property
+    def _key(self) -> tuple[str, str]:
+        return WORKSPACE, INVOICE
+
+    @property
+    def invoice(self) -> InvoiceState:
+        """The invoice as it stands."""
+        return self._books.invoices[self._key]
+
+    @invoice.setter
+    def invoice(self, invoice: InvoiceState) -> None:
+        self._books.invoices[self._key] = invoice
+
+    @property
+    def payments(self) -> Sequence[PaymentState]:
+        """All payments, in the order of their ids."""
+        return sorted(self._books.payments.values(), key=lambda payment: payment.id)
+
+    @property
+    def payment(self) -> PaymentState:
+        """The only payment."""
+        (payment,) = self.payments
+        return payment
+
+    @property
+    def links(self) -> Sequence[LinkState]:
+        """The invoice's links, oldest first."""
+        return tuple(self._books.links[self._key])
+
+    @property
+    def live_links(self) -> Sequence[LinkState]:
+        """Those that can be paid or will be."""
+        return [link for link in self.links if link.status in LIVE]
+
+    def add_link(self, link: LinkState) -> None:
+        """Give the invoice a link."""
+        self._books.links[self._key].append(link)
+
+    def retire_links(self) -> None:
+        """Take back what is live, as every way to end an invoice does."""
+        links = self._books.links[self._key]
+        links[:] = [
+            replace(link, status=PaymentLinkStatus.DEACTIVATED) if link.status in LIVE else link for link in links
+        ]
+
+    def case(self, event: stripe.Event | StripeEvent) -> Case:
+        """What is looked at for an event."""
+        return self._books.case(self._origin, event if isinstance(event, StripeEvent) else read(stripe.body(event)))
+
+    def take(self, *events: stripe.Event | StripeEvent) -> Verdict:
+        """Settle events in the order given; the verdict on the last."""
+        verdict: Verdict | None = None
+        for event in events:
+            case = self.case(event)
+            verdict = settle(case)
+            self._books.enter(self._origin, case, verdict)
+            self.log += [type_ for type_, _, _ in verdict.log]
+        assert verdict is not None
+        return verdict

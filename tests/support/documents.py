@@ -1,0 +1,82 @@
+"""The GraphQL documents of the main job, as a frontend would write them."""
+
+from typing import Final
+
+CONNECT: Final = """
+mutation ($input: ConnectStripeInput!) { connectStripe(input: $input) {
+  __typename
+  ... on ConnectStripeSuccess { integration {
+    id status webhookUrl secretKeyPreview webhookSecretPreview stripeAccountId eventsToSend health { problems { code } }
+  } }
+  ... on Problem { code message path }
+} }
+"""
+
+UPDATE_INTEGRATION: Final = """
+mutation ($input: UpdateStripeIntegrationInput!) { updateStripeIntegration(input: $input) {
+  __typename
+  ... on UpdateStripeIntegrationSuccess { integration { id status isActive webhookSecretPreview previousWebhookSecretExpiresAt } }
+  ... on Problem { code message path }
+} }
+"""  # noqa: E501
+
+DISCONNECT: Final = """
+mutation ($id: ID!) { disconnectStripe(id: $id) {
+  __typename
+  ... on DisconnectStripeSuccess { integration { id status webhookUrl disconnectedAt } }
+  ... on Problem { code message }
+} }
+"""
+
+CREATE_CUSTOMER: Final = """
+mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) {
+  __typename
+  ... on CreateCustomerSuccess { customer { id name email externalId } }
+  ... on Problem { code message path }
+} }
+"""
+
+CREATE_INVOICE: Final = """
+mutation ($input: CreateInvoiceInput!) { createInvoice(input: $input) {
+  __typename
+  ... on CreateInvoiceSuccess { invoice { id status number total { amount minorUnits currency } } }
+  ... on Problem { code message path }
+} }
+"""
+
+INVOICE_FIELDS: Final = """
+fragment InvoiceFields on Invoice {
+  id number status currency paidAt isOverdue
+  total { amount minorUnits currency } amountPaid { amount } amountRemaining { amount } amountOverpaid { amount }
+  amountPaidOutOfBand { amount }
+  paymentLink { status url stripeId amount { amount } problem { code message fix } }
+  payments(first: 10) { totalCount nodes {
+    id status allocation providerPaymentId amount { amount } overpaid { amount } unappliedReason { code } failureCode
+  } }
+}
+"""
+
+FINALIZE: Final = (
+    """
+mutation ($id: ID!, $integrationId: ID) { finalizeInvoice(id: $id, integrationId: $integrationId) {
+  __typename
+  ... on FinalizeInvoiceSuccess { invoice { ...InvoiceFields } }
+  ... on Problem { code message path }
+} }
+"""
+    + INVOICE_FIELDS
+)
+
+INVOICE: Final = "query ($id: ID!) { invoice(id: $id) { ...InvoiceFields } }" + INVOICE_FIELDS
+
+WEBHOOK_EVENTS: Final = """
+query ($filter: WebhookEventFilter) { webhookEvents(first: 100, filter: $filter) { totalCount nodes {
+  id stripeEventId type status deliveries attempts reason { code message fix } payload invoice { id } payment { id }
+} } }
+"""
+
+INVOICE_PAID: Final = """
+subscription ($after: String) { invoicePaid(after: $after) {
+  type cursor previousStatus status actor invoice { id status amountPaid { amount } } payment { providerPaymentId }
+} }
+"""

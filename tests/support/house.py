@@ -1,0 +1,103 @@
+"""A house: the product running beside Stripe's stand-in, and a business that has connected its account."""
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.support.app import Running, RunningApp, running_app, running_simulator
+from tests.support.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE, INVOICE, UPDATE_INTEGRATION
+from tests.support.graphql_client import GraphQLClient
+from tests.support.postgres import Postgres
+from tests.support.stripe_payloads import Event, body, payment_intent_succeeded, signed_headers
+from tests.support.valkey import Valkey
+
+SECRET: Final = "whsec_abcdefghijklmnop"
+SECRET_KEY: Final = "sk_test_acme_1234567890"
+
+
+@dataclass(frozen=True)
+class House:
+    """A running product with Stripe's stand-in beside it, and a business that has connected."""
+
+    app: RunningApp
+    simulator: Running
+    client: GraphQLClient
+    workspace_id: str
+    integration: dict[str, Any]
+
+    async def customer(self) -> str:
+        """A customer's id."""
+        given = {"name": "Ada", "email": "ada@example.com"}
+        result = await self.client.mutate(CREATE_CUSTOMER, input=given)
+        return str(result["customer"]["id"])
+
+    async def open_invoice(self, unit_amount: str = "46.20", currency: str = "EUR") -> dict[str, Any]:
+        """A finalized invoice with its payment link."""
+        lines = [{"description": "Work", "quantity": "1", "unitAmount": unit_amount}]
+        given = {"customerId": await self.customer(), "currency": currency, "lineItems": lines}
+        draft = await self.client.mutate(CREATE_INVOICE, input=given)
+        result = await self.client.mutate(FINALIZE, id=draft["invoice"]["id"])
+        invoice: dict[str, Any] = result["invoice"]
+        return invoice
+
+    async def invoice(self, id_: str) -> dict[str, Any]:
+        """An invoice as it stands."""
+        found: dict[str, Any] = (await self.client.query(INVOICE, id=id_))["invoice"]
+        return found
+
+    def paid(self, invoice: dict[str, Any]) -> Event:
+        """The event of a payment that covers an invoice."""
+        return payment_intent_succeeded(
+            amount=4620, currency="eur", invoice_id=invoice["id"], workspace_id=self.workspace_id
+        )
+
+    async def post(self, event: Event, secret: str = SECRET) -> httpx.Response:
+        """Deliver an event as Stripe would."""
+        raw = body(event)
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            return await http.post(self.integration["webhookUrl"], content=raw, headers=signed_headers(raw, secret))
+
+
+@dataclass(frozen=True)
+class Servers:
+    """A running product with Stripe's stand-in beside it."""
+
+    app: RunningApp
+    simulator: Running
+
+
+@pytest.fixture(scope="module", params=["sqlite, one worker", "postgres and valkey, two workers"])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The product as it is run small and as it is run large; each test has a workspace of its own."""
+    large = request.param.startswith("postgres")
+    with contextlib.ExitStack() as stack:
+        simulator = stack.enter_context(running_simulator())
+        if large:
+            postgres: Postgres = request.getfixturevalue("postgres_server")
+            database_url = stack.enter_context(postgres.database(postgres.migrated))
+            broadcast_url = stack.enter_context(Valkey()).url
+        else:
+            template = request.getfixturevalue("sqlite_template")
+            copied = shutil.copyfile(template, tmp_path_factory.mktemp("small") / "fluxrate.sqlite3")
+            database_url, broadcast_url = f"sqlite://{copied}", "memory://"
+        workers = 2 if large else 1
+        app = running_app(database_url, broadcast_url, workers=workers, stripe_api_base=simulator.url)
+        yield Servers(stack.enter_context(app), simulator)
+
+
+@pytest.fixture
+async def house(servers: Servers) -> AsyncIterator[House]:
+    """A business that has connected Stripe and saved the webhook secret."""
+    made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
+    async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
+        connected = await client.mutate(CONNECT, input={"name": "Stripe", "secretKey": SECRET_KEY})
+        integration = connected["integration"]
+        assert integration["status"] == "AWAITING_WEBHOOK_SECRET"
+        saved = await client.mutate(UPDATE_INTEGRATION, input={"id": integration["id"], "webhookSecret": SECRET})
+        assert saved["integration"]["status"] == "READY"
+        yield House(servers.app, servers.simulator, client, made["workspace"]["id"], integration)

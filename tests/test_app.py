@@ -1,0 +1,151 @@
+"""What the server answers around GraphQL and webhooks."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import structlog
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edge.application import Application, ExpressLane
+from edge.metrics import Metrics
+from tests.support.app import RunningApp, StartApp, running_app
+from tests.support.postgres import Postgres
+
+FRIEND = "https://app.example.com"
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The embedded product, with a friend."""
+    with running_app(cwd=tmp_path_factory.mktemp("app"), env={"FLUXRATE_ALLOWED_ORIGINS": FRIEND}) as app:
+        yield app
+
+
+@pytest.fixture(scope="module")
+def http(app: RunningApp) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=app.url, trust_env=False) as client:
+        yield client
+
+
+def test_the_root_says_what_is_where(app: RunningApp, http: httpx.Client) -> None:
+    answer = http.get("/")
+
+    assert answer.json()["graphql"] == f"{app.url}/graphql"
+    assert answer.json()["subscriptions"] == f"{app.ws_url}/graphql"
+    assert "server" not in answer.headers
+
+
+def test_health_readiness_and_metrics_need_no_key(http: httpx.Client) -> None:
+    assert (http.get("/healthz").status_code, http.get("/healthz").json()) == (200, {"status": "ok"})
+    assert (http.get("/readyz").status_code, http.get("/readyz").json()) == (200, {"status": "ok"})
+    assert 'fluxrate_http_requests_total{route="/readyz",status="200"}' in http.get("/metrics").text
+
+
+def test_without_its_database_it_is_alive_but_not_ready(postgres_server: Postgres, start_app: StartApp) -> None:
+    name = postgres_server.create_database(postgres_server.migrated)
+    app = start_app(postgres_server.url(name))
+
+    postgres_server.drop_database(name)
+
+    unready = httpx.get(f"{app.url}/readyz", trust_env=False)
+    assert unready.status_code == 503
+    assert unready.json()["reason"] == "The database can't be reached or is not migrated."
+    assert httpx.get(f"{app.url}/healthz", trust_env=False).status_code == 200
+
+
+def test_what_is_not_there_is_json(http: httpx.Client) -> None:
+    missing, wrong = http.get("/nothing"), http.post("/healthz")
+
+    assert (missing.status_code, missing.json()) == (404, {"error": "Not Found"})
+    assert (wrong.status_code, wrong.json()) == (405, {"error": "Method Not Allowed"})
+    assert set(wrong.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+def test_every_answer_has_a_request_id(http: httpx.Client) -> None:
+    """The caller's, if it is a sane one."""
+    for path in ("/", "/graphql", "/nothing", "/webhooks/stripe/x"):
+        assert re.fullmatch(r"[0-9a-f]{32}", http.get(path).headers["x-request-id"])
+        assert http.get(path, headers={"X-Request-Id": "a-b_c.1"}).headers["x-request-id"] == "a-b_c.1"
+        assert http.get(path, headers={"X-Request-Id": "x" * 65}).headers["x-request-id"] != "x" * 65
+
+
+def test_the_log_has_templates_and_no_secrets(app: RunningApp, http: httpx.Client) -> None:
+    http.get("/graphql?query=hush", headers={"Authorization": "Bearer flx_hush", "X-Request-Id": "logged"})
+    http.get("/hush")
+
+    (line,) = [line for line in app.log() if line.get("request_id") == "logged"]
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/graphql", 401)
+    assert "hush" not in app.stderr
+    assert all(line["route"] != "/healthz" for line in app.log())
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [(FRIEND, FRIEND), ("https://evil.example.com", None)])
+def test_a_browser_elsewhere_may_ask_if_it_is_a_friend(http: httpx.Client, origin: str, allowed: str | None) -> None:
+    asking = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+
+    preflight = http.options("/graphql", headers=asking)
+    answer = http.post("/graphql", json={"query": "{ __typename }"}, headers={"Origin": origin})
+    elsewhere = http.get("/healthz", headers={"Origin": origin})
+
+    assert preflight.headers.get("access-control-allow-origin") == allowed
+    assert answer.headers.get("access-control-allow-origin") == allowed
+    assert "access-control-allow-origin" not in elsewhere.headers
+
+
+def test_a_heads_size_is_bounded(app: RunningApp) -> None:
+    address = urlsplit(app.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        answer = b""
+        for _ in range(100):
+            connection.sendall(b"x" * 8192)
+            time.sleep(0.005)
+            connection.setblocking(False)
+            try:
+                answer = connection.recv(1000)
+                break
+            except BlockingIOError:
+                connection.setblocking(True)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+async def _fails(_: Request) -> Response:
+    raise RuntimeError("hush")
+
+
+async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id() -> None:
+    @asynccontextmanager
+    async def lifespan(_: Starlette):  # type: ignore[no-untyped-def]
+        yield
+
+    app = Application(
+        routes=[Route("/fails", _fails)],
+        express=ExpressLane("/express/", "/express/{x}", Route("/express/{x}", _fails).app),
+        metrics=Metrics(),
+        lifespan=lifespan,
+    )
+    transport = httpx.ASGITransport(app)
+
+    with structlog.testing.capture_logs() as log:
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            answers = [await client.get(path, headers={"X-Request-Id": "r1"}) for path in ("/fails", "/express/1")]
+
+    assert [answer.status_code for answer in answers] == [500, 500]
+    expected = {"error": "Something went wrong on our side.", "requestId": "r1"}
+    assert [answer.json() for answer in answers] == [expected] * 2
+    failures = [line for line in log if line["event"] == "request failed"]
+    assert [line["route"] for line in failures] == ["/fails", "/express/{x}"]

@@ -1,0 +1,130 @@
+"""Whom a webhook URL belongs to: the integration behind a token and the secrets that verify its deliveries."""
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from models.books import Origin
+from models.database import Row, fetch, is_unavailable
+from models.errors import Unavailable
+from models.instant import from_row
+from models.integration import bound_to
+from models.secret import Keyring
+from models.workspace import Mode
+
+MOST_KNOWN: Final = 1024
+KNOWN_FOR_S: Final = 5.0
+READ_TIMEOUT_S: Final = 5.0
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_QUERY: Final = (
+    "SELECT id, workspace_id, mode, webhook_secret_sealed, previous_webhook_secret_sealed,"
+    " previous_webhook_secret_expires_at FROM integrations WHERE webhook_token = $1 AND disconnected_at IS NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An integration as it was `read_at` a moment of the monotonic clock."""
+
+    origin: Origin
+    secret: str | None = field(repr=False)
+    previous_secret: str | None = field(repr=False)
+    previous_expires_at: datetime | None
+    read_at: float
+
+    def secrets(self, at: datetime) -> list[str]:
+        """The secrets that verify a delivery at an instant: the current one, the rotated one while it lasts."""
+        secrets = [self.secret] if self.secret else []
+        if self.previous_secret and self.previous_expires_at is not None and self.previous_expires_at > at:
+            secrets.append(self.previous_secret)
+        return secrets
+
+
+class Directory:
+    """The integrations that were asked for lately. However many ask for one at once, the database is asked once."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._known: dict[str, Listener] = {}
+        self._readings: dict[str, tuple[float, asyncio.Task[Listener | None]]] = {}
+
+    async def find(self, token: str) -> Listener | None:
+        """The integration with this token, as it was a few seconds ago or later.
+
+        Raises:
+            Unavailable: The database can't be had right now.
+        """
+        known = self._known.get(token)
+        if known is not None and time.monotonic() - known.read_at < KNOWN_FOR_S:
+            return known
+        return await self.find_anew(token, time.monotonic())
+
+    async def find_anew(self, token: str, since: float) -> Listener | None:
+        """The integration with this token, as it is since a moment of the monotonic clock.
+
+        Raises:
+            Unavailable: The database can't be had right now.
+        """
+        known = self._known.get(token)
+        if known is not None and known.read_at >= since:
+            return known
+        if not _TOKEN.fullmatch(token):
+            return None
+        while True:
+            began_at, reading = self._readings.get(token) or self._begin(token)
+            found = await _patiently(reading)
+            if began_at >= since:
+                return found
+
+    def forget(self, token: str) -> None:
+        """Read this token's integration anew when it is asked for next."""
+        self._known.pop(token, None)
+
+    def _begin(self, token: str) -> tuple[float, asyncio.Task[Listener | None]]:
+        began_at = time.monotonic()
+        reading = asyncio.create_task(self._read(token, began_at))
+        self._readings[token] = began_at, reading
+
+        def end(task: asyncio.Task[Listener | None]) -> None:
+            del self._readings[token]
+            if not task.cancelled():
+                task.exception()  # those who waited were told; there may be nobody left to tell
+
+        reading.add_done_callback(end)
+        return began_at, reading
+
+    async def _read(self, token: str, began_at: float) -> Listener | None:
+        rows = await fetch(_QUERY, token)
+        if not rows:
+            self.forget(token)
+            return None
+        row = rows[0]
+        expires_at = row["previous_webhook_secret_expires_at"]
+        listener = Listener(
+            origin=Origin(row["workspace_id"], row["id"], Mode(row["mode"])),
+            secret=self._opened(row["id"], "webhook_secret_sealed", row),
+            previous_secret=self._opened(row["id"], "previous_webhook_secret_sealed", row),
+            previous_expires_at=None if expires_at is None else from_row(expires_at),
+            read_at=began_at,
+        )
+        if len(self._known) >= MOST_KNOWN and token not in self._known:
+            del self._known[next(iter(self._known))]
+        self._known[token] = listener
+        return listener
+
+    def _opened(self, integration_id: str, column: str, row: Row) -> str | None:
+        sealed = row[column]
+        return None if sealed is None else self._keyring.open(sealed, bound_to(integration_id, column))
+
+
+async def _patiently(reading: asyncio.Task[Listener | None]) -> Listener | None:
+    """What is being read. Whoever gives up waiting leaves the reading to the others."""
+    try:
+        return await asyncio.wait_for(asyncio.shield(reading), READ_TIMEOUT_S)
+    except Exception as error:
+        if is_unavailable(error):
+            raise Unavailable("The integration can't be read right now: try again in a moment.") from error
+        raise

@@ -1,0 +1,152 @@
+"""POST /webhooks/stripe/{token}: verify, keep, apply, acknowledge. A 2xx is answered after the commit only.
+
+What is answered tells an outsider nothing: why a delivery was refused is kept with the integration.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import structlog
+from starlette.types import Message, Receive, Scope, Send
+
+from models.errors import Unavailable
+from models.instant import utc_now
+from models.signature import verify
+from models.webhook_event import WebhookEventStatus
+from resolvers.context import Services
+from resolvers.inbox import delivery_of
+from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
+from webhooks.directory import Directory, Listener
+from webhooks.rejections import Rejections
+
+log = structlog.get_logger(__name__)
+
+PATH_PREFIX: Final = "/webhooks/stripe/"
+_RETRY_AFTER_S: Final = b"5"
+
+
+class Outcome(StrEnum):
+    """What became of a request, for metrics."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    WRONG_METHOD = "wrong_method"
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+    GONE = "gone"
+    UNAVAILABLE = "unavailable"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    start: Message
+    body: Message
+
+
+def _answer(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> _Answer:
+    ordinary = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    return _Answer(
+        {"type": "http.response.start", "status": status, "headers": [*ordinary, *headers]},
+        {"type": "http.response.body", "body": body},
+    )
+
+
+_CLOSE: Final = (b"connection", b"close")
+_UNAVAILABLE: Final = _answer(503, b'{"error":"unavailable"}', (b"retry-after", _RETRY_AFTER_S))
+_ANSWERS: Final = {
+    Outcome.ACCEPTED: _answer(200, b'{"received":true}'),
+    Outcome.REJECTED: _answer(400, b'{"error":"refused"}'),
+    Outcome.UNKNOWN: _answer(404, b'{"error":"not found"}'),
+    Outcome.WRONG_METHOD: _answer(405, b'{"error":"method not allowed"}', (b"allow", b"POST")),
+    Outcome.TOO_SLOW: _answer(408, b'{"error":"timeout"}', _CLOSE),
+    Outcome.TOO_LARGE: _answer(413, b'{"error":"too large"}', _CLOSE),
+    Outcome.UNAVAILABLE: _UNAVAILABLE,
+    Outcome.FAILED: _UNAVAILABLE,
+}
+
+
+class StripeWebhook:
+    """The endpoint; `observe` is told each outcome and how many seconds it took."""
+
+    def __init__(self, services: Services, observe: Callable[[Outcome, float], None]) -> None:
+        self._inbox = services.inbox
+        self._observe = observe
+        self._directory = Directory(services.keyring)
+        self._rejections = Rejections()
+        self.waiting = 0
+        """How many deliveries wait for their commit."""
+
+    async def __aenter__(self) -> "StripeWebhook":
+        await self._rejections.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._rejections.__aexit__()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, whatever happens."""
+        began_at = time.monotonic()
+        try:
+            outcome = await self._outcome(scope, receive, began_at)
+        except Unavailable:
+            outcome = Outcome.UNAVAILABLE
+        except Exception:
+            log.exception("webhook delivery not handled")
+            outcome = Outcome.FAILED
+        answer = _ANSWERS.get(outcome)
+        if answer is not None:
+            await send(answer.start)
+            await send(answer.body)
+        self._observe(outcome, time.monotonic() - began_at)
+
+    async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> Outcome:
+        if scope["method"] != "POST":
+            return Outcome.WRONG_METHOD
+        token = scope["path"][len(PATH_PREFIX) :]
+        listener = await self._directory.find(token)
+        if listener is None:
+            return Outcome.UNKNOWN
+        content_length = signature = None
+        for name, value in scope["headers"]:
+            if name == b"stripe-signature":
+                signature = value
+            elif name == b"content-length":
+                content_length = value
+        try:
+            body = await read_body(receive, content_length)
+        except TooLargeError:
+            return Outcome.TOO_LARGE
+        except TooSlowError:
+            return Outcome.TOO_SLOW
+        except GoneError:
+            return Outcome.GONE
+        if not _is_signed(listener, signature, body):
+            anew = await self._directory.find_anew(token, began_at)
+            if anew is None:
+                return Outcome.UNKNOWN
+            if not _is_signed(anew, signature, body):
+                self._rejections.note(anew.origin.integration_id, utc_now())
+                return Outcome.REJECTED
+            listener = anew
+        return await self._accept(token, listener, body)
+
+    async def _accept(self, token: str, listener: Listener, body: bytes) -> Outcome:
+        self.waiting += 1
+        try:
+            receipt = await self._inbox.accept(delivery_of(listener.origin, body, utc_now()))
+        finally:
+            self.waiting -= 1
+        if receipt.status is None:  # disconnected meanwhile, says the database
+            self._directory.forget(token)
+            return Outcome.UNKNOWN
+        return Outcome.FAILED if receipt.status is WebhookEventStatus.FAILED else Outcome.ACCEPTED
+
+
+def _is_signed(listener: Listener, signature: bytes | None, body: bytes) -> bool:
+    now = utc_now()
+    return verify(signature, body, listener.secrets(now), now.timestamp())
