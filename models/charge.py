@@ -38,7 +38,9 @@ def charge_lines(invoice: Invoice, lines: Sequence[LineItem], amount: int) -> li
 
 def _whole(line: LineItem, currency: str) -> ChargeLine | None:
     quantity, unit_amount = Decimal(line.quantity), unit_minor_units(Decimal(line.unit_amount), currency)
-    if unit_amount is None or quantity != quantity.to_integral_value() or not 0 < quantity <= _MOST_QUANTITY:
+    if unit_amount is None or not is_chargeable(unit_amount, currency):
+        return None
+    if quantity != quantity.to_integral_value() or not 0 < quantity <= _MOST_QUANTITY:
         return None
     return ChargeLine(line.description[:_NAME_LENGTH], unit_amount, int(quantity))
 

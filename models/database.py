@@ -183,6 +183,7 @@ _POINT_LOOKUPS: Final = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 """Writes look rows up by an index, whatever the planner thinks of a table that has just grown."""
 

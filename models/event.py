@@ -6,10 +6,9 @@ n has seen all before it: a database sequence would let a smaller number appear 
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from tortoise import fields
 from tortoise.models import Model
@@ -80,8 +79,7 @@ class Event(Model):
         manager = WorkspaceManager()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class Happening(NamedTuple):
     """Something that is about to be logged. `status` and `previous_status` are the invoice's."""
 
     type: EventType

@@ -6,8 +6,8 @@ same: a payment's status only rises, everything that is derived is recomputed fr
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from models.event import EventType
 from models.ids import Prefix, is_id
@@ -20,8 +20,7 @@ from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceState:
+class InvoiceState(NamedTuple):
     """An invoice as far as payments change it. Amounts are minor units."""
 
     id: str
@@ -41,8 +40,7 @@ class InvoiceState:
         return max(0, self.total - self.amount_paid - self.amount_paid_out_of_band)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentState:
+class PaymentState(NamedTuple):
     """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names."""
 
     id: str
@@ -68,8 +66,7 @@ class PaymentState:
         return self.status is PaymentStatus.SUCCEEDED and self.allocation is Allocation.APPLIED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
+class LinkState(NamedTuple):
     """A payment link as far as events change it. `stop`: it is still to be made unpayable at Stripe."""
 
     id: str
@@ -80,8 +77,7 @@ class LinkState:
     stop: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """All that is looked at. `payments` are the invoice's and those known under the event's ids, each once.
 
     `invoice_id` is the event's own or, where it carries none, that of the link or payment it belongs to; `invoice` is
@@ -101,8 +97,7 @@ class Case:
     new_link_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What changes. `payments` and `links` hold only those that changed or are new; `absorbed` maps the id of a
     payment that turned out to be another one to that other's id. `log` is in order, with the invoice's status before
     and after where it changed.
@@ -193,8 +188,7 @@ def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tu
 
 def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
     further = max(kept, other, key=lambda payment: (RANK[payment.status], payment.counts, payment.decided_by))
-    merged = replace(
-        further,
+    merged = further._replace(
         id=kept.id,
         provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
         provider_ids=kept.provider_ids | other.provider_ids,
@@ -202,8 +196,7 @@ def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
     )
     if kept.status is not other.status or kept.status is PaymentStatus.FAILED:
         return merged
-    return replace(
-        merged,
+    return merged._replace(
         amount=max(kept.amount, other.amount),
         occurred_at=min(kept.occurred_at, other.occurred_at),
     )
@@ -222,14 +215,12 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     at = from_epoch(event.created)
     if before is None:
         return _first_known(case, proven, misfit)
-    known = replace(
-        before,
+    known = before._replace(
         provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]),
         provider_ids=before.provider_ids.union(event.provider_ids),
     )
     if RANK[proven] > RANK[before.status]:
-        risen = replace(
-            known,
+        risen = known._replace(
             status=proven,
             amount=event.amount,
             currency=event.currency,
@@ -244,9 +235,9 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     if proven is PaymentStatus.FAILED:
         if event.order <= before.decided_by:
             return known
-        later = replace(known, amount=event.amount, decided_by=event.order, occurred_at=at)
+        later = known._replace(amount=event.amount, decided_by=event.order, occurred_at=at)
         return _with_failure(later, event)
-    same = replace(known, amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
+    same = known._replace(amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
     return _allocated(same, case, misfit) if before.allocation is Allocation.UNAPPLIED else same
 
 
@@ -276,14 +267,13 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
 
 def _with_failure(payment: PaymentState, event: StripeEvent | None) -> PaymentState:
     code, message = (event.failure_code, event.failure_message) if event else (None, None)
-    return replace(payment, failure_code=code, failure_message=message)
+    return payment._replace(failure_code=code, failure_message=message)
 
 
 def _allocated(payment: PaymentState, case: Case, misfit: str | None) -> PaymentState:
     invoice = case.invoice
     customer_id = invoice.customer_id if invoice else case.customer_id
-    return replace(
-        payment,
+    return payment._replace(
         invoice_id=invoice.id if invoice else None,
         customer_id=customer_id,
         allocation=Allocation.APPLIED if misfit is None else Allocation.UNAPPLIED,
@@ -307,12 +297,12 @@ def _recount(
             if paid < due <= paid + payment.amount and invoice.amount_paid_out_of_band == 0:
                 covered_at = payment.occurred_at
             paid += payment.amount
-        recounted.append(replace(payment, overpaid=overpaid))
-    counted = replace(invoice, amount_paid=paid)
+        recounted.append(payment._replace(overpaid=overpaid))
+    counted = invoice._replace(amount_paid=paid)
     if paid >= due and invoice.status in COLLECTING:
-        counted = replace(counted, status=InvoiceStatus.PAID)
+        counted = counted._replace(status=InvoiceStatus.PAID)
     if counted.status is InvoiceStatus.PAID:
-        counted = replace(counted, paid_at=covered_at or max(payment.occurred_at for payment in ordered))
+        counted = counted._replace(paid_at=covered_at or max(payment.occurred_at for payment in ordered))
     return counted, recounted
 
 
@@ -341,15 +331,15 @@ def _links(case: Case, invoice: InvoiceState, payments: Sequence[PaymentState]) 
 def _link(link: LinkState, event: StripeEvent, invoice: InvoiceState, *, payable: bool) -> LinkState:
     used = event.payment_link_id is not None and event.payment_link_id == link.stripe_id
     if used:
-        return replace(link, status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe did so itself
+        return link._replace(status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe did so itself
     if link.status not in LIVE:
         return link
     if invoice.status is InvoiceStatus.PAID:
         was_active = link.status is PaymentLinkStatus.ACTIVE
         spent = PaymentLinkStatus.COMPLETED if was_active else PaymentLinkStatus.DEACTIVATED
-        return replace(link, status=spent, stop=True)
+        return link._replace(status=spent, stop=True)
     if not payable or link.amount != invoice.amount_remaining:
-        return replace(link, status=PaymentLinkStatus.DEACTIVATED, stop=True)
+        return link._replace(status=PaymentLinkStatus.DEACTIVATED, stop=True)
     return link
 
 

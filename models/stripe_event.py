@@ -5,9 +5,8 @@ Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -31,8 +30,7 @@ class UnreadableError(ValueError):
     """A verified body that is not a Stripe event as Stripe documents it; the message says where."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StripeEvent:
+class StripeEvent(NamedTuple):
     """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
 
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of

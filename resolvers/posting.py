@@ -1,7 +1,7 @@
 """One batch of deliveries, from reading what is known of them to logging what they did, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from models.database import Transaction
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict, settle
 from models.stripe_event import StripeEvent
 from models.webhook_event import WebhookEventStatus
@@ -80,7 +81,7 @@ class Open:
 
 async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
     """Settle deliveries in the order given. Answers a receipt for each, the newest number of each workspace's log,
-    and whether payment links wait for work at Stripe.
+    and whether payment links are due at Stripe now.
     """
     now = utc_now()
     integrations = await _lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
@@ -201,7 +202,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     )
     _log_webhook_event(posting, now)
     posting.happenings += _happenings(posting, verdict, now)
-    return bool(verdict.links)
+    return any(link.status is not PaymentLinkStatus.COMPLETED for link in verdict.links)
 
 
 def _follow(posting: Posting, books: Books) -> None:
@@ -209,7 +210,7 @@ def _follow(posting: Posting, books: Books) -> None:
     surviving = books.surviving(posting.payment_id)
     if surviving != posting.payment_id:
         posting.payment_id = surviving
-        posting.happenings = [replace(entry, payment_id=surviving) for entry in posting.happenings]
+        posting.happenings = [entry._replace(payment_id=surviving) for entry in posting.happenings]
 
 
 def _conclude(posting: Posting, status: WebhookEventStatus, code: str | None, detail: str | None = None) -> None:

@@ -1,6 +1,5 @@
 """What a Stripe event does to the books, line by line of the rule; whole histories are in test_settlement_histories."""
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any, Final
 
@@ -250,7 +249,7 @@ def test_money_that_came_too_early_is_applied_by_the_payments_next_event() -> No
 def test_money_that_was_applied_stays_so_when_the_invoice_is_void() -> None:
     desk = Desk(open_invoice())
     desk.take(paid(500))
-    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+    desk.invoice = desk.invoice._replace(status=InvoiceStatus.VOID)
 
     verdict = desk.take(completed(amount=500))
 
@@ -313,7 +312,7 @@ def test_without_metadata_a_link_of_ours_decides() -> None:
     desk = Desk(open_invoice(), [active_link()])
     case = desk.case(completed(invoice_id=None, customer_id=None, workspace_id=None))
 
-    verdict = settle(replace(case, invoice_id=INVOICE, invoice=desk.invoice, links=desk.links))
+    verdict = settle(case._replace(invoice_id=INVOICE, invoice=desk.invoice, links=desk.links))
 
     assert verdict.status is WebhookEventStatus.PROCESSED
     assert verdict.invoice is not None
@@ -464,7 +463,7 @@ def test_money_under_way_fails_and_a_new_link_asks_for_it(order: tuple[int, ...]
 def test_money_under_way_that_fails_after_the_invoice_was_voided_is_not_under_way_for_ever() -> None:
     desk = Desk(open_invoice())
     desk.take(completed("unpaid"))
-    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+    desk.invoice = desk.invoice._replace(status=InvoiceStatus.VOID)
 
     verdict = desk.take(later_failed())
 
@@ -476,7 +475,7 @@ def test_money_under_way_that_fails_after_the_invoice_was_voided_is_not_under_wa
 def test_money_under_way_that_comes_after_the_invoice_was_voided_is_unapplied() -> None:
     desk = Desk(open_invoice())
     desk.take(completed("unpaid"))
-    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+    desk.invoice = desk.invoice._replace(status=InvoiceStatus.VOID)
 
     verdict = desk.take(later_succeeded())
 
@@ -580,7 +579,7 @@ def test_of_two_names_the_one_that_was_applied_counts() -> None:
     desk.take(stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=20))
     desk.invoice = open_invoice()
     desk.take(paid(created=10))
-    desk.invoice = replace(desk.invoice, status=InvoiceStatus.VOID)
+    desk.invoice = desk.invoice._replace(status=InvoiceStatus.VOID)
 
     desk.take(stripe.stripe_invoice_paid(**OURS, invoice="in_a", payment_intent="pi_a"))
 

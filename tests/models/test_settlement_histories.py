@@ -7,7 +7,7 @@ FLUXRATE_HISTORIES sets how many there are; 500 unless it does.
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 from typing import Any, Final
@@ -263,8 +263,7 @@ def act(action: str, model: Model, desk: Desk) -> None:
         return
     if action != "finalize":
         desk.retire_links()
-    desk.invoice = replace(
-        desk.invoice,
+    desk.invoice = desk.invoice._replace(
         status=model.status,
         paid_at=model.paid_at,
         amount_paid_out_of_band=model.out_of_band,

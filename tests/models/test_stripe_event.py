@@ -429,7 +429,7 @@ def assert_readable_or_refused(body: bytes) -> None:
     except UnreadableError as refusal:
         assert_storable(str(refusal))
         return
-    for name in StripeEvent.__dataclass_fields__:
+    for name in StripeEvent._fields:
         value = getattr(known, name)
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str):

@@ -185,7 +185,7 @@ class Rows:
 
 def vars_of(happening: Happening) -> dict[str, Any]:
     """The fields of a happening."""
-    return {name: getattr(happening, name) for name in happening.__slots__}
+    return {name: getattr(happening, name) for name in happening._fields}
 
 
 async def _save(*rows: Model) -> None:

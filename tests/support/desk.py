@@ -108,7 +108,7 @@ class Desk:
         """Take back what is live, as every way to end an invoice does."""
         links = self._books.links[self._key]
         links[:] = [
-            replace(link, status=PaymentLinkStatus.DEACTIVATED) if link.status in LIVE else link for link in links
+            link._replace(status=PaymentLinkStatus.DEACTIVATED) if link.status in LIVE else link for link in links
         ]
 
     def case(self, event: stripe.Event | StripeEvent) -> Case:
