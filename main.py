@@ -135,7 +135,7 @@ def compose(settings: Settings) -> "Services":
 
 
 async def _refuse_pending(settings: Settings) -> None:
-    from models.database import pending_migrations
+    from models.migration import pending_migrations
 
     pending = await pending_migrations(settings.database_url)
     if pending:
@@ -275,12 +275,12 @@ def serve(
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from models import database
+    from models import database, migration
     from models.secret import Keyring
     from resolvers import operator
 
     if migrate_first:
-        await database.migrate(settings.database_url)
+        await migration.migrate(settings.database_url)
     else:
         await _refuse_pending(settings)
     async with database.Database(settings.database_url):
@@ -319,12 +319,12 @@ def _shared_metrics() -> Iterator[None]:
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to date."""
-    from models import database
+    from models import migration
 
     settings = Settings.from_env(sealing=False)
     if settings.embedded:
         settings = Settings.from_env()  # makes its key, which must be there before the database
-    applied = asyncio.run(database.migrate(settings.database_url))
+    applied = asyncio.run(migration.migrate(settings.database_url))
     if as_json:
         _print_json({"applied": applied})
     else:

@@ -102,7 +102,7 @@ class _Reader:
 
 
 def _database_url(text: str) -> str:
-    from models.database import dialect_of, sqlite_path  # Tortoise takes its time
+    from models.connection import dialect_of, sqlite_path  # Tortoise takes its time
 
     if dialect_of(text) == "sqlite":
         sqlite_path(text)

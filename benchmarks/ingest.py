@@ -26,10 +26,11 @@ from rich.table import Table
 from benchmarks.load import Outcome, post_all, request
 from benchmarks.servers import bare, fluxrate, postgres
 from models.bulk import insert_rows
-from models.database import Database, Transaction, migrate, transaction
+from models.database import Database, Transaction, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
+from models.migration import migrate
 from models.secret import Keyring, generate_key
 from models.workspace import Mode, add_workspace
 

@@ -5,7 +5,8 @@ from functools import cache
 
 import orjson
 
-from models.database import Dialect, Transaction
+from models.connection import Dialect
+from models.database import Transaction
 
 Columns = Mapping[str, str]
 """Column names with their PostgreSQL types, in the order of a row's values."""

@@ -1,4 +1,4 @@
-"""The database: opening it, migrating it, the one door for writes, and the one place where rows are scoped.
+"""The database: opening it, the one door for writes, and the one place where rows are scoped.
 
 Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
 which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
@@ -8,15 +8,10 @@ gives back a connection would lose it for good.
 
 import asyncio
 import contextlib
-import fcntl
 import re
-import sqlite3
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-import asyncpg
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
 from tortoise.backends.base.executor import EXECUTOR_CACHE
@@ -24,64 +19,28 @@ from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext, set_global_context
-from tortoise.exceptions import OperationalError
 from tortoise.manager import Manager
-from tortoise.migrations.executor import MigrationExecutor
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models.connection import (
+    READER,
+    UNAVAILABLE_ERRORS,
+    WRITER,
+    Dialect,
+    configuration,
+    dialect_of,
+    is_unavailable,
+    reporting,
+    sqlite_path,
+)
 from models.errors import ConfigurationError, Unavailable
 
-READER: Final = "default"
-WRITER: Final = "writer"
-MODEL_MODULES: Final = (
-    "models.workspace",
-    "models.api_key",
-    "models.integration",
-    "models.customer",
-    "models.invoice",
-    "models.payment_link",
-    "models.payment",
-    "models.webhook_event",
-    "models.event",
-)
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
 
-LOCK_TIMEOUT_S: Final = 5.0
-"""How long a write waits for another's row or file lock."""
-
-STATEMENT_TIMEOUT_S: Final = 15.0
-
-Dialect = Literal["sqlite", "postgres"]
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=Model)
-
-UNAVAILABLE_ERRORS: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-)
-"""What a database that is stopped, restarting, full, locked or read-only raises; SQLite tells by its error code."""
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether an error says that the database can't be had, rather than that a statement was wrong."""
-    if isinstance(error, OperationalError) and error.args:  # Tortoise's wrapper
-        error = error.args[0]
-    if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
-    return isinstance(error, UNAVAILABLE_ERRORS)
-
-
-# --- Opening ---------------------------------------------------------------------------------------------------
 
 
 class UnscopedQueryError(RuntimeError):
@@ -115,7 +74,7 @@ class Database:
         self._context = TortoiseContext()
 
     async def __aenter__(self) -> "Database":
-        config = _config(self.url, self._pool_size)
+        config = configuration(self.url, self._pool_size)
         if self.dialect == "sqlite":
             path = sqlite_path(self.url)
             if not path.is_file():
@@ -123,7 +82,7 @@ class Database:
         set_global_context(self._context)
         EXECUTOR_CACHE.clear()  # keyed by alias: what it holds may be another database's SQL
         try:
-            with _reporting(self.url, "reached"):
+            with reporting(self.url, "reached"):
                 await self._context.init(config=config, use_tz=True, timezone="UTC")
                 for alias in (READER, WRITER):
                     await self._context.connections.get(alias).create_connection(with_db=True)
@@ -134,201 +93,6 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         await self._context.close_connections()
-
-
-def dialect_of(url: str) -> Dialect:
-    """Which of the two databases a URL means.
-
-    Raises:
-        ConfigurationError: Neither.
-    """
-    scheme, separator, _ = url.partition("://")
-    if scheme == "sqlite":
-        return "sqlite"
-    if scheme in {"postgres", "postgresql"}:
-        return "postgres"
-    found = f'"{scheme}://"' if separator else "a path"
-    raise ConfigurationError(f'FLUXRATE_DATABASE_URL must begin with "sqlite://" or "postgres://", not with {found}.')
-
-
-def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite://PATH` URL: relative to the working directory unless it begins with a slash."""
-    path = unquote(url.partition("://")[2])
-    if not path or path == ":memory:":
-        raise ConfigurationError('FLUXRATE_DATABASE_URL must name a file, like "sqlite://var/fluxrate.sqlite3".')
-    return Path(path)
-
-
-def redacted(url: str) -> str:
-    """A database URL without its password, wherever it stands."""
-    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"//([^:/@]*):.*@", r"//\1:***@", url))
-
-
-@contextlib.contextmanager
-def _reporting(url: str, what: str) -> Iterator[None]:
-    """Tell the operator, not the programmer, that a database can't be had."""
-    try:
-        yield
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigurationError(
-            f"The database at {redacted(url)} can't be {what} ({said}): start it or mend FLUXRATE_DATABASE_URL."
-        ) from error
-
-
-_POINT_LOOKUPS: Final = {
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-    "plan_cache_mode": "force_generic_plan",
-}
-"""Writes look rows up by an index, whatever the planner thinks of a table that has just grown."""
-
-
-def _config(url: str, pool_size: int) -> dict[str, Any]:
-    connections = (
-        {READER: _sqlite(url, query_only="ON"), WRITER: _sqlite(url)}
-        if dialect_of(url) == "sqlite"
-        else {
-            READER: _postgres(url, pool_size, default_transaction_read_only="on"),
-            WRITER: _postgres(url, pool_size, **_POINT_LOOKUPS),
-        }
-    )
-    return {
-        "connections": connections,
-        "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": READER}},
-    }
-
-
-def _sqlite(url: str, **pragmas: str) -> dict[str, Any]:
-    credentials = {
-        "file_path": str(sqlite_path(url)),
-        "journal_mode": "WAL",
-        "synchronous": "FULL",
-        "foreign_keys": "ON",
-        "secure_delete": "ON",
-        "busy_timeout": int(LOCK_TIMEOUT_S * 1000),
-        **pragmas,
-    }
-    return {"engine": "tortoise.backends.sqlite", "credentials": credentials}
-
-
-def _postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:
-    try:
-        parts = urlsplit(url)
-        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        port = parts.port or int(options.get("port", 5432))
-    except ValueError:
-        raise ConfigurationError(
-            'FLUXRATE_DATABASE_URL can\'t be read: it needs the form "postgres://USER:PASSWORD@HOST:PORT/NAME",'
-            " with the special characters of the password percent-encoded."
-        ) from None
-    settings = {
-        "application_name": "fluxrate",
-        "timezone": "UTC",
-        "lock_timeout": str(int(LOCK_TIMEOUT_S * 1000)),
-        "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
-        "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
-        **server_settings,
-    }
-    credentials: dict[str, Any] = {
-        "user": unquote(parts.username) if parts.username else options.get("user"),
-        "password": unquote(parts.password) if parts.password else options.get("password"),
-        "host": options.get("host") or parts.hostname,
-        "port": port,
-        "database": unquote(parts.path.lstrip("/")) or options.get("dbname"),
-        "minsize": 1,
-        "maxsize": pool_size,
-        "server_settings": settings,
-        "command_timeout": STATEMENT_TIMEOUT_S + 5,
-    }
-    if "sslmode" in options:
-        credentials["ssl"] = options["sslmode"]
-    return {"engine": "tortoise.backends.asyncpg", "credentials": credentials}
-
-
-# --- Migrating -------------------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def _migration_executor(url: str) -> AsyncIterator[MigrationExecutor]:
-    if dialect_of(url) == "sqlite":
-        connection = _sqlite(url)
-    else:
-        connection = _postgres(url, 2, statement_timeout="0", idle_in_transaction_session_timeout="0")
-        connection["credentials"]["command_timeout"] = None
-    app = {"models": list(MODEL_MODULES), "default_connection": READER, "migrations": "migrations"}
-    async with TortoiseContext() as context:
-        await context.init(config={"connections": {READER: connection}, "apps": {"models": app}})
-        client = context.connections.get(READER)
-        try:
-            await client.create_connection(with_db=True)  # the executor takes what it can't read for empty
-            yield MigrationExecutor(client, {"models": app})
-        finally:
-            await context.close_connections()
-
-
-async def migrate(url: str) -> list[str]:
-    """Bring a database up to date; the names of the migrations that were applied, in order.
-
-    Several processes may do so at once: one works, the others wait.
-
-    Raises:
-        ConfigurationError: The database can't be reached.
-    """
-    applied: list[str] = []
-
-    def note(event: str, _app: str, name: str) -> None:
-        if event == "apply_done":
-            applied.append(name)
-
-    with _reporting(url, "migrated"):
-        async with _migration_lock(url), _migration_executor(url) as executor:
-            await executor.migrate(progress=note)
-    return applied
-
-
-@contextlib.asynccontextmanager
-async def _migration_lock(url: str) -> AsyncIterator[None]:
-    if dialect_of(url) == "sqlite":
-        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
-        async with _file_lock(sqlite_path(url).with_suffix(".migrating")):
-            yield
-        return
-    connection = await asyncpg.connect(**_lock_credentials(url))
-    try:
-        await connection.execute("SELECT pg_advisory_lock(hashtext('fluxrate migrations'))")
-        yield
-    finally:
-        await connection.close()
-
-
-def _lock_credentials(url: str) -> dict[str, Any]:
-    credentials = _postgres(url, 1)["credentials"]
-    return {name: credentials.get(name) for name in ("user", "password", "host", "port", "database", "ssl")}
-
-
-@contextlib.asynccontextmanager
-async def _file_lock(path: Path) -> AsyncIterator[None]:
-    with path.open("w") as file:
-        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
-        yield
-
-
-async def pending_migrations(url: str) -> list[str]:
-    """The names of the migrations that a database still lacks, in order.
-
-    Raises:
-        ConfigurationError: The database can't be reached.
-    """
-    if dialect_of(url) == "sqlite" and not sqlite_path(url).is_file():
-        raise ConfigurationError(f'There is no database at {sqlite_path(url)}: run "fluxrate migrate" first.')
-    with _reporting(url, "read"):
-        async with _migration_executor(url) as executor:
-            return [step.migration.name for step in await executor.plan()]
 
 
 # --- Reading and writing ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from models.database import is_unavailable
+from models.connection import is_unavailable
 from models.errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from models.books import Origin
-from models.database import Row, fetch, is_unavailable
+from models.connection import is_unavailable
+from models.database import Row, fetch
 from models.errors import Unavailable
 from models.instant import from_row
 from models.integration import bound_to

@@ -10,8 +10,9 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 
+from models.connection import READER, WRITER
 from models.customer import Customer
-from models.database import READER, WRITER, Database, fetch, scoped, transaction
+from models.database import Database, fetch, scoped, transaction
 from models.event import Event, EventType, Happening, append
 from models.instant import utc_now
 from models.workspace import Workspace

@@ -12,16 +12,15 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
+from models.connection import LOCK_TIMEOUT_S, sqlite_path
 from models.customer import Customer
 from models.database import (
     ACQUIRE_TIMEOUT_S,
-    LOCK_TIMEOUT_S,
     Database,
     Transaction,
     UnscopedQueryError,
     fetch,
     scoped,
-    sqlite_path,
     transaction,
     unscoped,
 )

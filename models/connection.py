@@ -1,0 +1,174 @@
+"""Where the database is: its URL, what Tortoise is told about it, and what it raises when it can't be had."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+from tortoise.exceptions import OperationalError
+
+from models.errors import ConfigurationError
+
+READER: Final = "default"
+WRITER: Final = "writer"
+MODEL_MODULES: Final = (
+    "models.workspace",
+    "models.api_key",
+    "models.integration",
+    "models.customer",
+    "models.invoice",
+    "models.payment_link",
+    "models.payment",
+    "models.webhook_event",
+    "models.event",
+)
+LOCK_TIMEOUT_S: Final = 5.0
+"""How long a write waits for another's row or file lock."""
+
+STATEMENT_TIMEOUT_S: Final = 15.0
+
+Dialect = Literal["sqlite", "postgres"]
+
+UNAVAILABLE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+)
+"""What a database that is stopped, restarting, full, locked or read-only raises; SQLite tells by its error code."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error says that the database can't be had, rather than that a statement was wrong."""
+    if isinstance(error, OperationalError) and error.args:  # Tortoise's wrapper
+        error = error.args[0]
+    if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
+    return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def dialect_of(url: str) -> Dialect:
+    """Which of the two databases a URL means.
+
+    Raises:
+        ConfigurationError: Neither.
+    """
+    scheme, separator, _ = url.partition("://")
+    if scheme == "sqlite":
+        return "sqlite"
+    if scheme in {"postgres", "postgresql"}:
+        return "postgres"
+    found = f'"{scheme}://"' if separator else "a path"
+    raise ConfigurationError(f'FLUXRATE_DATABASE_URL must begin with "sqlite://" or "postgres://", not with {found}.')
+
+
+def sqlite_path(url: str) -> Path:
+    """The file of a `sqlite://PATH` URL: relative to the working directory unless it begins with a slash."""
+    path = unquote(url.partition("://")[2])
+    if not path or path == ":memory:":
+        raise ConfigurationError('FLUXRATE_DATABASE_URL must name a file, like "sqlite://var/fluxrate.sqlite3".')
+    return Path(path)
+
+
+def redacted(url: str) -> str:
+    """A database URL without its password, wherever it stands."""
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"//([^:/@]*):.*@", r"//\1:***@", url))
+
+
+@contextlib.contextmanager
+def reporting(url: str, what: str) -> Iterator[None]:
+    """Tell the operator, not the programmer, that a database can't be had."""
+    try:
+        yield
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ConfigurationError(
+            f"The database at {redacted(url)} can't be {what} ({said}): start it or mend FLUXRATE_DATABASE_URL."
+        ) from error
+
+
+_POINT_LOOKUPS: Final = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+}
+"""Writes look rows up by an index, whatever the planner thinks of a table that has just grown."""
+
+
+def configuration(url: str, pool_size: int) -> dict[str, Any]:
+    """What Tortoise is told: a connection that only reads, and one for the door."""
+    connections = (
+        {READER: sqlite(url, query_only="ON"), WRITER: sqlite(url)}
+        if dialect_of(url) == "sqlite"
+        else {
+            READER: postgres(url, pool_size, default_transaction_read_only="on"),
+            WRITER: postgres(url, pool_size, **_POINT_LOOKUPS),
+        }
+    )
+    return {
+        "connections": connections,
+        "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": READER}},
+    }
+
+
+def sqlite(url: str, **pragmas: str) -> dict[str, Any]:
+    """A connection to a SQLite file."""
+    credentials = {
+        "file_path": str(sqlite_path(url)),
+        "journal_mode": "WAL",
+        "synchronous": "FULL",
+        "foreign_keys": "ON",
+        "secure_delete": "ON",
+        "busy_timeout": int(LOCK_TIMEOUT_S * 1000),
+        **pragmas,
+    }
+    return {"engine": "tortoise.backends.sqlite", "credentials": credentials}
+
+
+def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:
+    """A pool of connections to PostgreSQL."""
+    try:
+        parts = urlsplit(url)
+        options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        port = parts.port or int(options.get("port", 5432))
+    except ValueError:
+        raise ConfigurationError(
+            'FLUXRATE_DATABASE_URL can\'t be read: it needs the form "postgres://USER:PASSWORD@HOST:PORT/NAME",'
+            " with the special characters of the password percent-encoded."
+        ) from None
+    settings = {
+        "application_name": "fluxrate",
+        "timezone": "UTC",
+        "lock_timeout": str(int(LOCK_TIMEOUT_S * 1000)),
+        "statement_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
+        "idle_in_transaction_session_timeout": str(int(STATEMENT_TIMEOUT_S * 1000)),
+        **server_settings,
+    }
+    credentials: dict[str, Any] = {
+        "user": unquote(parts.username) if parts.username else options.get("user"),
+        "password": unquote(parts.password) if parts.password else options.get("password"),
+        "host": options.get("host") or parts.hostname,
+        "port": port,
+        "database": unquote(parts.path.lstrip("/")) or options.get("dbname"),
+        "minsize": 1,
+        "maxsize": pool_size,
+        "server_settings": settings,
+        "command_timeout": STATEMENT_TIMEOUT_S + 5,
+    }
+    if "sslmode" in options:
+        credentials["ssl"] = options["sslmode"]
+    return {"engine": "tortoise.backends.asyncpg", "credentials": credentials}

@@ -1,0 +1,93 @@
+"""Migrating: bringing a database up to date, and telling what it still lacks."""
+
+import asyncio
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from tortoise.context import TortoiseContext
+from tortoise.migrations.executor import MigrationExecutor
+
+from models.connection import MODEL_MODULES, READER, dialect_of, postgres, reporting, sqlite, sqlite_path
+from models.errors import ConfigurationError
+
+
+@contextlib.asynccontextmanager
+async def _migration_executor(url: str) -> AsyncIterator[MigrationExecutor]:
+    if dialect_of(url) == "sqlite":
+        connection = sqlite(url)
+    else:
+        connection = postgres(url, 2, statement_timeout="0", idle_in_transaction_session_timeout="0")
+        connection["credentials"]["command_timeout"] = None
+    app = {"models": list(MODEL_MODULES), "default_connection": READER, "migrations": "migrations"}
+    async with TortoiseContext() as context:
+        await context.init(config={"connections": {READER: connection}, "apps": {"models": app}})
+        client = context.connections.get(READER)
+        try:
+            await client.create_connection(with_db=True)  # the executor takes what it can't read for empty
+            yield MigrationExecutor(client, {"models": app})
+        finally:
+            await context.close_connections()
+
+
+async def migrate(url: str) -> list[str]:
+    """Bring a database up to date; the names of the migrations that were applied, in order.
+
+    Several processes may do so at once: one works, the others wait.
+
+    Raises:
+        ConfigurationError: The database can't be reached.
+    """
+    applied: list[str] = []
+
+    def note(event: str, _app: str, name: str) -> None:
+        if event == "apply_done":
+            applied.append(name)
+
+    with reporting(url, "migrated"):
+        async with _migration_lock(url), _migration_executor(url) as executor:
+            await executor.migrate(progress=note)
+    return applied
+
+
+@contextlib.asynccontextmanager
+async def _migration_lock(url: str) -> AsyncIterator[None]:
+    if dialect_of(url) == "sqlite":
+        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
+        async with _file_lock(sqlite_path(url).with_suffix(".migrating")):
+            yield
+        return
+    connection = await asyncpg.connect(**_lock_credentials(url))
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtext('fluxrate migrations'))")
+        yield
+    finally:
+        await connection.close()
+
+
+def _lock_credentials(url: str) -> dict[str, Any]:
+    credentials = postgres(url, 1)["credentials"]
+    return {name: credentials.get(name) for name in ("user", "password", "host", "port", "database", "ssl")}
+
+
+@contextlib.asynccontextmanager
+async def _file_lock(path: Path) -> AsyncIterator[None]:
+    with path.open("w") as file:
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        yield
+
+
+async def pending_migrations(url: str) -> list[str]:
+    """The names of the migrations that a database still lacks, in order.
+
+    Raises:
+        ConfigurationError: The database can't be reached.
+    """
+    if dialect_of(url) == "sqlite" and not sqlite_path(url).is_file():
+        raise ConfigurationError(f'There is no database at {sqlite_path(url)}: run "fluxrate migrate" first.')
+    with reporting(url, "read"):
+        async with _migration_executor(url) as executor:
+            return [step.migration.name for step in await executor.plan()]
