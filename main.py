@@ -294,6 +294,10 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         _print_json({"url": url, "publicUrl": settings.public_url, **made})
         return
     print(f"Fluxrate serves on {url}: GraphiQL is at {url}/graphql, Ctrl-C stops it.")
+    if first is None:
+        print(
+            'An API key is made with "fluxrate key create --name NAME", a workspace with "fluxrate workspace create".'
+        )
     if first is not None:
         workspace, key = first
         print(
@@ -338,7 +342,7 @@ def generate_key(as_json: AsJson = False) -> None:
 
     key = secret.generate_key()
     if as_json:
-        _print_json({"encryptionKey": key})
+        _print_json({"encryptionKey": key, "keyId": secret.Keyring.parse([key]).primary_id})
     else:
         print(key)
 
@@ -551,10 +555,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     if not rows:
         print("There are none.")
         return
-    table = Table(*rows[0])
+    table = Table(*rows[0], box=None, pad_edge=False)
     for row in rows:
         table.add_row(*(", ".join(value) if isinstance(value, list) else str(value or "") for value in row.values()))
-    Console().print(table)
+    Console(width=10_000).print(table)  # an id that is cut off can't be copied
 
 
 if __name__ == "__main__":

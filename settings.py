@@ -1,5 +1,6 @@
 """Settings, made once from the environment; only main imports this module."""
 
+import difflib
 import ipaddress
 import os
 import tempfile
@@ -14,6 +15,18 @@ from models.errors import ConfigurationError
 
 EMBEDDED_DATABASE_URL: Final = "sqlite://var/fluxrate.sqlite3"
 EMBEDDED_DATABASE: Final = Path("var/fluxrate.sqlite3")
+PREFIX: Final = "FLUXRATE_"
+NAMES: Final = (
+    "DATABASE_URL",
+    "BROADCAST_URL",
+    "ENCRYPTION_KEYS",
+    "PUBLIC_URL",
+    "STRIPE_API_BASE",
+    "ALLOWED_ORIGINS",
+    "TRUSTED_PROXIES",
+)
+"""Every setting there is."""
+
 EMBEDDED_KEY: Final = Path("var/encryption.key")
 DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
 _STRIPE_HOST: Final = "api.stripe.com"
@@ -57,6 +70,7 @@ class Settings:
         )
         if sealing and not read.text("ENCRYPTION_KEYS") and not embedded:
             read.problems.append('FLUXRATE_ENCRYPTION_KEYS is missing: generate one with "fluxrate generate-key".')
+        read.problems += _unknown_names(environ)
         if read.problems:
             raise ConfigurationError(_told(read.problems))
         if sealing and not keys:
@@ -67,6 +81,18 @@ class Settings:
     def shared_broadcast(self) -> bool:
         """Whether several processes hear one another."""
         return not self.broadcast_url.startswith("memory://")
+
+
+def _unknown_names(environ: Mapping[str, str]) -> list[str]:
+    """A mistyped name would be ignored, and another database served than the one meant."""
+    names = [f"{PREFIX}{name}" for name in NAMES]
+    problems = []
+    for name in sorted(set(environ) - set(names)):
+        if name.startswith(PREFIX):
+            close = difflib.get_close_matches(name, names, n=1)
+            meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}."
+            problems.append(f"{name} is no setting of Fluxrate: {meant}")
+    return problems
 
 
 def _told(problems: list[str]) -> str:
@@ -83,7 +109,7 @@ class _Reader:
         self.problems: list[str] = []
 
     def text(self, name: str) -> str:
-        return self._environ.get(f"FLUXRATE_{name}", "").strip()
+        return self._environ.get(f"{PREFIX}{name}", "").strip()
 
     def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
         text = self.text(name)
@@ -129,11 +155,13 @@ def _encryption_keys(text: str) -> tuple[str, ...]:
 
 
 def _public_url(text: str) -> str:
-    return _origin(text, "must be the URL that Stripe reaches this server by, without a path")
+    return _origin(
+        text, 'must be the URL that Stripe reaches this server by, without a path, like "https://pay.example.com"'
+    )
 
 
 def _stripe_api_base(text: str) -> str | None:
-    base = _origin(text, "must be a URL without a path")
+    base = _origin(text, 'must be a URL without a path, like "http://127.0.0.1:12111"')
     parts = urlsplit(base)
     if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
         raise ValueError("must be on this machine (127.0.0.1) or https")
@@ -203,11 +231,15 @@ def embedded_keys() -> tuple[str, ...]:
                 )
             _make_embedded_key()
         keys = tuple(_listed(EMBEDDED_KEY.read_text(encoding="ascii")))
-        Keyring.parse(keys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The encryption key in {EMBEDDED_KEY} can't be had ({error}).") from None
-    except ConfigurationError as error:
-        raise ConfigurationError(error.message.replace("FLUXRATE_ENCRYPTION_KEYS", str(EMBEDDED_KEY))) from None
+    try:
+        Keyring.parse(keys)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{EMBEDDED_KEY} holds no encryption key (base64 of 32 bytes): restore it from a backup. A new key can't"
+            " open what is stored."
+        ) from None
     return keys
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.supervisors import Multiprocess
 
 from models.errors import ConfigurationError
@@ -41,12 +41,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)
         super().data_received(data)
+        if self._in_body and self._is_answered() and self._timer is None:
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)  # nobody reads the rest
         if not self._unread or self._in_body or self.transport.is_closing():
             return
         if self._unread > MAX_HEAD_BYTES:
             self.send_400_response("The request's head is too large.")
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def _is_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_complete
+
+    def handle_websocket_upgrade(self) -> None:
+        if self.scope["method"] == "GET":
+            super().handle_websocket_upgrade()
+        else:
+            self.send_400_response("A WebSocket begins with GET.")
 
     def on_headers_complete(self) -> None:
         self._in_body = True
@@ -56,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._unread = 0
         self._in_body = False
+        self._stop_timer()
         super().on_message_complete()
 
     def _stop_timer(self) -> None:

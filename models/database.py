@@ -78,7 +78,7 @@ class Database:
         if self.dialect == "sqlite":
             path = sqlite_path(self.url)
             if not path.is_file():
-                raise ConfigurationError(f'There is no database at {path}: run "fluxrate migrate" first.')
+                raise ConfigurationError(f'There is no database at {path.absolute()}: run "fluxrate migrate" first.')
         set_global_context(self._context)
         EXECUTOR_CACHE.clear()  # keyed by alias: what it holds may be another database's SQL
         try:

@@ -74,7 +74,7 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     "WEBHOOK_SECRET_MISSING": (
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
-        " copy the Signing secret (whsec_…) and save it here.",
+        " copy the Signing secret (whsec_…) and save it here. What was refused meanwhile Stripe sends again.",
     ),
     "NO_EVENT_YET": (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
@@ -101,7 +101,8 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     ),
     "STRIPE_UNREACHABLE": (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",
-        "Nothing to do: Fluxrate keeps trying. If it stays so, check the server's connection to api.stripe.com.",
+        "Nothing to do: Fluxrate keeps trying. If it stays so, check the server's connection to Stripe, or that what"
+        " FLUXRATE_STRIPE_API_BASE names is running.",
     ),
     "STRIPE_BUSY": (
         "Stripe could not make the Payment Link right now: {detail}",
@@ -109,11 +110,12 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     ),
     "STRIPE_REFUSED": (
         "Stripe refused to make the Payment Link: {detail}",
-        "Mend what Stripe names, then create the Payment Link again (createPaymentLink).",
+        "Mend what Stripe names and create the Payment Link again (createPaymentLink); if it is the invoice itself,"
+        " void it and create another one.",
     ),
     "INTEGRATION_UNUSABLE": (
         "The integration that should make the Payment Link is disconnected or switched off.",
-        "Switch it on again, or create the Payment Link with another integration (createPaymentLink).",
+        "Switch it on again, or connect Stripe anew and create the Payment Link with that (createPaymentLink).",
     ),
 }
 

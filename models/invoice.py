@@ -113,7 +113,9 @@ def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
         InvalidTransition: The invoice can't go there.
     """
     if to not in TRANSITIONS[status]:
-        raise _refusal(status, to)
+        raise InvalidTransition(
+            f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.", from_status=status.value, to_status=to.value
+        )
 
 
 def check_draft(status: InvoiceStatus) -> None:
@@ -123,7 +125,11 @@ def check_draft(status: InvoiceStatus) -> None:
         InvalidTransition: The invoice is no draft any more.
     """
     if status is not InvoiceStatus.DRAFT:
-        raise _refusal(status, InvoiceStatus.DRAFT)
+        raise InvalidTransition(
+            f"Only a draft can be changed or deleted: {_WAYS_OUT[status]}.",
+            from_status=status.value,
+            to_status=InvoiceStatus.DRAFT.value,
+        )
 
 
 def check_open(status: InvoiceStatus) -> None:
@@ -138,14 +144,6 @@ def check_open(status: InvoiceStatus) -> None:
             from_status=status.value,
             to_status=InvoiceStatus.OPEN.value,
         )
-
-
-def _refusal(status: InvoiceStatus, to: InvoiceStatus) -> InvalidTransition:
-    return InvalidTransition(
-        f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.",
-        from_status=status.value,
-        to_status=to.value,
-    )
 
 
 async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:

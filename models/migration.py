@@ -87,7 +87,9 @@ async def pending_migrations(url: str) -> list[str]:
         ConfigurationError: The database can't be reached.
     """
     if dialect_of(url) == "sqlite" and not sqlite_path(url).is_file():
-        raise ConfigurationError(f'There is no database at {sqlite_path(url)}: run "fluxrate migrate" first.')
+        raise ConfigurationError(
+            f'There is no database at {sqlite_path(url).absolute()}: run "fluxrate migrate" first.'
+        )
     with reporting(url, "read"):
         async with _migration_executor(url) as executor:
             return [step.migration.name for step in await executor.plan()]

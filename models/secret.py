@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from models.errors import ConfigurationError, SealError
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_SECRET: Final = re.compile(r"\b((?:sk|rk|pk)_(?:test|live)_|whsec_|flx_(?:test|live)_)[A-Za-z0-9_*+/=-]+")
 
 
 def generate_key() -> str:
@@ -98,3 +100,8 @@ def _decode(position: int, text: str) -> bytes:
             ' generate one with "fluxrate generate-key".'
         )
     return key
+
+
+def without_secrets(text: str) -> str:
+    """A text with the keys and secrets that it quotes shortened to their kind: sk_test_…"""
+    return _SECRET.sub(r"\1…", text)

@@ -126,7 +126,9 @@ def settle(case: Case) -> Verdict:
     if ignored is not None:
         return Verdict(status=WebhookEventStatus.IGNORED, code=ignored)
     misfit = _why_unapplied(case)
-    known = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
+    case, known = _without_others_names(case)
+    if not case.event.provider_ids:
+        return Verdict(status=WebhookEventStatus.PROCESSED)
     if misfit is not None and not known and case.event.evidence is not Evidence.PAID:
         return Verdict(status=WebhookEventStatus.IGNORED, code=misfit)
     before, absorbed = _one_payment(known)
@@ -174,6 +176,21 @@ def _why_unapplied(case: Case) -> str | None:
     if case.invoice.status is InvoiceStatus.VOID:
         return "INVOICE_VOID"
     return None
+
+
+def _without_others_names(case: Case) -> tuple[Case, list[PaymentState]]:
+    """The case without names of payments that count for another invoice, and the payments that its names mean.
+
+    Such a payment stays where it counts, whatever a later event says that its names are.
+    """
+    own = case.invoice.id if case.invoice else None
+    named = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
+    known = [payment for payment in named if not payment.counts or payment.invoice_id == own]
+    taken = frozenset[str]().union(*(payment.provider_ids for payment in named if payment not in known))
+    if not taken:
+        return case, known
+    names = tuple(name for name in case.event.provider_ids if name not in taken)
+    return case._replace(event=case.event._replace(provider_ids=names)), known
 
 
 def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:

@@ -27,7 +27,15 @@ class Evidence(Enum):
 
 
 class UnreadableError(ValueError):
-    """A verified body that is not a Stripe event as Stripe documents it; the message says where."""
+    """A verified body that is not a Stripe event as Stripe documents it; the message says where.
+
+    `event_id` and `event_type` are what could be read all the same.
+    """
+
+    def __init__(self, message: str, event_id: str | None = None, event_type: str | None = None) -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.event_type = event_type
 
 
 class StripeEvent(NamedTuple):
@@ -86,19 +94,26 @@ def read(body: bytes) -> StripeEvent:
     reader = _READERS.get(envelope["type"])
     if reader is None:
         return StripeEvent(**envelope)
+    try:
+        subject = _subject(event)
+        return StripeEvent(**envelope, **_metadata(subject), **reader(subject))
+    except UnreadableError as error:
+        raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
+
+
+def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
     payload = event.get("data")
     subject = payload.get("object") if isinstance(payload, dict) else None
     if not isinstance(subject, dict):
         raise UnreadableError("data.object is not an object")
-    return StripeEvent(**envelope, **_metadata(subject), **reader(subject))
+    return subject
 
 
 def _payment_intent_succeeded(intent: Mapping[str, Any]) -> dict[str, Any]:
-    received = _integer(intent, "amount_received", MAX_MINOR_UNITS, default=None)
     return {
         "evidence": Evidence.PAID,
         "provider_ids": _provider_ids(intent),
-        "amount": received if received is not None else _integer(intent, "amount", MAX_MINOR_UNITS),
+        "amount": _amount(intent, "amount_received"),
         "currency": _currency(intent),
     }
 
@@ -107,7 +122,7 @@ def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "evidence": Evidence.FAILED,
         "provider_ids": _provider_ids(intent),
-        "amount": _integer(intent, "amount", MAX_MINOR_UNITS),
+        "amount": _amount(intent, "amount"),
         "currency": _currency(intent),
         **_failure(intent.get("last_payment_error")),
     }
@@ -115,7 +130,7 @@ def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _session_completed(session: Mapping[str, Any]) -> dict[str, Any]:
     status = session.get("payment_status")
-    if status == "paid":
+    if status is None or status == "paid":  # None: before Stripe told it, a completed session was a paid one
         return _session(session, Evidence.PAID)
     if status == "unpaid":
         return _session(session, Evidence.PENDING)
@@ -136,7 +151,7 @@ def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     return {
         "evidence": evidence,
         "provider_ids": _provider_ids(session),
-        "amount": _integer(session, "amount_total", MAX_MINOR_UNITS, default=0),
+        "amount": _amount(session, "amount_total"),
         "currency": _currency(session),
         "payment_link_id": _reference(session, "payment_link"),
     }
@@ -152,11 +167,12 @@ def _stripe_invoice_failed(invoice: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str) -> dict[str, Any]:
     own_id = _id(invoice, "id", "data.object.id")
-    intent = _reference(invoice, "payment_intent") or _intent_among_payments(invoice)
+    intent = _reference(invoice, "payment_intent")
+    intents = (intent,) if intent else _intents_among_payments(invoice)
     return {
         "evidence": evidence,
-        "provider_ids": (intent, own_id) if intent else (own_id,),
-        "amount": _integer(invoice, amount, MAX_MINOR_UNITS),
+        "provider_ids": (*intents, own_id),
+        "amount": _amount(invoice, amount),
         "currency": _currency(invoice),
     }
 
@@ -182,15 +198,16 @@ def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _intent_among_payments(invoice: Mapping[str, Any]) -> str | None:
-    """Since 2025-03-31.basil: payments.data[].payment.payment_intent."""
+def _intents_among_payments(invoice: Mapping[str, Any]) -> tuple[str, ...]:
+    """Since 2025-03-31.basil: payments.data[].payment.payment_intent. Several together are the invoice's one amount."""
     payments = invoice.get("payments")
     entries = payments.get("data") if isinstance(payments, dict) else None
+    found: list[str] = []
     for entry in entries if isinstance(entries, list) else ():
         payment = entry.get("payment") if isinstance(entry, dict) else None
         if isinstance(payment, dict) and (intent := _reference(payment, "payment_intent")):
-            return intent
-    return None
+            found.append(intent)
+    return tuple(dict.fromkeys(found))
 
 
 def _metadata(subject: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,6 +276,13 @@ def _boolean(holder: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise UnreadableError(f"{name} is neither true nor false")
     return value
+
+
+def _amount(subject: Mapping[str, Any], name: str) -> int:
+    """Minor units: the amount that the object has of its own, else its plain `amount`."""
+    own = subject.get(name)
+    amount: int = _integer(subject, "amount" if own is None else name, MAX_MINOR_UNITS)
+    return amount
 
 
 _REQUIRED: Final = object()

@@ -84,7 +84,7 @@ def customers(ctx: Context, *, search: str | None) -> QuerySet[Customer]:
     """The workspace's customers whose name, email or external id holds a text."""
     ctx.require(Scope.READ)
     rows = ctx.rows(Customer)
-    text = (search or "").strip()
+    text = optional_text(search, "The search", ["search"])
     if not text:
         return rows
     return rows.filter(Q(name__icontains=text) | Q(email__icontains=text) | Q(external_id__icontains=text))

@@ -5,7 +5,6 @@ The SDK takes half a second to load: it is loaded after the start, in the backgr
 
 import asyncio
 import importlib
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import structlog
 
 from models.errors import FluxrateError, StripeRefused
 from models.integration import EVENTS_TO_SEND
+from models.secret import without_secrets
 
 if TYPE_CHECKING:
     import stripe
@@ -31,7 +31,7 @@ NETWORK_RETRIES: Final = 1
 _LOAD_AFTER_S: Final = 1.0
 _PAGE: Final = 100
 _LINK_PAGES: Final = 5
-_KEY: Final = re.compile(r"\b((?:sk|rk|pk)_(?:test|live)_|whsec_)[A-Za-z0-9_*]+")
+_KEY_PATH: Final = ["input", "secretKey"]
 _MESSAGE_LENGTH: Final = 500
 
 
@@ -68,8 +68,9 @@ class Registered:
 class StripeGateway:
     """Calls Stripe. `api_base` is another host than Stripe's, for trying the product without an account."""
 
-    def __init__(self, api_base: str | None = None) -> None:
+    def __init__(self, api_base: str | None = None, *, timeout_s: float = TIMEOUT_S) -> None:
         self._api_base = api_base
+        self._timeout_s = timeout_s
         self._http: stripe.HTTPXClient | None = None
         self._loading: asyncio.Task[None] | None = None
 
@@ -93,7 +94,7 @@ class StripeGateway:
         import stripe
 
         if self._http is None:
-            self._http = stripe.HTTPXClient(timeout=TIMEOUT_S)
+            self._http = stripe.HTTPXClient(timeout=self._timeout_s)
         return stripe.StripeClient(
             secret_key,
             http_client=self._http,
@@ -112,7 +113,7 @@ class StripeGateway:
         try:
             account = await self._client(secret_key).v1.accounts.retrieve_current_async()
         except stripe.AuthenticationError as error:
-            raise _refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", ["secretKey"]) from None
+            raise _refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", _KEY_PATH) from None
         except stripe.StripeError as error:
             log.info("stripe account not told", reason=type(error).__name__, request_id=error.request_id)
             return None
@@ -227,6 +228,8 @@ def _not_made(error: "stripe.StripeError") -> LinkNotMade:
         return _definite("KEY_NOT_PERMITTED", error)
     if isinstance(error, stripe.RateLimitError):
         return _definite("STRIPE_BUSY", error, may_retry=True)
+    if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
+        return LinkNotMade("STRIPE_BUSY", _said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
     if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # Stripe replays a stored 5xx for its idempotency key, and may have made the link before it failed.
         return LinkNotMade("STRIPE_BUSY", _said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
@@ -239,7 +242,7 @@ def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False
 
 def _said(error: "stripe.StripeError") -> str:
     """What Stripe said, without anything that looks like a key."""
-    message = _KEY.sub(r"\1…", str(error.user_message or "no reason was given"))[:_MESSAGE_LENGTH]
+    message = without_secrets(str(error.user_message or "no reason was given"))[:_MESSAGE_LENGTH]
     return message if message.endswith(".") else f"{message}."
 
 

@@ -49,10 +49,10 @@ def delivery_of(origin: Origin, body: bytes, received_at: datetime) -> Delivery:
     except UnreadableError as error:
         return Delivery(
             origin=origin,
-            key=body_key(body),
+            key=error.event_id or body_key(body),
             body=body,
             event=None,
-            unreadable=str(error),
+            unreadable=error,
             received_at=received_at,
         )
     return Delivery(origin=origin, key=event.id, body=body, event=event, unreadable=None, received_at=received_at)

@@ -101,18 +101,18 @@ async def connect_stripe(
         await integration.save()
         await IntegrationTraffic(integration_id=integration.id, workspace_id=ctx.workspace_id).save()
         write.log(EventType.INTEGRATION_CONNECTED, integration_id=integration.id)
-    if register_webhook:
-        await _register_webhook(ctx, integration, key)
-    return integration
+    return await _register_webhook(ctx, integration, key) if register_webhook else integration
 
 
-async def _register_webhook(ctx: Context, integration: Integration, key: str) -> None:
+async def _register_webhook(ctx: Context, integration: Integration, key: str) -> Integration:
     url = webhook_url(ctx, integration)
     registered = await ctx.services.gateway.register_webhook(key, url or "", f"webhook:{integration.id}")
     async with ctx.write() as write:
-        _seal_webhook_secret(ctx, integration, registered.secret)
-        await integration.save()
-        write.log(EventType.INTEGRATION_UPDATED, integration_id=integration.id)
+        connected = await _connected(ctx, integration.id, ["input", "registerWebhook"])
+        _seal_webhook_secret(ctx, connected, registered.secret)
+        await connected.save()
+        write.log(EventType.INTEGRATION_UPDATED, integration_id=connected.id)
+    return connected
 
 
 def _secret_key(ctx: Context, text: str) -> str:
@@ -234,9 +234,9 @@ def _replace_webhook_secret(ctx: Context, integration: Integration, secret: str)
 
 
 async def _retry_links(write: Write, integration: Integration) -> None:
-    """Links that failed for want of a working key are due again."""
+    """Links that could not be made, or made unpayable, for want of a working key are due again."""
     await write.tx.execute(
-        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1 AND status = 'FAILED'"
+        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1"
         " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
         integration.id,
         utc_now(),
@@ -259,10 +259,11 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
         return integration
-    retired = await _retire_all_links(ctx, integration)
+    await _retire_all_links(ctx, integration)
+    due = ctx.rows(PaymentLink).filter(integration_id=integration.id, due_at__lte=utc_now())
     try:
         async with asyncio.timeout(_DISCONNECT_S):
-            await asyncio.gather(*(ctx.services.link_maker.make(link_id) for link_id in retired))
+            await asyncio.gather(*[ctx.services.link_maker.make(link.id) for link in await due])
     except (TimeoutError, FluxrateError):
         pass  # what Stripe did not answer stays payable there; the money would be kept as an event of this account
     async with ctx.write() as write:
@@ -280,23 +281,20 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
     return integration
 
 
-async def _retire_all_links(ctx: Context, integration: Integration) -> list[str]:
+async def _retire_all_links(ctx: Context, integration: Integration) -> None:
     """Take back the live links of an integration, invoice by invoice."""
     live = ctx.rows(PaymentLink).filter(integration_id=integration.id, status__in=list(LIVE))
     invoice_ids = sorted({str(invoice_id) for invoice_id in await live.values_list("invoice_id", flat=True)})
-    retired: list[str] = []
     for invoice_id in invoice_ids:
         async with ctx.write() as write:
             invoice = await ctx.one(Invoice, invoice_id, "invoice", ["id"], lock=True)
-            for link in await retire_links(invoice):
-                retired.append(link.id)
+            for _ in await retire_links(invoice):
                 write.log(
                     EventType.PAYMENT_LINK_DEACTIVATED,
                     invoice_id=invoice.id,
                     customer_id=invoice.customer_id,
                     integration_id=integration.id,
                 )
-    return retired
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------

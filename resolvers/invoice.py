@@ -1,6 +1,7 @@
 """Invoices: drafting, finalizing, and every way one ends."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +13,8 @@ from tortoise.queryset import QuerySet
 from models.api_key import Scope
 from models.charge import is_chargeable
 from models.customer import Customer
-from models.errors import InvalidInput, StripeRefused
+from models.diagnosis import diagnose
+from models.errors import InvalidInput, StripeRefused, Unavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -175,7 +177,7 @@ def _lines(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
 
 def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) -> LineItem:
     for name, value in (("quantity", given.quantity), ("unitAmount", given.unit_amount)):
-        if value < 0:
+        if value.is_signed():
             raise InvalidInput("A line can't be negative: lower another line instead.", path=[*path, name])
         exponent = value.as_tuple().exponent
         if value > _MOST_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
@@ -245,10 +247,11 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
             _move(write, invoice, InvoiceStatus.PAID, EventType.INVOICE_PAID)
         await invoice.save()
         if integration is not None and invoice.total > 0:
-            _check_chargeable(invoice)
+            _check_chargeable(invoice, ["id"])
             link = await plan_link(invoice, integration.id, claimed=True)
     if link is not None:
-        await ctx.services.link_maker.make(link.id, claimed=True)
+        with suppress(Unavailable):  # the invoice is finalized all the same, and the sweep makes its link
+            await ctx.services.link_maker.make(link.id, claimed=True)
     return invoice
 
 
@@ -273,7 +276,7 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
                 code="NO_INTEGRATION",
                 path=["integrationId"],
             )
-        _check_chargeable(invoice)
+        _check_chargeable(invoice, ["invoiceId"])
         link = await _link_to_make(ctx, invoice, integration)
         invoice.integration_id = integration.id
         await invoice.save(update_fields=["integration_id"])
@@ -284,7 +287,7 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
 
 
 async def _link_to_make(ctx: Context, invoice: Invoice, integration: Integration) -> PaymentLink | None:
-    """The link that Stripe has to be asked for, claimed for this caller; None when a working one is there."""
+    """The link that Stripe has to be asked for, claimed for this caller; None when one works or is being made."""
     live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
     if live is None:
         return await plan_link(invoice, integration.id, claimed=True)
@@ -292,7 +295,8 @@ async def _link_to_make(ctx: Context, invoice: Invoice, integration: Integration
         await retire_links(invoice)
         ctx.services.link_maker.wake()
         return await plan_link(invoice, integration.id, claimed=True)
-    if live.status is PaymentLinkStatus.ACTIVE:
+    under_way = live.status is PaymentLinkStatus.PENDING and live.due_at is not None and live.due_at > utc_now()
+    if live.status is PaymentLinkStatus.ACTIVE or under_way:
         return None
     live.due_at = utc_now() + CLAIM
     await live.save(update_fields=["due_at"])
@@ -302,7 +306,8 @@ async def _link_to_make(ctx: Context, invoice: Invoice, integration: Integration
 async def _check_made(ctx: Context, link_id: str) -> None:
     link = await ctx.rows(PaymentLink).get(id=link_id)
     if link.status is PaymentLinkStatus.FAILED and link.problem_code is not None:
-        raise StripeRefused(f"The Payment Link was not made: {link.problem_message}", code=link.problem_code)
+        problem = diagnose(link.problem_code, link.problem_message)
+        raise StripeRefused(problem.message, code=problem.code, path=["invoiceId"])
 
 
 async def _integration(ctx: Context, id_: str | None) -> Integration | None:
@@ -333,13 +338,13 @@ async def _integration(ctx: Context, id_: str | None) -> Integration | None:
     return active[0] if active else None
 
 
-def _check_chargeable(invoice: Invoice) -> None:
+def _check_chargeable(invoice: Invoice, path: list[str]) -> None:
     if not is_chargeable(invoice.amount_remaining, invoice.currency):
         amount = to_major(invoice.amount_remaining, invoice.currency)
         raise InvalidInput(
             f"Stripe can't charge {amount} {invoice.currency}: the last digit has to be 0. Change the line items.",
             code="AMOUNT_NOT_CHARGEABLE",
-            path=["id"],
+            path=path,
         )
 
 

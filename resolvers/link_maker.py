@@ -37,6 +37,8 @@ _FIRST_RETRY: Final = timedelta(seconds=2)
 _LAST_RETRY: Final = timedelta(minutes=15)
 _AT_ONCE: Final = 8
 _STOP_TRIES: Final = 30
+_KEY_REFUSED: Final = frozenset({"KEY_REJECTED", "KEY_NOT_PERMITTED"})
+"""What another key mends: nothing is tried again until one is saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ class _Job:
     lines: list[LineItem]
     known: frozenset[str]
     was_unknown: bool
+    sealed_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+
+    def is_held(self, link: PaymentLink) -> bool:
+        """Whether the claim still stands: whoever takes a link over, or is done with it, moves its `due_at`."""
+        return link.due_at == self.link.due_at
 
 
 class LinkMaker:
@@ -101,12 +108,14 @@ class LinkMaker:
             link, invoice = locked
             if not claimed and (link.due_at is None or link.due_at > utc_now()):
                 return None
+            if link.status is PaymentLinkStatus.ACTIVE:
+                return None  # another try has made it
             integration = await scoped(Integration, link.workspace_id).filter(id=link.integration_id).get()
             secret_key = self._secret_key(integration)
             if link.status in LIVE and (secret_key is None or not integration.is_active):
                 newest = await self._give_up(tx, link, invoice)
             else:
-                job = await _job(link, invoice, secret_key)
+                job = await _job(link, invoice, integration.secret_key_sealed, secret_key)
         self._published(newest)
         return job
 
@@ -136,37 +145,54 @@ class LinkMaker:
                 await self._write_refusal(job, refusal, asked_only=True)
                 return
             if found is not None:
-                await self._write_made(job.link.id, found)
+                await self._write_made(job, found)
                 return
         try:
             made = await self._gateway.create_payment_link(job.secret_key, _params(job), job.link.idempotency_key)
         except LinkNotMade as refusal:
             await self._write_refusal(job, refusal, asked_only=False)
         else:
-            await self._write_made(job.link.id, made)
+            await self._write_made(job, made)
 
-    async def _write_made(self, link_id: str, made: MadeLink) -> None:
+    async def _write_made(self, job: _Job, made: MadeLink) -> None:
         newest: Mapping[str, int] = {}
         async with transaction() as tx:
-            locked = await _lock(link_id)
+            locked = await _lock(job.link.id)
             if locked is None:
                 return
             link, invoice = locked
-            link.stripe_id, link.url, link.outcome_unknown = made.stripe_id, made.url, False
-            link.problem_code = None
-            link.problem_message = None
-            link.updated_at, link.tries, link.due_at = utc_now(), 0, None
-            happening = None
-            if link.status in LIVE:
-                link.status = PaymentLinkStatus.ACTIVE
-                happening = _happening(EventType.PAYMENT_LINK_CREATED, link, invoice)
-            else:  # its invoice was settled while Stripe made it
-                link.due_at = utc_now()
-                self.wake()
-            await link.save()
-            if happening is not None:
-                newest = await append(tx, [happening])
+            surplus = link.stripe_id not in {None, made.stripe_id}
+            if not surplus:
+                newest = await self._write_answer(tx, link, invoice, made)
         self._published(newest)
+        if surplus:  # another try was told first
+            await self._discard(job, made)
+
+    async def _write_answer(
+        self, tx: Transaction, link: PaymentLink, invoice: Invoice, made: MadeLink
+    ) -> Mapping[str, int]:
+        if link.status is PaymentLinkStatus.ACTIVE:
+            return {}
+        link.stripe_id, link.url, link.outcome_unknown = made.stripe_id, made.url, False
+        link.problem_code = None
+        link.problem_message = None
+        link.updated_at, link.tries, link.due_at = utc_now(), 0, None
+        if link.status not in LIVE:  # its invoice was settled while Stripe made it
+            link.due_at = utc_now()
+            self.wake()
+            await link.save()
+            return {}
+        link.status = PaymentLinkStatus.ACTIVE
+        await link.save()
+        return await append(tx, [_happening(EventType.PAYMENT_LINK_CREATED, link, invoice)])
+
+    async def _discard(self, job: _Job, made: MadeLink) -> None:
+        """Make a link unpayable that Stripe made besides the one that counts."""
+        assert job.secret_key is not None  # noqa: S101  (it has made the link)
+        try:
+            await self._gateway.deactivate_payment_link(job.secret_key, made.stripe_id)
+        except LinkNotMade as refusal:
+            log.warning("a surplus link stays payable", link=job.link.id, stripe=made.stripe_id, code=refusal.code)
 
     async def _write_refusal(self, job: _Job, refusal: LinkNotMade, *, asked_only: bool) -> None:
         newest: Mapping[str, int] = {}
@@ -175,31 +201,39 @@ class LinkMaker:
             if locked is None:
                 return
             link, invoice = locked
-            known_already = link.status is PaymentLinkStatus.FAILED and link.problem_code == refusal.code
+            if not job.is_held(link):
+                return
+            known_already = link.problem_code == refusal.code
             link.outcome_unknown = job.was_unknown if asked_only else refusal.outcome_unknown
             link.attempt += 0 if asked_only or refusal.same_attempt else 1
+            link.status = PaymentLinkStatus.FAILED
             link.problem_code, link.problem_message = refusal.code, refusal.message
             link.due_at = utc_now() + _pause(link.tries) if refusal.may_retry else None
             link.updated_at = utc_now()
-            if link.status in LIVE:
-                link.status = PaymentLinkStatus.FAILED
-            elif link.outcome_unknown:
-                link.due_at = utc_now() + _pause(link.tries)
             await link.save()
             if not known_already:
                 newest = await append(tx, [_happening(EventType.PAYMENT_LINK_FAILED, link, invoice)])
         self._published(newest)
-        if refusal.code == "KEY_REJECTED":
-            await self._note_rejected_key(job.link, refusal.message)
+        await self._note_refused_key(job, refusal)
         log.info("payment link not made", link=job.link.id, code=refusal.code, may_retry=refusal.may_retry)
 
-    async def _note_rejected_key(self, link: PaymentLink, what_stripe_said: str) -> None:
+    async def _note_refused_key(self, job: _Job, refusal: LinkNotMade) -> None:
+        """Say at the integration that its key was rejected. If another one was saved meanwhile, that one is tried."""
+        if refusal.code not in _KEY_REFUSED:
+            return
+        newest: Mapping[str, int] = {}
         async with transaction() as tx:
-            await tx.execute(
-                "UPDATE integrations SET key_problem = $2 WHERE id = $1 AND secret_key_sealed IS NOT NULL",
-                link.integration_id,
-                what_stripe_said,
-            )
+            rows = scoped(Integration, job.link.workspace_id).filter(id=job.link.integration_id)
+            integration = await rows.select_for_update().get()
+            if integration.secret_key_sealed != job.sealed_key:
+                links = scoped(PaymentLink, job.link.workspace_id).filter(id=job.link.id, problem_code=refusal.code)
+                await links.update(due_at=utc_now())
+                self.wake()
+            elif refusal.code == "KEY_REJECTED" and integration.key_problem is None:
+                integration.key_problem = refusal.message
+                await integration.save(update_fields=["key_problem"])
+                newest = await append(tx, [_integration_updated(integration)])
+        self._published(newest)
 
     # --- Unmaking ----------------------------------------------------------------------------------------------
 
@@ -215,11 +249,12 @@ class LinkMaker:
                     await self._gateway.deactivate_payment_link(job.secret_key, stripe_id)
         except LinkNotMade as refusal:
             again = refusal.may_retry and link.tries < _STOP_TRIES
-            await _write_stopped(link.id, stripe_id, _pause(link.tries) if again else None)
+            await _write_stopped(job, stripe_id, _pause(link.tries) if again else None, refusal)
+            await self._note_refused_key(job, refusal)
             log.warning("payment link not deactivated", link=link.id, code=refusal.code, again=again)
         else:
             unseen = stripe_id is None and link.outcome_unknown and utc_now() - link.updated_at < 2 * CLAIM
-            await _write_stopped(link.id, stripe_id, CLAIM if unseen else None)
+            await _write_stopped(job, stripe_id, CLAIM if unseen else None, None)
 
     # --- Sweeping ----------------------------------------------------------------------------------------------
 
@@ -265,27 +300,36 @@ async def _lock(link_id: str) -> tuple[PaymentLink, Invoice] | None:
     return await scoped(PaymentLink, link.workspace_id).filter(id=link_id).get(), invoice
 
 
-async def _job(link: PaymentLink, invoice: Invoice, secret_key: str | None) -> _Job:
+async def _job(link: PaymentLink, invoice: Invoice, sealed_key: str | None, secret_key: str | None) -> _Job:
     """Claim a link. From now on nobody knows whether Stripe made it, until the answer is written."""
     was_unknown = bool(link.outcome_unknown)
     link.due_at = utc_now() + CLAIM
     link.tries += 1
-    link.outcome_unknown = was_unknown or link.status in LIVE
-    await link.save(update_fields=["due_at", "tries", "outcome_unknown"])
+    if link.status in LIVE:
+        link.status = PaymentLinkStatus.PENDING  # with a time to come it is in somebody's hands
+        link.outcome_unknown = True
+    await link.save(update_fields=["due_at", "tries", "status", "outcome_unknown"])
     siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)
     lines = await scoped(LineItem, link.workspace_id).filter(invoice_id=invoice.id).order_by("position")
     known = frozenset(other.stripe_id for other in siblings if other.stripe_id)
-    return _Job(link, invoice, lines, known, was_unknown, secret_key)
+    return _Job(link, invoice, lines, known, was_unknown, sealed_key, secret_key)
 
 
-async def _write_stopped(link_id: str, stripe_id: str | None, again_in: timedelta | None) -> None:
-    async with transaction() as tx:
-        await tx.execute(
-            "UPDATE payment_links SET stripe_id = COALESCE(stripe_id, $2), due_at = $3 WHERE id = $1",
-            link_id,
-            stripe_id,
-            None if again_in is None else utc_now() + again_in,
-        )
+async def _write_stopped(
+    job: _Job, stripe_id: str | None, again_in: timedelta | None, refusal: LinkNotMade | None
+) -> None:
+    async with transaction():
+        locked = await _lock(job.link.id)
+        if locked is None:
+            return
+        link, _ = locked
+        link.stripe_id = link.stripe_id or stripe_id
+        if job.is_held(link):
+            link.due_at = None if again_in is None else utc_now() + again_in
+            link.problem_code = link.problem_message = None
+            if refusal is not None and refusal.code in _KEY_REFUSED:
+                link.problem_code, link.problem_message = refusal.code, refusal.message
+        await link.save()
 
 
 def _params(job: _Job) -> "PaymentLinkCreateParams":
@@ -312,6 +356,16 @@ def _params(job: _Job) -> "PaymentLinkCreateParams":
 def _pause(tries: int) -> timedelta:
     doublings = min(max(tries - 1, 0), 12)
     return min(_LAST_RETRY, _FIRST_RETRY * int(2**doublings))
+
+
+def _integration_updated(integration: Integration) -> Happening:
+    return Happening(
+        type=EventType.INTEGRATION_UPDATED,
+        workspace_id=integration.workspace_id,
+        actor=SYSTEM,
+        occurred_at=utc_now(),
+        integration_id=integration.id,
+    )
 
 
 def _happening(type_: EventType, link: PaymentLink, invoice: Invoice) -> Happening:

@@ -61,7 +61,9 @@ async def _workspace(workspace_id: str | None) -> Workspace:
         return found
     several = await workspaces()
     if not several:
-        raise NotFound('There is no workspace yet: make one with "fluxrate workspace create NAME".')
+        raise NotFound(
+            'There is no workspace yet: make one with "fluxrate workspace create NAME --mode test" (or live).'
+        )
     if len(several) > 1:
         raise InvalidInput(f'There are {len(several)} workspaces: name one with --workspace, see "workspace list".')
     return several[0]
@@ -159,7 +161,8 @@ async def check_encryption_keys(keyring: Keyring) -> None:
         count = sum(len(sealed_by[key_id]) for key_id in missing)
         raise ConfigurationError(
             f"FLUXRATE_ENCRYPTION_KEYS lacks the key{'s'[: len(missing) > 1]} {', '.join(missing)} that"
-            f" {count} stored secret{' was' if count == 1 else 's were'} encrypted with: add it back, after a"
+            f" {count} stored secret{' was' if count == 1 else 's were'} encrypted with (given:"
+            f" {', '.join(sorted(keyring.keys))}): add it back, after a"
             ' comma, and run "fluxrate rotate-encryption-key" before leaving it out.'
         )
     for secrets in sealed_by.values():

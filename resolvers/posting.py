@@ -13,7 +13,7 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict, settle
-from models.stripe_event import StripeEvent
+from models.stripe_event import StripeEvent, UnreadableError
 from models.webhook_event import WebhookEventStatus
 
 _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
@@ -29,7 +29,7 @@ class Delivery:
     key: str
     body: bytes
     event: StripeEvent | None
-    unreadable: str | None
+    unreadable: UnreadableError | None
     received_at: datetime
     posted: bool = True
     again: bool = False
@@ -181,7 +181,7 @@ def _is_due(posting: Posting, integrations: Mapping[str, Open]) -> bool:
 def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Open]) -> bool:
     delivery = posting.delivery
     if delivery.event is None:
-        _conclude(posting, WebhookEventStatus.IGNORED, "UNREADABLE_PAYLOAD", delivery.unreadable)
+        _conclude(posting, WebhookEventStatus.IGNORED, "UNREADABLE_PAYLOAD", str(delivery.unreadable))
     elif not integrations[delivery.origin.integration_id].is_active:
         _conclude(posting, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
         _log_webhook_event(posting, now)
@@ -309,13 +309,13 @@ def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
 
 def _content(posting: Posting) -> tuple[Any, ...]:
     delivery = posting.delivery
-    event = delivery.event
+    event, unreadable = delivery.event, delivery.unreadable
     return (
         delivery.origin.workspace_id,
         delivery.origin.integration_id,
         delivery.key,
-        event.id if event else None,
-        event.type if event else None,
+        event.id if event else unreadable and unreadable.event_id,
+        event.type if event else unreadable and unreadable.event_type,
         event.livemode if event else None,
         event.api_version if event else None,
         delivery.body,

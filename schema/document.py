@@ -11,14 +11,19 @@ from graphql.language import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
+    IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    VariableNode,
 )
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
+from resolvers.paging import DEFAULT_PAGE, LARGEST_PAGE
+
 MOST_TOKENS: Final = 5000
 DEEPEST: Final = 20
+MOST_ROWS: Final = 10_000
 _MOST_KEPT: Final = 256
 _LONGEST_KEPT: Final = 16 * 1024
 
@@ -45,6 +50,8 @@ class Documents(SchemaExtension):
             validated = _validated(_Document(query, document, context.schema._schema, context.validation_rules))
             context.pre_execution_errors = list(validated)
         yield
+        if document is not None and not context.pre_execution_errors:
+            context.pre_execution_errors = refused_for_cost(document, context.operation_name, context.variables)
 
 
 @lru_cache(_MOST_KEPT)
@@ -102,6 +109,73 @@ def _depth(selection_set: SelectionSetNode, fragments: Mapping[str, SelectionSet
                 known[name] = _depth(fragments[name], fragments, known) if name in fragments else 0
             deepest = max(deepest, known[name])
     return deepest
+
+
+def refused_for_cost(
+    document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
+) -> list[GraphQLError]:
+    """A refusal of an operation whose lists, one within another, could hold more rows than any page shows."""
+    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    for definition in document.definitions:
+        if not isinstance(definition, OperationDefinitionNode):
+            continue
+        if operation_name is not None and (definition.name is None or definition.name.value != operation_name):
+            continue
+        rows = _rows(definition.selection_set, fragments, variables or {}, {})
+        if rows > MOST_ROWS:
+            sentence = f"The operation asks for up to {rows} rows, and at most {MOST_ROWS} are answered"
+            return [GraphQLError(f"{sentence}: ask for shorter lists (first, last) within lists.", definition)]
+    return []
+
+
+def _rows(
+    selection_set: SelectionSetNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+    known: dict[str, int],
+) -> int:
+    """How many rows a selection may need: a page's, times those within each, all lists together."""
+    rows = 0
+    for selection in selection_set.selections:
+        if isinstance(selection, FragmentSpreadNode):
+            name = selection.name.value
+            if name not in known and name in fragments:
+                known[name] = _rows(fragments[name].selection_set, fragments, variables, known)
+            rows += known.get(name, 0)
+        elif isinstance(selection, InlineFragmentNode):
+            rows += _rows(selection.selection_set, fragments, variables, known)
+        elif isinstance(selection, FieldNode) and selection.selection_set is not None:
+            within = _rows(selection.selection_set, fragments, variables, known)
+            size = _page_size(selection, variables) if _is_page(selection.selection_set, fragments) else None
+            rows += within if size is None else size * (1 + within)
+    return rows
+
+
+def _is_page(selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> bool:
+    """Whether a selection is a connection's: only those have edges or nodes."""
+    for selection in selection_set.selections:
+        if isinstance(selection, FieldNode) and selection.name.value in {"nodes", "edges"}:
+            return True
+        if isinstance(selection, InlineFragmentNode) and _is_page(selection.selection_set, fragments):
+            return True
+        if isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
+            fragment = fragments[selection.name.value]
+            if fragment.type_condition.name.value.endswith("Connection"):
+                return True
+    return False
+
+
+def _page_size(field: FieldNode, variables: Mapping[str, Any]) -> int:
+    for argument in field.arguments or ():
+        if argument.name.value in {"first", "last"}:
+            value = argument.value
+            size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+            if isinstance(value, IntValueNode):
+                size = int(value.value)
+            if isinstance(size, int):
+                return min(max(size, 1), LARGEST_PAGE)
+            return LARGEST_PAGE if isinstance(value, VariableNode) else DEFAULT_PAGE
+    return DEFAULT_PAGE
 
 
 class _NoNul(ValidationRule):

@@ -9,6 +9,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 
 from models.connection import is_unavailable
 from models.errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
+from models.secret import without_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -19,11 +20,11 @@ _OF_THE_REQUEST: Final = (CannotGetOperationTypeError, InvalidOperationTypeError
 def told(error: GraphQLError, request_id: str) -> GraphQLError:
     """The error as the client is told it. What is our fault is logged under the request id.
 
-    GraphQL's own errors, of parsing, validation and coercion, are told as they are.
+    GraphQL's own errors, of parsing, validation and coercion, are told as they are, without the secrets they quote.
     """
     cause = _cause(error)
     if cause is None or isinstance(cause, _OF_THE_REQUEST):
-        return error
+        return _without_secrets(error)
     if isinstance(cause, _TOLD):
         return _located(error, cause.message, code=cause.code)
     if isinstance(cause, RecursionError):
@@ -48,6 +49,11 @@ def _cause(error: GraphQLError) -> Exception | None:
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
     return cause
+
+
+def _without_secrets(error: GraphQLError) -> GraphQLError:
+    error.message = without_secrets(error.message)
+    return error
 
 
 def _located(error: GraphQLError, message: str, **extensions: str) -> GraphQLError:

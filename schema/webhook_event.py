@@ -55,13 +55,15 @@ class WebhookEvent(Node):
 
         return await linked(info.context.loaders.payments, self.row.payment_id, Payment.of)
 
-    @strawberry.field(description="What Stripe posted. Null when it is not JSON.")
+    @strawberry.field(description="What Stripe posted. Null when it is not JSON, or nested too deeply to be answered.")
     async def payload(self, info: Info) -> JSON | None:
         row = await info.context.loaders.payloads.load(self.id)
         try:
-            return None if row is None else orjson.loads(row.payload)
-        except orjson.JSONDecodeError:
+            payload = None if row is None else orjson.loads(row.payload)
+            orjson.dumps(payload)  # it writes fewer levels than it reads
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return None
+        return payload
 
     @classmethod
     def of(cls, row: models.WebhookEvent) -> "WebhookEvent":

@@ -211,7 +211,7 @@ def test_a_key_file_that_holds_no_key_is_named(folder: Path) -> None:
     (folder / "var").mkdir()
     (folder / "var" / "encryption.key").write_text("oops\n")
 
-    assert "var/encryption.key is not base64 of 32 bytes" in refusal({})
+    assert "var/encryption.key holds no encryption key" in refusal({})
 
 
 def test_what_needs_no_secrets_asks_for_no_key(folder: Path) -> None:

@@ -295,12 +295,12 @@ def decisive() -> list[Any]:
         ((intent,), "data.object.amount_received", NOT_AMOUNT),
         ((failed,), "data.object.amount", [None, *NOT_AMOUNT]),
         ((session, late), "data.object.amount_total", NOT_AMOUNT),
-        ((session,), "data.object.payment_status", [None, "", "PAID", "refunded", 1, [], {}]),
+        ((session,), "data.object.payment_status", ["", "PAID", "refunded", 1, [], {}]),
         ((session, late, paid, unpaid), "data.object.payment_intent", NOT_TEXT),
         ((session, late), "data.object.payment_link", NOT_TEXT),
         ((session, late, intent, failed), "data.object.invoice", NOT_TEXT),
-        ((paid,), "data.object.amount_paid", [None, *NOT_AMOUNT]),
-        ((unpaid,), "data.object.amount_due", [None, *NOT_AMOUNT]),
+        ((paid,), "data.object.amount_paid", NOT_AMOUNT),
+        ((unpaid,), "data.object.amount_due", NOT_AMOUNT),
     ]
     return [
         pytest.param(make, path, values, id=f"{make()['type']}-{path}")
@@ -325,6 +325,34 @@ def test_a_field_that_decides_is_of_its_type_or_the_event_is_unreadable(
             read_event(event)
 
         assert "\0" not in str(refusal.value)
+
+
+def test_the_plain_amount_counts_where_the_object_has_none_of_its_own() -> None:
+    event = stripe.checkout_session_completed(shape=OLD)
+    subject(event).update(amount=4620, amount_total=None, payment_status=None)
+
+    known = read_event(event)
+
+    assert (known.evidence, known.amount) == (Evidence.PAID, 4620)
+
+
+def test_an_event_that_cannot_be_read_is_known_by_what_can() -> None:
+    event = stripe.payment_intent_succeeded(currency="dollars")
+
+    with pytest.raises(UnreadableError) as refusal:
+        read_event(event)
+
+    assert (refusal.value.event_id, refusal.value.event_type) == (event["id"], event["type"])
+
+
+def test_several_intents_of_a_stripe_invoice_are_one_payment() -> None:
+    event = stripe.stripe_invoice_paid(payment_intent="pi_a", amount=10_000)
+    other = {"payment": {"type": "payment_intent", "payment_intent": "pi_b"}}
+    subject(event)["payments"]["data"].append(other)
+
+    known = read_event(event)
+
+    assert known.provider_ids == ("pi_a", "pi_b", subject(event)["id"])
 
 
 def test_an_amount_is_missing_only_where_stripe_may_leave_it_out() -> None:

@@ -1,9 +1,10 @@
 """Documents are parsed once, and none is too large to look at."""
 
 import pytest
-from graphql import DocumentNode
+from graphql import DocumentNode, parse
 
 from schema import document
+from schema.document import refused_for_cost
 from tests.schema.caller import Caller
 
 
@@ -72,3 +73,38 @@ async def test_a_text_with_nul_is_refused(reader: Caller) -> None:
     assert error["message"] == document.NUL_REFUSED
     assert document.has_nul({"input": {"lines": ["x", "a\x00b"]}})
     assert not document.has_nul({"input": {"lines": ["x", 1, None]}})
+
+
+def rows_refused(query: str, **variables: object) -> list[str]:
+    """What the bound on rows says of a document."""
+    return [error.message for error in refused_for_cost(parse(query), None, variables)]
+
+
+def test_lists_within_lists_are_bounded_by_the_rows_that_they_could_hold() -> None:
+    page = "{ invoices(first: 100) { nodes { id customer { name } payments(first: 50) { nodes { id } } } } }"
+    loop = "{ invoices(first: 100) { nodes { customer { invoices(first: 100) { nodes { id } } } } } }"
+
+    assert rows_refused(page) == []
+    assert "10100 rows" in rows_refused(loop)[0]
+
+
+def test_a_bound_given_by_a_variable_a_fragment_or_by_nothing_counts_too() -> None:
+    query = """
+    query ($n: Int) { customers(first: $n) { ...Page } }
+    fragment Page on CustomerConnection { nodes { invoices { edges { node { ...Paid } } } } }
+    fragment Paid on Invoice { payments(last: $n) { nodes { id } } }
+    """
+
+    assert rows_refused(query, n=10) == []
+    assert "505100 rows" in rows_refused(query, n=100)[0]
+    assert "505100 rows" in rows_refused(query)[0]
+
+
+def test_a_fragment_on_a_row_is_not_taken_for_a_list() -> None:
+    query = """
+    { invoices(first: 100) { nodes { ...Row } } }
+    fragment Row on Invoice { id customer { ...Name } payments(first: 50) { nodes { id } } }
+    fragment Name on Customer { name }
+    """
+
+    assert rows_refused(query) == []

@@ -80,3 +80,101 @@ subscription ($after: String) { invoicePaid(after: $after) {
   type cursor previousStatus status actor invoice { id status amountPaid { amount } } payment { providerPaymentId }
 } }
 """
+
+_INVOICE_RESULT: Final = """
+  ... on Problem { code message path }
+  ... on InvalidTransition { from to }
+"""
+
+UPDATE_INVOICE: Final = f"""
+mutation ($input: UpdateInvoiceInput!) {{ updateInvoice(input: $input) {{
+  __typename
+  ... on UpdateInvoiceSuccess {{ invoice {{
+    id status currency dueDate memo total {{ amount }} customer {{ id }}
+    lineItems {{ description quantity unitAmount amount {{ amount }} }}
+  }} }}
+  {_INVOICE_RESULT}
+}} }}
+"""
+
+DELETE_INVOICE: Final = f"""
+mutation ($id: ID!) {{ deleteInvoice(id: $id) {{
+  __typename
+  ... on DeleteInvoiceSuccess {{ deletedId }}
+  {_INVOICE_RESULT}
+}} }}
+"""
+
+CREATE_PAYMENT_LINK: Final = f"""
+mutation ($id: ID!, $integrationId: ID) {{ createPaymentLink(invoiceId: $id, integrationId: $integrationId) {{
+  __typename
+  ... on CreatePaymentLinkSuccess {{ invoice {{ ...InvoiceFields }} }}
+  {_INVOICE_RESULT}
+}} }}
+{INVOICE_FIELDS}
+"""
+
+MARK_PAID: Final = f"""
+mutation ($id: ID!, $note: String) {{ markInvoicePaid(id: $id, note: $note) {{
+  __typename
+  ... on MarkInvoicePaidSuccess {{ invoice {{ ...InvoiceFields }} }}
+  {_INVOICE_RESULT}
+}} }}
+{INVOICE_FIELDS}
+"""
+
+VOID: Final = f"""
+mutation ($id: ID!, $note: String) {{ voidInvoice(id: $id, note: $note) {{
+  __typename
+  ... on VoidInvoiceSuccess {{ invoice {{ ...InvoiceFields }} }}
+  {_INVOICE_RESULT}
+}} }}
+{INVOICE_FIELDS}
+"""
+
+MARK_UNCOLLECTIBLE: Final = f"""
+mutation ($id: ID!, $note: String) {{ markInvoiceUncollectible(id: $id, note: $note) {{
+  __typename
+  ... on MarkInvoiceUncollectibleSuccess {{ invoice {{ ...InvoiceFields }} }}
+  {_INVOICE_RESULT}
+}} }}
+{INVOICE_FIELDS}
+"""
+
+TIMELINE: Final = """
+query ($id: ID!) { invoice(id: $id) { timeline(first: 100) { nodes {
+  type actor note previousStatus status occurredAt
+} } } }
+"""
+
+UPDATE_CUSTOMER: Final = """
+mutation ($input: UpdateCustomerInput!) { updateCustomer(input: $input) {
+  __typename
+  ... on UpdateCustomerSuccess { customer { id name email externalId } }
+  ... on Problem { code message path }
+} }
+"""
+
+INTEGRATION: Final = """
+query ($id: ID!) { stripeIntegration(id: $id) {
+  id name status isActive webhookUrl secretKeyPreview webhookSecretPreview previousWebhookSecretExpiresAt
+  stripeAccountId disconnectedAt lastEventAt
+  health { problems { code message fix } deliveries rejected quarantined lastRejectedAt }
+} }
+"""
+
+CREATE_API_KEY: Final = """
+mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+  __typename
+  ... on CreateApiKeySuccess { key apiKey { id name preview scopes expiresAt revokedAt } }
+  ... on Problem { code message path }
+} }
+"""
+
+REVOKE_API_KEY: Final = """
+mutation ($id: ID!) { revokeApiKey(id: $id) {
+  __typename
+  ... on RevokeApiKeySuccess { apiKey { id revokedAt } }
+  ... on Problem { code message path }
+} }
+"""
