@@ -123,6 +123,19 @@ def test_a_heads_size_is_bounded(app: RunningApp) -> None:
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+def test_a_websocket_that_does_not_begin_with_get_is_refused(app: RunningApp) -> None:
+    address = urlsplit(app.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+        connection.sendall(
+            b"POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+
+        answer = connection.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
 async def _fails(_: Request) -> Response:
     raise RuntimeError("hush")
 

@@ -679,3 +679,17 @@ def test_money_under_way_for_a_part_leaves_the_link() -> None:
     desk.take(completed("unpaid", amount=100, payment_link="plink_by_hand"))
 
     assert [link.status for link in desk.links] == [PaymentLinkStatus.ACTIVE]
+
+
+def test_a_payment_that_counts_for_another_invoice_stays_there() -> None:
+    """Metadata that contradicts itself moves no money from one invoice to another."""
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.add_invoice(open_invoice(id=other))
+    desk.take(completed(payment_intent=None, session="cs_x", amount=2000))
+    desk.take(paid(payment_intent="pi_x", invoice_id=other))
+
+    desk.take(completed(payment_intent="pi_x", session="cs_x", amount=2000))
+
+    assert {payment.invoice_id: payment.amount for payment in desk.payments} == {INVOICE: 2000, other: 2000}
+    assert desk.invoice.amount_paid == 2000

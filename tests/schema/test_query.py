@@ -317,6 +317,16 @@ async def test_a_list_of_webhook_events_reads_no_payload(reader: Caller, rows: R
     ]
 
 
+async def test_a_payload_nested_too_deeply_to_be_answered_spoils_no_list(reader: Caller, rows: Rows) -> None:
+    integration = await rows.integration()
+    await rows.webhook_event(integration, payload=b'{"a":' * 400 + b"1" + b"}" * 400)
+    await rows.webhook_event(integration, payload=b'{"id": "evt_1"}')
+
+    answer = await reader.query("{ webhookEvents { nodes { payload } } }")
+
+    assert [node["payload"] for node in answer["webhookEvents"]["nodes"]] == [{"id": "evt_1"}, None]
+
+
 async def test_a_webhook_event_says_why(reader: Caller, rows: Rows) -> None:
     """In the words of the troubleshooting guide, unless it was processed."""
     integration = await rows.integration()

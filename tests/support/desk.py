@@ -79,6 +79,10 @@ class Desk:
     def invoice(self, invoice: InvoiceState) -> None:
         self._books.invoices[self._key] = invoice
 
+    def add_invoice(self, invoice: InvoiceState) -> None:
+        """Have another invoice in the same workspace."""
+        self._books.invoices[WORKSPACE, invoice.id] = invoice
+
     @property
     def payments(self) -> Sequence[PaymentState]:
         """All payments, in the order of their ids."""
