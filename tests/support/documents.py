@@ -62,6 +62,7 @@ mutation ($id: ID!, $integrationId: ID) { finalizeInvoice(id: $id, integrationId
   __typename
   ... on FinalizeInvoiceSuccess { invoice { ...InvoiceFields } }
   ... on Problem { code message path }
+  ... on InvalidTransition { from to }
 } }
 """
     + INVOICE_FIELDS
