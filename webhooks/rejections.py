@@ -59,10 +59,13 @@ class Rejections:
         counts, self._counts = self._counts, {}
         if not counts:
             return
+        writing = asyncio.create_task(_write(counts))
         try:
-            await _write(counts)
-        except asyncio.CancelledError:
-            self._put_back(counts)
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:  # what is being written is written to its end, and not counted again
+            await asyncio.wait({writing})
+            if writing.exception() is not None:
+                self._put_back(counts)
             raise
         except Exception as error:
             log.warning("rejected deliveries could not be counted, trying again", error=repr(error))
