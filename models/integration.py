@@ -46,6 +46,8 @@ class Integration(Model):
     """A connected Stripe account. Secrets are sealed, each bound to this row and its column.
 
     `key_problem` says what Stripe answered when it refused the secret key, None while it works.
+    `webhook_endpoint_id` is Stripe's id of the endpoint that we registered; `findings` is what the latest check at
+    Stripe found, a JSON list of code and detail, made at `checked_at`.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -61,8 +63,12 @@ class Integration(Model):
     webhook_secret_preview = fields.CharField(max_length=4096, null=True)
     webhook_secret_saved_at = fields.DatetimeField(null=True)
     previous_webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
+    previous_webhook_secret_preview = fields.CharField(max_length=4096, null=True)
     previous_webhook_secret_expires_at = fields.DatetimeField(null=True)
     stripe_account_id = fields.CharField(max_length=4096, null=True)
+    webhook_endpoint_id = fields.CharField(max_length=4096, null=True)
+    findings = fields.TextField(null=True)
+    checked_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
     disconnected_at = fields.DatetimeField(null=True)
@@ -86,7 +92,11 @@ class Integration(Model):
 
 
 class IntegrationTraffic(Model):
-    """What came to an integration's webhook URL: kept apart, since every delivery writes it."""
+    """What came to an integration's webhook URL: kept apart, since every delivery writes it.
+
+    `secret_alone_since` is when deliveries began to be signed with the current secret and not with the previous one.
+    `synced_until` is how far Stripe's list of events has been read, by the events' own time.
+    """
 
     integration_id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)
@@ -94,6 +104,13 @@ class IntegrationTraffic(Model):
     rejected = fields.BigIntField(default=0)
     last_event_at = fields.DatetimeField(null=True)
     last_rejected_at = fields.DatetimeField(null=True)
+    quarantine_refused = fields.BigIntField(default=0)
+    quarantine_logged_at = fields.DatetimeField(null=True)
+    secret_matched_at = fields.DatetimeField(null=True)
+    previous_secret_matched_at = fields.DatetimeField(null=True)
+    secret_alone_since = fields.DatetimeField(null=True)
+    synced_until = fields.DatetimeField(null=True)
+    sync_due_at = fields.DatetimeField(null=True)
 
     class Meta:
         table = "integration_traffic"

@@ -32,7 +32,8 @@ class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
     `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: the `created` and id of the Stripe event
-    that its failure was taken from.
+    that its failure was taken from, as `refund_decided_by` and `dispute_decided_by` do for those. `failed_refunds` is a
+    JSON list of the refunds that failed since.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -51,6 +52,9 @@ class Payment(Model):
     failure_code = fields.CharField(max_length=4096, null=True)
     failure_message = fields.CharField(max_length=4096, null=True)
     decided_by = fields.TextField()
+    refund_decided_by = fields.CharField(max_length=4096, null=True)
+    failed_refunds = fields.TextField(null=True)
+    dispute_decided_by = fields.CharField(max_length=4096, null=True)
     dispute_status = fields.CharField(max_length=4096, null=True)
     dispute_reason = fields.CharField(max_length=4096, null=True)
     dispute_amount = fields.BigIntField(null=True)

@@ -42,6 +42,7 @@ class PaymentLink(Model):
     attempt = fields.BigIntField(default=1)
     outcome_unknown = fields.BooleanField(default=False)
     tries = fields.BigIntField(default=0)
+    checked_at = fields.DatetimeField(null=True)
     due_at = fields.DatetimeField(null=True)
     problem_code = fields.CharField(max_length=4096, null=True)
     problem_message = fields.CharField(max_length=4096, null=True)

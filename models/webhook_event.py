@@ -24,7 +24,8 @@ class WebhookEvent(Model):
     """An event of Stripe, once however often it was delivered.
 
     `delivery_key` is the Stripe event's id, or the body's hash where none could be read. `deliveries` counts Stripe's
-    posts, `attempts` our tries to apply it.
+    posts, `attempts` our tries to apply it. `posts` is a JSON list of the headers and times of receipt of a delivery
+    that could not be verified yet.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -44,6 +45,7 @@ class WebhookEvent(Model):
     customer_id = fields.CharField(max_length=64, null=True)
     payment_id = fields.CharField(max_length=64, null=True)
     payload = fields.BinaryField()
+    posts = fields.TextField(null=True)
     received_at = fields.DatetimeField()
     processed_at = fields.DatetimeField(null=True)
     retry_at = fields.DatetimeField(null=True)

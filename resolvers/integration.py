@@ -1,14 +1,11 @@
-"""Stripe integrations: connecting, keeping the secrets fresh, switching off and on, disconnecting, and their health."""
+"""Stripe integrations: connecting, keeping the secrets fresh, switching off and on, disconnecting."""
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 from tortoise.queryset import QuerySet
 
 from models.api_key import Scope
-from models.diagnosis import Diagnosis, diagnose
 from models.errors import Conflict, FluxrateError, InvalidInput
 from models.event import EventType
 from models.ids import Prefix, new_id
@@ -16,35 +13,19 @@ from models.instant import utc_now
 from models.integration import (
     Integration,
     IntegrationTraffic,
-    bound_to,
     new_webhook_token,
     parse_secret_key,
     parse_webhook_secret,
-    preview_of,
 )
 from models.invoice import Invoice
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_secret import save_secret_key, save_webhook_secret
 from resolvers.context import KEEP, Context, Keep, Write
 from resolvers.idempotency import first_result
 from resolvers.link_maker import retire_links
 
-PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)
-"""How long a replaced webhook secret still verifies. Source: Stripe signs with both for up to 24 h."""
-
 _DISCONNECT_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """What came to an integration's webhook URL, and what is the matter with it."""
-
-    problems: list[Diagnosis]
-    deliveries: int
-    rejected: int
-    quarantined: int
-    last_rejected_at: datetime | None
 
 
 # --- Connecting ------------------------------------------------------------------------------------------------
@@ -90,14 +71,14 @@ async def connect_stripe(
         created_at=now,
         updated_at=now,
     )
-    _seal_secret_key(ctx, integration, key)
-    if secret:
-        _seal_webhook_secret(ctx, integration, secret)
+    save_secret_key(ctx.services.keyring, integration, key)
     given = [title, key, secret, register_webhook]
     async with ctx.write() as write:
         first = await first_result(write, "connectStripe", idempotency_key, given, integration.id)
         if first != integration.id:
             return await ctx.rows(Integration).get(id=first)
+        if secret:
+            await save_webhook_secret(write.tx, ctx.services.keyring, integration, secret)
         await integration.save()
         await IntegrationTraffic(integration_id=integration.id, workspace_id=ctx.workspace_id).save()
         write.log(EventType.INTEGRATION_CONNECTED, integration_id=integration.id)
@@ -109,7 +90,7 @@ async def _register_webhook(ctx: Context, integration: Integration, key: str) ->
     registered = await ctx.services.gateway.register_webhook(key, url or "", f"webhook:{integration.id}")
     async with ctx.write() as write:
         connected = await _connected(ctx, integration.id, ["input", "registerWebhook"])
-        _seal_webhook_secret(ctx, connected, registered.secret)
+        await save_webhook_secret(write.tx, ctx.services.keyring, connected, registered.secret)
         await connected.save()
         write.log(EventType.INTEGRATION_UPDATED, integration_id=connected.id)
     return connected
@@ -122,20 +103,6 @@ def _secret_key(ctx: Context, text: str) -> str:
         live_keys_allowed=ctx.services.gateway.live_keys_allowed,
         path=["input", "secretKey"],
     )
-
-
-def _seal_secret_key(ctx: Context, integration: Integration, key: str) -> None:
-    where = bound_to(integration.id, "secret_key_sealed")
-    integration.secret_key_sealed = ctx.services.keyring.seal(key, where)
-    integration.secret_key_preview = preview_of(key)
-    integration.key_problem = None
-
-
-def _seal_webhook_secret(ctx: Context, integration: Integration, secret: str) -> None:
-    where = bound_to(integration.id, "webhook_secret_sealed")
-    integration.webhook_secret_sealed = ctx.services.keyring.seal(secret, where)
-    integration.webhook_secret_preview = preview_of(secret)
-    integration.webhook_secret_saved_at = utc_now()
 
 
 # --- Changing --------------------------------------------------------------------------------------------------
@@ -181,10 +148,10 @@ async def update_stripe_integration(
             integration.name = title
         if key is not KEEP:
             _check_account(integration, account_id, allowed=allow_account_change)
-            _seal_secret_key(ctx, integration, key)
+            save_secret_key(ctx.services.keyring, integration, key)
             integration.stripe_account_id = account_id or integration.stripe_account_id
         if secret is not KEEP:
-            _replace_webhook_secret(ctx, integration, secret)
+            await save_webhook_secret(write.tx, ctx.services.keyring, integration, secret)
         if is_active is not KEEP:
             integration.is_active = is_active
         integration.updated_at = utc_now()
@@ -219,18 +186,6 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
         code="OTHER_STRIPE_ACCOUNT",
         path=["input", "secretKey"],
     )
-
-
-def _replace_webhook_secret(ctx: Context, integration: Integration, secret: str) -> None:
-    current = integration.webhook_secret_sealed
-    if current is not None:
-        where = bound_to(integration.id, "webhook_secret_sealed")
-        if ctx.services.keyring.open(current, where) == secret:
-            integration.webhook_secret_saved_at = utc_now()
-            return
-        integration.previous_webhook_secret_sealed = current
-        integration.previous_webhook_secret_expires_at = utc_now() + PREVIOUS_SECRET_LASTS
-    _seal_webhook_secret(ctx, integration, secret)
 
 
 async def _retry_links(write: Write, integration: Integration) -> None:
@@ -274,6 +229,7 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
             integration.secret_key_sealed = None
             integration.webhook_secret_sealed = None
             integration.previous_webhook_secret_sealed = None
+            integration.previous_webhook_secret_preview = None
             integration.previous_webhook_secret_expires_at = None
             integration.disconnected_at = integration.updated_at = utc_now()
             await integration.save()
@@ -312,51 +268,3 @@ def webhook_url(ctx: Context, integration: Integration) -> str | None:
     if Scope.ADMIN not in ctx.caller.scopes or integration.webhook_token is None:
         return None
     return f"{ctx.services.public_url}/webhooks/stripe/{integration.webhook_token}"
-
-
-async def last_event_at(ctx: Context, integration: Integration) -> datetime | None:
-    """When the latest verified delivery came."""
-    traffic = await ctx.loaders.traffic.load(integration.id)
-    return traffic.last_event_at if traffic else None
-
-
-async def health(ctx: Context, integration: Integration) -> Health:
-    """How an integration is doing."""
-    traffic = await ctx.loaders.traffic.load(integration.id)
-    quarantined = (
-        await ctx.rows(WebhookEvent)
-        .filter(integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
-        .count()
-    )
-    return Health(
-        problems=_problems(integration, traffic),
-        deliveries=traffic.deliveries if traffic else 0,
-        rejected=traffic.rejected if traffic else 0,
-        quarantined=quarantined,
-        last_rejected_at=traffic.last_rejected_at if traffic else None,
-    )
-
-
-def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> list[Diagnosis]:
-    if integration.disconnected_at is not None:
-        return []
-    problems: list[Diagnosis] = []
-    if not integration.is_active:
-        problems.append(diagnose("INTEGRATION_OFF"))
-    if integration.key_problem is not None:
-        problems.append(diagnose("KEY_REJECTED", integration.key_problem))
-    if integration.webhook_secret_sealed is None:
-        problems.append(diagnose("WEBHOOK_SECRET_MISSING"))
-    elif _signatures_failing(integration, traffic):
-        problems.append(diagnose("SIGNATURES_FAILING"))
-    elif traffic is None or traffic.last_event_at is None:
-        problems.append(diagnose("NO_EVENT_YET"))
-    return problems
-
-
-def _signatures_failing(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
-    """Whether the latest delivery since the secret was saved was rejected."""
-    if traffic is None or traffic.last_rejected_at is None:
-        return False
-    since = max(filter(None, (integration.webhook_secret_saved_at, traffic.last_event_at)), default=None)
-    return since is None or traffic.last_rejected_at > since

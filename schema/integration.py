@@ -8,7 +8,7 @@ import strawberry
 from models import integration as models
 from models.integration import EVENTS_TO_SEND, IntegrationStatus
 from models.workspace import Mode
-from resolvers import integration, webhook_event
+from resolvers import integration, integration_health, webhook_event
 from resolvers.paging import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.connection import After, Before, Connection, First, Last, asked
@@ -36,7 +36,7 @@ class IntegrationHealth:
     )
 
     @classmethod
-    def of(cls, found: integration.Health) -> "IntegrationHealth":
+    def of(cls, found: integration_health.Health) -> "IntegrationHealth":
         return cls(
             problems=[Diagnosis.of(problem) for problem in found.problems],
             deliveries=found.deliveries,
@@ -79,11 +79,11 @@ class StripeIntegration(Node):
 
     @strawberry.field(description="How it is doing.")
     async def health(self, info: Info) -> IntegrationHealth:
-        return IntegrationHealth.of(await integration.health(info.context, self.row))
+        return IntegrationHealth.of(await integration_health.health(info.context, self.row))
 
     @strawberry.field(description="When the latest verified delivery came.")
     async def last_event_at(self, info: Info) -> datetime | None:
-        return await integration.last_event_at(info.context, self.row)
+        return await integration_health.last_event_at(info.context, self.row)
 
     @strawberry.field(description="What Stripe posted to it, newest first.")
     async def webhook_events(

@@ -1,0 +1,56 @@
+"""Saving an integration's secrets: sealed to their row and column, a replaced webhook secret valid for a day more."""
+
+from datetime import timedelta
+from typing import Final
+
+from models.database import Transaction
+from models.instant import utc_now
+from models.integration import Integration, bound_to, preview_of
+from models.secret import Keyring
+
+PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)
+"""How long a replaced webhook secret still verifies. Source: Stripe signs with both for up to 24 h."""
+
+
+def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> None:
+    """Put a secret key that works into an integration, to be saved by the caller."""
+    integration.secret_key_sealed = keyring.seal(key, bound_to(integration.id, "secret_key_sealed"))
+    integration.secret_key_preview = preview_of(key)
+    integration.key_problem = None
+
+
+async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: Integration, secret: str) -> None:
+    """Put a webhook secret into an integration that the caller holds and saves; the one before verifies for a day more.
+
+    A secret that never verified anything doesn't push out the one before it. Saving the same secret again says that it
+    was looked at anew, and changes nothing else.
+    """
+    where = bound_to(integration.id, "webhook_secret_sealed")
+    now = utc_now()
+    current, preview = integration.webhook_secret_sealed, integration.webhook_secret_preview
+    integration.webhook_secret_saved_at = now
+    if current is not None and keyring.open(current, where) == secret:
+        return
+    integration.webhook_secret_sealed = keyring.seal(secret, where)
+    integration.webhook_secret_preview = preview_of(secret)
+    if current is not None and not await _is_unproven(tx, integration):
+        integration.previous_webhook_secret_sealed = current
+        integration.previous_webhook_secret_preview = preview
+        integration.previous_webhook_secret_expires_at = now + PREVIOUS_SECRET_LASTS
+        await tx.execute(
+            "UPDATE integration_traffic SET previous_secret_matched_at = secret_matched_at WHERE integration_id = $1",
+            integration.id,
+        )
+    await tx.execute(
+        "UPDATE integration_traffic SET secret_matched_at = NULL, secret_alone_since = NULL WHERE integration_id = $1",
+        integration.id,
+    )
+
+
+async def _is_unproven(tx: Transaction, integration: Integration) -> bool:
+    """Whether the current secret never verified a delivery while an older one is still kept."""
+    expires_at = integration.previous_webhook_secret_expires_at
+    if expires_at is None or expires_at <= utc_now():
+        return False
+    rows = await tx.fetch("SELECT secret_matched_at FROM integration_traffic WHERE integration_id = $1", integration.id)
+    return bool(rows) and rows[0]["secret_matched_at"] is None
