@@ -5,12 +5,13 @@ flood shares its commits. An answer is given only after the commit that holds th
 """
 
 import asyncio
+import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import asyncpg
@@ -42,20 +43,27 @@ _CONFLICTS: Final = (
 """What two writers of the same event or payment can do to each other: the loser reads again and finds it done."""
 
 
-def delivery_of(origin: Origin, body: bytes, received_at: datetime) -> Delivery:
-    """A delivery of a verified body, read as far as it can be."""
+def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any) -> Delivery:
+    """A delivery of a verified body, read as far as it can be; `more` are further fields of `Delivery`."""
     try:
-        event = read(body)
+        event, unreadable = read(body), None
     except UnreadableError as error:
-        return Delivery(
-            origin=origin,
-            key=error.event_id or body_key(body),
-            body=body,
-            event=None,
-            unreadable=error,
-            received_at=received_at,
-        )
-    return Delivery(origin=origin, key=event.id, body=body, event=event, unreadable=None, received_at=received_at)
+        event, unreadable = None, error
+    key = event.id if event else (unreadable and unreadable.event_id) or body_key(body)
+    return Delivery(
+        origin=origin, key=key, body=body, event=event, unreadable=unreadable, received_at=received_at, **more
+    )
+
+
+def kept(integration: Integration, webhook_event: WebhookEvent, *, again: bool = False) -> Delivery:
+    """A stored event as a delivery, for another try."""
+    origin = Origin(integration.workspace_id, integration.id, integration.mode)
+    delivery = delivery_of(origin, webhook_event.payload, webhook_event.received_at, posts=0, again=again)
+    return replace(delivery, key=webhook_event.delivery_key)
+
+
+class _RehearsedError(Exception):
+    """Takes back what was only to be tried."""
 
 
 class Inbox:
@@ -112,15 +120,24 @@ class Inbox:
         while True:
             held = await _waiting(integration, WebhookEventStatus.HELD, after)
             for webhook_event in held:
-                await self.accept(_kept(integration, webhook_event))
+                await self.accept(kept(integration, webhook_event))
                 released += 1
             if len(held) < _PAGE:
                 return released
             after = held[-1].id
 
-    async def retry_failed(self, integration: Integration, webhook_event: WebhookEvent) -> None:
-        """Try once more to apply what failed."""
-        await self.accept(_kept(integration, webhook_event))
+    async def rehearse(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
+        """What settling these would do, in their order: it is done and taken back.
+
+        Raises:
+            Unavailable: The database can't be had right now.
+        """
+        receipts: list[Receipt] = []
+        with contextlib.suppress(_RehearsedError):
+            async with transaction() as tx:
+                receipts, _, _ = await posting.post(tx, deliveries)
+                raise _RehearsedError
+        return receipts
 
     async def _flush(self) -> None:
         while True:
@@ -182,13 +199,6 @@ async def _waiting(integration: Integration, status: WebhookEventStatus, after: 
         integration_id=integration.id, status=status, id__gt=after
     )
     return await rows.order_by("id").limit(_PAGE)
-
-
-def _kept(integration: Integration, webhook_event: WebhookEvent) -> Delivery:
-    """A stored event as a delivery, for another try."""
-    origin = Origin(integration.workspace_id, integration.id, integration.mode)
-    delivery = delivery_of(origin, webhook_event.payload, webhook_event.received_at)
-    return replace(delivery, key=webhook_event.delivery_key, posted=False)
 
 
 async def _post_with_retries(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:

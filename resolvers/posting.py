@@ -17,13 +17,21 @@ from models.stripe_event import StripeEvent, UnreadableError
 from models.webhook_event import WebhookEventStatus
 
 _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
+_LOOKED_AT_AGAIN: Final = frozenset({WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
+_PAYMENT_UNKNOWN: Final = "PAYMENT_UNKNOWN"
+_PAYMENT_AWAITED: Final = timedelta(days=3)
 _FIRST_RETRY: Final = timedelta(seconds=10)
 _LAST_RETRY: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A verified body. `posted` is False when we try again by ourselves what is stored already."""
+    """A verified body.
+
+    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides anew on what was
+    IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `quarantined_id` is the row in
+    which it waited until it could be verified.
+    """
 
     origin: Origin
     key: str
@@ -31,16 +39,24 @@ class Delivery:
     event: StripeEvent | None
     unreadable: UnreadableError | None
     received_at: datetime
-    posted: bool = True
+    posts: int = 1
     again: bool = False
+    signed_with_current: bool = True
+    signed_with_previous: bool = False
+    quarantined_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery; `status` is None when its integration has been disconnected meanwhile."""
+    """What became of a delivery; `status` is None when its integration has been disconnected meanwhile.
 
-    webhook_event_id: str | None
-    status: WebhookEventStatus | None
+    `before` is its event's status until then, None when it was new. `happenings` is what it did.
+    """
+
+    webhook_event_id: str | None = None
+    status: WebhookEventStatus | None = None
+    before: WebhookEventStatus | None = None
+    happenings: tuple[Happening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,12 @@ class Known:
     status: WebhookEventStatus
     deliveries: int
     attempts: int
+    awaits_payment: bool
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether there is nothing more to decide."""
+        return self.status in _FINISHED and not self.awaits_payment
 
 
 @dataclass(slots=True)
@@ -60,6 +82,8 @@ class Posting:
     delivery: Delivery
     known: Known | None
     posts: int = 0
+    signed_with_current: bool = False
+    signed_with_previous: bool = False
     webhook_event_id: str = ""
     status: WebhookEventStatus | None = None
     reason_code: str | None = None
@@ -73,10 +97,19 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Open:
-    """An integration that still takes deliveries."""
+class Door:
+    """An integration that deliveries came to."""
 
     is_active: bool
+    is_disconnected: bool
+
+    def admits(self, delivery: Delivery) -> bool:
+        """Whether it still takes a delivery: once disconnected only what it had taken before."""
+        return delivery.again or not self.is_disconnected
+
+    def applies(self, delivery: Delivery) -> bool:
+        """Whether a delivery is applied, not only kept."""
+        return self.is_active or (delivery.again and self.is_disconnected)
 
 
 async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
@@ -106,11 +139,10 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
     integrations = await _lock_integrations(tx, {delivery.origin.integration_id})
     postings = await _postings(tx, [delivery], integrations)
     for posting in postings.values():
-        if posting.known is None or posting.known.status not in _FINISHED:
-            tries = posting.known.attempts if posting.known else 0
+        if posting.known is None or not posting.known.is_finished:
             _conclude(posting, WebhookEventStatus.FAILED, "INTERNAL_ERROR", reference)
             posting.settled = True
-            posting.retry_at = now + min(_LAST_RETRY, _FIRST_RETRY * 2 ** min(tries, 10))
+            posting.retry_at = now + _pause(posting)
             _log_webhook_event(posting, now)
     await _write(tx, list(postings.values()), now)
     newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
@@ -120,27 +152,49 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
 # --- Reading ---------------------------------------------------------------------------------------------------
 
 
-async def _lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Open]:
+async def _lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
     among, values = any_of(tx.dialect, "id", 1, sorted(ids))
-    query = f"SELECT id, is_active FROM integrations WHERE disconnected_at IS NULL AND {among} ORDER BY id"  # noqa: S608
+    query = f"SELECT id, is_active, disconnected_at FROM integrations WHERE {among} ORDER BY id"  # noqa: S608
     rows = await tx.fetch(tx.for_share(query), values)
-    return {row["id"]: Open(bool(row["is_active"])) for row in rows}
+    return {row["id"]: Door(bool(row["is_active"]), row["disconnected_at"] is not None) for row in rows}
 
 
 async def _postings(
-    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Open]
+    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Door]
 ) -> dict[tuple[str, str], Posting]:
-    accepted = [delivery for delivery in deliveries if delivery.origin.integration_id in integrations]
+    accepted = [
+        delivery
+        for delivery in deliveries
+        if (door := integrations.get(delivery.origin.integration_id)) is not None and door.admits(delivery)
+    ]
     known = await _lock_known(tx, accepted) if accepted else {}
+    waited = await _take_from_quarantine(tx, accepted)
     postings: dict[tuple[str, str], Posting] = {}
     for delivery in accepted:
         posting = postings.get(_key(delivery))
         if posting is None:
             found = known.get(_key(delivery))
-            posting = Posting(delivery, found, webhook_event_id=found.id if found else new_id(Prefix.WEBHOOK_EVENT))
+            own_id = delivery.quarantined_id if delivery.quarantined_id in waited else new_id(Prefix.WEBHOOK_EVENT)
+            posting = Posting(delivery, found, webhook_event_id=found.id if found else own_id)
             postings[_key(delivery)] = posting
-        posting.posts += delivery.posted
+        if delivery.quarantined_id is None or delivery.quarantined_id in waited:
+            posting.posts += delivery.posts
+        posting.signed_with_current |= bool(delivery.posts) and delivery.signed_with_current
+        posting.signed_with_previous |= bool(delivery.posts) and delivery.signed_with_previous
     return postings
+
+
+async def _take_from_quarantine(tx: Transaction, deliveries: Sequence[Delivery]) -> set[str]:
+    """Remove the rows in which these deliveries waited; the ids of those that nobody had removed yet."""
+    ids = {delivery.quarantined_id for delivery in deliveries if delivery.quarantined_id is not None}
+    if not ids:
+        return set()
+    among, values = any_of(tx.dialect, "id", 1, sorted(ids))
+    rows = await tx.fetch(
+        f"DELETE FROM webhook_events WHERE {among} AND status = 'QUARANTINED' RETURNING id",  # noqa: S608
+        values,
+    )
+    return {row["id"] for row in rows}
 
 
 async def _lock_known(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[tuple[str, str], Known]:
@@ -149,13 +203,17 @@ async def _lock_known(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[t
     )
     keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({delivery.key for delivery in deliveries}))
     query = (
-        "SELECT id, integration_id, delivery_key, status, deliveries, attempts FROM webhook_events"  # noqa: S608
+        "SELECT id, integration_id, delivery_key, status, deliveries, attempts, retry_at FROM webhook_events"  # noqa: S608
         f" WHERE {of_these} AND {keyed} ORDER BY id"
     )
     rows = await tx.fetch(tx.for_update(query), ids, keys)
     return {
         (row["integration_id"], row["delivery_key"]): Known(
-            row["id"], WebhookEventStatus(row["status"]), row["deliveries"], row["attempts"]
+            row["id"],
+            WebhookEventStatus(row["status"]),
+            row["deliveries"],
+            row["attempts"],
+            row["status"] == WebhookEventStatus.IGNORED and row["retry_at"] is not None,
         )
         for row in rows
     }
@@ -165,24 +223,24 @@ def _key(delivery: Delivery) -> tuple[str, str]:
     return delivery.origin.integration_id, delivery.key
 
 
-def _is_due(posting: Posting, integrations: Mapping[str, Open]) -> bool:
+def _is_due(posting: Posting, integrations: Mapping[str, Door]) -> bool:
     """Whether there is anything to decide: a finished event only when it is asked for again."""
     if posting.known is None:
         return True
-    if posting.known.status in _FINISHED:
-        return posting.delivery.again and posting.known.status is WebhookEventStatus.UNAPPLIED
+    if posting.known.is_finished:
+        return posting.delivery.again and posting.known.status in _LOOKED_AT_AGAIN
     held = posting.known.status is WebhookEventStatus.HELD
-    return not held or integrations[posting.delivery.origin.integration_id].is_active
+    return not held or integrations[posting.delivery.origin.integration_id].applies(posting.delivery)
 
 
 # --- Settling --------------------------------------------------------------------------------------------------
 
 
-def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Open]) -> bool:
+def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Door]) -> bool:
     delivery = posting.delivery
     if delivery.event is None:
         _conclude(posting, WebhookEventStatus.IGNORED, "UNREADABLE_PAYLOAD", str(delivery.unreadable))
-    elif not integrations[delivery.origin.integration_id].is_active:
+    elif not integrations[delivery.origin.integration_id].applies(delivery):
         _conclude(posting, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
         _log_webhook_event(posting, now)
         return False
@@ -194,6 +252,8 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     verdict = settle(case)
     books.enter(delivery.origin, case, verdict)
     _conclude(posting, verdict.status, verdict.code)
+    if verdict.code == _PAYMENT_UNKNOWN and now - delivery.received_at < _PAYMENT_AWAITED:
+        posting.retry_at = now + _pause(posting)
     payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
     posting.payment_id = verdict.payment_id
     posting.invoice_id = case.invoice.id if case.invoice else None
@@ -203,6 +263,12 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     _log_webhook_event(posting, now)
     posting.happenings += _happenings(posting, verdict, now)
     return any(link.status is not PaymentLinkStatus.COMPLETED for link in verdict.links)
+
+
+def _pause(posting: Posting) -> timedelta:
+    """How long after this try the next one is made."""
+    tries = posting.known.attempts if posting.known else 0
+    return min(_LAST_RETRY, _FIRST_RETRY * int(2 ** min(tries, 10)))
 
 
 def _follow(posting: Posting, books: Books) -> None:
@@ -323,26 +389,53 @@ def _content(posting: Posting) -> tuple[Any, ...]:
     )
 
 
+@dataclass(slots=True)
+class _Traffic:
+    """What came to an integration in this batch."""
+
+    posts: int
+    latest: datetime
+    signed_with_current: bool
+    signed_with_previous: bool
+
+
 async def _count_traffic(tx: Transaction, postings: Sequence[Posting]) -> None:
-    posts: dict[str, int] = {}
-    latest: dict[str, datetime] = {}
+    counted: dict[str, _Traffic] = {}
     for posting in postings:
-        integration_id = posting.delivery.origin.integration_id
-        if posting.posts:
-            posts[integration_id] = posts.get(integration_id, 0) + posting.posts
-            received = posting.delivery.received_at
-            latest[integration_id] = max(received, latest.get(integration_id, received))
-    for integration_id in sorted(posts):
+        if not posting.posts:
+            continue
+        received = posting.delivery.received_at
+        traffic = counted.setdefault(posting.delivery.origin.integration_id, _Traffic(0, received, False, False))
+        traffic.posts += posting.posts
+        traffic.latest = max(traffic.latest, received)
+        traffic.signed_with_current |= posting.signed_with_current
+        traffic.signed_with_previous |= posting.signed_with_previous
+    for integration_id, traffic in sorted(counted.items()):
         await tx.execute(
-            "UPDATE integration_traffic SET deliveries = deliveries + $2, last_event_at = $3 WHERE integration_id = $1",
+            _COUNT_TRAFFIC,
             integration_id,
-            posts[integration_id],
-            latest[integration_id],
+            traffic.posts,
+            traffic.latest,
+            traffic.latest if traffic.signed_with_current else None,
+            traffic.latest if traffic.signed_with_previous else None,
         )
+
+
+_COUNT_TRAFFIC: Final = """
+    UPDATE integration_traffic SET
+        deliveries = deliveries + $2,
+        last_event_at = CASE WHEN last_event_at > $3 THEN last_event_at ELSE $3 END,
+        secret_matched_at = COALESCE($4, secret_matched_at),
+        previous_secret_matched_at = COALESCE($5, previous_secret_matched_at),
+        secret_alone_since = CASE WHEN $5 IS NULL THEN COALESCE(secret_alone_since, $4) END
+    WHERE integration_id = $1
+"""
 
 
 def _receipt(posting: Posting | None) -> Receipt:
     if posting is None:
-        return Receipt(None, None)
-    status = posting.status or (posting.known.status if posting.known else None)
-    return Receipt(posting.webhook_event_id, status)
+        return Receipt()
+    before = posting.known.status if posting.known else None
+    if before is None and posting.delivery.quarantined_id == posting.webhook_event_id:
+        before = WebhookEventStatus.QUARANTINED
+    return Receipt(posting.webhook_event_id, posting.status or before, before, tuple(posting.happenings))

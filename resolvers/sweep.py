@@ -10,7 +10,7 @@ from models.errors import FluxrateError
 from models.instant import utc_now
 from models.integration import Integration
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.inbox import Inbox
+from resolvers.inbox import Inbox, kept
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +57,9 @@ class Sweep:
             await self._inbox.release_held(integration)
 
     async def _retry_failed(self) -> None:
-        due = unscoped(WebhookEvent).filter(status=WebhookEventStatus.FAILED, retry_at__lte=utc_now())
+        """What failed, and what waits for its payment to become known."""
+        due = unscoped(WebhookEvent).filter(retry_at__lte=utc_now())
         for webhook_event in await due.order_by("retry_at").limit(_AT_ONCE):
-            rows = scoped(Integration, webhook_event.workspace_id).filter(disconnected_at=None)
-            integration = await rows.filter(id=webhook_event.integration_id).first()
-            if integration is not None:
-                await self._inbox.retry_failed(integration, webhook_event)
+            integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)
+            again = integration.disconnected_at is not None
+            await self._inbox.accept(kept(integration, webhook_event, again=again))
