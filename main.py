@@ -54,12 +54,15 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     from edge.health import health_routes, index_route
     from edge.logs import configure_logging
     from edge.metrics import Metrics
+    from models import crash
     from resolvers.sweep import Sweep
     from schema.view import GraphQLEndpoint
     from webhooks.stripe import PATH_PREFIX, StripeWebhook
 
     settings = settings or Settings.from_env()
     configure_logging()
+    if settings.crash_at is not None:
+        crash.arm(*settings.crash_at)
     services = compose(settings)
     metrics = Metrics()
     graphql = GraphQLEndpoint(services, allowed_origins=settings.allowed_origins)
@@ -76,9 +79,10 @@ def create_app(settings: Settings | None = None) -> "Starlette":
                 services.feed,
                 services.link_maker,
                 services.inbox,
-                webhook,
+                services.quarantine,
                 graphql,
-                Sweep(services.inbox),
+                Sweep(services.inbox, services.feed.wake),
+                services.reconciliation,
                 _sampled(metrics, services, webhook),
             ]
             for part in parts:  # what is opened last is closed first: the doors, then what is behind them
@@ -117,19 +121,24 @@ def compose(settings: Settings) -> "Services":
     from resolvers.gateway import StripeGateway
     from resolvers.inbox import Inbox
     from resolvers.link_maker import LinkMaker
+    from resolvers.quarantine import Quarantine
+    from resolvers.reconciliation import Reconciliation
 
     database = Database(settings.database_url)
     keyring = Keyring.parse(settings.encryption_keys)
     gateway = StripeGateway(settings.stripe_api_base)
     feed = Feed(settings.broadcast_url)
     link_maker = LinkMaker(keyring, gateway, published=feed.wake)
+    inbox = Inbox(database, feed.wake, link_maker.wake)
     return Services(
         database=database,
         keyring=keyring,
         gateway=gateway,
         feed=feed,
-        inbox=Inbox(database, feed.wake, link_maker.wake),
+        inbox=inbox,
         link_maker=link_maker,
+        quarantine=Quarantine(inbox, keyring, feed.wake),
+        reconciliation=Reconciliation(inbox, gateway, keyring, settings.sync_interval_s),
         public_url=settings.public_url,
     )
 
@@ -335,6 +344,70 @@ def migrate(as_json: AsJson = False) -> None:
         print("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
 
 
+@app.command()
+def sync(
+    integration: Annotated[
+        list[str] | None, typer.Argument(metavar="[INTEGRATION]...", help="Their ids, int_…; all that are connected.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help='From when on, like "7d", "12h" or "2030-01-31"; else from the last sync.')
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask Stripe for events that never arrived, and apply them."""
+    settings = Settings.from_env()
+    found = asyncio.run(
+        _sync(settings, integration or [], None if since is None else _instant(since, -1), as_json=as_json)
+    )
+    if as_json:
+        _print_json({"integrations": found})
+    elif not found:
+        print("There is no connected integration.")
+
+
+async def _sync(settings: Settings, ids: list[str], since: datetime | None, *, as_json: bool) -> list[dict[str, Any]]:
+    from rich.console import Console
+
+    from resolvers.operator import connected_integrations
+
+    await _refuse_pending(settings)
+    services = compose(settings)
+    console = Console(stderr=True)
+    answers = []
+    async with contextlib.AsyncExitStack() as stack:
+        for part in (services.database, services.gateway, services.feed, services.inbox):
+            await stack.enter_async_context(part)
+        await _check_keys(services)
+        for integration in await connected_integrations(ids):
+            with console.status(f"{integration.name}: asking Stripe …") as status:
+                progress = await services.reconciliation.sync(
+                    integration,
+                    since,
+                    told=lambda so_far, name=integration.name: status.update(  # type: ignore[misc]
+                        f"{name}: {so_far.found} events read, {so_far.applied} applied, up to {_iso(so_far.until)}"
+                    ),
+                )
+                paid = await services.reconciliation.check_links(integration, rest=timedelta(0))
+            answer = {
+                "id": integration.id,
+                "found": progress.found + paid,
+                "alreadyKnown": progress.already_known,
+                "applied": progress.applied + paid,
+                "failed": progress.failed,
+                "since": _iso(progress.since),
+                "complete": progress.complete,
+                "gap": progress.gap.message if progress.gap else None,
+            }
+            answers.append(answer)
+            if not as_json:
+                print(
+                    f"{integration.name} ({integration.id}): {answer['found']} events since {answer['since']},"
+                    f" {answer['alreadyKnown']} known already, {answer['applied']} applied, {answer['failed']} failed."
+                    + (f"\n{progress.gap.message} {progress.gap.fix}" if progress.gap else "")
+                )
+    return answers
+
+
 @app.command("generate-key")
 def generate_key(as_json: AsJson = False) -> None:
     """Print a fresh encryption key for FLUXRATE_ENCRYPTION_KEYS."""
@@ -503,12 +576,13 @@ async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
         return await work()
 
 
-def _instant(text: str) -> datetime:
-    """An instant told as a time from now or as a date, in UTC unless it says otherwise."""
+def _instant(text: str, direction: int = 1) -> datetime:
+    """An instant told as a time from now, or before now for -1, or as a date, in UTC unless it says otherwise."""
     amount, unit = text[:-1], text[-1:]
     try:
         if amount.isdecimal() and unit in {"d", "h"}:
-            return datetime.now(UTC) + timedelta(**{"d": {"days": int(amount)}, "h": {"hours": int(amount)}}[unit])
+            away = timedelta(**{"d": {"days": int(amount)}, "h": {"hours": int(amount)}}[unit])
+            return datetime.now(UTC) + direction * away
         instant = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise InvalidInput(f'{text!r} is not a time: write "90d", "12h" or "2030-01-31".') from None

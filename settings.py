@@ -24,12 +24,18 @@ NAMES: Final = (
     "STRIPE_API_BASE",
     "ALLOWED_ORIGINS",
     "TRUSTED_PROXIES",
+    "SYNC_INTERVAL_S",
 )
 """Every setting there is."""
 
+CRASH_AT: Final = "CRASH_AT"
+"""Not a setting: how the tests make a process kill itself, see models/crash.py."""
+
 EMBEDDED_KEY: Final = Path("var/encryption.key")
 DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
+DEFAULT_SYNC_INTERVAL_S: Final = 300.0
 _STRIPE_HOST: Final = "api.stripe.com"
+_DAY_S: Final = 86_400
 _NONE: Final[tuple[str, ...]] = ()
 
 T = TypeVar("T")
@@ -37,7 +43,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself."""
+    """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself.
+
+    `sync_interval_s`: how often Stripe is asked for events that did not arrive; 0 never.
+    """
 
     database_url: str = field(repr=False)
     broadcast_url: str = field(repr=False)
@@ -46,7 +55,9 @@ class Settings:
     stripe_api_base: str | None
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
+    sync_interval_s: float
     embedded: bool
+    crash_at: tuple[str, int] | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, sealing: bool = True) -> "Settings":
@@ -66,7 +77,9 @@ class Settings:
             stripe_api_base=read.parsed("STRIPE_API_BASE", _stripe_api_base, None),
             allowed_origins=read.parsed("ALLOWED_ORIGINS", _origins, _NONE),
             trusted_proxies=read.parsed("TRUSTED_PROXIES", _networks, _NONE),
+            sync_interval_s=read.parsed("SYNC_INTERVAL_S", _interval_s, DEFAULT_SYNC_INTERVAL_S),
             embedded=embedded,
+            crash_at=read.parsed(CRASH_AT, _crash_at, None),
         )
         if sealing and not read.text("ENCRYPTION_KEYS") and not embedded:
             read.problems.append('FLUXRATE_ENCRYPTION_KEYS is missing: generate one with "fluxrate generate-key".')
@@ -87,7 +100,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     """A mistyped name would be ignored, and another database served than the one meant."""
     names = [f"{PREFIX}{name}" for name in NAMES]
     problems = []
-    for name in sorted(set(environ) - set(names)):
+    for name in sorted(set(environ) - {*names, f"{PREFIX}{CRASH_AT}"}):
         if name.startswith(PREFIX):
             close = difflib.get_close_matches(name, names, n=1)
             meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}."
@@ -178,6 +191,18 @@ def _networks(text: str) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(network, strict=False)) for network in _listed(text))
     except ValueError:
         raise ValueError('must list IP addresses or networks like "10.0.0.0/8", separated by commas') from None
+
+
+def _interval_s(text: str) -> float:
+    if not text.isdecimal() or not text.isascii() or int(text) > _DAY_S:
+        raise ValueError(f"must be a whole number of seconds up to {_DAY_S}, or 0 for never")
+    return float(text)
+
+
+def _crash_at(text: str) -> tuple[str, int] | None:
+    from models import crash
+
+    return crash.parse(text)
 
 
 def _origin(text: str, wanted: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
-from tortoise.exceptions import OperationalError
+from tortoise.exceptions import OperationalError, TransactionManagementError
 
 from models.errors import ConfigurationError
 
@@ -53,11 +53,22 @@ UNAVAILABLE_ERRORS: Final = (
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error says that the database can't be had, rather than that a statement was wrong."""
-    if isinstance(error, OperationalError) and error.args:  # Tortoise's wrapper
-        error = error.args[0]
+    error = _unwrapped(error)
     if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
     return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether an error says that PostgreSQL takes no writes in this session."""
+    return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """The driver's error in Tortoise's."""
+    is_wrapper = isinstance(error, OperationalError | TransactionManagementError)
+    wrapped = error.args[0] if is_wrapper and error.args else None
+    return wrapped if isinstance(wrapped, BaseException) else error
 
 
 def dialect_of(url: str) -> Dialect:

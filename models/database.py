@@ -30,6 +30,7 @@ from models.connection import (
     Dialect,
     configuration,
     dialect_of,
+    is_read_only,
     is_unavailable,
     reporting,
     sqlite_path,
@@ -157,7 +158,7 @@ async def transaction() -> AsyncIterator[Transaction]:
         try:
             yield Transaction(door.client, door.dialect)
         except BaseException as error:
-            await _uninterrupted(door.rollback())
+            await _uninterrupted(door.rollback(error))
             if is_unavailable(error):
                 raise Unavailable(_UNAVAILABLE) from error
             raise
@@ -221,10 +222,13 @@ class _PostgresDoor:
         finally:
             await self.close()
 
-    async def rollback(self) -> None:
+    async def rollback(self, because: BaseException) -> None:
         try:
-            with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
-                await self.client.rollback()
+            if is_read_only(because):
+                self.client._connection.terminate()  # this session stays so, even when the database no longer is
+            else:
+                with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
+                    await self.client.rollback()
         finally:
             await self.close()
 
@@ -256,18 +260,19 @@ class _SqliteDoor:
         try:
             await self.client._connection.execute_fetchall("COMMIT")
         except BaseException:
-            await self.rollback()
+            await self.close()
             raise
         self._writer._lock.release()
 
-    async def rollback(self) -> None:
+    async def rollback(self, _: BaseException) -> None:
+        await self.close()
+
+    async def close(self) -> None:
         try:
             if self.client._connection.in_transaction:
                 await self.client._connection.execute_fetchall("ROLLBACK")
         finally:
             self._writer._lock.release()
-
-    close = rollback
 
 
 def reading_dialect() -> Dialect:

@@ -61,6 +61,21 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " ones in a test workspace.",
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
+    # Webhook events that can't be verified
+    "SIGNATURE_MISSING": (
+        "The delivery has no Stripe-Signature that can be read, so nothing shows that Stripe sent it.",
+        "Nothing to do if Stripe did not send it. If a proxy stands before Fluxrate, let it pass the Stripe-Signature"
+        " header and the body on unchanged.",
+    ),
+    "SIGNATURE_MISMATCH": (
+        "The Stripe-Signature header didn't match the webhook secret that is saved.",
+        "Make sure that you copied the Signing secret from Stripe (it starts with whsec_), not the endpoint's URL, of"
+        " exactly the endpoint that sends to this URL; save it again: what it signed is then applied.",
+    ),
+    "SIGNATURE_TIMESTAMP": (
+        "The signature is right but was made {detail} away from this server's time, more than the 300 seconds allowed.",
+        "Set this server's clock by NTP. Stripe sends the event again with a new signature.",
+    ),
     # Webhook events that wait or failed
     "INTEGRATION_INACTIVE": (
         "The integration was switched off when the event came. It is kept and not applied yet.",
@@ -69,6 +84,11 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     "INTERNAL_ERROR": (
         "Applying the event failed inside Fluxrate (error reference {detail}).",
         "Fluxrate and Stripe both try again. If it stays so, look for the reference in the server's log.",
+    ),
+    "EVENTS_GONE": (
+        "Stripe keeps its events for 30 days: those from {detail} can't be fetched any more.",
+        "Compare the payments of that time in the Stripe Dashboard with the invoices, and mark those paid by hand that"
+        " were paid.",
     ),
     # Integrations
     "WEBHOOK_SECRET_MISSING": (

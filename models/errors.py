@@ -12,6 +12,7 @@ FluxrateError
 ├── Forbidden            the API key lacks a scope
 ├── InvalidCursor        a cursor that this workspace never gave out
 ├── Unavailable          the database can't be had right now; trying again is safe
+├── StripeUnavailable    Stripe can't be asked right now; trying again is safe
 ├── SealError            a sealed secret that no configured key opens
 └── ConfigurationError   what the operator must mend before the product starts
 """
@@ -112,6 +113,16 @@ class Unavailable(FluxrateError):
     """The database can't be had right now; nothing was changed and trying again is safe."""
 
     code = "UNAVAILABLE"
+
+
+class StripeUnavailable(FluxrateError):
+    """Stripe can't be asked right now, or asks us to wait; `retry_after_s` is for how long, None when nobody knows."""
+
+    code = "STRIPE_UNREACHABLE"
+
+    def __init__(self, message: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class SealError(FluxrateError):

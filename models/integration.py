@@ -1,5 +1,6 @@
 """A Stripe account connected to a workspace: its keys, its webhook URL, its state."""
 
+import base64
 import re
 import secrets
 from enum import StrEnum
@@ -126,9 +127,10 @@ def bound_to(integration_id: str, column: str) -> str:
     return f"integrations/{integration_id}/{column.removeprefix('previous_')}"
 
 
-def new_webhook_token() -> str:
-    """The unguessable part of a webhook URL: 192 random bits."""
-    return secrets.token_urlsafe(_WEBHOOK_TOKEN_BYTES)
+def new_webhook_token(secret: str | None = None) -> str:
+    """The unguessable part of a webhook URL: 192 random bits, or as many of a secret in hexadecimal."""
+    raw = secrets.token_bytes(_WEBHOOK_TOKEN_BYTES) if secret is None else bytes.fromhex(secret)[:_WEBHOOK_TOKEN_BYTES]
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def preview_of(secret: str) -> str:

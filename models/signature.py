@@ -26,6 +26,20 @@ def verify(header: bytes | str | None, body: bytes, secrets: Sequence[str], now:
     return any(_matches(signed, secret, signatures) for secret in secrets if secret)
 
 
+def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> tuple[str, str | None]:
+    """Why a header does not sign a body: the code of its diagnosis, and the detail that completes it."""
+    if not secrets:
+        return "WEBHOOK_SECRET_MISSING", None
+    timestamp, signatures = _parse(header)
+    if not signatures:
+        return "SIGNATURE_MISSING", None
+    signed = b"%b.%b" % (timestamp, body)
+    if timestamp.isdigit() and any(_matches(signed, secret, signatures) for secret in secrets):
+        off = f"{abs(now - int(timestamp)):.0f} seconds" if len(timestamp) <= _MOST_DIGITS else "very long"
+        return "SIGNATURE_TIMESTAMP", off
+    return "SIGNATURE_MISMATCH", None
+
+
 def _parse(header: bytes | str | None) -> tuple[bytes, list[bytes]]:
     """The first timestamp and the v1 signatures; other schemes are passed over, as Stripe says."""
     if isinstance(header, str):

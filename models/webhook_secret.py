@@ -1,15 +1,20 @@
 """Saving an integration's secrets: sealed to their row and column, a replaced webhook secret valid for a day more."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from models.database import Transaction
+from models.database import Transaction, fetch, transaction
+from models.event import SYSTEM, EventType, Happening, append
 from models.instant import utc_now
 from models.integration import Integration, bound_to, preview_of
 from models.secret import Keyring
 
 PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)
 """How long a replaced webhook secret still verifies. Source: Stripe signs with both for up to 24 h."""
+
+STRIPE_HAS_STOPPED: Final = timedelta(minutes=10)
+"""For how long nothing may have been signed with a replaced secret before it is dropped."""
 
 
 def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> None:
@@ -54,3 +59,42 @@ async def _is_unproven(tx: Transaction, integration: Integration) -> bool:
         return False
     rows = await tx.fetch("SELECT secret_matched_at FROM integration_traffic WHERE integration_id = $1", integration.id)
     return bool(rows) and rows[0]["secret_matched_at"] is None
+
+
+async def retire_previous_secrets() -> Mapping[str, int]:
+    """Drop replaced webhook secrets that expired or that Stripe signs with no more; the newest number of each log.
+
+    Stripe has stopped when all of the last minutes, longer than a signature is valid, bore the current one alone.
+    """
+    now = utc_now()
+    due = await fetch(_RETIRING, now, now - STRIPE_HAS_STOPPED)
+    newest: dict[str, int] = {}
+    for row in due:
+        async with transaction() as tx:
+            retired = await tx.fetch(
+                "UPDATE integrations SET previous_webhook_secret_sealed = NULL, previous_webhook_secret_preview = NULL,"
+                " previous_webhook_secret_expires_at = NULL, updated_at = $3"
+                " WHERE id = $1 AND previous_webhook_secret_sealed = $2 RETURNING workspace_id",
+                row["id"],
+                row["previous_webhook_secret_sealed"],
+                now,
+            )
+            if retired:
+                happening = Happening(
+                    type=EventType.INTEGRATION_UPDATED,
+                    workspace_id=retired[0]["workspace_id"],
+                    actor=SYSTEM,
+                    occurred_at=now,
+                    integration_id=row["id"],
+                )
+                newest |= await append(tx, [happening])
+    return newest
+
+
+_RETIRING: Final = """
+    SELECT i.id, i.previous_webhook_secret_sealed
+    FROM integrations i JOIN integration_traffic t ON t.integration_id = i.id
+    WHERE i.previous_webhook_secret_sealed IS NOT NULL
+    AND (i.previous_webhook_secret_expires_at <= $1 OR t.secret_alone_since <= $2)
+    ORDER BY i.id
+"""

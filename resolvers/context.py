@@ -22,6 +22,8 @@ from resolvers.gateway import StripeGateway
 from resolvers.inbox import Inbox
 from resolvers.link_maker import LinkMaker
 from resolvers.loaders import Loaders
+from resolvers.quarantine import Quarantine
+from resolvers.reconciliation import Reconciliation
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -45,6 +47,8 @@ class Services:
     feed: Feed
     inbox: Inbox
     link_maker: LinkMaker
+    quarantine: Quarantine
+    reconciliation: Reconciliation
     public_url: str
 
 

@@ -5,17 +5,19 @@ The SDK takes half a second to load: it is loaded after the start, in the backgr
 
 import asyncio
 import importlib
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+import orjson
 import structlog
 
-from models.errors import FluxrateError, StripeRefused
+from models.errors import StripeRefused
 from models.integration import EVENTS_TO_SEND
-from models.secret import without_secrets
+from models.webhook_endpoint import Endpoint
+from resolvers.stripe_errors import asking_errors, link_errors, refused
 
 if TYPE_CHECKING:
     import stripe
@@ -31,22 +33,8 @@ NETWORK_RETRIES: Final = 1
 _LOAD_AFTER_S: Final = 1.0
 _PAGE: Final = 100
 _LINK_PAGES: Final = 5
+_GONE: Final = "resource_missing"
 _KEY_PATH: Final = ["input", "secretKey"]
-_MESSAGE_LENGTH: Final = 500
-
-
-class LinkNotMade(FluxrateError):
-    """A Payment Link that Stripe did not say it made.
-
-    `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.
-    `same_attempt`: the next try has to repeat the idempotency key.
-    """
-
-    def __init__(self, code: str, detail: str, *, outcome_unknown: bool, may_retry: bool, same_attempt: bool) -> None:
-        super().__init__(detail, code=code)
-        self.outcome_unknown = outcome_unknown
-        self.may_retry = may_retry
-        self.same_attempt = same_attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +51,22 @@ class Registered:
 
     stripe_id: str
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list of Stripe's, and whether there is more of it."""
+
+    rows: Sequence[Mapping[str, Any]]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it did not tell."""
+
+    permitted: bool
+    clock_ahead_s: float | None
 
 
 class StripeGateway:
@@ -113,7 +117,7 @@ class StripeGateway:
         try:
             account = await self._client(secret_key).v1.accounts.retrieve_current_async()
         except stripe.AuthenticationError as error:
-            raise _refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", _KEY_PATH) from None
+            raise refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", _KEY_PATH) from None
         except stripe.StripeError as error:
             log.info("stripe account not told", reason=type(error).__name__, request_id=error.request_id)
             return None
@@ -127,7 +131,7 @@ class StripeGateway:
         Raises:
             LinkNotMade: Stripe refused, failed or could not be reached.
         """
-        with _link_errors():
+        with link_errors():
             link = await self._client(secret_key).v1.payment_links.create_async(
                 params, {"idempotency_key": idempotency_key}
             )
@@ -142,7 +146,7 @@ class StripeGateway:
             LinkNotMade: Stripe could not be asked.
         """
         payment_links = self._client(secret_key).v1.payment_links
-        with _link_errors():
+        with link_errors():
             page = await payment_links.list_async({"active": True, "limit": _PAGE})
             for _ in range(_LINK_PAGES):
                 for link in page.data:
@@ -162,37 +166,143 @@ class StripeGateway:
         Raises:
             LinkNotMade: Stripe refused, failed or could not be reached.
         """
-        with _link_errors():
+        with link_errors():
             await self._client(secret_key).v1.payment_links.update_async(stripe_id, {"active": False})
 
-    async def register_webhook(self, secret_key: str, url: str, idempotency_key: str) -> Registered:
-        """Add a webhook endpoint with our events at Stripe.
+    async def list_events(
+        self,
+        secret_key: str,
+        *,
+        created_gte: int,
+        created_lt: int,
+        types: Sequence[str],
+        starting_after: str | None = None,
+        limit: int = _PAGE,
+    ) -> Page:
+        """A page of the events of some types, made within Unix seconds, the newest first, as Stripe wrote them.
 
         Raises:
-            StripeRefused: Stripe refused, failed or could not be reached.
+            StripeRefused: Stripe does not let the key read its events.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
         """
-        import stripe
+        params: dict[str, object] = {
+            "created": {"gte": created_gte, "lt": created_lt},
+            "types": list(types),
+            "limit": limit,
+        }
+        if starting_after is not None:
+            params["starting_after"] = starting_after
+        return await self._page(secret_key, "/v1/events", params)
 
+    async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:
+        """The newest checkout sessions that were completed by a Payment Link, as Stripe wrote them.
+
+        Raises:
+            StripeRefused: Stripe does not let the key read checkout sessions, or has no such link.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        params = {"payment_link": payment_link, "status": "complete", "limit": _PAGE}
+        return (await self._page(secret_key, "/v1/checkout/sessions", params)).rows
+
+    async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> Page:
+        with asking_errors(f"read {path}"):
+            answer = await self._client(secret_key).raw_request_async("get", path, **params)
+        listed = orjson.loads(answer.body)
+        return Page(listed["data"], bool(listed["has_more"]))
+
+    # --- Webhook endpoints -------------------------------------------------------------------------------------
+
+    async def register_webhook(self, secret_key: str, url: str, idempotency_key: str) -> Registered:
+        """Add a webhook endpoint with our events, pinned to our API version.
+
+        Raises:
+            StripeRefused: Stripe gave a definite no: there is no such endpoint.
+            StripeUnavailable: Stripe failed (STRIPE_BUSY) or gave no answer: it may have been made all the same.
+        """
         params: WebhookEndpointCreateParams = {
             "url": url,
             "enabled_events": list(EVENTS_TO_SEND),
             "api_version": API_VERSION,
             "description": "Fluxrate",
         }
-        try:
+        with asking_errors("add webhook endpoints"):
             endpoint = await self._client(secret_key).v1.webhook_endpoints.create_async(
                 params, {"idempotency_key": idempotency_key}
             )
-        except stripe.StripeError as error:
-            raise _refused(
-                error,
-                "WEBHOOK_NOT_REGISTERED",
-                "The account is connected, but Stripe did not add the webhook endpoint (add it by hand)",
-                None,
-            ) from None
         if endpoint.secret is None:
             raise StripeRefused("Stripe added the webhook endpoint but did not tell its signing secret.")
         return Registered(endpoint.id, endpoint.secret)
+
+    async def webhook_endpoints(self, secret_key: str) -> list[Endpoint]:
+        """All webhook endpoints of the account, the newest first.
+
+        Raises:
+            StripeRefused: Stripe does not let the key read them.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        params: dict[str, object] = {"limit": _PAGE}
+        rows: list[Mapping[str, Any]] = []
+        while True:
+            page = await self._page(secret_key, "/v1/webhook_endpoints", params)
+            rows += page.rows
+            if not page.has_more or not page.rows:
+                return [_endpoint(row) for row in rows]
+            params["starting_after"] = page.rows[-1]["id"]
+
+    async def change_webhook_endpoint(
+        self,
+        secret_key: str,
+        stripe_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        enabled: bool | None = None,
+    ) -> None:
+        """Change of a webhook endpoint what is given.
+
+        Raises:
+            StripeRefused: Stripe gave a definite no.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        given = {"url": url, "enabled_events": events, "disabled": None if enabled is None else not enabled}
+        params = {name: value for name, value in given.items() if value is not None}
+        with asking_errors("change webhook endpoints"):
+            await self._client(secret_key).raw_request_async("post", f"/v1/webhook_endpoints/{stripe_id}", **params)
+
+    async def delete_webhook_endpoint(self, secret_key: str, stripe_id: str) -> None:
+        """Remove a webhook endpoint; one that is gone already is fine.
+
+        Raises:
+            StripeRefused: Stripe gave a definite no.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        try:
+            with asking_errors("remove webhook endpoints"):
+                await self._client(secret_key).v1.webhook_endpoints.delete_async(stripe_id)
+        except StripeRefused as refusal:
+            if refusal.stripe_code != _GONE:
+                raise
+
+    # --- The key -----------------------------------------------------------------------------------------------
+
+    async def probe(self, secret_key: str, method: Literal["get", "post"], path: str) -> Probe:
+        """Whether a key may make a call that changes nothing: a question, or a change of what does not exist.
+
+        Raises:
+            StripeRefused: Stripe does not accept the key.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        import stripe
+
+        asked_at = time.time()
+        permitted = True
+        with asking_errors(path):
+            try:
+                headers = (await self._client(secret_key).raw_request_async(method, path)).headers
+            except (stripe.InvalidRequestError, stripe.PermissionError) as error:
+                headers = error.headers or {}
+                permitted = isinstance(error, stripe.InvalidRequestError)
+        return Probe(permitted, _clock_ahead_s(headers, asked_at, time.time()))
 
 
 async def _load_sdk() -> None:
@@ -200,57 +310,20 @@ async def _load_sdk() -> None:
     await asyncio.to_thread(importlib.import_module, "stripe")
 
 
-@contextmanager
-def _link_errors() -> Iterator[None]:
-    """Stripe's errors as LinkNotMade: what is known of the outcome, and whether trying again can help."""
-    import stripe
-
-    try:
-        yield
-    except stripe.APIConnectionError:
-        raise LinkNotMade(
-            "STRIPE_UNREACHABLE",
-            "no answer came in time.",
-            outcome_unknown=True,
-            may_retry=True,
-            same_attempt=True,
-        ) from None
-    except stripe.StripeError as error:
-        raise _not_made(error) from None
-
-
-def _not_made(error: "stripe.StripeError") -> LinkNotMade:
-    import stripe
-
-    if isinstance(error, stripe.AuthenticationError):
-        return _definite("KEY_REJECTED", error)
-    if isinstance(error, stripe.PermissionError):
-        return _definite("KEY_NOT_PERMITTED", error)
-    if isinstance(error, stripe.RateLimitError):
-        return _definite("STRIPE_BUSY", error, may_retry=True)
-    if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
-        return LinkNotMade("STRIPE_BUSY", _said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
-    if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        # Stripe replays a stored 5xx for its idempotency key, and may have made the link before it failed.
-        return LinkNotMade("STRIPE_BUSY", _said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
-    return _definite("STRIPE_REFUSED", error)
-
-
-def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False) -> LinkNotMade:
-    return LinkNotMade(code, _said(error), outcome_unknown=False, may_retry=may_retry, same_attempt=False)
-
-
-def _said(error: "stripe.StripeError") -> str:
-    """What Stripe said, without anything that looks like a key."""
-    message = without_secrets(str(error.user_message or "no reason was given"))[:_MESSAGE_LENGTH]
-    return message if message.endswith(".") else f"{message}."
-
-
-def _refused(error: "stripe.StripeError", code: str, sentence: str, path: list[str] | None) -> StripeRefused:
-    return StripeRefused(
-        f"{sentence}: {_said(error)}",
-        code=code,
-        path=path,
-        stripe_code=error.code,
-        request_id=error.request_id,
+def _endpoint(row: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        stripe_id=row["id"],
+        url=row["url"],
+        is_enabled=row["status"] == "enabled",
+        events=tuple(row["enabled_events"]),
+        api_version=row["api_version"],
     )
+
+
+def _clock_ahead_s(headers: Mapping[str, str], asked_at: float, answered_at: float) -> float | None:
+    """How far the answer's Date is after it was had, or before it was asked for (negative); 0 in between."""
+    try:
+        theirs = parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+    return max(theirs - answered_at, 0.0) + min(theirs + 1 - asked_at, 0.0)

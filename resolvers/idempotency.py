@@ -5,12 +5,16 @@ from typing import Final
 
 import orjson
 
+from models.database import fetch
 from models.errors import Conflict, InvalidInput
 from models.instant import utc_now
-from resolvers.context import Write
+from resolvers.context import Context, Write
 
 _LONGEST: Final = 255
 _PATH: Final = ["input", "idempotencyKey"]
+_EARLIER: Final = (
+    "SELECT input_sha256, result_id FROM idempotency_keys WHERE workspace_id = $1 AND operation = $2 AND key = $3"
+)
 
 
 async def first_result(write: Write, operation: str, key: str | None, given: object, result_id: str) -> str:
@@ -24,9 +28,7 @@ async def first_result(write: Write, operation: str, key: str | None, given: obj
     """
     if key is None:
         return result_id
-    if not key.strip() or len(key) > _LONGEST or "\x00" in key:
-        raise InvalidInput(f"An idempotency key has 1 to {_LONGEST} characters.", path=_PATH)
-    sha256 = hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+    sha256 = _sha256_of(key, given)
     fresh = await write.tx.fetch(
         "INSERT INTO idempotency_keys (workspace_id, operation, key, input_sha256, result_id, created_at)"
         " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workspace_id, operation, key) DO NOTHING RETURNING result_id",
@@ -39,16 +41,35 @@ async def first_result(write: Write, operation: str, key: str | None, given: obj
     )
     if fresh:
         return result_id
-    earlier = await write.tx.fetch(
-        "SELECT input_sha256, result_id FROM idempotency_keys WHERE workspace_id = $1 AND operation = $2 AND key = $3",
-        write.workspace_id,
-        operation,
-        key,
-    )
-    if earlier[0]["input_sha256"] != sha256:
+    earlier = await write.tx.fetch(_EARLIER, write.workspace_id, operation, key)
+    return _the_same(earlier[0]["input_sha256"], sha256, earlier[0]["result_id"])
+
+
+async def earlier_result(ctx: Context, operation: str, key: str | None, given: object) -> str | None:
+    """The id that this key's first use answered, None when there was none yet: for what is done before `first_result`.
+
+    Raises:
+        Conflict: The key was used with other input.
+        InvalidInput: The key is empty or too long.
+    """
+    if key is None:
+        return None
+    sha256 = _sha256_of(key, given)
+    earlier = await fetch(_EARLIER, ctx.workspace_id, operation, key)
+    return _the_same(earlier[0]["input_sha256"], sha256, earlier[0]["result_id"]) if earlier else None
+
+
+def _sha256_of(key: str, given: object) -> str:
+    if not key.strip() or len(key) > _LONGEST or "\x00" in key:
+        raise InvalidInput(f"An idempotency key has 1 to {_LONGEST} characters.", path=_PATH)
+    return hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
+
+
+def _the_same(earlier_sha256: str, sha256: str, result_id: str) -> str:
+    if earlier_sha256 != sha256:
         raise Conflict(
             "This idempotency key was used before with other input: use a new key for a new request.",
             code="IDEMPOTENCY_KEY_REUSED",
             path=_PATH,
         )
-    return str(earlier[0]["result_id"])
+    return result_id

@@ -17,6 +17,7 @@ from uuid import uuid4
 import asyncpg
 import structlog
 
+from models import crash
 from models.books import Origin
 from models.database import Database, scoped, transaction
 from models.errors import FluxrateError, Unavailable
@@ -33,7 +34,7 @@ MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 MAX_BATCH: Final = 128
 _CONFLICT_TRIES: Final = 5
 _PAGE: Final = 200
-_CONFLICTS: Final = (
+CONFLICTS: Final = (
     asyncpg.UniqueViolationError,
     asyncpg.ForeignKeyViolationError,
     asyncpg.SerializationError,
@@ -101,6 +102,7 @@ class Inbox:
         Raises:
             Unavailable: The queue is full or the database can't be had; the delivery is not stored.
         """
+        crash.point("verified")
         if (
             self._closing
             or len(self._queue) >= MAX_QUEUED
@@ -173,7 +175,9 @@ class Inbox:
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         receipts, newest, links_changed = await _post_with_retries(deliveries)
+        crash.point("committed")
         self._published(newest)
+        crash.point("published")
         if links_changed:
             self._settled()
         return receipts
@@ -207,7 +211,7 @@ async def _post_with_retries(deliveries: Sequence[Delivery]) -> tuple[list[Recei
         try:
             async with transaction() as tx:
                 return await posting.post(tx, deliveries)
-        except _CONFLICTS:
+        except CONFLICTS:
             if attempt == _CONFLICT_TRIES:
                 raise
             attempt += 1

@@ -1,18 +1,23 @@
 """Stripe integrations: connecting, keeping the secrets fresh, switching off and on, disconnecting."""
 
 import asyncio
+import contextlib
+import hashlib
 from typing import Final
 
+import orjson
+import structlog
 from tortoise.queryset import QuerySet
 
 from models.api_key import Scope
-from models.errors import Conflict, FluxrateError, InvalidInput
+from models.errors import Conflict, FluxrateError, InvalidInput, SealError, StripeRefused, StripeUnavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import (
     Integration,
     IntegrationTraffic,
+    bound_to,
     new_webhook_token,
     parse_secret_key,
     parse_webhook_secret,
@@ -20,11 +25,17 @@ from models.integration import (
 from models.invoice import Invoice
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
+from models.webhook_endpoint import endpoint_url
 from models.webhook_secret import save_secret_key, save_webhook_secret
-from resolvers.context import KEEP, Context, Keep, Write
-from resolvers.idempotency import first_result
-from resolvers.link_maker import retire_links
+from resolvers.context import KEEP, Context, Keep
+from resolvers.idempotency import earlier_result, first_result
+from resolvers.link_maker import retire_links, retry_links
+from resolvers.registration import not_registered, register, remove, withdraw
 
+log = structlog.get_logger(__name__)
+
+_CONNECT: Final = "connectStripe"
+_REGISTER: Final = ["input", "registerWebhook"]
 _DISCONNECT_S: Final = 10.0
 
 
@@ -45,7 +56,7 @@ async def connect_stripe(
     Raises:
         InvalidInput: A field can't be taken as it is.
         ModeMismatch: The key is of the other mode than the workspace.
-        StripeRefused: Stripe does not accept the key, or did not add the endpoint.
+        StripeRefused: Stripe does not accept the key, or did not add the endpoint: nothing was connected.
         Conflict: The idempotency key was used with other input.
     """
     ctx.require(Scope.ADMIN)
@@ -54,10 +65,12 @@ async def connect_stripe(
     if (webhook_secret or "").strip():
         secret = parse_webhook_secret(webhook_secret or "", ["input", "webhookSecret"])
     if secret and register_webhook:
-        raise InvalidInput(
-            "Give a webhook secret or let the endpoint be registered, not both.", path=["input", "registerWebhook"]
-        )
+        raise InvalidInput("Give a webhook secret or let the endpoint be registered, not both.", path=_REGISTER)
     title = required_text(name, "The connection name", ["input", "name"])
+    given = [title, key, secret, register_webhook]
+    earlier = await earlier_result(ctx, _CONNECT, idempotency_key, given)
+    if earlier is not None:
+        return await ctx.rows(Integration).get(id=earlier)
     account_id = await ctx.services.gateway.account_of(key)
     now = utc_now()
     integration = Integration(
@@ -66,15 +79,31 @@ async def connect_stripe(
         name=title,
         mode=ctx.caller.workspace.mode,
         is_active=True,
-        webhook_token=new_webhook_token(),
+        webhook_token=_token(ctx, idempotency_key, given) if register_webhook else new_webhook_token(),
         stripe_account_id=account_id,
         created_at=now,
         updated_at=now,
     )
     save_secret_key(ctx.services.keyring, integration, key)
-    given = [title, key, secret, register_webhook]
+    if not register_webhook:
+        return await _save_connected(ctx, integration, secret, idempotency_key, given)
+    return await _connect_registered(ctx, integration, key, idempotency_key, given)
+
+
+def _token(ctx: Context, idempotency_key: str | None, given: object) -> str:
+    """The webhook URL's secret part: at random, or the same for the same request, so that its endpoint is the same."""
+    if idempotency_key is None:
+        return new_webhook_token()
+    asked = hashlib.sha256(orjson.dumps(given)).hexdigest()
+    purpose = f"webhook token {ctx.workspace_id} {asked} {idempotency_key}"
+    return new_webhook_token(ctx.services.keyring.derive(purpose)[0])
+
+
+async def _save_connected(
+    ctx: Context, integration: Integration, secret: str | None, idempotency_key: str | None, given: object
+) -> Integration:
     async with ctx.write() as write:
-        first = await first_result(write, "connectStripe", idempotency_key, given, integration.id)
+        first = await first_result(write, _CONNECT, idempotency_key, given, integration.id)
         if first != integration.id:
             return await ctx.rows(Integration).get(id=first)
         if secret:
@@ -82,18 +111,37 @@ async def connect_stripe(
         await integration.save()
         await IntegrationTraffic(integration_id=integration.id, workspace_id=ctx.workspace_id).save()
         write.log(EventType.INTEGRATION_CONNECTED, integration_id=integration.id)
-    return await _register_webhook(ctx, integration, key) if register_webhook else integration
+    return integration
 
 
-async def _register_webhook(ctx: Context, integration: Integration, key: str) -> Integration:
-    url = webhook_url(ctx, integration)
-    registered = await ctx.services.gateway.register_webhook(key, url or "", f"webhook:{integration.id}")
-    async with ctx.write() as write:
-        connected = await _connected(ctx, integration.id, ["input", "registerWebhook"])
-        await save_webhook_secret(write.tx, ctx.services.keyring, connected, registered.secret)
-        await connected.save()
-        write.log(EventType.INTEGRATION_UPDATED, integration_id=connected.id)
-    return connected
+async def _connect_registered(
+    ctx: Context, integration: Integration, key: str, idempotency_key: str | None, given: object
+) -> Integration:
+    """Add the endpoint at Stripe, then save the integration with its secret; if that fails, take the endpoint back."""
+    gateway, token = ctx.services.gateway, integration.webhook_token or ""
+    url = endpoint_url(ctx.services.public_url, token)
+    try:
+        registration = await register(gateway, key, url, f"connect:{hashlib.sha256(url.encode()).hexdigest()}")
+    except StripeUnavailable as error:
+        earlier = await earlier_result(ctx, _CONNECT, idempotency_key, given)
+        if earlier is not None:  # the same request, sent twice, has succeeded meanwhile
+            return await ctx.rows(Integration).get(id=earlier)
+        await withdraw(gateway, key, url)
+        raise not_registered(error, ctx.services.public_url, token, _REGISTER) from None
+    except StripeRefused as refusal:
+        raise not_registered(refusal, ctx.services.public_url, token, _REGISTER) from None
+    endpoint = registration.registered
+    integration.webhook_endpoint_id = endpoint.stripe_id
+    try:
+        saved = await _save_connected(ctx, integration, endpoint.secret, idempotency_key, given)
+    except FluxrateError:
+        with contextlib.suppress(FluxrateError):
+            if not await ctx.rows(Integration).filter(id=integration.id).exists():
+                await remove(gateway, key, [endpoint.stripe_id])
+        raise
+    superfluous = registration.others if saved.id == integration.id else [endpoint.stripe_id]
+    await remove(gateway, key, [each for each in superfluous if each != saved.webhook_endpoint_id])
+    return saved
 
 
 def _secret_key(ctx: Context, text: str) -> str:
@@ -118,7 +166,7 @@ async def update_stripe_integration(
     is_active: bool | Keep = KEEP,
     allow_account_change: bool = False,
 ) -> tuple[Integration, int]:
-    """Change an integration in place, and how many waiting deliveries that applied.
+    """Change an integration in place, and how many webhook events a new secret released from quarantine.
 
     A new secret key is first tried. A new webhook secret leaves the old one valid for a day. Switching it on applies
     what was held, in order.
@@ -157,10 +205,12 @@ async def update_stripe_integration(
         integration.updated_at = utc_now()
         await integration.save()
         if key is not KEEP or switched_on:
-            await _retry_links(write, integration)
+            await retry_links(write.tx, integration.id)
         write.log(EventType.INTEGRATION_UPDATED, integration_id=integration.id)
     ctx.services.link_maker.wake()
-    applied = await ctx.services.inbox.release_held(integration) if switched_on else 0
+    if switched_on:
+        await ctx.services.inbox.release_held(integration)
+    applied = await ctx.services.quarantine.release(integration) if secret is not KEEP else 0
     ctx.refresh()
     return integration, applied
 
@@ -188,16 +238,6 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
     )
 
 
-async def _retry_links(write: Write, integration: Integration) -> None:
-    """Links that could not be made, or made unpayable, for want of a working key are due again."""
-    await write.tx.execute(
-        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1"
-        " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
-        integration.id,
-        utc_now(),
-    )
-
-
 # --- Disconnecting ---------------------------------------------------------------------------------------------
 
 
@@ -205,7 +245,8 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
     """Remove an integration: its secrets and its webhook URL are gone, its history stays. Doing so again changes
     nothing.
 
-    Links that can still be paid are first made unpayable at Stripe, as far as it answers within seconds.
+    Links that can still be paid are first made unpayable at Stripe, and the endpoint that we registered is removed
+    there, as far as it answers within seconds.
 
     Raises:
         NotFound: This workspace has none with this id.
@@ -214,27 +255,67 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
         return integration
-    await _retire_all_links(ctx, integration)
-    due = ctx.rows(PaymentLink).filter(integration_id=integration.id, due_at__lte=utc_now())
-    try:
-        async with asyncio.timeout(_DISCONNECT_S):
-            await asyncio.gather(*[ctx.services.link_maker.make(link.id) for link in await due])
-    except (TimeoutError, FluxrateError):
-        pass  # what Stripe did not answer stays payable there; the money would be kept as an event of this account
+    key = _opened_key(ctx, integration)
+    deadline = asyncio.get_running_loop().time() + _DISCONNECT_S
+    await _withdraw_links(ctx, integration, key, deadline)
     async with ctx.write() as write:
         integration = await ctx.one(Integration, id_, "integration", ["id"], lock=True)
-        if integration.disconnected_at is None:
-            integration.is_active = False
-            integration.webhook_token = None
-            integration.secret_key_sealed = None
-            integration.webhook_secret_sealed = None
-            integration.previous_webhook_secret_sealed = None
-            integration.previous_webhook_secret_preview = None
-            integration.previous_webhook_secret_expires_at = None
-            integration.disconnected_at = integration.updated_at = utc_now()
-            await integration.save()
-            write.log(EventType.INTEGRATION_DISCONNECTED, integration_id=integration.id)
+        if integration.disconnected_at is not None:
+            return integration
+        key = _opened_key(ctx, integration)
+        endpoint_id, integration.webhook_endpoint_id = integration.webhook_endpoint_id, None
+        _forget_secrets(integration)
+        await integration.save()
+        write.log(EventType.INTEGRATION_DISCONNECTED, integration_id=integration.id)
+    await asyncio.gather(
+        _withdraw_links(ctx, integration, key, deadline),  # those that were made meanwhile
+        _remove_endpoint(ctx, key, endpoint_id, deadline),
+    )
+    ctx.refresh()
     return integration
+
+
+def _opened_key(ctx: Context, integration: Integration) -> str | None:
+    """The secret key; None when the encryption key that sealed it is gone: disconnecting must work without."""
+    sealed = integration.secret_key_sealed
+    try:
+        return sealed and ctx.services.keyring.open(sealed, bound_to(integration.id, "secret_key_sealed"))
+    except SealError as error:
+        log.warning("stripe can't be told of the disconnection", integration=integration.id, error=error.message)
+        return None
+
+
+def _forget_secrets(integration: Integration) -> None:
+    integration.is_active = False
+    integration.webhook_token = None
+    integration.secret_key_sealed = None
+    integration.webhook_secret_sealed = None
+    integration.previous_webhook_secret_sealed = None
+    integration.previous_webhook_secret_preview = None
+    integration.previous_webhook_secret_expires_at = None
+    integration.disconnected_at = integration.updated_at = utc_now()
+
+
+async def _withdraw_links(ctx: Context, integration: Integration, key: str | None, deadline: float) -> None:
+    """Take back the live links of an integration, and make them unpayable at Stripe as far as it answers in time."""
+    await _retire_all_links(ctx, integration)
+    due = await ctx.rows(PaymentLink).filter(integration_id=integration.id, due_at__lte=utc_now())
+    try:
+        async with asyncio.timeout_at(deadline):
+            await asyncio.gather(*[ctx.services.link_maker.make(link.id, last_key=key) for link in due])
+    except (TimeoutError, FluxrateError) as error:
+        # What stays payable there is money that would be kept as an event of this account.
+        log.warning("links may stay payable at stripe", integration=integration.id, links=len(due), error=repr(error))
+
+
+async def _remove_endpoint(ctx: Context, key: str | None, endpoint_id: str | None, deadline: float) -> None:
+    if key is None or endpoint_id is None:
+        return
+    try:
+        async with asyncio.timeout_at(deadline):
+            await remove(ctx.services.gateway, key, [endpoint_id])
+    except TimeoutError:
+        log.warning("a webhook endpoint stays at stripe", endpoint=endpoint_id, error="no answer came in time")
 
 
 async def _retire_all_links(ctx: Context, integration: Integration) -> None:
@@ -267,4 +348,4 @@ def webhook_url(ctx: Context, integration: Integration) -> str | None:
     """Where Stripe has to post; None for callers without ADMIN, and once disconnected."""
     if Scope.ADMIN not in ctx.caller.scopes or integration.webhook_token is None:
         return None
-    return f"{ctx.services.public_url}/webhooks/stripe/{integration.webhook_token}"
+    return endpoint_url(ctx.services.public_url, integration.webhook_token)

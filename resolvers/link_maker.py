@@ -6,7 +6,7 @@ carries the time at which somebody else may take over, so a process that dies lo
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,8 @@ from models.integration import Integration, bound_to
 from models.invoice import Invoice, LineItem
 from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
-from resolvers.gateway import LinkNotMade, MadeLink, StripeGateway
+from resolvers.gateway import MadeLink, StripeGateway
+from resolvers.stripe_errors import LinkNotMade
 
 if TYPE_CHECKING:
     from stripe.params import PaymentLinkCreateParams
@@ -83,12 +84,13 @@ class LinkMaker:
         """Say that links are due now."""
         self._due.set()
 
-    async def make(self, link_id: str, *, claimed: bool = False) -> None:
+    async def make(self, link_id: str, *, claimed: bool = False, last_key: str | None = None) -> None:
         """Do what is due for a link: make it at Stripe, or make it unpayable there. `claimed`: by the caller, for it.
 
-        What Stripe answers is written to the link, never raised.
+        `last_key` makes a link unpayable whose integration has no key any more. What Stripe answers is written to the
+        link, never raised.
         """
-        job = await self._claim(link_id, claimed=claimed)
+        job = await self._claim(link_id, claimed=claimed, last_key=last_key)
         if job is None:
             return
         if job.link.status in LIVE:
@@ -98,7 +100,7 @@ class LinkMaker:
 
     # --- Claiming ----------------------------------------------------------------------------------------------
 
-    async def _claim(self, link_id: str, *, claimed: bool) -> _Job | None:
+    async def _claim(self, link_id: str, *, claimed: bool, last_key: str | None) -> _Job | None:
         newest: Mapping[str, int] = {}
         job = None
         async with transaction() as tx:
@@ -115,7 +117,7 @@ class LinkMaker:
             if link.status in LIVE and (secret_key is None or not integration.is_active):
                 newest = await self._give_up(tx, link, invoice)
             else:
-                job = await _job(link, invoice, integration.secret_key_sealed, secret_key)
+                job = await _job(link, invoice, integration.secret_key_sealed, secret_key or last_key)
         self._published(newest)
         return job
 
@@ -162,11 +164,14 @@ class LinkMaker:
                 return
             link, invoice = locked
             surplus = link.stripe_id not in {None, made.stripe_id}
+            retired = not surplus and link.status not in LIVE  # its invoice was settled, or Stripe disconnected
             if not surplus:
                 newest = await self._write_answer(tx, link, invoice, made)
         self._published(newest)
         if surplus:  # another try was told first
             await self._discard(job, made)
+        elif retired:  # at once: this key may be the last one that can
+            await self._stop(replace(job, link=link))
 
     async def _write_answer(
         self, tx: Transaction, link: PaymentLink, invoice: Invoice, made: MadeLink
@@ -177,9 +182,8 @@ class LinkMaker:
         link.problem_code = None
         link.problem_message = None
         link.updated_at, link.tries, link.due_at = utc_now(), 0, None
-        if link.status not in LIVE:  # its invoice was settled while Stripe made it
-            link.due_at = utc_now()
-            self.wake()
+        if link.status not in LIVE:
+            link.due_at = utc_now() + CLAIM
             await link.save()
             return {}
         link.status = PaymentLinkStatus.ACTIVE
@@ -240,6 +244,8 @@ class LinkMaker:
     async def _stop(self, job: _Job) -> None:
         link = job.link
         stripe_id = link.stripe_id
+        if job.secret_key is None and stripe_id is not None:
+            log.warning("payment link stays payable: its integration has no key any more", link=link.id)
         try:
             if job.secret_key is not None:
                 if stripe_id is None and link.outcome_unknown:
@@ -400,6 +406,16 @@ async def plan_link(invoice: Invoice, integration_id: str, *, claimed: bool) -> 
     )
     await link.save()
     return link
+
+
+async def retry_links(tx: Transaction, integration_id: str) -> None:
+    """Links that could not be made, or made unpayable, for want of a working key are due again."""
+    await tx.execute(
+        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1"
+        " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
+        integration_id,
+        utc_now(),
+    )
 
 
 async def retire_links(invoice: Invoice) -> list[PaymentLink]:

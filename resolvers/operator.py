@@ -11,7 +11,7 @@ from models.errors import ConfigurationError, InvalidInput, NotFound, SealError
 from models.event import SYSTEM, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.integration import SEALED_COLUMNS, bound_to
+from models.integration import SEALED_COLUMNS, Integration, bound_to
 from models.secret import Keyring, sealing_key_id
 from models.text import required_text
 from models.workspace import Mode, Workspace, add_workspace, workspaces
@@ -117,6 +117,19 @@ async def list_keys(workspace_id: str | None) -> list[ApiKey]:
     """
     workspace = await _workspace(workspace_id)
     return await scoped(ApiKey, workspace.id).order_by("id")
+
+
+async def connected_integrations(ids: Sequence[str]) -> list[Integration]:
+    """The integrations with these ids; all that are connected, where none is named.
+
+    Raises:
+        NotFound: One of them does not exist or is disconnected.
+    """
+    connected = await unscoped(Integration).filter(disconnected_at=None).order_by("id")
+    found = [integration for integration in connected if not ids or integration.id in ids]
+    for id_ in sorted(set(ids) - {integration.id for integration in found}):
+        raise NotFound(f"There is no connected integration {id_[:80]!r}.")
+    return found
 
 
 async def revoke_key(key_id: str) -> ApiKey:

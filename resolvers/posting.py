@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from models import crash
 from models.books import Books, Origin
 from models.bulk import any_of, insert_rows, update_rows
 from models.database import Transaction
@@ -116,20 +117,26 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> tuple[list[Re
     """Settle deliveries in the order given. Answers a receipt for each, the newest number of each workspace's log,
     and whether payment links are due at Stripe now.
     """
+    crash.point("begun")
     now = utc_now()
     integrations = await _lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
     postings = await _postings(tx, deliveries, integrations)
     settling = [posting for posting in postings.values() if _is_due(posting, integrations)]
     books = Books(tx, now)
     await books.load([(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None])
+    crash.point("read")
     links_changed = False
     for posting in settling:
         links_changed |= _settle(posting, books, now, integrations)
     for posting in settling:
         _follow(posting, books)
+    crash.point("settled")
     await books.write()
+    crash.point("booked")
     await _write(tx, list(postings.values()), now)
+    crash.point("stored")
     newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
+    crash.point("logged")
     return [_receipt(postings.get(_key(delivery))) for delivery in deliveries], newest, links_changed
 
 
@@ -380,13 +387,18 @@ def _content(posting: Posting) -> tuple[Any, ...]:
         delivery.origin.workspace_id,
         delivery.origin.integration_id,
         delivery.key,
-        event.id if event else unreadable and unreadable.event_id,
+        _stripe_id(event) if event else unreadable and unreadable.event_id,
         event.type if event else unreadable and unreadable.event_type,
         event.livemode if event else None,
         event.api_version if event else None,
         delivery.body,
         delivery.received_at,
     )
+
+
+def _stripe_id(event: StripeEvent) -> str | None:
+    """Stripe's id of an event; what was made from something else that Stripe told has none."""
+    return None if ":" in event.id else event.id
 
 
 @dataclass(slots=True)

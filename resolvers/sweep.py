@@ -1,6 +1,7 @@
 """What is taken up again by itself: deliveries that were held or failed, whatever process they were left by."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import structlog
@@ -10,6 +11,7 @@ from models.errors import FluxrateError
 from models.instant import utc_now
 from models.integration import Integration
 from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_secret import retire_previous_secrets
 from resolvers.inbox import Inbox, kept
 
 log = structlog.get_logger(__name__)
@@ -19,10 +21,13 @@ _AT_ONCE: Final = 100
 
 
 class Sweep:
-    """Every few seconds: applies what is HELD though its integration is active, and what FAILED and is due again."""
+    """Every few seconds: applies what is HELD though its integration is active and what FAILED and is due again, and
+    retires webhook secrets that Stripe has stopped signing with.
+    """
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, published: Callable[[Mapping[str, int]], None]) -> None:
         self._inbox = inbox
+        self._published = published
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Sweep":
@@ -40,6 +45,7 @@ class Sweep:
             try:
                 await self._release_held()
                 await self._retry_failed()
+                self._published(await retire_previous_secrets())
             except FluxrateError as error:
                 log.warning("webhook events left for later", error=error.message)
             except Exception:

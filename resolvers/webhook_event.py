@@ -1,14 +1,33 @@
-"""What Stripe posted, and what became of it."""
+"""What Stripe posted, what became of it, and trying again."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from tortoise.queryset import QuerySet
 
 from models.api_key import Scope
+from models.errors import Conflict, InvalidInput
+from models.event import EventType, Happening
+from models.integration import Integration
+from models.invoice import Invoice
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent, WebhookEventStatus
 from resolvers.context import Context
+from resolvers.inbox import kept
+from resolvers.posting import Delivery, Receipt
+
+MOST_REPLAYED: Final = 100
+"""How many webhook events one call tries again."""
+
+_REPLAYED_BY_DEFAULT: Final = (
+    WebhookEventStatus.HELD,
+    WebhookEventStatus.FAILED,
+    WebhookEventStatus.UNAPPLIED,
+    WebhookEventStatus.QUARANTINED,
+)
+_REPLAYABLE: Final = frozenset({*_REPLAYED_BY_DEFAULT, WebhookEventStatus.IGNORED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +42,33 @@ class WebhookEventQuery:
     received_before: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What trying a webhook event again did, or would do: a sentence for each change."""
+
+    webhook_event: WebhookEvent
+    before: WebhookEventStatus
+    after: WebhookEventStatus
+    changes: list[str]
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------
+
+
 def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     """The workspace's webhook events that a query asks for, without their payloads."""
     ctx.require(Scope.READ)
+    return _asked(ctx, query).only(*WITHOUT_PAYLOAD)
+
+
+async def webhook_event_by_stripe_id(ctx: Context, stripe_event_id: str) -> WebhookEvent | None:
+    """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
+    ctx.require(Scope.READ)
+    rows = ctx.rows(WebhookEvent).filter(stripe_event_id=stripe_event_id)
+    return await rows.order_by("-id").only(*WITHOUT_PAYLOAD).first()
+
+
+def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     restrictions = {
         "integration_id": query.integration_id,
         "status__in": None if query.status is None else list(query.status),
@@ -34,12 +77,144 @@ def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEv
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
-    given = {name: value for name, value in restrictions.items() if value is not None}
-    return ctx.rows(WebhookEvent).filter(**given).only(*WITHOUT_PAYLOAD)
+    return ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
 
 
-async def webhook_event_by_stripe_id(ctx: Context, stripe_event_id: str) -> WebhookEvent | None:
-    """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
-    ctx.require(Scope.READ)
-    rows = ctx.rows(WebhookEvent).filter(stripe_event_id=stripe_event_id)
-    return await rows.order_by("-id").only(*WITHOUT_PAYLOAD).first()
+# --- Replaying -------------------------------------------------------------------------------------------------
+
+
+async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
+    """Try a webhook event again, by the same door as a delivery; `dry_run` only says what would change.
+
+    One that is PROCESSED changes nothing.
+
+    Raises:
+        NotFound: This workspace has none with this id.
+        Conflict: Something else has to be mended first; the message says what.
+    """
+    ctx.require(Scope.WRITE)
+    webhook_event = await ctx.one(WebhookEvent, id_, "webhook event", ["id"])
+    delivery = await _delivery(ctx, webhook_event)
+    (replayed,) = await _replay(ctx, [(webhook_event, delivery)], dry_run=dry_run)
+    return replayed
+
+
+async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_run: bool) -> tuple[list[Replayed], int]:
+    """Try the oldest 100 webhook events that a query asks for again, and how many more there are.
+
+    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What has to be mended first stays as it is
+    and its change says what.
+
+    Raises:
+        InvalidInput: Nothing with these statuses can be replayed.
+    """
+    ctx.require(Scope.WRITE)
+    statuses = _REPLAYED_BY_DEFAULT if query.status is None else sorted(_REPLAYABLE & set(query.status))
+    if not statuses:
+        raise InvalidInput(
+            "What is PROCESSED has nothing to be replayed: ask for HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED.",
+            path=["filter", "status"],
+        )
+    rows = _asked(ctx, replace(query, status=statuses))
+    found = await rows.order_by("id").limit(MOST_REPLAYED)
+    remaining = await rows.count() - len(found)
+    ready: list[tuple[WebhookEvent, Delivery | None]] = []
+    refused: dict[str, Replayed] = {}
+    for webhook_event in found:
+        try:
+            ready.append((webhook_event, await _delivery(ctx, webhook_event)))
+        except Conflict as refusal:
+            status = webhook_event.status
+            refused[webhook_event.id] = Replayed(webhook_event, status, status, [f"Not replayed: {refusal.message}"])
+    replayed = {(entry.webhook_event.id): entry for entry in await _replay(ctx, ready, dry_run=dry_run)}
+    outcomes = {**refused, **replayed}
+    return [outcomes[webhook_event.id] for webhook_event in found], remaining
+
+
+async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | None:
+    """A stored event as what comes to the inbox; None when it has been applied.
+
+    Raises:
+        Conflict: It can't be tried yet.
+    """
+    if webhook_event.status is WebhookEventStatus.PROCESSED:
+        return None
+    integration = await ctx.rows(Integration).get(id=webhook_event.integration_id)
+    if webhook_event.status is WebhookEventStatus.QUARANTINED:
+        delivery = ctx.services.quarantine.verified(integration, webhook_event)
+        if delivery is None:
+            raise Conflict(_unverified(integration), code="SIGNATURE_NOT_VERIFIED", path=["id"])
+        return delivery
+    if not integration.is_active and integration.disconnected_at is None:
+        raise Conflict(
+            f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
+            " was held.",
+            code="INTEGRATION_INACTIVE",
+            path=["id"],
+        )
+    return kept(integration, webhook_event, again=True)
+
+
+def _unverified(integration: Integration) -> str:
+    if integration.disconnected_at is not None:
+        return "It was never verified, and its integration is disconnected: nothing is left to verify it with."
+    if integration.webhook_secret_sealed is None:
+        return "No webhook secret is saved yet: save the Signing secret (whsec_…), which verifies what waits."
+    return (
+        "Its Stripe-Signature does not match the webhook secret that is saved: copy the Signing secret (whsec_…) of"
+        " exactly this endpoint from Stripe and save it; what it signed is then applied."
+    )
+
+
+async def _replay(
+    ctx: Context, entries: Sequence[tuple[WebhookEvent, Delivery | None]], *, dry_run: bool
+) -> list[Replayed]:
+    deliveries = [delivery for _, delivery in entries if delivery is not None]
+    if dry_run:
+        receipts = await ctx.services.inbox.rehearse(deliveries) if deliveries else []
+    else:
+        receipts = await asyncio.gather(*(ctx.services.inbox.accept(delivery) for delivery in deliveries))
+        ctx.refresh()
+    told = iter(receipts)
+    return [
+        await _replayed(ctx, webhook_event, next(told) if delivery else None) for webhook_event, delivery in entries
+    ]
+
+
+async def _replayed(ctx: Context, webhook_event: WebhookEvent, receipt: Receipt | None) -> Replayed:
+    before = webhook_event.status
+    if receipt is None or receipt.status is None:
+        return Replayed(webhook_event, before, before, [])
+    stored = await ctx.rows(WebhookEvent).filter(id=receipt.webhook_event_id).first()
+    numbers = await _numbers(ctx, receipt.happenings)
+    changes = [sentence for entry in receipt.happenings if (sentence := _change(entry, numbers))]
+    return Replayed(stored or webhook_event, before, receipt.status, changes)
+
+
+async def _numbers(ctx: Context, happenings: Sequence[Happening]) -> dict[str, str]:
+    """How the invoices that something happened to are called."""
+    ids = {entry.invoice_id for entry in happenings if entry.invoice_id}
+    rows = await ctx.rows(Invoice).filter(id__in=list(ids)) if ids else []
+    return {row.id: row.number or row.id for row in rows}
+
+
+def _change(entry: Happening, numbers: dict[str, str]) -> str | None:
+    template = _CHANGES.get(entry.type)
+    invoice = numbers.get(entry.invoice_id or "", "no invoice")
+    return template and template.format(invoice=invoice, before=entry.previous_status, after=entry.status)
+
+
+_CHANGES: Final = {
+    EventType.PAYMENT_PENDING: "A pending payment is recorded for {invoice}.",
+    EventType.PAYMENT_SUCCEEDED: "The payment succeeded and counts for {invoice}.",
+    EventType.PAYMENT_APPLIED: "The payment that was unapplied counts for {invoice}.",
+    EventType.PAYMENT_UNAPPLIED: "The payment is recorded, unapplied.",
+    EventType.PAYMENT_FAILED: "A failed attempt is recorded for {invoice}.",
+    EventType.PAYMENT_REFUNDED: "The payment's refunded amount changes.",
+    EventType.PAYMENT_REFUND_FAILED: "A refund of the payment failed.",
+    EventType.PAYMENT_DISPUTED: "The payment is disputed.",
+    EventType.PAYMENT_DISPUTE_CLOSED: "The payment's dispute is closed.",
+    EventType.INVOICE_PARTIALLY_PAID: "{invoice} is partially paid.",
+    EventType.INVOICE_PAID: "{invoice}: {before} → {after}.",
+    EventType.PAYMENT_LINK_DEACTIVATED: "The payment link of {invoice} is deactivated.",
+}

@@ -6,6 +6,8 @@ from schema.api_key_mutations import ApiKeyMutations
 from schema.customer_mutations import CustomerMutations
 from schema.integration_mutations import IntegrationMutations
 from schema.invoice_mutations import InvoiceMutations
+from schema.stripe_event_mutations import StripeEventMutations
+from schema.webhook_event_mutations import WebhookEventMutations
 
 
 @strawberry.type(
@@ -14,5 +16,12 @@ from schema.invoice_mutations import InvoiceMutations
         " implements Problem."
     )
 )
-class Mutation(InvoiceMutations, CustomerMutations, IntegrationMutations, ApiKeyMutations):
+class Mutation(
+    InvoiceMutations,
+    CustomerMutations,
+    IntegrationMutations,
+    WebhookEventMutations,
+    StripeEventMutations,
+    ApiKeyMutations,
+):
     pass

@@ -19,7 +19,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from models.errors import Unauthenticated
+from models.errors import Unauthenticated, Unavailable
 from schema.document import NUL_REFUSED, has_nul
 from schema.error import of_exception
 from schema.operation import Operation as Context
@@ -175,7 +175,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def _send_results(self, operation: Operation[Context, None], results: AsyncGenerator[Any, None]) -> None:
         async for result in results:
-            if isinstance(result, PreExecutionError) or is_request_error(result):
+            if isinstance(result, PreExecutionError) or is_request_error(result) or is_cut_short(result):
                 await operation.send_initial_errors(result.errors or [])
                 return
             await operation.send_next(result)
@@ -184,3 +184,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 def is_request_error(result: ExecutionResult) -> bool:
     """Whether nothing was executed: of such errors none is a field's."""
     return result.data is None and all(error.path is None for error in result.errors or [])
+
+
+def is_cut_short(result: ExecutionResult) -> bool:
+    """Whether the database was away for a part of it: a follower who took it for an event would not see that again."""
+    return any((error.extensions or {}).get("code") == Unavailable.code for error in result.errors or [])

@@ -38,7 +38,7 @@ from schema.error import of_exception
 from schema.key_watch import KeyWatch
 from schema.operation import Operation, new_request_id
 from schema.request import GRAPHQL_RESPONSE, NO_QUERY, asked_by, bounded, media_type, wants_stream
-from schema.socket import SocketAdapter, SocketHandler, is_request_error
+from schema.socket import SocketAdapter, SocketHandler, is_cut_short, is_request_error
 from schema.uninterrupted import all_finished
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
@@ -216,7 +216,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             raise _wrong_way(error.operation_type) from None
 
     async def _while_valid(self, context: Operation, results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-        """Results until they end or the key is revoked, which is told as the last one."""
+        """Results until they end, the database is away or the key is revoked, which is told as the last one."""
         step: asyncio.Future[Any] | None = None
         revoked, over = False, object()
 
@@ -237,6 +237,9 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                             raise
                         break
                     if result is over:
+                        return
+                    if is_cut_short(result):
+                        yield ExecutionResult(data=None, errors=result.errors)
                         return
                     yield result
                 yield ExecutionResult(data=None, errors=[_revoked(context)])

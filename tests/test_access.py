@@ -272,7 +272,11 @@ def is_refused(place: Place, answer: Json) -> bool:
     if "errors" in answer:
         return {error["extensions"]["code"] for error in answer["errors"]} == {"INVALID_CURSOR"}
     value = _asked_for(place, answer)
-    return value is None or value["__typename"] == "NotFound" or value.get("nodes") == []
+    return value is None or value["__typename"] == "NotFound" or [] in (value.get("nodes"), _outcomes(value))
+
+
+def _outcomes(value: Json) -> object:
+    return value.get("ReplayWebhookEventsSuccess_outcomes")
 
 
 def is_their_own(place: Place, answer: Json) -> bool:
@@ -391,7 +395,10 @@ LEAST: Final = {
     "Mutation.finalizeInvoice": "WRITE",
     "Mutation.markInvoicePaid": "WRITE",
     "Mutation.markInvoiceUncollectible": "WRITE",
+    "Mutation.replayWebhookEvent": "WRITE",
+    "Mutation.replayWebhookEvents": "WRITE",
     "Mutation.revokeApiKey": "ADMIN",
+    "Mutation.syncStripeEvents": "WRITE",
     "Mutation.updateCustomer": "WRITE",
     "Mutation.updateInvoice": "WRITE",
     "Mutation.updateStripeIntegration": "ADMIN",

@@ -13,7 +13,16 @@ import pytest
 
 from models.integration import SEALED_COLUMNS, bound_to
 from models.secret import Keyring, generate_key, sealing_key_id
-from tests.support.app import ENCRYPTION_KEY, MAIN, Cli, StartApp, StartSimulator, environment, settings_env
+from tests.support.app import (
+    ENCRYPTION_KEY,
+    MAIN,
+    Cli,
+    StartApp,
+    StartSimulator,
+    environment,
+    running_simulator,
+    settings_env,
+)
 from tests.support.seed import SECRET_KEY, WEBHOOK_SECRET, add_integration, rows, within
 
 INTERRUPTED = 130
@@ -291,3 +300,23 @@ def test_the_schema_is_printed() -> None:
 def test_a_wrong_use_ends_with_2() -> None:
     assert Cli().run("serve", "--port", "high").returncode == 2
     assert Cli().run("nonsense").returncode == 2
+
+
+def test_sync_fetches_what_never_arrived(migrated_sqlite_url: str, start_app: StartApp) -> None:
+    """While nothing is served; a workspace's integrations are told each, and an unknown one is refused."""
+    with running_simulator() as simulator:
+        app = start_app(migrated_sqlite_url, stripe_api_base=simulator.url)
+        made = app.cli("workspace", "create", "Acme", "--mode", "test")
+        connect = 'mutation { connectStripe(input: {name: "Stripe", secretKey: "sk_test_sync_123456"}) {'
+        connect += " ... on ConnectStripeSuccess { integration { id } } } }"
+        answer = httpx.post(
+            f"{app.url}/graphql",
+            json={"query": connect},
+            headers={"Authorization": f"Bearer {made['apiKey']}"},
+            trust_env=False,
+        ).json()
+        id_ = answer["data"]["connectStripe"]["integration"]["id"]
+
+        (synced,) = app.cli("sync", "--since", "7d")["integrations"]
+
+        assert (synced["id"], synced["found"], synced["failed"], synced["complete"]) == (id_, 0, 0, True)

@@ -28,20 +28,19 @@ _QUERY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An integration as it was `read_at` a moment of the monotonic clock."""
+    """An integration as it was `read_at` a moment of the monotonic clock. `sealed`: its secrets as they are stored."""
 
     origin: Origin
+    sealed: tuple[str | None, str | None] = field(repr=False)
     secret: str | None = field(repr=False)
     previous_secret: str | None = field(repr=False)
     previous_expires_at: datetime | None
     read_at: float
 
-    def secrets(self, at: datetime) -> list[str]:
-        """The secrets that verify a delivery at an instant: the current one, the rotated one while it lasts."""
-        secrets = [self.secret] if self.secret else []
-        if self.previous_secret and self.previous_expires_at is not None and self.previous_expires_at > at:
-            secrets.append(self.previous_secret)
-        return secrets
+    def previous_at(self, at: datetime) -> str | None:
+        """The secret before the current one, while it still verifies."""
+        expires_at = self.previous_expires_at
+        return self.previous_secret if expires_at is not None and expires_at > at else None
 
 
 class Directory:
@@ -106,6 +105,7 @@ class Directory:
         expires_at = row["previous_webhook_secret_expires_at"]
         listener = Listener(
             origin=Origin(row["workspace_id"], row["id"], Mode(row["mode"])),
+            sealed=(row["webhook_secret_sealed"], row["previous_webhook_secret_sealed"]),
             secret=self._opened(row["id"], "webhook_secret_sealed", row),
             previous_secret=self._opened(row["id"], "previous_webhook_secret_sealed", row),
             previous_expires_at=None if expires_at is None else from_row(expires_at),

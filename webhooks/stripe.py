@@ -12,19 +12,22 @@ from typing import Final
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from models import crash
 from models.errors import Unavailable
 from models.instant import utc_now
 from models.signature import verify
 from models.webhook_event import WebhookEventStatus
 from resolvers.context import Services
 from resolvers.inbox import delivery_of
+from resolvers.posting import Delivery
+from resolvers.quarantine import Post
 from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
 from webhooks.directory import Directory, Listener
-from webhooks.rejections import Rejections
 
 log = structlog.get_logger(__name__)
 
 PATH_PREFIX: Final = "/webhooks/stripe/"
+_KEPT: Final = frozenset({b"stripe-signature", b"content-type", b"user-agent"})
 _RETRY_AFTER_S: Final = b"5"
 
 
@@ -77,16 +80,9 @@ class StripeWebhook:
         self._inbox = services.inbox
         self._observe = observe
         self._directory = Directory(services.keyring)
-        self._rejections = Rejections()
+        self._quarantine = services.quarantine
         self.waiting = 0
         """How many deliveries wait for their commit."""
-
-    async def __aenter__(self) -> "StripeWebhook":
-        await self._rejections.__aenter__()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._rejections.__aexit__()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""
@@ -102,6 +98,7 @@ class StripeWebhook:
         if answer is not None:
             await send(answer.start)
             await send(answer.body)
+            crash.point("answered")
         self._observe(outcome, time.monotonic() - began_at)
 
     async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> Outcome:
@@ -125,20 +122,23 @@ class StripeWebhook:
             return Outcome.TOO_SLOW
         except GoneError:
             return Outcome.GONE
-        if not _is_signed(listener, signature, body):
+        signed = _signed_with(listener, signature, body)
+        while not any(signed):
             anew = await self._directory.find_anew(token, began_at)
             if anew is None:
                 return Outcome.UNKNOWN
-            if not _is_signed(anew, signature, body):
-                self._rejections.note(anew.origin.integration_id, utc_now())
-                return Outcome.REJECTED
             listener = anew
-        return await self._accept(token, listener, body)
+            signed = _signed_with(listener, signature, body)
+            if not any(signed):
+                if await self._quarantine.keep(_post(listener, scope, body)):
+                    return Outcome.REJECTED
+                began_at = time.monotonic()  # the secrets were replaced since the integration was read
+        return await self._accept(token, listener, body, signed)
 
-    async def _accept(self, token: str, listener: Listener, body: bytes) -> Outcome:
+    async def _accept(self, token: str, listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Outcome:
         self.waiting += 1
         try:
-            receipt = await self._inbox.accept(delivery_of(listener.origin, body, utc_now()))
+            receipt = await self._inbox.accept(_delivery(listener, body, signed))
         finally:
             self.waiting -= 1
         if receipt.status is None:  # disconnected meanwhile, says the database
@@ -147,6 +147,29 @@ class StripeWebhook:
         return Outcome.FAILED if receipt.status is WebhookEventStatus.FAILED else Outcome.ACCEPTED
 
 
-def _is_signed(listener: Listener, signature: bytes | None, body: bytes) -> bool:
+def _delivery(listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Delivery:
+    current, previous = signed
+    return delivery_of(listener.origin, body, utc_now(), signed_with_current=current, signed_with_previous=previous)
+
+
+def _signed_with(listener: Listener, signature: bytes | None, body: bytes) -> tuple[bool, bool]:
+    """Whether the current secret signed a delivery, and whether the one before it did, while that lasts."""
     now = utc_now()
-    return verify(signature, body, listener.secrets(now), now.timestamp())
+    current, previous = listener.secret, listener.previous_at(now)
+    at = now.timestamp()
+    by_current = current is not None and verify(signature, body, [current], at)
+    return by_current, previous is not None and verify(signature, body, [previous], at)
+
+
+def _post(listener: Listener, scope: Scope, body: bytes) -> Post:
+    """What could not be verified, with the headers that tell where it comes from."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _KEPT}
+    now = utc_now()
+    return Post(
+        origin=listener.origin,
+        body=body,
+        headers=headers,
+        received_at=now,
+        secrets=[secret for secret in (listener.secret, listener.previous_at(now)) if secret],
+        judged_by=listener.sealed,
+    )

@@ -1,23 +1,29 @@
 """Integrations: what is pasted where, whose account a key opens, how it is doing, and what is left of it in the end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from models.connection import sqlite_path
 from models.database import scoped
+from models.errors import FluxrateError
 from models.event import EventType
-from models.integration import EVENTS_TO_SEND, Integration, bound_to
+from models.integration import EVENTS_TO_SEND, SEALED_COLUMNS, Integration, bound_to
 from models.payment_link import PaymentLinkStatus
 from models.workspace import Mode
 from resolvers.context import Services
 from resolvers.gateway import StripeGateway
+from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents
 from tests.support.business import Business, new_business
@@ -31,6 +37,7 @@ NOBODY: Final = "http://127.0.0.1:1"
 
 SECRET: Final = "whsec_abcdefghijklmnop"
 ANOTHER_SECRET: Final = "whsec_qrstuvwxyz012345"
+ENDPOINTS: Final = "/v1/webhook_endpoints"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -65,13 +72,22 @@ async def _asking(business: Business, stripe_url: str | None) -> AsyncIterator[B
         yield replace(business, services=services, admin=Caller(services, business.admin.authorization))
 
 
+async def _signed_with(business: Business, endpoint: dict[str, Any], secret: str) -> bool:
+    """Whether Stripe signs what it posts to an endpoint with a secret: it tells it to those who made the endpoint."""
+    keys = {call["idempotency_key"] for call in await business.stripe.calls("POST", ENDPOINTS)}
+    told = {}
+    for key in keys:
+        with contextlib.suppress(FluxrateError):
+            made = await business.services.gateway.register_webhook(business.stripe.key(), endpoint["url"], key)
+            told[made.stripe_id] = made.secret
+    return told[endpoint["id"]] == secret
+
+
 async def _post(business: Business, webhook_url: str, secret: str) -> int:
     """Have Stripe post an event of another system's to the webhook URL; the status of the answer."""
     raw = body(payment_intent_succeeded())
-    async with (
-        StripeWebhook(business.services, lambda *_: None) as endpoint,
-        httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as http,
-    ):
+    endpoint = StripeWebhook(business.services, lambda *_: None)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as http:
         return (await http.post(webhook_url, content=raw, headers=signed_headers(raw, secret))).status_code
 
 
@@ -269,27 +285,153 @@ async def test_the_same_idempotency_key_connects_once_also_at_once(business: Bus
 async def test_the_endpoint_can_be_registered_with_it(business: Business) -> None:
     integration = await business.connect(registerWebhook=True)
 
-    async with business.stripe.client() as http:
-        (endpoint,) = (await http.get("/v1/webhook_endpoints")).json()["data"]
-    assert integration["status"] == "READY"
+    (endpoint,) = await business.stripe.endpoints()
+    row = await _row(business, integration["id"])
+    assert (integration["status"], row.webhook_endpoint_id) == ("READY", endpoint["id"])
     assert endpoint["url"] == integration["webhookUrl"]
     assert endpoint["enabled_events"] == list(EVENTS_TO_SEND)
     assert endpoint["api_version"] == "2026-10-28.endive"
     secret = await _opened(business, integration["id"], "webhook_secret_sealed")
     assert secret is not None
+    assert await books.log_types(business.workspace) == [EventType.INTEGRATION_CONNECTED]
     assert await _post(business, integration["webhookUrl"], secret) == 200
 
 
-async def test_an_endpoint_that_stripe_does_not_add_is_told_and_the_account_stays_connected(
+async def test_asked_twice_one_integration_and_one_endpoint_are_made(business: Business) -> None:
+    given = {"registerWebhook": True, "idempotencyKey": "setup"}
+
+    at_once = await asyncio.gather(*(business.connect(**given) for _ in range(4)))
+    later = await business.connect(**given)
+
+    (endpoint,) = await business.stripe.endpoints()
+    assert {result["id"] for result in [*at_once, later]} == {later["id"]}
+    assert (endpoint["url"], await _listed(business)) == (later["webhookUrl"], [later["id"]])
+    secret = await _opened(business, later["id"], "webhook_secret_sealed")
+    assert secret is not None
+    assert await _signed_with(business, endpoint, secret)
+
+
+async def test_asked_twice_without_an_idempotency_key_two_are_connected_with_an_endpoint_each(
     business: Business,
 ) -> None:
-    await business.stripe.fault("status_before", path="/v1/webhook_endpoints", status=400)
+    first, second = await business.connect(registerWebhook=True), await business.connect(registerWebhook=True)
+
+    urls = [endpoint["url"] for endpoint in await business.stripe.endpoints()]
+    assert urls == [first["webhookUrl"], second["webhookUrl"]]
+    assert first["webhookUrl"] != second["webhookUrl"]
+
+
+@pytest.mark.parametrize("kind", ["hang_up", "status_after"])
+async def test_an_answer_that_was_lost_on_the_way_leaves_one_endpoint(business: Business, kind: str) -> None:
+    """Whether Stripe's client asks again or, after a server error that is replayed for ever, we do."""
+    await business.stripe.fault(kind, path=ENDPOINTS)
+
+    integration = await business.connect(registerWebhook=True)
+
+    (endpoint,) = await business.stripe.endpoints()
+    secret = await _opened(business, integration["id"], "webhook_secret_sealed")
+    assert endpoint["url"] == integration["webhookUrl"]
+    assert secret is not None
+    assert await _signed_with(business, endpoint, secret)
+
+
+@pytest.mark.parametrize("key", [None, "setup"])
+async def test_an_endpoint_that_nobody_heard_of_is_taken_back_and_asking_again_makes_one(
+    business: Business, key: str | None
+) -> None:
+    await business.stripe.fault("hang_up", path=ENDPOINTS, times=2)
+
+    refusal = await business.connect(registerWebhook=True, idempotencyKey=key)
+    left = (await business.stripe.endpoints(), await _listed(business))
+    integration = await business.connect(registerWebhook=True, idempotencyKey=key)
+
+    assert (refusal["__typename"], refusal["code"]) == ("StripeRefused", "WEBHOOK_NOT_REGISTERED")
+    assert left == ([], [])
+    (endpoint,) = await business.stripe.endpoints()
+    secret = await _opened(business, integration["id"], "webhook_secret_sealed")
+    assert endpoint["url"] == integration["webhookUrl"]
+    assert secret is not None
+    assert await _signed_with(business, endpoint, secret)
+
+
+async def test_what_was_left_at_stripe_while_it_could_not_be_asked_is_taken_up_by_asking_again(
+    business: Business,
+) -> None:
+    given = {"registerWebhook": True, "idempotencyKey": "setup"}
+    await business.stripe.fault("hang_up", path=ENDPOINTS, times=2)
+    await business.stripe.fault("hang_up", method="GET", path=ENDPOINTS, times=2)
+    await business.connect(**given)
+    (left,) = await business.stripe.endpoints()
+
+    integration = await business.connect(**given)
+
+    assert [endpoint["id"] for endpoint in await business.stripe.endpoints()] == [left["id"]]
+    secret = await _opened(business, integration["id"], "webhook_secret_sealed")
+    assert secret is not None
+    assert await _signed_with(business, left, secret)
+
+
+async def test_an_endpoint_that_stripe_does_not_add_leaves_nothing_connected(business: Business) -> None:
+    await business.stripe.fault("status_before", path=ENDPOINTS, status=400)
 
     refusal = await business.connect(registerWebhook=True)
 
     assert (refusal["__typename"], refusal["code"]) == ("StripeRefused", "WEBHOOK_NOT_REGISTERED")
-    (id_,) = await _listed(business)
-    assert (await business.integration(id_))["status"] == "AWAITING_WEBHOOK_SECRET"
+    assert refusal["message"].startswith("Nothing was changed")
+    assert refusal["path"] == ["input", "registerWebhook"]
+    assert (await _listed(business), await business.stripe.endpoints()) == ([], [])
+    assert await books.log_types(business.workspace) == []
+
+
+@pytest.mark.parametrize("public_url", ["http://127.0.0.1:8000", "https://localhost", "http://fluxrate.example"])
+async def test_a_url_that_stripe_can_not_post_to_is_told_with_what_to_do(business: Business, public_url: str) -> None:
+    await business.stripe.fault("status_before", path=ENDPOINTS, status=400)
+    services = replace(business.services, public_url=public_url)
+    there = replace(business, services=services, admin=Caller(services, business.admin.authorization))
+
+    refusal = await there.connect(registerWebhook=True)
+
+    for word in (public_url, "FLUXRATE_PUBLIC_URL", "stripe listen", "by hand"):
+        assert word in refusal["message"]
+
+
+async def test_the_token_of_a_url_that_stripe_refuses_is_not_told(business: Business) -> None:
+    services = replace(business.services, public_url="https://elsewhere.example")
+    there = replace(business, services=services, admin=Caller(services, business.admin.authorization))
+
+    refusal = await there.connect(registerWebhook=True)
+
+    assert "FLUXRATE_PUBLIC_URL" in refusal["message"]
+    assert "elsewhere.example" in refusal["message"]
+    (call,) = await business.stripe.calls("POST", ENDPOINTS)
+    assert call["params"]["url"].startswith("https://elsewhere.example/webhooks/stripe/")
+    assert call["params"]["url"].rpartition("/")[2] not in refusal["message"]
+    assert call["params"]["url"].rpartition("/")[2] not in call["idempotency_key"]
+
+
+async def test_the_same_idempotency_key_with_other_input_adds_no_endpoint(business: Business) -> None:
+    await business.connect(registerWebhook=True, idempotencyKey="setup")
+
+    refusal = await business.connect(registerWebhook=True, idempotencyKey="setup", name="Other")
+
+    assert (refusal["__typename"], refusal["code"]) == ("Conflict", "IDEMPOTENCY_KEY_REUSED")
+    assert len(await business.stripe.endpoints()) == 1
+
+
+async def test_of_two_requests_at_once_with_one_idempotency_key_the_loser_leaves_no_endpoint(
+    business: Business,
+) -> None:
+    """Though both ask Stripe before either knows of the other."""
+    await business.stripe.fault("delay", path=ENDPOINTS, delay_s=0.3, times=2)
+
+    results = await asyncio.gather(
+        *(business.connect(registerWebhook=True, idempotencyKey="setup", name=name) for name in ("One", "Other"))
+    )
+
+    assert {result.get("code") for result in results} == {None, "IDEMPOTENCY_KEY_REUSED"}
+    (listed,) = await _listed(business)
+    (endpoint,) = await business.stripe.endpoints()
+    assert (await _row(business, listed)).webhook_endpoint_id == endpoint["id"]
 
 
 async def test_a_secret_and_its_registration_exclude_one_another(business: Business) -> None:
@@ -479,6 +621,95 @@ async def test_disconnecting_does_not_depend_on_stripe(business: Business, conne
 
     assert result["integration"]["status"] == "DISCONNECTED"
     assert (await business.link(invoice["id"])).status is PaymentLinkStatus.DEACTIVATED
+
+
+async def test_disconnecting_removes_the_endpoint_that_we_registered_and_no_other(business: Business) -> None:
+    integration = await business.connect(registerWebhook=True)
+    by_hand = await business.services.gateway.register_webhook(business.stripe.key(), f"{NOBODY}/hook", "by hand")
+
+    await business.mutate(documents.DISCONNECT, id=integration["id"])
+
+    assert [endpoint["id"] for endpoint in await business.stripe.endpoints()] == [by_hand.stripe_id]
+    assert (await _row(business, integration["id"])).webhook_endpoint_id is None
+
+
+async def test_what_can_not_be_taken_back_at_stripe_is_logged(
+    business: Business, logged: list[MutableMapping[str, Any]]
+) -> None:
+    integration = await business.connect(registerWebhook=True)
+    await business.finalized("20.00")
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=403)
+    await business.stripe.fault("status_before", method="DELETE", path=f"{ENDPOINTS}/*", status=403)
+
+    result = await business.mutate(documents.DISCONNECT, id=integration["id"])
+
+    assert result["integration"]["status"] == "DISCONNECTED"
+    warnings = {entry["event"] for entry in logged if entry["log_level"] == "warning"}
+    assert warnings >= {"payment link not deactivated", "a webhook endpoint stays at stripe"}
+
+
+async def test_a_link_that_is_being_made_while_stripe_is_disconnected_can_not_be_paid(
+    business: Business, connected: str
+) -> None:
+    draft = await business.draft("20.00")
+    await business.stripe.fault("delay", delay_s=0.5)
+    finalizing = asyncio.create_task(business.finalize(draft))
+    await eventually(lambda: _was_asked(business))
+
+    await business.mutate(documents.DISCONNECT, id=connected)
+    await finalizing
+
+    (made,) = await business.stripe.links()
+    link = await business.link(draft)
+    assert not made["active"]
+    assert (link.status, link.stripe_id, link.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
+
+
+async def test_a_link_that_becomes_known_after_its_key_is_gone_is_stopped_with_the_last_key(
+    business: Business, connected: str
+) -> None:
+    """As is one that was made between the first look at an integration's links and its disconnection."""
+    invoice = await business.finalized("20.00")
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+    await business.mutate(documents.DISCONNECT, id=connected)
+    payable = await business.stripe.active_links()
+    await business.make_due(invoice["id"])
+
+    await business.services.link_maker.make((await business.link(invoice["id"])).id, last_key=business.stripe.key())
+
+    assert len(payable) == 1
+    assert await business.stripe.active_links() == []
+    assert (await business.link(invoice["id"])).due_at is None
+
+
+async def test_after_disconnecting_the_sealed_secrets_are_not_in_the_database_file(
+    business: Business, connected: str, module_database_url: str
+) -> None:
+    if not module_database_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL keeps what was deleted until it vacuums")
+    path = sqlite_path(module_database_url)
+    await business.update_integration(connected, webhookSecret=ANOTHER_SECRET)
+    row = await _row(business, connected)
+    sealed = [getattr(row, column).encode() for column in SEALED_COLUMNS]
+    before = _on_disk(path)
+
+    await business.mutate(documents.DISCONNECT, id=connected)
+
+    after = _on_disk(path)
+    assert len(sealed) == 3
+    assert all(secret in before for secret in sealed)
+    assert not any(secret in after for secret in sealed)
+
+
+def _on_disk(path: Path) -> bytes:
+    """All that a database's files hold once its log has been worked in."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return b"".join(each.read_bytes() for each in sorted(path.parent.glob(f"{path.name}*")))
+
+
+async def _was_asked(business: Business) -> bool:
+    return bool(await business.stripe.calls("POST"))
 
 
 async def test_what_is_disconnected_is_listed_only_when_asked_for_and_used_by_nobody(

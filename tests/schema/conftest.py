@@ -5,15 +5,13 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from main import compose
 from models.api_key import Scope
-from models.database import Database, transaction
-from models.secret import Keyring, generate_key
+from models.database import transaction
+from models.secret import generate_key
 from models.workspace import Mode, Workspace, add_workspace
 from resolvers.context import Services
-from resolvers.feed import Feed
-from resolvers.gateway import StripeGateway
-from resolvers.inbox import Inbox
-from resolvers.link_maker import LinkMaker
+from settings import Settings
 from tests.schema.caller import Caller, caller_with
 from tests.schema.rows import Rows
 
@@ -21,22 +19,19 @@ from tests.schema.rows import Rows
 @pytest.fixture
 async def services(database_url: str) -> AsyncIterator[Services]:
     """What lives as long as a process, open."""
-    keyring, gateway, feed = Keyring.parse([generate_key()]), StripeGateway(), Feed("memory://")
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(database_url))
-        await stack.enter_async_context(gateway)
-        await stack.enter_async_context(feed)
-        link_maker = await stack.enter_async_context(LinkMaker(keyring, gateway, published=feed.wake))
-        inbox = await stack.enter_async_context(Inbox(database, feed.wake, link_maker.wake))
-        yield Services(
-            database=database,
-            keyring=keyring,
-            gateway=gateway,
-            feed=feed,
-            inbox=inbox,
-            link_maker=link_maker,
-            public_url="https://fluxrate.example",
+    services = compose(
+        Settings.from_env(
+            {
+                "FLUXRATE_DATABASE_URL": database_url,
+                "FLUXRATE_ENCRYPTION_KEYS": generate_key(),
+                "FLUXRATE_PUBLIC_URL": "https://fluxrate.example",
+            }
         )
+    )
+    async with AsyncExitStack() as stack:
+        for part in (services.database, services.gateway, services.feed, services.link_maker, services.inbox):
+            await stack.enter_async_context(part)
+        yield services
 
 
 @pytest.fixture

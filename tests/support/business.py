@@ -52,6 +52,7 @@ async def opened_services(
         if sweeping:
             await stack.enter_async_context(services.link_maker)
         await stack.enter_async_context(services.inbox)
+        await stack.enter_async_context(services.quarantine)
         yield services
 
 
@@ -93,6 +94,12 @@ class StripeAccount:
             answer = await http.get(f"/v1/payment_links/{link_id}/line_items?limit=100")
             found: list[Json] = answer.raise_for_status().json()["data"]
             return found
+
+    async def endpoints(self) -> list[Json]:
+        """The webhook endpoints, oldest first."""
+        async with self.client() as http:
+            found: list[Json] = (await http.get("/v1/webhook_endpoints?limit=100")).raise_for_status().json()["data"]
+            return found[::-1]
 
     async def calls(self, method: str, path: str = "/v1/payment_links") -> list[Json]:
         """What was asked of this account under a path, oldest first."""

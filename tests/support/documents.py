@@ -15,7 +15,7 @@ mutation ($input: ConnectStripeInput!) { connectStripe(input: $input) {
 UPDATE_INTEGRATION: Final = """
 mutation ($input: UpdateStripeIntegrationInput!) { updateStripeIntegration(input: $input) {
   __typename
-  ... on UpdateStripeIntegrationSuccess { integration { id status isActive webhookSecretPreview previousWebhookSecretExpiresAt } }
+  ... on UpdateStripeIntegrationSuccess { appliedFromQuarantine integration { id status isActive webhookSecretPreview previousWebhookSecretExpiresAt } }
   ... on Problem { code message path }
 } }
 """  # noqa: E501

@@ -131,13 +131,14 @@ def body(event: Event) -> bytes:
     return json.dumps(event, indent=2).encode()
 
 
-def signed_headers(body: bytes, secret: str, at: float | None = None) -> dict[str, str]:
-    """Stripe's headers for a body, signed at an instant in Unix seconds; now, when none is given."""
+def signed_headers(body: bytes, *secrets: str, at: float | None = None) -> dict[str, str]:
+    """Stripe's headers for a body, signed with each secret at an instant in Unix seconds; now, when none is given."""
     timestamp = int(time.time() if at is None else at)
-    signature = hmac.digest(secret.encode(), b"%d.%b" % (timestamp, body), "sha256").hex()
+    signed = b"%d.%b" % (timestamp, body)
+    signatures = ",".join(f"v1={hmac.digest(secret.encode(), signed, 'sha256').hex()}" for secret in secrets)
     return {
         "Content-Type": "application/json; charset=utf-8",
-        "Stripe-Signature": f"t={timestamp},v1={signature}",
+        "Stripe-Signature": f"t={timestamp},{signatures}",
         "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
     }
 

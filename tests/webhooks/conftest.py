@@ -94,6 +94,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
         await stack.enter_async_context(services.database)
         await stack.enter_async_context(services.feed)
         await stack.enter_async_context(services.inbox)
+        await stack.enter_async_context(services.quarantine)
         yield services
 
 
@@ -111,8 +112,7 @@ async def integration(workspace_id: str) -> Seeded:
 
 
 @pytest.fixture
-async def stripe(services: Services) -> AsyncIterator[Stripe]:
+async def stripe(services: Services) -> Stripe:
     """Somebody who posts."""
     outcomes: Counter[Outcome] = Counter()
-    async with StripeWebhook(services, lambda outcome, _: outcomes.update([outcome])) as webhook:
-        yield Stripe(webhook, outcomes)
+    return Stripe(StripeWebhook(services, lambda outcome, _: outcomes.update([outcome])), outcomes)

@@ -1,0 +1,117 @@
+"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is the matter with them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from models.integration import EVENTS_TO_SEND
+
+NEEDED_EVENTS: Final = EVENTS_TO_SEND[:5]
+"""Those that mark invoices paid; the others tell of bank debits, refunds and disputes."""
+
+OLDEST_API_VERSION: Final = "2020-08-27"
+"""The oldest API version whose payloads are read."""
+
+EVERYTHING: Final = "*"
+PATH: Final = "/webhooks/stripe/"
+
+Finding = tuple[str, str | None]
+"""A diagnosis' code and its detail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A webhook endpoint as Stripe tells it. `api_version` None is the account's default."""
+
+    stripe_id: str
+    url: str
+    is_enabled: bool
+    events: tuple[str, ...]
+    api_version: str | None
+
+    @property
+    def missing_events(self) -> list[str]:
+        """The events that are not sent to it, in our order."""
+        if EVERYTHING in self.events:
+            return []
+        return [name for name in EVENTS_TO_SEND if name not in self.events]
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its events come in a shape that is not read any more."""
+        return self.api_version is not None and self.api_version[:10] < OLDEST_API_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """An integration's endpoints: those that post to its URL, and those that were meant to."""
+
+    here: Sequence[Endpoint]
+    astray: Sequence[Endpoint]
+
+    @property
+    def sending(self) -> list[Endpoint]:
+        """Those that post here, as far as Stripe does."""
+        return [endpoint for endpoint in self.here if endpoint.is_enabled]
+
+
+def endpoint_url(public_url: str, token: str) -> str:
+    """Where Stripe has to post for an integration."""
+    return f"{public_url}{PATH}{token}"
+
+
+def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None) -> Endpoints:
+    """An integration's endpoints among all of its account.
+
+    Astray is what we registered with another URL now, and what carries our token with another scheme, host, slash or
+    query.
+    """
+    token = url.rpartition("/")[2]
+    found = list(found)
+    here = [endpoint for endpoint in found if endpoint.url == url]
+    astray = [
+        endpoint
+        for endpoint in found
+        if endpoint.url != url and (endpoint.stripe_id == registered_id or token in endpoint.url)
+    ]
+    return Endpoints(here, astray)
+
+
+def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
+    """What is the matter with an integration's endpoints, the gravest first."""
+    if not endpoints.here and not endpoints.astray:
+        yield "ENDPOINT_MISSING", None
+        return
+    for endpoint in endpoints.astray[:1]:
+        yield "ENDPOINT_OTHER_URL", elsewhere(endpoint, token)
+    if endpoints.here and not endpoints.sending:
+        yield "ENDPOINT_DISABLED", None
+    if len(endpoints.sending) > 1:
+        yield "ENDPOINT_DUPLICATED", str(len(endpoints.sending))
+    sending = endpoints.sending or endpoints.here
+    missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
+    if missing:
+        yield "ENDPOINT_EVENTS_MISSING", _told(missing)
+    for endpoint in sending:
+        if endpoint.is_outdated:
+            yield "ENDPOINT_API_VERSION_OLD", endpoint.api_version
+            return
+
+
+def elsewhere(endpoint: Endpoint, token: str) -> str:
+    """Where an endpoint posts instead, without the token: who has it can post too."""
+    before, carries, after = endpoint.url.partition(token)
+    parts = urlsplit(before)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path if carries else '/'}…{after}"
+
+
+def _told(missing: Sequence[str]) -> str:
+    needed = [name for name in missing if name in NEEDED_EVENTS]
+    besides = [name for name in missing if name not in NEEDED_EVENTS]
+    told = []
+    if needed:
+        told.append(f"needed {', '.join(needed)}")
+    if besides:
+        told.append(f"recommended {', '.join(besides)}")
+    return "; ".join(told)

@@ -1,0 +1,326 @@
+"""Asking Stripe what happened: the way back when its posts could not reach us.
+
+Stripe lists its events newest first, for 30 days. They are read in windows of time that are halved until one holds a
+page, and applied oldest first, by the same door as a delivery. How far that has come is kept, so that whoever is
+interrupted goes on from there.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from models.books import Origin
+from models.bulk import any_of
+from models.database import fetch, reading_dialect, scoped, transaction, unscoped
+from models.diagnosis import Diagnosis, diagnose
+from models.errors import FluxrateError, StripeUnavailable
+from models.instant import from_epoch, utc_now
+from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
+from models.invoice import COLLECTING, Invoice
+from models.payment_link import PaymentLink, PaymentLinkStatus
+from models.secret import Keyring
+from models.webhook_event import WebhookEventStatus
+from resolvers.gateway import StripeGateway
+from resolvers.inbox import Inbox, delivery_of
+
+log = structlog.get_logger(__name__)
+
+STRIPE_KEEPS: Final = timedelta(days=30)
+"""How long Stripe's Events API goes back."""
+
+OVERLAP: Final = timedelta(minutes=5)
+"""How far before the position a sync begins: Stripe may list an event a little after its time."""
+
+_PAGE: Final = 100
+_TICK_S: Final = 15.0
+_PATIENCE: Final = 5
+_LONGEST_WAIT_S: Final = 30.0
+_LINKS_AT_ONCE: Final = 50
+_LINK_REST: Final = timedelta(hours=1)
+_LINK_AGE: Final = timedelta(minutes=10)
+_SESSION: Final = "session:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a sync has come to. `until` is how far it has read; `complete` says that it has read all since `since`.
+
+    `gap` says that more was asked for than Stripe keeps.
+    """
+
+    since: datetime
+    until: datetime
+    found: int = 0
+    already_known: int = 0
+    applied: int = 0
+    failed: int = 0
+    complete: bool = False
+    gap: Diagnosis | None = None
+
+
+Told = Callable[[Progress], None]
+Window = tuple[int, int]
+"""From, including, to, excluding: Unix seconds."""
+
+
+class Reconciliation:
+    """Reads Stripe's events of an integration when it is asked to, and of all of them every `interval_s` seconds."""
+
+    def __init__(self, inbox: Inbox, gateway: StripeGateway, keyring: Keyring, interval_s: float) -> None:
+        self._inbox = inbox
+        self._gateway = gateway
+        self._keyring = keyring
+        self._interval_s = interval_s
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Reconciliation":
+        if self._interval_s > 0:
+            self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # --- Events ------------------------------------------------------------------------------------------------
+
+    async def sync(
+        self,
+        integration: Integration,
+        since: datetime | None = None,
+        *,
+        within_s: float | None = None,
+        told: Told = lambda _: None,
+    ) -> Progress:
+        """Apply what Stripe has told since an instant, or since the last sync; what is known already stays as it is.
+
+        `within_s` bounds the time that it takes: it is then not complete, and the next one goes on from there.
+
+        Raises:
+            StripeRefused: Stripe does not let the key read its events.
+            StripeUnavailable: Stripe can't be reached.
+            Unavailable: The database can't be had.
+        """
+        traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
+        position = traffic.synced_until or integration.created_at
+        now = utc_now()
+        asked = since or position - OVERLAP
+        begin = max(asked, now - STRIPE_KEEPS)
+        progress = Progress(since=begin, until=begin, gap=_gap(asked, begin))
+        deadline = None if within_s is None else time.monotonic() + within_s
+        windows: list[Window] = [(int(begin.timestamp()), int(now.timestamp()) + 1)]
+        while windows:
+            if deadline is not None and time.monotonic() >= deadline:
+                return progress
+            window = windows.pop()
+            try:
+                events, further = await self._read(integration, window, deadline)
+            except StripeUnavailable:
+                if progress.until == begin:
+                    raise
+                return progress
+            if events is None:
+                windows.extend(further)
+                continue
+            progress = await self._apply(integration, events, progress)
+            progress = replace(progress, until=min(from_epoch(window[1]), now))
+            if begin <= position:
+                await _move_position(integration, progress.until)
+            told(progress)
+        return replace(progress, complete=True)
+
+    async def _read(
+        self, integration: Integration, window: Window, deadline: float | None
+    ) -> tuple[list[Mapping[str, Any]] | None, list[Window]]:
+        """All events of a window, the oldest first; or None and the two windows to read instead, the older one last."""
+        events, has_more = await self._page(integration, window, None, deadline)
+        begin, end = window
+        if has_more and end - begin > 1:
+            oldest = int(events[-1]["created"])
+            middle = oldest if begin < oldest < end else begin + 1
+            return None, [(middle, end), (begin, middle)]
+        while has_more:
+            more, has_more = await self._page(integration, window, str(events[-1]["id"]), deadline)
+            events += more
+        return sorted(events, key=lambda event: (event["created"], event["id"])), []
+
+    async def _page(
+        self, integration: Integration, window: Window, after: str | None, deadline: float | None
+    ) -> tuple[list[Mapping[str, Any]], bool]:
+        begin, end = window
+        for patience in range(_PATIENCE, 0, -1):
+            try:
+                page = await self._gateway.list_events(
+                    self._key_of(integration),
+                    created_gte=begin,
+                    created_lt=end,
+                    types=EVENTS_TO_SEND,
+                    starting_after=after,
+                    limit=_PAGE,
+                )
+            except StripeUnavailable as error:
+                wait_s = error.retry_after_s
+                too_late = deadline is not None and time.monotonic() + (wait_s or 0) >= deadline
+                if wait_s is None or wait_s > _LONGEST_WAIT_S or patience == 1 or too_late:
+                    raise
+                await asyncio.sleep(wait_s)
+            else:
+                return list(page.rows), page.has_more
+        raise AssertionError("the last try returns or raises")
+
+    async def _apply(
+        self, integration: Integration, events: Sequence[Mapping[str, Any]], progress: Progress
+    ) -> Progress:
+        known = await _finished(integration, [str(event["id"]) for event in events])
+        unknown = [event for event in events if event["id"] not in known]
+        origin = Origin(integration.workspace_id, integration.id, integration.mode)
+        receipts = await asyncio.gather(
+            *(self._inbox.accept(delivery_of(origin, orjson.dumps(event), utc_now(), posts=0)) for event in unknown)
+        )
+        return replace(
+            progress,
+            found=progress.found + len(events),
+            already_known=progress.already_known + len(known),
+            applied=progress.applied + sum(receipt.status is WebhookEventStatus.PROCESSED for receipt in receipts),
+            failed=progress.failed + sum(receipt.status is WebhookEventStatus.FAILED for receipt in receipts),
+        )
+
+    def _key_of(self, integration: Integration) -> str:
+        sealed = integration.secret_key_sealed
+        if sealed is None:
+            raise ValueError("a disconnected integration has no key")
+        return self._keyring.open(sealed, bound_to(integration.id, "secret_key_sealed"))
+
+    # --- Links -------------------------------------------------------------------------------------------------
+
+    async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
+        """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
+
+        A completed session enters by the same door as the event that should have told of it. A link that was asked
+        about is left alone for `rest`.
+
+        Raises:
+            StripeRefused: Stripe does not let the key read checkout sessions.
+            StripeUnavailable: Stripe can't be reached.
+        """
+        origin = Origin(integration.workspace_id, integration.id, integration.mode)
+        paid = 0
+        for link in await _links_to_check(integration, rest):
+            sessions = await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or "")
+            for session in sessions:
+                body = orjson.dumps(_as_event(session, int(time.time())))
+                delivery = delivery_of(origin, body, utc_now(), posts=0)
+                if not await _finished(integration, [delivery.key]):
+                    receipt = await self._inbox.accept(delivery)
+                    paid += receipt.status is WebhookEventStatus.PROCESSED
+            async with transaction() as tx:
+                await tx.execute("UPDATE payment_links SET checked_at = $2 WHERE id = $1", link.id, utc_now())
+        return paid
+
+    # --- By itself ---------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(min(_TICK_S, self._interval_s))
+            try:
+                await self.reconcile_due()
+            except FluxrateError as error:
+                log.warning("stripe not asked, trying again later", error=error.message)
+            except Exception:
+                log.exception("stripe could not be asked, trying again later")
+
+    async def reconcile_due(self) -> None:
+        """Reconcile every integration whose time has come; of several processes one does it."""
+        working = unscoped(Integration).filter(disconnected_at=None, key_problem=None).order_by("id")
+        for integration in await working:
+            if not await self._claim(integration):
+                continue
+            try:
+                progress = await self.sync(integration)
+                paid = await self.check_links(integration)
+            except FluxrateError as error:
+                log.warning("integration not reconciled", integration=integration.id, error=error.message)
+                continue
+            if progress.applied or progress.failed or paid:
+                log.info(
+                    "events fetched from stripe",
+                    integration=integration.id,
+                    applied=progress.applied,
+                    failed=progress.failed,
+                    paid_links=paid,
+                )
+
+    async def _claim(self, integration: Integration) -> bool:
+        now = utc_now()
+        async with transaction() as tx:
+            claimed = await tx.fetch(
+                "UPDATE integration_traffic SET sync_due_at = $2"
+                " WHERE integration_id = $1 AND (sync_due_at IS NULL OR sync_due_at <= $3) RETURNING integration_id",
+                integration.id,
+                now + timedelta(seconds=self._interval_s),
+                now,
+            )
+        return bool(claimed)
+
+
+def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:
+    return None if asked >= begin else diagnose("EVENTS_GONE", f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+
+
+async def _move_position(integration: Integration, until: datetime) -> None:
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE integration_traffic SET synced_until = $2"
+            " WHERE integration_id = $1 AND (synced_until IS NULL OR synced_until < $2)",
+            integration.id,
+            until,
+        )
+
+
+async def _finished(integration: Integration, keys: Sequence[str]) -> set[str]:
+    """Which of these events are stored already and have not failed."""
+    if not keys:
+        return set()
+    among, values = any_of(reading_dialect(), "delivery_key", 2, keys)
+    rows = await fetch(
+        f"SELECT delivery_key FROM webhook_events WHERE integration_id = $1 AND {among} AND status <> 'FAILED'",  # noqa: S608
+        integration.id,
+        values,
+    )
+    return {row["delivery_key"] for row in rows}
+
+
+async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence[PaymentLink]:
+    """Links that can be paid and were not asked about lately, those that waited longest first."""
+    now = utc_now()
+    links = (
+        await scoped(PaymentLink, integration.workspace_id)
+        .filter(integration_id=integration.id, status=PaymentLinkStatus.ACTIVE, created_at__lt=now - _LINK_AGE)
+        .order_by("id")
+    )
+    due = [link for link in links if link.checked_at is None or link.checked_at <= now - rest]
+    unpaid = await scoped(Invoice, integration.workspace_id).filter(
+        id__in=[link.invoice_id for link in due], status__in=list(COLLECTING)
+    )
+    ids = {invoice.id for invoice in unpaid}
+    due = [link for link in due if link.invoice_id in ids]
+    return sorted(due, key=lambda link: link.checked_at or link.created_at)[:_LINKS_AT_ONCE]
+
+
+def _as_event(session: Mapping[str, Any], found_at: int) -> Mapping[str, Any]:
+    """A completed session as the event that should have told of it."""
+    return {
+        "id": f"{_SESSION}{session['id']}:{session['payment_status']}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": found_at,
+        "livemode": session["livemode"],
+        "data": {"object": session},
+    }

@@ -1,0 +1,115 @@
+"""An integration's webhook endpoint at Stripe: added once, whatever is lost on the way, and taken back."""
+
+import contextlib
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from models.errors import FluxrateError, StripeRefused, StripeUnavailable
+from resolvers.gateway import Registered, StripeGateway
+
+log = structlog.get_logger(__name__)
+
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """An endpoint that was added, and Stripe's ids of the others that post to the same URL."""
+
+    registered: Registered
+    others: list[str]
+
+
+async def register(gateway: StripeGateway, secret_key: str, url: str, request: str) -> Registration:
+    """Add a webhook endpoint; asked again with the same `request` and URL it is the same endpoint.
+
+    Stripe replays its first answer to an idempotency key. So an answer can be a failure after which the endpoint
+    exists with a secret that nobody knows, or an endpoint that has been removed since: then the next key is used.
+
+    Raises:
+        StripeRefused: Stripe gave a definite no: nothing was added.
+        StripeUnavailable: Nobody knows whether it was added.
+    """
+    for attempt in range(_ATTEMPTS):
+        last = attempt == _ATTEMPTS - 1
+        try:
+            registered = await gateway.register_webhook(secret_key, url, f"{request}:{attempt}")
+        except StripeUnavailable as error:
+            if last or error.code != "STRIPE_BUSY":
+                raise
+            continue
+        found = await _posting_to(gateway, secret_key, url)
+        if found is None or registered.stripe_id in found:
+            return Registration(registered, [each for each in found or [] if each != registered.stripe_id])
+    raise StripeRefused("Stripe answered with webhook endpoints that are gone: try again with another idempotencyKey.")
+
+
+async def withdraw(gateway: StripeGateway, secret_key: str, url: str) -> None:
+    """Remove whatever posts to a URL, as far as Stripe lets us."""
+    await remove(gateway, secret_key, await _posting_to(gateway, secret_key, url) or [])
+
+
+async def remove(gateway: StripeGateway, secret_key: str, endpoint_ids: list[str]) -> list[str]:
+    """Remove webhook endpoints, as far as Stripe lets us; those that are gone."""
+    gone = []
+    for endpoint_id in endpoint_ids:
+        try:
+            await gateway.delete_webhook_endpoint(secret_key, endpoint_id)
+        except FluxrateError as error:
+            log.warning("a webhook endpoint stays at stripe", endpoint=endpoint_id, error=error.message)
+        else:
+            gone.append(endpoint_id)
+    return gone
+
+
+async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list[str] | None:
+    """The ids of the endpoints with a URL; None when Stripe does not tell."""
+    with contextlib.suppress(FluxrateError):
+        return [each.stripe_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
+    return None
+
+
+def not_registered(
+    error: StripeRefused | StripeUnavailable, public_url: str, token: str, path: list[str] | None
+) -> StripeRefused:
+    """Say that nothing was changed since the endpoint could not be added, and what to do; the token is left out."""
+    refusal = error if isinstance(error, StripeRefused) else None
+    said = error.message.replace(token, "…")
+    return StripeRefused(
+        "Nothing was changed, because the webhook endpoint could not be added at Stripe."
+        f" {said} {_remedy(error, public_url)}",
+        code="WEBHOOK_NOT_REGISTERED",
+        path=path,
+        stripe_code=refusal.stripe_code if refusal else None,
+        request_id=refusal.request_id if refusal else None,
+    )
+
+
+def _remedy(error: StripeRefused | StripeUnavailable, public_url: str) -> str:
+    if isinstance(error, StripeUnavailable):
+        return "Or add the endpoint by hand in Stripe → Developers → Webhooks and save its signing secret here."
+    if error.code == "KEY_NOT_PERMITTED":
+        return (
+            "In Stripe → Developers → API keys give the key write access to Webhook Endpoints, or add the endpoint by"
+            " hand in Stripe → Developers → Webhooks and save its signing secret here."
+        )
+    if error.stripe_code == "url_invalid" or not _is_public(public_url):
+        return (
+            f"Stripe posts only to public https URLs, and this server says that it is at {public_url}: set"
+            " FLUXRATE_PUBLIC_URL to the https URL under which it can be reached. Where there is none, leave"
+            " registerWebhook out and forward with the Stripe CLI (stripe listen --forward-to the webhookUrl), or add"
+            " an endpoint by hand, and save its signing secret here."
+        )
+    return "Mend what Stripe names, or add the endpoint by hand and save its signing secret here."
+
+
+def _is_public(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    with contextlib.suppress(ValueError):
+        return parts.scheme == "https" and ipaddress.ip_address(host).is_global
+    return parts.scheme == "https" and host != "localhost" and "." in host

@@ -1,0 +1,114 @@
+"""Stripe's errors, each made one of ours: what was refused, what is not known, what may be tried again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from models.errors import FluxrateError, StripeRefused, StripeUnavailable
+from models.secret import without_secrets
+
+if TYPE_CHECKING:
+    import stripe
+
+_MESSAGE_LENGTH: Final = 500
+_UNTOLD_PAUSE_S: Final = 1.0
+
+
+class LinkNotMade(FluxrateError):
+    """A Payment Link that Stripe did not say it made.
+
+    `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.
+    `same_attempt`: the next try has to repeat the idempotency key.
+    """
+
+    def __init__(self, code: str, detail: str, *, outcome_unknown: bool, may_retry: bool, same_attempt: bool) -> None:
+        super().__init__(detail, code=code)
+        self.outcome_unknown = outcome_unknown
+        self.may_retry = may_retry
+        self.same_attempt = same_attempt
+
+
+@contextmanager
+def link_errors() -> Iterator[None]:
+    """Stripe's errors as LinkNotMade: what is known of the outcome, and whether trying again can help."""
+    import stripe
+
+    try:
+        yield
+    except stripe.APIConnectionError:
+        raise LinkNotMade(
+            "STRIPE_UNREACHABLE",
+            "no answer came in time.",
+            outcome_unknown=True,
+            may_retry=True,
+            same_attempt=True,
+        ) from None
+    except stripe.StripeError as error:
+        raise _not_made(error) from None
+
+
+@contextmanager
+def asking_errors(what: str) -> Iterator[None]:
+    """Stripe's errors to a question, or to something that it was asked to do: a refusal, or not right now.
+
+    `what` says what the key may not do when it is not permitted.
+    """
+    import stripe
+
+    try:
+        yield
+    except stripe.APIConnectionError:
+        raise StripeUnavailable("Stripe can't be reached right now: try again in a moment.") from None
+    except (stripe.RateLimitError, stripe.APIError) as error:
+        told = (error.headers or {}).get("retry-after", "")
+        retry_after_s = float(told) if told.isascii() and told.isdecimal() else _UNTOLD_PAUSE_S
+        raise StripeUnavailable(
+            f"Stripe can't answer right now: {said(error)} Try again in a moment.",
+            code="STRIPE_BUSY",
+            retry_after_s=retry_after_s,
+        ) from None
+    except stripe.AuthenticationError as error:
+        raise refused(error, "KEY_REJECTED", "Stripe does not accept the secret key") from None
+    except stripe.PermissionError as error:
+        raise refused(error, "KEY_NOT_PERMITTED", f"The restricted key may not {what}") from None
+    except stripe.StripeError as error:
+        raise refused(error, "STRIPE_REFUSED", "Stripe refused") from None
+
+
+def said(error: "stripe.StripeError") -> str:
+    """What Stripe said, without anything that looks like a key."""
+    message = without_secrets(str(error.user_message or "no reason was given"))[:_MESSAGE_LENGTH]
+    return message if message.endswith(".") else f"{message}."
+
+
+def refused(error: "stripe.StripeError", code: str, sentence: str, path: list[str] | None = None) -> StripeRefused:
+    """A refusal of Stripe's: our sentence, then its own."""
+    return StripeRefused(
+        f"{sentence}: {said(error)}",
+        code=code,
+        path=path,
+        stripe_code=error.code,
+        request_id=error.request_id,
+    )
+
+
+def _not_made(error: "stripe.StripeError") -> LinkNotMade:
+    import stripe
+
+    if isinstance(error, stripe.AuthenticationError):
+        return _definite("KEY_REJECTED", error)
+    if isinstance(error, stripe.PermissionError):
+        return _definite("KEY_NOT_PERMITTED", error)
+    if isinstance(error, stripe.RateLimitError):
+        return _definite("STRIPE_BUSY", error, may_retry=True)
+    if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
+        return LinkNotMade("STRIPE_BUSY", said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
+    if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        # Stripe replays a stored 5xx for its idempotency key, and may have made the link before it failed.
+        return LinkNotMade("STRIPE_BUSY", said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
+    return _definite("STRIPE_REFUSED", error)
+
+
+def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False) -> LinkNotMade:
+    return LinkNotMade(code, said(error), outcome_unknown=False, may_retry=may_retry, same_attempt=False)

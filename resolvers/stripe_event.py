@@ -1,0 +1,44 @@
+"""Fetching from Stripe what its posts did not bring."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from models.api_key import Scope
+from models.errors import InvalidInput, StripeRefused, StripeUnavailable
+from models.instant import utc_now
+from models.integration import Integration
+from resolvers.context import Context
+from resolvers.reconciliation import Progress
+
+WITHIN_S: Final = 20.0
+"""How long one call reads; the next one goes on from there."""
+
+
+async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime | None) -> Progress:
+    """Apply what Stripe has told since an instant, or since the last sync, and what was paid by links meanwhile.
+
+    Raises:
+        NotFound: This workspace has no such integration.
+        InvalidInput: It is disconnected, or the instant is still to come.
+        StripeRefused: Stripe does not let the key read, or can't be asked right now.
+    """
+    ctx.require(Scope.WRITE)
+    integration = await ctx.one(Integration, integration_id, "integration", ["integrationId"])
+    if integration.disconnected_at is not None:
+        raise InvalidInput(
+            "This integration is disconnected for good, and its key is gone: connect Stripe anew (connectStripe).",
+            code="INTEGRATION_DISCONNECTED",
+            path=["integrationId"],
+        )
+    if since is not None and since > utc_now():
+        raise InvalidInput("This instant is still to come: leave it out to go on from the last sync.", path=["since"])
+    try:
+        progress = await ctx.services.reconciliation.sync(integration, since, within_s=WITHIN_S)
+        if progress.complete:
+            paid = await ctx.services.reconciliation.check_links(integration, rest=timedelta(0))
+            progress = replace(progress, found=progress.found + paid, applied=progress.applied + paid)
+    except StripeUnavailable as error:
+        raise StripeRefused(error.message, code=error.code, path=["integrationId"]) from None
+    ctx.refresh()
+    return progress

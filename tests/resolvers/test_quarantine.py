@@ -1,0 +1,281 @@
+"""What can't be verified waits, bounded, and is applied as of its receipt once a secret verifies it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from models.books import Origin
+from models.database import transaction, unscoped
+from models.event import Event, EventType
+from models.instant import utc_now
+from models.integration import Integration, IntegrationTraffic
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
+from models.workspace import Mode
+from resolvers import quarantine
+from resolvers.quarantine import Post
+from tests.resolvers.eventually import eventually
+from tests.support import stripe_payloads as stripe
+from tests.support.business import Business
+from tests.support.stripe_payloads import body, signed_headers
+from webhooks.stripe import StripeWebhook
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SECRET: Final = "whsec_quarantine1234567"
+OTHER: Final = "whsec_somebodyelse12345"
+REPLAY: Final = """
+mutation ($id: ID!, $dryRun: Boolean) { replayWebhookEvent(id: $id, dryRun: $dryRun) {
+  __typename
+  ... on ReplayWebhookEventSuccess { outcome { before after changes webhookEvent { id status } } }
+  ... on Problem { code message }
+} }
+"""
+
+
+async def post(business: Business, integration: Any, event: stripe.Event, *secrets: str) -> int:
+    """Have Stripe post an event, signed with secrets; the status of the answer."""
+    raw = body(event)
+    headers = signed_headers(raw, *secrets) if secrets else {}
+    transport = httpx.ASGITransport(StripeWebhook(business.services, lambda *_: None))
+    async with httpx.AsyncClient(transport=transport) as http:
+        return (await http.post(integration["webhookUrl"], content=raw, headers=headers)).status_code
+
+
+async def kept(integration: Any) -> Sequence[WebhookEvent]:
+    """What is stored of an integration, oldest first."""
+    return await unscoped(WebhookEvent).filter(integration_id=integration["id"]).order_by("received_at", "id")
+
+
+async def traffic(integration: Any) -> IntegrationTraffic:
+    """What came to an integration."""
+    return await unscoped(IntegrationTraffic).get(integration_id=integration["id"])
+
+
+async def row(integration: Any) -> Integration:
+    """An integration's row."""
+    return await unscoped(Integration).get(id=integration["id"])
+
+
+def paid(business: Business, invoice: Any, **more: Any) -> stripe.Event:
+    """The event of a payment that covers an invoice over 20.00 USD."""
+    return stripe.payment_intent_succeeded(
+        amount=2000, currency="usd", invoice_id=invoice["id"], workspace_id=business.workspace.id, **more
+    )
+
+
+async def test_what_comes_before_the_secret_is_applied_when_it_is_saved(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    assert await post(business, integration, paid(business, invoice), SECRET) == 400
+    (waiting,) = await kept(integration)
+    assert (waiting.status, waiting.reason_code) == (WebhookEventStatus.QUARANTINED, "WEBHOOK_SECRET_MISSING")
+    assert (waiting.stripe_event_id, waiting.type, waiting.livemode) == (None, None, None)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 1
+    (applied,) = await kept(integration)
+    assert (applied.id, applied.status, applied.deliveries) == (waiting.id, WebhookEventStatus.PROCESSED, 1)
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+    assert (await business.happened(invoice["id"])).count(EventType.INVOICE_PAID) == 1
+
+
+async def test_a_redelivery_before_the_secret_is_saved_again_is_merged_into_its_event(business: Business) -> None:
+    integration = await business.connect(webhookSecret=OTHER)
+    invoice = await business.finalized("20.00")
+    event = paid(business, invoice)
+    await post(business, integration, event, SECRET)
+    await post(business, integration, event, SECRET)
+    await business.deliver(integration["id"], event)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 0
+    (merged,) = await kept(integration)
+    assert (merged.status, merged.deliveries) == (WebhookEventStatus.PROCESSED, 3)
+    assert (await business.invoice(invoice["id"]))["amountPaid"]["amount"] == "20.00"
+
+
+async def test_a_post_of_days_ago_verifies_as_of_its_receipt(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    raw = body(paid(business, invoice))
+    then = utc_now() - timedelta(days=2)
+    origin = Origin(business.workspace.id, integration["id"], Mode.TEST)
+    headers = signed_headers(raw, SECRET, at=int(then.timestamp()))
+    old = Post(
+        origin=origin,
+        body=raw,
+        headers={"stripe-signature": headers["Stripe-Signature"]},
+        received_at=then,
+        secrets=[],
+        judged_by=(None, None),
+    )
+    assert await business.services.quarantine.keep(old)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 1
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_what_another_secret_signed_stays(business: Business) -> None:
+    integration = await business.connect()
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 0
+    assert [each.status for each in await kept(integration)] == [WebhookEventStatus.QUARANTINED]
+
+
+async def test_a_forged_post_of_a_body_does_not_hide_the_genuine_one(business: Business) -> None:
+    integration = await business.connect()
+    event = stripe.payment_intent_succeeded()
+    await post(business, integration, event, OTHER)
+    await post(business, integration, event, SECRET)
+    await post(business, integration, event, OTHER)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 1
+    (merged,) = await kept(integration)
+    assert merged.deliveries == 3
+
+
+@pytest.mark.parametrize(
+    ("secrets", "code"), [((), "SIGNATURE_MISSING"), ((OTHER,), "SIGNATURE_MISMATCH")], ids=["none", "another's"]
+)
+async def test_each_says_why_it_waits(business: Business, secrets: tuple[str, ...], code: str) -> None:
+    integration = await business.connect(webhookSecret=SECRET)
+
+    status = await post(business, integration, stripe.payment_intent_succeeded(), *secrets)
+
+    assert status == 400
+    assert [each.reason_code for each in await kept(integration)] == [code]
+
+
+async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "MOST_KEPT", 3)
+    integration = await business.connect()
+    events = [stripe.payment_intent_succeeded() for _ in range(5)]
+
+    statuses = [await post(business, integration, event, SECRET) for event in events]
+
+    assert statuses == [400] * 5
+    assert [each.payload for each in await kept(integration)] == [body(event) for event in events[:3]]
+
+    async def all_counted() -> bool:
+        counted = await traffic(integration)
+        return (counted.quarantine_refused, counted.rejected) == (2, 5)
+
+    await eventually(all_counted)
+
+
+def _large(business: Business, integration: Any) -> Post:
+    return Post(
+        origin=Origin(business.workspace.id, integration["id"], Mode.TEST),
+        body=b" " * (quarantine.MOST_BYTES + 1),
+        headers={},
+        received_at=utc_now(),
+        secrets=[],
+        judged_by=(None, None),
+    )
+
+
+async def test_a_body_that_is_too_large_is_counted_only(business: Business) -> None:
+    integration = await business.connect()
+
+    assert await business.services.quarantine.keep(_large(business, integration))
+
+    async def both_counted() -> bool:
+        return bool((await traffic(integration)).rejected == 2)
+
+    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    await eventually(both_counted)
+    assert len(await kept(integration)) == 1
+
+
+async def test_a_burst_is_one_line_of_the_log(business: Business) -> None:
+    integration = await business.connect()
+
+    for _ in range(4):
+        await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+
+    lines = await unscoped(Event).filter(integration_id=integration["id"], type=EventType.WEBHOOK_EVENT_RECEIVED)
+    assert len(lines) == 1
+
+
+async def test_what_was_judged_by_a_replaced_secret_is_judged_again(business: Business) -> None:
+    """Saving the secret and judging without it at the same moment leaves nothing behind."""
+    integration = await business.connect(webhookSecret=SECRET)
+    outdated = replace(_large(business, integration), body=b"{}", judged_by=("sealed before", None))
+
+    kept_so = await business.services.quarantine.keep(outdated)
+
+    assert kept_so is False
+    assert list(await kept(integration)) == []
+
+
+async def test_replaying_what_is_quarantined_says_what_is_missing_and_then_applies_it(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await post(business, integration, paid(business, invoice), SECRET)
+    (waiting,) = await kept(integration)
+    without = await business.mutate(REPLAY, id=waiting.id)
+    async with transaction() as tx:
+        connected = await row(integration)
+        await save_webhook_secret(tx, business.services.keyring, connected, SECRET)
+        await connected.save()
+
+    rehearsed = await business.mutate(REPLAY, id=waiting.id, dryRun=True)
+    still = [each.status for each in await kept(integration)]
+    replayed = await business.mutate(REPLAY, id=waiting.id)
+
+    assert (without["__typename"], without["code"]) == ("Conflict", "SIGNATURE_NOT_VERIFIED")
+    assert (rehearsed["outcome"]["before"], rehearsed["outcome"]["after"]) == ("QUARANTINED", "PROCESSED")
+    assert still == [WebhookEventStatus.QUARANTINED]
+    assert replayed["outcome"]["changes"] == rehearsed["outcome"]["changes"]
+    assert f"{invoice['number']}: OPEN → PAID." in replayed["outcome"]["changes"]
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_a_replaced_secret_is_dropped_once_stripe_signs_without_it(business: Business) -> None:
+    integration = await business.connect(webhookSecret=OTHER)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER, SECRET)
+    both = await traffic(integration)
+    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    await retire_previous_secrets()
+    soon = await row(integration)
+    async with transaction() as tx:
+        ago = utc_now() - STRIPE_HAS_STOPPED
+        await tx.execute("UPDATE integration_traffic SET secret_alone_since = $1", ago)
+
+    await retire_previous_secrets()
+
+    assert both.secret_alone_since is None
+    assert both.previous_secret_matched_at is not None
+    assert soon.previous_webhook_secret_sealed is not None
+    later = await row(integration)
+    assert (later.previous_webhook_secret_sealed, later.previous_webhook_secret_expires_at) == (None, None)
+    assert await post(business, integration, stripe.payment_intent_succeeded(), OTHER) == 400
+
+
+async def test_a_secret_that_never_verified_does_not_push_out_the_one_that_did(business: Business) -> None:
+    integration = await business.connect(webhookSecret=OTHER)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+    await business.update_integration(integration["id"], webhookSecret="whsec_mistyped12345678")
+
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert await post(business, integration, stripe.payment_intent_succeeded(), OTHER) == 200
+    assert await post(business, integration, stripe.payment_intent_succeeded(), SECRET) == 200

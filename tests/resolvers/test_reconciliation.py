@@ -1,0 +1,164 @@
+"""What Stripe's posts did not bring is fetched: events since the last time, and links that were paid."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from models.database import transaction, unscoped
+from models.instant import utc_now
+from models.integration import Integration, IntegrationTraffic
+from models.payment_link import PaymentLink
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers import reconciliation
+from resolvers.reconciliation import Progress
+from tests.support.business import Business
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SYNC: Final = """
+mutation ($id: ID!, $since: DateTime) { syncStripeEvents(integrationId: $id, since: $since) {
+  __typename
+  ... on SyncStripeEventsSuccess { found alreadyKnown applied failed since complete gap { code message } }
+  ... on Problem { code message path }
+} }
+"""
+
+
+async def paid_unheard(business: Business) -> dict[str, Any]:
+    """An invoice that was paid at Stripe, which told nobody."""
+    invoice = await business.finalized("20.00")
+    await business.stripe.pay(invoice["paymentLink"]["stripeId"], deliveries=0)
+    return invoice
+
+
+async def traffic(integration: Any) -> IntegrationTraffic:
+    """What is known of an integration's events."""
+    return await unscoped(IntegrationTraffic).get(integration_id=integration["id"])
+
+
+async def test_what_never_arrived_is_fetched_and_applied_once(business: Business) -> None:
+    integration = await business.connect()
+    invoices = [await paid_unheard(business) for _ in range(3)]
+
+    first = await business.mutate(SYNC, id=integration["id"])
+    second = await business.mutate(SYNC, id=integration["id"])
+
+    assert (first["found"], first["alreadyKnown"], first["applied"], first["complete"]) == (6, 0, 6, True)
+    assert (second["found"], second["alreadyKnown"], second["applied"]) == (6, 6, 0)
+    for invoice in invoices:
+        found = await business.invoice(invoice["id"])
+        assert (found["status"], found["amountPaid"]["amount"]) == ("PAID", "20.00")
+    stored = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
+    assert {(each.status, each.deliveries) for each in stored} == {(WebhookEventStatus.PROCESSED, 0)}
+
+
+async def test_it_goes_on_from_where_it_ended(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    before = utc_now()
+
+    await business.mutate(SYNC, id=integration["id"])
+
+    position = (await traffic(integration)).synced_until
+    assert position is not None
+    assert position >= before - timedelta(seconds=1)
+    assert (await business.mutate(SYNC, id=integration["id"]))["since"] < before.isoformat()
+
+
+async def test_many_events_are_read_in_pages_the_oldest_first(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciliation, "_PAGE", 2)
+    integration = await business.connect()
+    for _ in range(4):
+        await paid_unheard(business)
+    told: list[Progress] = []
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    progress = await business.services.reconciliation.sync(row, told=told.append)
+
+    assert (progress.found, progress.applied, progress.complete) == (8, 8, True)
+    assert [each.until for each in told] == sorted(each.until for each in told)
+
+
+async def test_an_inactive_integration_keeps_what_is_fetched(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    await business.update_integration(integration["id"], isActive=False)
+
+    synced = await business.mutate(SYNC, id=integration["id"])
+
+    assert (synced["found"], synced["applied"]) == (2, 0)
+    assert (await business.invoice(invoice["id"]))["status"] == "OPEN"
+    await business.update_integration(integration["id"], isActive=True)
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_more_than_stripe_keeps_is_said(business: Business) -> None:
+    integration = await business.connect()
+
+    since = (utc_now() - timedelta(days=45)).isoformat()
+    synced = await business.mutate(SYNC, id=integration["id"], since=since)
+
+    assert (synced["complete"], synced["gap"]["code"]) == (True, "EVENTS_GONE")
+
+
+@pytest.mark.parametrize(("days", "code"), [(1, "INVALID_INPUT")])
+async def test_an_instant_to_come_is_refused(business: Business, days: int, code: str) -> None:
+    integration = await business.connect()
+
+    refused = await business.mutate(SYNC, id=integration["id"], since=(utc_now() + timedelta(days=days)).isoformat())
+
+    assert (refused["__typename"], refused["code"], refused["path"]) == ("InvalidInput", code, ["since"])
+
+
+async def test_a_rate_limit_is_waited_out(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429, times=2)
+
+    synced = await business.mutate(SYNC, id=integration["id"])
+
+    assert (synced["applied"], synced["complete"]) == (2, True)
+
+
+async def test_a_key_that_may_not_read_is_told(business: Business) -> None:
+    integration = await business.connect()
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=401, times=9)
+
+    refused = await business.mutate(SYNC, id=integration["id"])
+
+    assert (refused["__typename"], refused["code"]) == ("StripeRefused", "KEY_REJECTED")
+
+
+async def test_a_link_that_stripe_says_is_paid_pays_its_invoice(business: Business) -> None:
+    """Also when its event is not among those that Stripe still lists."""
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    row = await unscoped(Integration).get(id=integration["id"])
+    async with transaction():
+        await unscoped(PaymentLink).filter(invoice_id=invoice["id"]).update(created_at=utc_now() - timedelta(days=40))
+
+    paid = await business.services.reconciliation.check_links(row)
+    again = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+
+    assert (paid, again) == (1, 0)
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+    (made,) = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
+    assert (made.stripe_event_id, made.status) == (None, WebhookEventStatus.PROCESSED)
+    synced = await business.mutate(SYNC, id=integration["id"])
+    assert (await business.invoice(invoice["id"]))["amountPaid"]["amount"] == "20.00"
+    assert synced["failed"] == 0
+
+
+async def test_of_several_processes_one_reconciles(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+
+    await business.services.reconciliation.reconcile_due()
+    first = (await traffic(integration)).sync_due_at
+    await business.services.reconciliation.reconcile_due()
+
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+    assert (await traffic(integration)).sync_due_at == first
