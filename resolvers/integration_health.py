@@ -17,6 +17,7 @@ class Health:
     deliveries: int
     rejected: int
     quarantined: int
+    quarantine_refused: int
     last_rejected_at: datetime | None
 
 
@@ -39,6 +40,7 @@ async def health(ctx: Context, integration: Integration) -> Health:
         deliveries=traffic.deliveries if traffic else 0,
         rejected=traffic.rejected if traffic else 0,
         quarantined=quarantined,
+        quarantine_refused=traffic.quarantine_refused if traffic else 0,
         last_rejected_at=traffic.last_rejected_at if traffic else None,
     )
 

@@ -1,6 +1,6 @@
 """Asking Stripe what happened: the way back when its posts could not reach us.
 
-Stripe lists its events newest first, for 30 days. They are read in windows of time that are halved until one holds a
+Stripe lists its events newest first, for 30 days. They are read in windows of time that are split until one holds a
 page, and applied oldest first, by the same door as a delivery. How far that has come is kept, so that whoever is
 interrupted goes on from there.
 """

@@ -29,7 +29,10 @@ class IntegrationHealth:
     )
     rejected: int = strawberry.field(description="How often something was posted that could not be verified.")
     quarantined: int = strawberry.field(
-        description="How many webhook events wait for a webhook secret that verifies them."
+        description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
+    )
+    quarantine_refused: int = strawberry.field(
+        description="How many could not wait, because there was no more room; Stripe posts them again for three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
         description="When something could not be verified for the last time."
@@ -42,6 +45,7 @@ class IntegrationHealth:
             deliveries=found.deliveries,
             rejected=found.rejected,
             quarantined=found.quarantined,
+            quarantine_refused=found.quarantine_refused,
             last_rejected_at=found.last_rejected_at,
         )
 
@@ -58,6 +62,9 @@ class StripeIntegration(Node):
     )
     previous_webhook_secret_expires_at: datetime | None = strawberry.field(
         description="Until when the webhook secret before this one still verifies."
+    )
+    previous_webhook_secret_preview: str | None = strawberry.field(
+        description="What may be shown of the webhook secret before this one, while it still verifies."
     )
     stripe_account_id: str | None = strawberry.field(
         description="Stripe's id of the account, as far as the key tells it."
@@ -84,6 +91,16 @@ class StripeIntegration(Node):
     @strawberry.field(description="When the latest verified delivery came.")
     async def last_event_at(self, info: Info) -> datetime | None:
         return await integration_health.last_event_at(info.context, self.row)
+
+    @strawberry.field(description="When the webhook secret verified a delivery for the last time.")
+    async def webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
+        traffic = await info.context.loaders.traffic.load(self.id)
+        return None if traffic is None else traffic.secret_matched_at
+
+    @strawberry.field(description="When the webhook secret before this one verified a delivery for the last time.")
+    async def previous_webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
+        traffic = await info.context.loaders.traffic.load(self.id)
+        return None if traffic is None else traffic.previous_secret_matched_at
 
     @strawberry.field(description="What Stripe posted to it, newest first.")
     async def webhook_events(
@@ -116,6 +133,7 @@ class StripeIntegration(Node):
             secret_key_preview=row.secret_key_preview,
             webhook_secret_preview=row.webhook_secret_preview,
             previous_webhook_secret_expires_at=row.previous_webhook_secret_expires_at,
+            previous_webhook_secret_preview=row.previous_webhook_secret_preview,
             stripe_account_id=row.stripe_account_id,
             created_at=row.created_at,
             updated_at=row.updated_at,

@@ -55,8 +55,15 @@ class WebhookEvent(Node):
 
         return await linked(info.context.loaders.payments, self.row.payment_id, Payment.of)
 
-    @strawberry.field(description="What Stripe posted. Null when it is not JSON, or nested too deeply to be answered.")
+    @strawberry.field(
+        description=(
+            "What Stripe posted. Null when it is not JSON or nested too deeply to be answered, and while it is"
+            " QUARANTINED: nobody knows who sent it."
+        )
+    )
     async def payload(self, info: Info) -> JSON | None:
+        if self.status is WebhookEventStatus.QUARANTINED:
+            return None
         row = await info.context.loaders.payloads.load(self.id)
         try:
             payload = None if row is None else orjson.loads(row.payload)
