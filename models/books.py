@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
 from models.bulk import any_of, insert_rows, update_rows
 from models.database import Row, Transaction
 from models.ids import Prefix, is_id, new_id
@@ -17,7 +19,16 @@ from models.instant import from_row
 from models.invoice import InvoiceStatus
 from models.payment import Allocation, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
+from models.settlement import (
+    Case,
+    Dispute,
+    FailedRefund,
+    InvoiceState,
+    LinkState,
+    PaymentState,
+    Refunds,
+    Verdict,
+)
 from models.stripe_event import StripeEvent
 from models.workspace import Mode
 
@@ -85,6 +96,7 @@ class Books:
             await self._lock_invoices(elsewhere)
             await self._lock_payments(relevant)
         await self._load_links()
+        await self._load_others_links(relevant)
         await self._load_customers(relevant)
 
     def _named_invoice(self, origin: Origin, event: StripeEvent) -> str | None:
@@ -98,6 +110,9 @@ class Books:
             for origin, event in relevant
             if event.metadata_invoice_id is None and event.payment_link_id is not None
         }
+        await self._find_links(wanted)
+
+    async def _find_links(self, wanted: set[Key]) -> None:
         if not wanted:
             return
         rows = await self._fetch_among(
@@ -105,7 +120,7 @@ class Books:
             ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
             ("stripe_id", {stripe_id for _, stripe_id in wanted if stripe_id}),
         )
-        self._by_stripe_link = {(row["workspace_id"], row["stripe_id"]): row["invoice_id"] for row in rows}
+        self._by_stripe_link |= {(row["workspace_id"], row["stripe_id"]): row["invoice_id"] for row in rows}
 
     async def _lock_invoices(self, keys: set[Key]) -> None:
         if not keys:
@@ -149,6 +164,20 @@ class Books:
         )
         for row in rows:
             self.links[row["workspace_id"], row["invoice_id"]].append(_link(row))
+
+    async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:
+        """Whose links those are that an event names besides an invoice to which they don't belong."""
+        wanted = {
+            (origin.workspace_id, event.payment_link_id)
+            for origin, event in relevant
+            if event.metadata_invoice_id is not None
+            and event.payment_link_id is not None
+            and not any(
+                link.stripe_id == event.payment_link_id
+                for link in self.links.get((origin.workspace_id, event.metadata_invoice_id), ())
+            )
+        }
+        await self._find_links(wanted)
 
     async def _load_customers(self, relevant: Sequence[Sourced]) -> None:
         wanted = {
@@ -205,6 +234,7 @@ class Books:
             customer_id=customer if (workspace_id, customer) in self.customers else None,
             payments=tuple(known.values()),
             links=tuple(self.links[workspace_id, invoice.id]) if invoice else (),
+            link_invoice_id=self._by_stripe_link.get((workspace_id, event.payment_link_id or "")),
             new_payment_id=new_id(Prefix.PAYMENT),
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
@@ -376,6 +406,14 @@ _PAYMENT_CHANGES: Final = {
     "failure_message": "text",
     "decided_by": "text",
     "occurred_at": "timestamptz",
+    "refund_decided_by": "text",
+    "failed_refunds": "text",
+    "dispute_decided_by": "text",
+    "dispute_status": "text",
+    "dispute_reason": "text",
+    "dispute_amount": "bigint",
+    "dispute_opened_at": "timestamptz",
+    "dispute_closed_at": "timestamptz",
 }
 _PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
 _PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*_PAYMENT_CHANGES, "workspace_id"))
@@ -418,7 +456,7 @@ def _payment(row: Row, provider_ids: frozenset[str]) -> PaymentState:
         status=PaymentStatus(row["status"]),
         amount=row["amount"],
         currency=row["currency"],
-        amount_refunded=row["amount_refunded"],
+        refunds=_refunds(row),
         overpaid=row["overpaid"],
         allocation=Allocation(row["allocation"]),
         unapplied_code=row["unapplied_code"],
@@ -426,7 +464,36 @@ def _payment(row: Row, provider_ids: frozenset[str]) -> PaymentState:
         failure_message=row["failure_message"],
         decided_by=row["decided_by"],
         occurred_at=from_row(row["occurred_at"]),
+        dispute=_dispute(row),
     )
+
+
+def _refunds(row: Row) -> Refunds:
+    if row["failed_refunds"] is None:
+        return Refunds(row["amount_refunded"], row["refund_decided_by"])
+    stored = orjson.loads(row["failed_refunds"])
+    failed = tuple(FailedRefund(*refund) for refund in stored["failed"])
+    return Refunds(stored["told"], row["refund_decided_by"], failed)
+
+
+def _dispute(row: Row) -> Dispute | None:
+    if row["dispute_decided_by"] is None:
+        return None
+    closed_at = row["dispute_closed_at"]
+    return Dispute(
+        decided_by=row["dispute_decided_by"],
+        status=row["dispute_status"],
+        reason=row["dispute_reason"],
+        amount=row["dispute_amount"],
+        opened_at=from_row(row["dispute_opened_at"]),
+        closed_at=None if closed_at is None else from_row(closed_at),
+    )
+
+
+def _failed_refunds(refunds: Refunds) -> str | None:
+    if not refunds.failed:
+        return None
+    return orjson.dumps({"told": refunds.told, "failed": [list(refund) for refund in refunds.failed]}).decode()
 
 
 def _payment_values(payment: PaymentState) -> tuple[Any, ...]:
@@ -438,7 +505,7 @@ def _payment_values(payment: PaymentState) -> tuple[Any, ...]:
         payment.status.value,
         payment.amount,
         payment.currency,
-        payment.amount_refunded,
+        payment.refunds.amount,
         payment.overpaid,
         payment.allocation.value,
         payment.unapplied_code,
@@ -446,7 +513,13 @@ def _payment_values(payment: PaymentState) -> tuple[Any, ...]:
         payment.failure_message,
         payment.decided_by,
         payment.occurred_at,
+        payment.refunds.decided_by,
+        _failed_refunds(payment.refunds),
+        *(payment.dispute or _UNDISPUTED),
     )
+
+
+_UNDISPUTED: Final = (None,) * len(Dispute._fields)
 
 
 def _link(row: Row) -> LinkState:

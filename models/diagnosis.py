@@ -61,6 +61,15 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " ones in a test workspace.",
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
+    "METADATA_MISMATCH": (
+        "The payment's metadata names one invoice, but it was made with the Payment Link of another.",
+        "See in Stripe which of the two was meant and apply the payment to that one, or refund it.",
+    ),
+    "PAYMENT_UNKNOWN": (
+        "The event is about a payment that is not known here: it may have overtaken its payment, or belong to another"
+        " system that shares this Stripe account.",
+        "Nothing to do: it is tried again for three days, and applied once the payment is known.",
+    ),
     # Webhook events that can't be verified
     "SIGNATURE_MISSING": (
         "The delivery has no Stripe-Signature that can be read, so nothing shows that Stripe sent it.",
@@ -102,13 +111,72 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " and pay an invoice or send a test event.",
     ),
     "SIGNATURES_FAILING": (
-        "The Stripe-Signature of the latest deliveries does not match the saved webhook secret.",
+        "The Stripe-Signature of the latest deliveries does not match the saved webhook secret: {detail}.",
         "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save"
         " it again, and make sure that Stripe sends to the exact URL shown here.",
     ),
     "INTEGRATION_OFF": (
         "The integration is switched off: deliveries are kept, not applied.",
         "Switch it on again (isActive: true).",
+    ),
+    # An integration's endpoint at Stripe
+    "ENDPOINT_MISSING": (
+        "Stripe has no webhook endpoint with this integration's URL, so no event can arrive.",
+        "In Stripe → Developers → Webhooks add an endpoint with exactly the webhookUrl shown here and its"
+        " eventsToSend, and save its signing secret; or let it be added (repairStripeIntegration).",
+    ),
+    "ENDPOINT_DISABLED": (
+        "The webhook endpoint is disabled in Stripe, so no event arrives.",
+        "Enable it in Stripe → Developers → Webhooks, or here (repairStripeIntegration). Then fetch what was missed"
+        " (syncStripeEvents).",
+    ),
+    "ENDPOINT_OTHER_URL": (
+        "A webhook endpoint in Stripe was meant for this integration but posts to another URL: {detail}.",
+        "In Stripe → Developers → Webhooks set it to exactly the webhookUrl shown here (scheme, host, no slash or query"
+        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, mend"
+        " FLUXRATE_PUBLIC_URL.",
+    ),
+    "ENDPOINT_DUPLICATED": (
+        "{detail} enabled webhook endpoints in Stripe post to this integration's URL, each with a signing secret of its"
+        " own: what is signed with another than the saved one is refused.",
+        "Delete all but the one whose signing secret is saved here, or let them be replaced by one"
+        " (repairStripeIntegration).",
+    ),
+    "ENDPOINT_EVENTS_MISSING": (
+        "The webhook endpoint is not sent events without which invoices are not marked as paid: {detail}.",
+        "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
+        " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
+    ),
+    "ENDPOINT_EVENTS_RECOMMENDED": (
+        "Invoices are marked as paid, but the webhook endpoint is not sent the events that tell of bank debits, refunds"
+        " and disputes: {detail}.",
+        "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
+        " (repairStripeIntegration).",
+    ),
+    "ENDPOINT_API_VERSION_OLD": (
+        "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
+        "Stripe can't change an endpoint's version: add another one with a newer version and save its signing secret,"
+        " or let it be replaced (repairStripeIntegration).",
+    ),
+    "ENDPOINT_OTHER_MODE": (
+        "Events of the other mode arrive here: the webhook endpoint was added in Stripe's test mode for a live"
+        " workspace, or the reverse. They don't count.",
+        "In Stripe switch to the mode of this workspace, add the endpoint there and save its signing secret; delete the"
+        " one in the other mode.",
+    ),
+    "EVENTS_NOT_ARRIVING": (
+        "Stripe has events for this integration that are minutes old, and none has arrived since.",
+        "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here and can be reached from the"
+        " internet; the endpoint's page in Stripe shows what each post was answered. Nothing is lost: fetch what was"
+        " missed (syncStripeEvents).",
+    ),
+    "CLOCK_SKEW": (
+        "This server's clock is {detail} Stripe's; signatures are refused from 5 minutes on.",
+        "Set this server's clock by NTP. Stripe sends what was refused again.",
+    ),
+    "STRIPE_NOT_ASKED": (
+        "Stripe could not be asked at the latest check: {detail}",
+        "Check again in a moment (checkStripeIntegration). If it stays so, check the server's connection to Stripe.",
     ),
     # Secret keys and payment links
     "KEY_REJECTED": (
@@ -117,7 +185,13 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     ),
     "KEY_NOT_PERMITTED": (
         "The restricted key lacks a permission: {detail}",
-        "In Stripe → Developers → API keys give the key write access to Payment Links, or use a secret key.",
+        "In Stripe → Developers → API keys give the key what is named (write access to Payment Links at least), or use"
+        " a secret key (sk_…).",
+    ),
+    "KEY_LACKS_OPTIONAL_PERMISSION": (
+        "The restricted key works, but lacks permissions that help when something goes wrong: {detail}.",
+        "In Stripe → Developers → API keys give the key what is named, or leave it so: payments by webhook work"
+        " without.",
     ),
     "STRIPE_UNREACHABLE": (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",

@@ -40,6 +40,48 @@ class InvoiceState(NamedTuple):
         return max(0, self.total - self.amount_paid - self.amount_paid_out_of_band)
 
 
+class FailedRefund(NamedTuple):
+    """A refund that failed after the latest word on how much was refunded in all."""
+
+    order: str
+    refund_id: str
+    amount: int
+
+
+class Refunds(NamedTuple):
+    """What went back of a payment: all that was refunded by Stripe's latest word, less what failed since."""
+
+    told: int = 0
+    decided_by: str | None = None
+    failed: tuple[FailedRefund, ...] = ()
+
+    @property
+    def amount(self) -> int:
+        """What is refunded now."""
+        return max(0, self.told - sum(refund.amount for refund in self.failed))
+
+    def merged(self, other: "Refunds") -> "Refunds":
+        """What both know together, whichever was first."""
+        latest = max(self, other, key=lambda refunds: refunds.decided_by or "")
+        since = {
+            refund.refund_id: refund
+            for refund in sorted({*self.failed, *other.failed})
+            if refund.order > (latest.decided_by or "")
+        }
+        return latest._replace(failed=tuple(sorted(since.values())))
+
+
+class Dispute(NamedTuple):
+    """A payment's dispute by Stripe's latest word. `amount` is minor units of the payment's currency."""
+
+    decided_by: str
+    status: str
+    reason: str
+    amount: int
+    opened_at: datetime
+    closed_at: datetime | None
+
+
 class PaymentState(NamedTuple):
     """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names."""
 
@@ -51,7 +93,7 @@ class PaymentState(NamedTuple):
     status: PaymentStatus
     amount: int
     currency: str
-    amount_refunded: int
+    refunds: Refunds
     overpaid: int
     allocation: Allocation
     unapplied_code: str | None
@@ -59,6 +101,7 @@ class PaymentState(NamedTuple):
     failure_message: str | None
     decided_by: str
     occurred_at: datetime
+    dispute: Dispute | None = None
 
     @property
     def counts(self) -> bool:
@@ -81,7 +124,8 @@ class Case(NamedTuple):
     """All that is looked at. `payments` are the invoice's and those known under the event's ids, each once.
 
     `invoice_id` is the event's own or, where it carries none, that of the link or payment it belongs to; `invoice` is
-    None when this workspace has no such invoice. `new_payment_id` and `new_link_id` are for what has to be made.
+    None when this workspace has no such invoice. `link_invoice_id` is whose link the event names, if one of ours.
+    `new_payment_id` and `new_link_id` are for what has to be made.
     """
 
     event: StripeEvent
@@ -93,6 +137,7 @@ class Case(NamedTuple):
     customer_id: str | None
     payments: Sequence[PaymentState]
     links: Sequence[LinkState]
+    link_invoice_id: str | None
     new_payment_id: str
     new_link_id: str
 
@@ -117,7 +162,9 @@ _PROVES = {
     Evidence.PAID: PaymentStatus.SUCCEEDED,
     Evidence.PENDING: PaymentStatus.PENDING,
     Evidence.FAILED: PaymentStatus.FAILED,
+    Evidence.REFUNDED: PaymentStatus.SUCCEEDED,
 }
+_MONEY = frozenset({Evidence.PAID, Evidence.REFUNDED})
 
 
 def settle(case: Case) -> Verdict:
@@ -129,7 +176,7 @@ def settle(case: Case) -> Verdict:
     case, known = _without_others_names(case)
     if not case.event.provider_ids:
         return Verdict(status=WebhookEventStatus.PROCESSED)
-    if misfit is not None and not known and case.event.evidence is not Evidence.PAID:
+    if misfit is not None and not known and case.event.evidence not in _MONEY:
         return Verdict(status=WebhookEventStatus.IGNORED, code=misfit)
     before, absorbed = _one_payment(known)
     payment = _learn(case, before, misfit)
@@ -137,7 +184,8 @@ def settle(case: Case) -> Verdict:
     invoice, recounted = _recount(case.invoice, [*others, payment])
     links = _links(case, invoice, recounted) if case.invoice is not None and invoice is not None else []
     changed = _changed(case.payments, recounted)
-    unapplied = payment.allocation is Allocation.UNAPPLIED and case.event.evidence is Evidence.PAID
+    tells_of_money = case.event.evidence is Evidence.PAID or before is None
+    unapplied = payment.allocation is Allocation.UNAPPLIED and tells_of_money
     settled = next(entry for entry in recounted if entry.id == payment.id)
     return Verdict(
         status=WebhookEventStatus.UNAPPLIED if unapplied else WebhookEventStatus.PROCESSED,
@@ -155,6 +203,9 @@ def _why_ignored(case: Case) -> str | None:
     event = case.event
     if event.evidence is None:
         return "EVENT_TYPE_NOT_HANDLED"
+    if event.evidence not in _PROVES:
+        known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
+        return None if known else "PAYMENT_UNKNOWN"
     if event.metadata_workspace_id not in {None, case.workspace_id}:
         return "ANOTHER_WORKSPACE"
     if case.invoice_id is None:
@@ -169,6 +220,8 @@ def _why_unapplied(case: Case) -> str | None:
         return "LIVEMODE_MISMATCH"
     if case.invoice is None:
         return "INVOICE_NOT_FOUND"
+    if case.link_invoice_id not in {None, case.invoice.id}:
+        return "METADATA_MISMATCH"
     if case.invoice.currency != case.event.currency:
         return "CURRENCY_MISMATCH"
     if case.invoice.status is InvoiceStatus.DRAFT:
@@ -209,7 +262,8 @@ def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
         id=kept.id,
         provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
         provider_ids=kept.provider_ids | other.provider_ids,
-        amount_refunded=max(kept.amount_refunded, other.amount_refunded),
+        refunds=kept.refunds.merged(other.refunds),
+        dispute=_latest(kept.dispute, other.dispute),
     )
     if kept.status is not other.status or kept.status is PaymentStatus.FAILED:
         return merged
@@ -224,12 +278,45 @@ def _principal(*names: str) -> str:
     return min(names, key=lambda name: (not name.startswith("pi_"), not name.startswith("cs_"), name))
 
 
+def _latest(one: Dispute | None, other: Dispute | None) -> Dispute | None:
+    return max((told for told in (one, other) if told), key=lambda told: told.decided_by, default=None)
+
+
 def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
-    """The payment after the event. Its status only rises; among failures the latest of Stripe's clock is kept."""
+    """The payment after the event. Of refunds and disputes the latest by Stripe's clock is kept."""
+    event = case.event
+    payment = before
+    if payment is None or event.evidence in _PROVES:
+        payment = _learn_status(case, before, misfit)
+    return payment._replace(
+        provider_ids=payment.provider_ids.union(event.provider_ids),
+        refunds=payment.refunds.merged(_refunds_told(event)),
+        dispute=_latest(payment.dispute, _dispute_told(event)),
+    )
+
+
+def _refunds_told(event: StripeEvent) -> Refunds:
+    if event.evidence is Evidence.REFUNDED:
+        return Refunds(event.refunded, event.order)
+    if event.evidence is Evidence.REFUND_FAILED:
+        return Refunds(failed=(FailedRefund(event.order, event.refund_id or "", event.amount),))
+    return Refunds()
+
+
+def _dispute_told(event: StripeEvent) -> Dispute | None:
+    told = event.dispute
+    if told is None:
+        return None
+    closed_at = from_epoch(event.created) if event.evidence is Evidence.DISPUTE_CLOSED else None
+    return Dispute(event.order, told.status, told.reason, told.amount, from_epoch(told.opened), closed_at)
+
+
+def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
+    """How far the payment has come. That only rises; among failures the latest of Stripe's clock is kept."""
     event = case.event
     assert event.evidence is not None  # noqa: S101  (settled by _why_ignored)
     proven = _PROVES[event.evidence]
-    at = from_epoch(event.created)
+    at = _paid_at(event)
     if before is None:
         return _first_known(case, proven, misfit)
     known = before._replace(
@@ -269,17 +356,21 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
         status=status,
         amount=event.amount,
         currency=event.currency,
-        amount_refunded=0,
+        refunds=Refunds(),
         overpaid=0,
         allocation=Allocation.UNAPPLIED,
         unapplied_code=misfit,
         failure_code=None,
         failure_message=None,
         decided_by=event.order,
-        occurred_at=from_epoch(event.created),
+        occurred_at=_paid_at(event),
     )
     failed = event if status is PaymentStatus.FAILED else None
     return _allocated(_with_failure(payment, failed), case, misfit)
+
+
+def _paid_at(event: StripeEvent) -> datetime:
+    return from_epoch(event.created if event.paid_at is None else event.paid_at)
 
 
 def _with_failure(payment: PaymentState, event: StripeEvent | None) -> PaymentState:
@@ -315,7 +406,8 @@ def _recount(
                 covered_at = payment.occurred_at
             paid += payment.amount
         recounted.append(payment._replace(overpaid=overpaid))
-    counted = invoice._replace(amount_paid=paid)
+    refunded = sum(payment.refunds.amount for payment in recounted if payment.counts)
+    counted = invoice._replace(amount_paid=paid, amount_refunded=refunded)
     if paid >= due and invoice.status in COLLECTING:
         counted = counted._replace(status=InvoiceStatus.PAID)
     if counted.status is InvoiceStatus.PAID:
@@ -375,6 +467,9 @@ def _log(
     happened = _payment_happened(before, payment)
     if happened is not None:
         yield happened, None, None
+    went_back = _went_back(case.event, before, payment)
+    if went_back is not None:
+        yield went_back, None, None
     if case.invoice is not None and invoice is not None:
         if invoice.status is not case.invoice.status:
             yield EventType.INVOICE_PAID, case.invoice.status, invoice.status
@@ -384,6 +479,22 @@ def _log(
     for link in links:
         if link.status is PaymentLinkStatus.DEACTIVATED and was.get(link.id) is not link.status:
             yield EventType.PAYMENT_LINK_DEACTIVATED, None, None
+
+
+def _went_back(event: StripeEvent, before: PaymentState | None, payment: PaymentState) -> EventType | None:
+    """What an event told anew of a refund or a dispute."""
+    refunds = before.refunds if before else Refunds()
+    if event.evidence is Evidence.REFUNDED and payment.refunds.amount != refunds.amount:
+        return EventType.PAYMENT_REFUNDED
+    failed_before = {refund.refund_id for refund in refunds.failed}
+    if event.evidence is Evidence.REFUND_FAILED and failed_before != {
+        each.refund_id for each in payment.refunds.failed
+    }:
+        return EventType.PAYMENT_REFUND_FAILED
+    if payment.dispute == (before.dispute if before else None):
+        return None
+    closed = event.evidence is Evidence.DISPUTE_CLOSED
+    return EventType.PAYMENT_DISPUTE_CLOSED if closed else EventType.PAYMENT_DISPUTED
 
 
 def _payment_happened(before: PaymentState | None, payment: PaymentState) -> EventType | None:

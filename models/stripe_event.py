@@ -24,6 +24,10 @@ class Evidence(Enum):
     PAID = auto()
     PENDING = auto()
     FAILED = auto()
+    REFUNDED = auto()
+    REFUND_FAILED = auto()
+    DISPUTED = auto()
+    DISPUTE_CLOSED = auto()
 
 
 class UnreadableError(ValueError):
@@ -38,11 +42,22 @@ class UnreadableError(ValueError):
         self.event_type = event_type
 
 
+class DisputeTold(NamedTuple):
+    """What an event tells of a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
+
+    status: str
+    reason: str
+    amount: int
+    opened: int
+
+
 class StripeEvent(NamedTuple):
     """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
 
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
-    `provider_ids` is the payment's provider_payment_id; the others name the same payment.
+    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
+    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a refund that
+    failed `amount` is its own.
     """
 
     id: str
@@ -60,6 +75,10 @@ class StripeEvent(NamedTuple):
     payment_link_id: str | None = None
     failure_code: str | None = None
     failure_message: str | None = None
+    paid_at: int | None = None
+    refunded: int = 0
+    refund_id: str | None = None
+    dispute: DisputeTold | None = None
 
     @property
     def order(self) -> str:
@@ -96,7 +115,7 @@ def read(body: bytes) -> StripeEvent:
         return StripeEvent(**envelope)
     try:
         subject = _subject(event)
-        return StripeEvent(**envelope, **_metadata(subject), **reader(subject))
+        return StripeEvent(**envelope, **(_metadata(subject) | reader(subject)))
     except UnreadableError as error:
         raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
 
@@ -177,6 +196,56 @@ def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str)
     }
 
 
+def _charge_refunded(charge: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "evidence": Evidence.REFUNDED,
+        "provider_ids": _provider_ids(charge),
+        "amount": _amount(charge, "amount_captured"),
+        "currency": _currency(charge),
+        "refunded": _integer(charge, "amount_refunded", MAX_MINOR_UNITS),
+        "paid_at": _integer(charge, "created", _LATEST_EPOCH),
+    }
+
+
+def _refund_failed(refund: Mapping[str, Any]) -> dict[str, Any]:
+    return _about_charge(refund, Evidence.REFUND_FAILED) | {"refund_id": _id(refund, "id", "data.object.id")}
+
+
+def _dispute_created(dispute: Mapping[str, Any]) -> dict[str, Any]:
+    return _dispute(dispute, Evidence.DISPUTED)
+
+
+def _dispute_closed(dispute: Mapping[str, Any]) -> dict[str, Any]:
+    return _dispute(dispute, Evidence.DISPUTE_CLOSED)
+
+
+def _dispute(dispute: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    about = _about_charge(dispute, evidence)
+    told = DisputeTold(
+        status=_id(dispute, "status", "data.object.status"),
+        reason=_id(dispute, "reason", "data.object.reason"),
+        amount=about["amount"],
+        opened=_integer(dispute, "created", _LATEST_EPOCH),
+    )
+    return about | {"dispute": told}
+
+
+def _about_charge(subject: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
+    """What is told of a payment by its ids alone: the metadata is the refund's or the dispute's own."""
+    names = tuple(name for name in (_reference(subject, "payment_intent"), _reference(subject, "charge")) if name)
+    if not names:
+        raise UnreadableError("data.object names neither a payment_intent nor a charge")
+    return {
+        "evidence": evidence,
+        "provider_ids": names,
+        "amount": _amount(subject, "amount"),
+        "currency": _currency(subject),
+        "metadata_invoice_id": None,
+        "metadata_customer_id": None,
+        "metadata_workspace_id": None,
+    }
+
+
 _READERS: Final = {
     "payment_intent.succeeded": _payment_intent_succeeded,
     "payment_intent.payment_failed": _payment_intent_failed,
@@ -185,6 +254,10 @@ _READERS: Final = {
     "checkout.session.async_payment_failed": _session_async_failed,
     "invoice.payment_succeeded": _stripe_invoice_paid,
     "invoice.payment_failed": _stripe_invoice_failed,
+    "charge.refunded": _charge_refunded,
+    "refund.failed": _refund_failed,
+    "charge.dispute.created": _dispute_created,
+    "charge.dispute.closed": _dispute_closed,
 }
 
 

@@ -74,10 +74,13 @@ async def retire_previous_secrets() -> Mapping[str, int]:
             retired = await tx.fetch(
                 "UPDATE integrations SET previous_webhook_secret_sealed = NULL, previous_webhook_secret_preview = NULL,"
                 " previous_webhook_secret_expires_at = NULL, updated_at = $3"
-                " WHERE id = $1 AND previous_webhook_secret_sealed = $2 RETURNING workspace_id",
+                " WHERE id = $1 AND previous_webhook_secret_sealed = $2"
+                " AND (previous_webhook_secret_expires_at <= $3 OR EXISTS (SELECT 1 FROM integration_traffic t"
+                " WHERE t.integration_id = integrations.id AND t.secret_alone_since <= $4)) RETURNING workspace_id",
                 row["id"],
                 row["previous_webhook_secret_sealed"],
                 now,
+                now - STRIPE_HAS_STOPPED,
             )
             if retired:
                 happening = Happening(

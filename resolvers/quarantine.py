@@ -175,9 +175,9 @@ class Quarantine:
 
     def verified(self, integration: Integration, row: WebhookEvent) -> Delivery | None:
         """What is quarantined as a delivery, if one of its posts verifies as of its receipt."""
-        secrets = self._secrets_of(integration)
         for post in orjson.loads(row.posts or "[]"):
             received_at = datetime.fromisoformat(post["received_at"])
+            secrets = self._secrets_at(integration, received_at)
             header = post["headers"].get("stripe-signature")
             if verify(header, row.payload, secrets, received_at.timestamp()):
                 origin = Origin(integration.workspace_id, integration.id, integration.mode)
@@ -204,10 +204,12 @@ class Quarantine:
         receipts = await asyncio.gather(*(self._inbox.accept(delivery) for delivery in found if delivery is not None))
         return sum(receipt.before is WebhookEventStatus.QUARANTINED for receipt in receipts)
 
-    def _secrets_of(self, integration: Integration) -> list[str]:
-        columns = ("webhook_secret_sealed", "previous_webhook_secret_sealed")
-        sealed = [(column, getattr(integration, column)) for column in columns]
-        return [self._keyring.open(text, bound_to(integration.id, column)) for column, text in sealed if text]
+    def _secrets_at(self, integration: Integration, received_at: datetime) -> list[str]:
+        sealed = {"webhook_secret_sealed": integration.webhook_secret_sealed}
+        expires_at = integration.previous_webhook_secret_expires_at
+        if expires_at is not None and received_at < expires_at:
+            sealed["previous_webhook_secret_sealed"] = integration.previous_webhook_secret_sealed
+        return [self._keyring.open(text, bound_to(integration.id, column)) for column, text in sealed.items() if text]
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------

@@ -114,6 +114,81 @@ def stripe_invoice_failed(**told: Unpack[Invoiced]) -> Event:
     return _event("invoice.payment_failed", _stripe_invoice(told, paid=False), told)
 
 
+def charge_refunded(
+    *,
+    payment_intent: str | None = None,
+    charge: str | None = None,
+    amount: int = 2000,
+    refunded: int = 2000,
+    currency: str = "usd",
+    paid_at: int = 1_700_000_000,
+    **told: Unpack[Told],
+) -> Event:
+    """Money went back; `refunded` is all that did so far. `paid_at` is when the charge was made."""
+    subject = {
+        "id": charge or fresh("ch"),
+        "object": "charge",
+        "amount": amount,
+        "amount_captured": amount,
+        "amount_refunded": refunded,
+        "created": paid_at,
+        "currency": currency,
+        "metadata": _metadata(told),
+        "paid": True,
+        "payment_intent": payment_intent,
+        "refunded": refunded == amount,
+        "status": "succeeded",
+    }
+    return _event("charge.refunded", subject, told)
+
+
+def refund_failed(
+    *,
+    payment_intent: str | None = None,
+    refund: str | None = None,
+    amount: int = 2000,
+    currency: str = "usd",
+    **told: Unpack[Told],
+) -> Event:
+    """A refund came back."""
+    subject = {
+        "id": refund or fresh("re"),
+        "object": "refund",
+        "amount": amount,
+        "charge": fresh("ch"),
+        "currency": currency,
+        "failure_reason": "lost_or_stolen_card",
+        "payment_intent": payment_intent or fresh("pi"),
+        "status": "failed",
+    }
+    return _event("refund.failed", subject, told)
+
+
+def dispute(
+    *,
+    payment_intent: str | None = None,
+    amount: int = 2000,
+    currency: str = "usd",
+    status: str = "needs_response",
+    opened: int = 1_700_000_000,
+    **told: Unpack[Told],
+) -> Event:
+    """The customer's bank took money back, or has decided on it, by the status."""
+    closed = status in {"won", "lost", "warning_closed"}
+    subject = {
+        "id": fresh("dp"),
+        "object": "dispute",
+        "amount": amount,
+        "charge": fresh("ch"),
+        "created": opened,
+        "currency": currency,
+        "payment_intent": payment_intent or fresh("pi"),
+        "reason": "fraudulent",
+        "status": status,
+    }
+    return _event("charge.dispute.closed" if closed else "charge.dispute.created", subject, told)
+
+
 HANDLED: Final[tuple[Callable[..., Event], ...]] = (
     payment_intent_succeeded,
     payment_intent_failed,

@@ -1,0 +1,126 @@
+"""Refunds and disputes live on the payment: the latest by Stripe's clock wins, whatever the order of arrival."""
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any, Final
+
+import pytest
+
+from models.event import EventType
+from models.invoice import InvoiceStatus
+from models.payment import Allocation, PaymentStatus
+from models.settlement import PaymentState
+from models.webhook_event import WebhookEventStatus
+from tests.support import stripe_payloads as stripe
+from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
+
+PAID_AT: Final = 1_700_000_000
+OURS: Final[Any] = {"invoice_id": INVOICE, "workspace_id": WORKSPACE}
+
+
+def paid(**told: Any) -> stripe.Event:
+    """The payment that covers the invoice."""
+    return stripe.payment_intent_succeeded(payment_intent="pi_a", created=PAID_AT, **OURS, **told)
+
+
+def refunded(amount: int, at: int) -> stripe.Event:
+    """So much was refunded in all."""
+    return stripe.charge_refunded(payment_intent="pi_a", charge="ch_a", refunded=amount, created=PAID_AT + at, **OURS)
+
+
+def failed(refund: str, amount: int, at: int) -> stripe.Event:
+    """A refund came back."""
+    return stripe.refund_failed(payment_intent="pi_a", refund=refund, amount=amount, created=PAID_AT + at)
+
+
+def disputed(status: str, at: int) -> stripe.Event:
+    """A dispute by its status."""
+    return stripe.dispute(payment_intent="pi_a", status=status, opened=PAID_AT + 5, created=PAID_AT + at)
+
+
+def settled(events: Sequence[stripe.Event]) -> tuple[Desk, PaymentState]:
+    """The books after events, of which what waits for its payment is tried again at the end."""
+    desk = Desk(open_invoice(), [active_link()])
+    waiting = [event for event in events if desk.take(event).code == "PAYMENT_UNKNOWN"]
+    for event in waiting:
+        desk.take(event)
+    return desk, desk.payment
+
+
+def test_a_refund_lives_on_the_payment_and_paid_stays_paid() -> None:
+    desk, payment = settled([paid(), refunded(500, 10)])
+
+    assert (payment.refunds.amount, payment.status, payment.allocation) == (
+        500,
+        PaymentStatus.SUCCEEDED,
+        Allocation.APPLIED,
+    )
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.invoice.amount_refunded) == (
+        InvoiceStatus.PAID,
+        2000,
+        500,
+    )
+    assert desk.log[-1] is EventType.PAYMENT_REFUNDED
+
+
+def test_a_refund_alone_proves_its_payment() -> None:
+    desk, payment = settled([refunded(2000, 10)])
+
+    assert (payment.status, payment.amount, payment.refunds.amount) == (PaymentStatus.SUCCEEDED, 2000, 2000)
+    assert desk.invoice.status is InvoiceStatus.PAID
+    assert EventType.PAYMENT_REFUNDED in desk.log
+
+
+@pytest.mark.parametrize(
+    ("events", "amount"),
+    [
+        ([paid(), refunded(500, 10), refunded(1500, 20)], 1500),
+        ([paid(), refunded(500, 10), failed("re_a", 500, 20)], 0),
+        ([paid(), refunded(1500, 10), failed("re_a", 500, 20), failed("re_a", 500, 21)], 1000),
+        ([paid(), refunded(500, 10), failed("re_a", 500, 20), refunded(700, 30)], 700),
+        ([paid(), refunded(1500, 10), failed("re_a", 500, 20), failed("re_b", 300, 25)], 700),
+    ],
+    ids=["twice", "came back", "came back, told twice", "refunded again", "two came back"],
+)
+def test_what_is_refunded_is_the_same_in_every_order(events: list[stripe.Event], amount: int) -> None:
+    ends = set()
+
+    for order in permutations(events):
+        desk, payment = settled([*order, *order])
+        ends.add((payment.refunds.amount, payment.occurred_at, desk.invoice.amount_refunded, desk.invoice.status))
+
+    assert {(refunds, total, status) for refunds, _, total, status in ends} == {(amount, amount, InvoiceStatus.PAID)}
+    assert len(ends) == 1
+
+
+def test_a_dispute_is_the_same_in_every_order() -> None:
+    events = [paid(), disputed("needs_response", 10), disputed("lost", 20), refunded(100, 15)]
+
+    ends = {settled([*order, *order])[1]._replace(id="", decided_by="") for order in permutations(events)}
+
+    (payment,) = ends
+    assert payment.dispute is not None
+    assert (payment.dispute.status, payment.dispute.reason, payment.dispute.amount) == ("lost", "fraudulent", 2000)
+    assert payment.dispute.closed_at is not None
+    assert payment.status is PaymentStatus.SUCCEEDED
+
+
+def test_what_is_told_of_a_dispute_is_logged() -> None:
+    desk, _ = settled([paid(), disputed("needs_response", 10), disputed("won", 20)])
+
+    assert desk.log[-2:] == [EventType.PAYMENT_DISPUTED, EventType.PAYMENT_DISPUTE_CLOSED]
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+@pytest.mark.parametrize("event", [disputed("lost", 1), failed("re_a", 5, 1)], ids=["dispute", "refund"])
+def test_what_is_about_an_unknown_payment_waits_for_it(event: stripe.Event) -> None:
+    verdict = Desk(open_invoice()).take(event)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, "PAYMENT_UNKNOWN")
+    assert verdict.payments == ()
+
+
+def test_a_failed_refund_is_logged_once() -> None:
+    desk, _ = settled([paid(), refunded(500, 10), failed("re_a", 500, 20), failed("re_a", 500, 20)])
+
+    assert desk.log.count(EventType.PAYMENT_REFUND_FAILED) == 1

@@ -1,0 +1,100 @@
+"""Refunds and disputes through the inbox, as the API tells of them."""
+
+from typing import Any, Final
+
+import pytest
+
+from models.database import unscoped
+from models.event import EventType
+from models.integration import Integration
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers.inbox import kept
+from tests.support import stripe_payloads as stripe
+from tests.support.business import Business
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MONEY_BACK: Final = """
+query ($id: ID!) { invoice(id: $id) {
+  status amountPaid { amount } amountRefunded { amount }
+  payments(first: 5) { nodes { status amountRefunded { amount } dispute { status reason amount { amount } closedAt } } }
+} }
+"""
+
+
+async def paid(business: Business, integration: Any, intent: str) -> dict[str, Any]:
+    """An invoice over 20.00 USD that was paid."""
+    invoice = await business.finalized("20.00")
+    told = {"invoice_id": invoice["id"], "workspace_id": business.workspace.id}
+    event = stripe.payment_intent_succeeded(payment_intent=intent, amount=2000, currency="usd", created=100, **told)
+    await business.deliver(integration["id"], event)
+    return invoice
+
+
+async def test_a_refund_and_its_failure_are_told(business: Business) -> None:
+    integration = await business.connect()
+    intent = stripe.fresh("pi")
+    invoice = await paid(business, integration, intent)
+
+    await business.deliver(
+        integration["id"], stripe.charge_refunded(payment_intent=intent, refunded=500, created=200, paid_at=100)
+    )
+    partly = await business.mutate(MONEY_BACK, id=invoice["id"])
+    for _ in range(2):
+        await business.deliver(
+            integration["id"], stripe.refund_failed(payment_intent=intent, refund="re_a", amount=500, created=300)
+        )
+
+    assert (partly["status"], partly["amountPaid"]["amount"], partly["amountRefunded"]["amount"]) == (
+        "PAID",
+        "20.00",
+        "5.00",
+    )
+    assert [each["amountRefunded"]["amount"] for each in partly["payments"]["nodes"]] == ["5.00"]
+    later = await business.mutate(MONEY_BACK, id=invoice["id"])
+    assert (later["status"], later["amountRefunded"]["amount"]) == ("PAID", "0.00")
+    happened = await business.happened(invoice["id"])
+    assert EventType.PAYMENT_REFUNDED in happened
+    assert happened.count(EventType.PAYMENT_REFUND_FAILED) == 1
+
+
+async def test_a_dispute_that_overtakes_its_payment_is_applied_when_the_payment_is_known(business: Business) -> None:
+    integration = await business.connect()
+    intent = stripe.fresh("pi")
+    await business.deliver(integration["id"], stripe.dispute(payment_intent=intent, amount=2000, created=200))
+    await business.deliver(
+        integration["id"], stripe.dispute(payment_intent=intent, amount=2000, status="lost", created=300)
+    )
+    waiting = await unscoped(WebhookEvent).filter(integration_id=integration["id"]).order_by("id")
+    invoice = await paid(business, integration, intent)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    for webhook_event in waiting:
+        await business.services.inbox.accept(kept(row, webhook_event))
+
+    assert {(each.status, each.reason_code, each.retry_at is None) for each in waiting} == {
+        (WebhookEventStatus.IGNORED, "PAYMENT_UNKNOWN", False)
+    }
+    after = await unscoped(WebhookEvent).filter(id__in=[each.id for each in waiting])
+    assert {(each.status, each.retry_at) for each in after} == {(WebhookEventStatus.PROCESSED, None)}
+    (payment,) = (await business.mutate(MONEY_BACK, id=invoice["id"]))["payments"]["nodes"]
+    assert (payment["dispute"]["status"], payment["dispute"]["amount"]["amount"]) == ("lost", "20.00")
+    assert payment["dispute"]["closedAt"] is not None
+
+
+async def test_money_by_the_link_of_another_invoice_than_its_metadata_names_is_unapplied(business: Business) -> None:
+    integration = await business.connect()
+    one, other = await business.finalized("20.00"), await business.finalized("20.00")
+    event = stripe.checkout_session_completed(
+        amount=2000,
+        currency="usd",
+        payment_link=other["paymentLink"]["stripeId"],
+        invoice_id=one["id"],
+        workspace_id=business.workspace.id,
+    )
+
+    await business.deliver(integration["id"], event)
+
+    (stored,) = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
+    assert (stored.status, stored.reason_code) == (WebhookEventStatus.UNAPPLIED, "METADATA_MISMATCH")
+    assert {(await business.invoice(each["id"]))["status"] for each in (one, other)} == {"OPEN"}
