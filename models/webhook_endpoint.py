@@ -22,13 +22,14 @@ Finding = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as Stripe tells it. `api_version` None is the account's default."""
+    """A webhook endpoint as Stripe tells it. `api_version` None is the account's default; `created`: Unix seconds."""
 
     stripe_id: str
     url: str
     is_enabled: bool
     events: tuple[str, ...]
     api_version: str | None
+    created: int
 
     @property
     def missing_events(self) -> list[str]:
@@ -91,8 +92,9 @@ def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
         yield "ENDPOINT_DUPLICATED", str(len(endpoints.sending))
     sending = endpoints.sending or endpoints.here
     missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
+    needed = [name for name in missing if name in NEEDED_EVENTS]
     if missing:
-        yield "ENDPOINT_EVENTS_MISSING", _told(missing)
+        yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", ", ".join(missing)
     for endpoint in sending:
         if endpoint.is_outdated:
             yield "ENDPOINT_API_VERSION_OLD", endpoint.api_version
@@ -104,14 +106,3 @@ def elsewhere(endpoint: Endpoint, token: str) -> str:
     before, carries, after = endpoint.url.partition(token)
     parts = urlsplit(before)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path if carries else '/'}…{after}"
-
-
-def _told(missing: Sequence[str]) -> str:
-    needed = [name for name in missing if name in NEEDED_EVENTS]
-    besides = [name for name in missing if name not in NEEDED_EVENTS]
-    told = []
-    if needed:
-        told.append(f"needed {', '.join(needed)}")
-    if besides:
-        told.append(f"recommended {', '.join(besides)}")
-    return "; ".join(told)

@@ -317,6 +317,7 @@ def _endpoint(row: Mapping[str, Any]) -> Endpoint:
         is_enabled=row["status"] == "enabled",
         events=tuple(row["enabled_events"]),
         api_version=row["api_version"],
+        created=row["created"],
     )
 
 

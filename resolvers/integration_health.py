@@ -2,11 +2,37 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from models.api_key import Scope
 from models.diagnosis import Diagnosis, diagnose
+from models.errors import NotFound
 from models.integration import Integration, IntegrationTraffic
 from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers.checkup import Checkup, kept_findings, signatures_failing
 from resolvers.context import Context
+
+GRAVITY: Final = (
+    "INTEGRATION_OFF",
+    "KEY_REJECTED",
+    "KEY_NOT_PERMITTED",
+    "WEBHOOK_SECRET_MISSING",
+    "CLOCK_SKEW",
+    "ENDPOINT_MISSING",
+    "ENDPOINT_DISABLED",
+    "ENDPOINT_OTHER_URL",
+    "ENDPOINT_OTHER_MODE",
+    "SIGNATURES_FAILING",
+    "ENDPOINT_DUPLICATED",
+    "ENDPOINT_EVENTS_MISSING",
+    "ENDPOINT_API_VERSION_OLD",
+    "EVENTS_NOT_ARRIVING",
+    "NO_EVENT_YET",
+    "STRIPE_NOT_ASKED",
+    "KEY_LACKS_OPTIONAL_PERMISSION",
+    "ENDPOINT_EVENTS_RECOMMENDED",
+)
+"""What can be the matter with an integration, the gravest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +71,66 @@ async def health(ctx: Context, integration: Integration) -> Health:
     )
 
 
+async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration, list[Diagnosis]]:
+    """Look at Stripe for what is the matter with an integration; it as it is now, and what was found.
+
+    That Stripe can't be reached is found, not raised.
+
+    Raises:
+        NotFound: This workspace has none with this id, or it is disconnected.
+    """
+    ctx.require(Scope.ADMIN)
+    integration = await connected_integration(ctx, id_)
+    await checkup_of(ctx).check(integration)
+    ctx.services.link_maker.wake()
+    ctx.refresh()
+    integration = await ctx.one(Integration, id_, "integration", ["id"])
+    return integration, (await health(ctx, integration)).problems
+
+
+async def connected_integration(ctx: Context, id_: str) -> Integration:
+    """An integration of the workspace that is not disconnected.
+
+    Raises:
+        NotFound: There is none.
+    """
+    integration = await ctx.one(Integration, id_, "integration", ["id"])
+    if integration.disconnected_at is not None:
+        raise NotFound(
+            "This integration is disconnected for good, there is nothing left to look at: connect Stripe anew"
+            " (connectStripe).",
+            code="INTEGRATION_DISCONNECTED",
+            path=["id"],
+        )
+    return integration
+
+
+def checkup_of(ctx: Context) -> Checkup:
+    """What looks at Stripe on behalf of a caller."""
+    services = ctx.services
+    return Checkup(services.keyring, services.gateway, services.public_url, services.feed.wake)
+
+
 def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> list[Diagnosis]:
+    """What the rows say now, and what the latest check found besides, the gravest first."""
     if integration.disconnected_at is not None:
         return []
-    problems: list[Diagnosis] = []
-    if not integration.is_active:
-        problems.append(diagnose("INTEGRATION_OFF"))
-    if integration.key_problem is not None:
-        problems.append(diagnose("KEY_REJECTED", integration.key_problem))
-    if integration.webhook_secret_sealed is None:
-        problems.append(diagnose("WEBHOOK_SECRET_MISSING"))
-    elif _signatures_failing(integration, traffic):
-        problems.append(diagnose("SIGNATURES_FAILING"))
-    elif traffic is None or traffic.last_event_at is None:
-        problems.append(diagnose("NO_EVENT_YET"))
-    return problems
+    found = dict(kept_findings(integration))
+    silent = "EVENTS_NOT_ARRIVING" in found and not _came_since(traffic, integration.checked_at)
+    facts = {
+        "INTEGRATION_OFF": not integration.is_active,
+        "KEY_REJECTED": integration.key_problem is not None,
+        "WEBHOOK_SECRET_MISSING": integration.webhook_secret_sealed is None,
+        "SIGNATURES_FAILING": signatures_failing(integration, traffic) and "CLOCK_SKEW" not in found,
+        "EVENTS_NOT_ARRIVING": silent,
+    }
+    waiting = traffic is None or traffic.last_event_at is None
+    explained = silent or facts["WEBHOOK_SECRET_MISSING"] or facts["SIGNATURES_FAILING"]
+    facts["NO_EVENT_YET"] = waiting and not explained
+    details = found | {"KEY_REJECTED": integration.key_problem}
+    return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
 
 
-def _signatures_failing(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
-    """Whether the latest delivery since the secret was saved was rejected."""
-    if traffic is None or traffic.last_rejected_at is None:
-        return False
-    since = max(filter(None, (integration.webhook_secret_saved_at, traffic.last_event_at)), default=None)
-    return since is None or traffic.last_rejected_at > since
+def _came_since(traffic: IntegrationTraffic | None, checked_at: datetime | None) -> bool:
+    came_at = None if traffic is None else traffic.last_event_at
+    return came_at is not None and checked_at is not None and came_at > checked_at

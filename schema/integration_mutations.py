@@ -4,7 +4,8 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import integration
+from resolvers import integration, integration_health, integration_repair
+from schema.diagnosis import Diagnosis
 from schema.integration import StripeIntegration
 from schema.operation import Info, given, set_or_kept
 from schema.problem import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused
@@ -20,7 +21,11 @@ class ConnectStripeInput:
         description="The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe.",
     )
     register_webhook: bool | None = strawberry.field(
-        default=False, description="Make the endpoint in Stripe for you, with its URL, its events and its secret."
+        default=False,
+        description=(
+            "Add the endpoint in Stripe for you, with its URL, its events and its secret. If Stripe refuses, nothing is"
+            " connected."
+        ),
     )
     idempotency_key: str | None = strawberry.field(
         default=strawberry.UNSET, description="With the same key and input the first result is given again."
@@ -64,6 +69,22 @@ class DisconnectStripeSuccess:
     integration: StripeIntegration = strawberry.field(description="What is left of it: its history.")
 
 
+@strawberry.type(description="Stripe was asked how the integration is doing.")
+class CheckStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    problems: list[Diagnosis] = strawberry.field(
+        description="What is the matter, the gravest first; empty when all is well. `health` goes on telling it."
+    )
+
+
+@strawberry.type(description="What could be mended from here is mended.")
+class RepairStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
+    repaired: list[Diagnosis] = strawberry.field(
+        description="What was the matter and is not any more; empty when there was nothing to mend."
+    )
+
+
 ConnectStripeResult = Annotated[
     ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
     strawberry.union("ConnectStripeResult", description="What came of `connectStripe`."),
@@ -75,6 +96,15 @@ UpdateStripeIntegrationResult = Annotated[
 DisconnectStripeResult = Annotated[
     DisconnectStripeSuccess | NotFound,
     strawberry.union("DisconnectStripeResult", description="What came of `disconnectStripe`."),
+]
+
+CheckStripeIntegrationResult = Annotated[
+    CheckStripeIntegrationSuccess | NotFound,
+    strawberry.union("CheckStripeIntegrationResult", description="What came of `checkStripeIntegration`."),
+]
+RepairStripeIntegrationResult = Annotated[
+    RepairStripeIntegrationSuccess | NotFound | InvalidInput | StripeRefused,
+    strawberry.union("RepairStripeIntegrationResult", description="What came of `repairStripeIntegration`."),
 ]
 
 
@@ -124,3 +154,38 @@ class IntegrationMutations:
     ) -> DisconnectStripeResult:
         row = await integration.disconnect_stripe(info.context, id)
         return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
+
+    @mutation(
+        description=(
+            "Ask Stripe how an integration is doing: whether the key works and may do what is needed, whether the"
+            " endpoint is there, complete and alone, whether events arrive. Needs ADMIN."
+        )
+    )
+    async def check_stripe_integration(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> CheckStripeIntegrationResult:
+        row, problems = await integration_health.check_stripe_integration(info.context, id)
+        return CheckStripeIntegrationSuccess(
+            integration=StripeIntegration.of(row), problems=[Diagnosis.of(problem) for problem in problems]
+        )
+
+    @mutation(
+        description=(
+            "Mend at Stripe what is the matter with an integration's endpoint: add it, enable it, correct its URL, add"
+            " its events, or replace it and save the new one's secret. Stripe is asked before and after; where nothing"
+            " is the matter nothing changes. Needs ADMIN."
+        )
+    )
+    async def repair_stripe_integration(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        codes: Annotated[
+            list[str] | None,
+            strawberry.argument(description="Mend only problems with these codes; left out, all that can be."),
+        ] = strawberry.UNSET,
+    ) -> RepairStripeIntegrationResult:
+        row, repaired = await integration_repair.repair_stripe_integration(info.context, id, given(codes))
+        return RepairStripeIntegrationSuccess(
+            integration=StripeIntegration.of(row), repaired=[Diagnosis.of(problem) for problem in repaired]
+        )

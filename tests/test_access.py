@@ -220,7 +220,7 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
 
 # --- Another workspace's things --------------------------------------------------------------------------------
 
-FREE_TEXTS: Final = frozenset("currency description email memo name note secretKey type webhookSecret".split())
+FREE_TEXTS: Final = frozenset("codes currency description email memo name note secretKey type webhookSecret".split())
 """Texts that name nothing of ours."""
 
 OTHERWISE: Final = {
@@ -242,6 +242,7 @@ BESIDES: Final[Mapping[str, Callable[[Estate], Json]]] = {
     },
     "Mutation.createPaymentLink": lambda own: {"invoiceId": own.open},
     "Mutation.finalizeInvoice": lambda own: {"id": own.draft},
+    "Mutation.repairStripeIntegration": lambda own: {"id": own.integration},
     "Mutation.updateCustomer": lambda own: {"input": {"id": own.customer}},
     "Mutation.updateInvoice": lambda own: {"input": {"id": own.draft}},
     "Mutation.updateStripeIntegration": lambda own: {"input": {"id": own.integration}},
@@ -385,6 +386,7 @@ LEAST: Final = {
     "Query.webhookEvent": "READ",
     "Query.webhookEventByStripeId": "READ",
     "Query.webhookEvents": "READ",
+    "Mutation.checkStripeIntegration": "ADMIN",
     "Mutation.connectStripe": "ADMIN",
     "Mutation.createApiKey": "ADMIN",
     "Mutation.createCustomer": "WRITE",
@@ -395,6 +397,7 @@ LEAST: Final = {
     "Mutation.finalizeInvoice": "WRITE",
     "Mutation.markInvoicePaid": "WRITE",
     "Mutation.markInvoiceUncollectible": "WRITE",
+    "Mutation.repairStripeIntegration": "ADMIN",
     "Mutation.replayWebhookEvent": "WRITE",
     "Mutation.replayWebhookEvents": "WRITE",
     "Mutation.revokeApiKey": "ADMIN",

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -28,7 +27,6 @@ from tests.schema.caller import Caller
 from tests.support import books, documents
 from tests.support.business import Business, new_business
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
-from webhooks.stripe import StripeWebhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -86,9 +84,7 @@ async def _signed_with(business: Business, endpoint: dict[str, Any], secret: str
 async def _post(business: Business, webhook_url: str, secret: str) -> int:
     """Have Stripe post an event of another system's to the webhook URL; the status of the answer."""
     raw = body(payment_intent_succeeded())
-    endpoint = StripeWebhook(business.services, lambda *_: None)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as http:
-        return (await http.post(webhook_url, content=raw, headers=signed_headers(raw, secret))).status_code
+    return await business.post(webhook_url, raw, signed_headers(raw, secret))
 
 
 # --- What is pasted where --------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from tests.schema.caller import Caller, caller_with
 from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.stripe_payloads import Event, body
+from webhooks.stripe import StripeWebhook
 
 Json = dict[str, Any]
 
@@ -162,6 +163,21 @@ class Business:
     async def integration(self, id_: str) -> Json:
         """An integration as it stands."""
         return await self.mutate(documents.INTEGRATION, id=id_)
+
+    async def check(self, id_: str) -> list[str]:
+        """The codes of what a check of an integration finds."""
+        return [problem["code"] for problem in (await self.mutate(documents.CHECK_INTEGRATION, id=id_))["problems"]]
+
+    async def repair(self, id_: str, codes: list[str] | None = None) -> list[str]:
+        """The codes of what a repair of an integration mended."""
+        result = await self.mutate(documents.REPAIR_INTEGRATION, id=id_, codes=codes)
+        return [problem["code"] for problem in result["repaired"]]
+
+    async def post(self, webhook_url: str, raw: bytes, headers: dict[str, str]) -> int:
+        """Have something posted to a webhook URL; the status of the answer."""
+        endpoint = StripeWebhook(self.services, lambda *_: None)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as http:
+            return (await http.post(webhook_url, content=raw, headers=headers)).status_code
 
     async def deliver(self, integration_id: str, *events: Event) -> None:
         """Have verified events come in."""

@@ -28,6 +28,22 @@ mutation ($id: ID!) { disconnectStripe(id: $id) {
 } }
 """
 
+CHECK_INTEGRATION: Final = """
+mutation ($id: ID!) { checkStripeIntegration(id: $id) {
+  __typename
+  ... on CheckStripeIntegrationSuccess { problems { code message fix } integration { id status health { problems { code message fix } } } }
+  ... on Problem { code message path }
+} }
+"""  # noqa: E501
+
+REPAIR_INTEGRATION: Final = """
+mutation ($id: ID!, $codes: [String!]) { repairStripeIntegration(id: $id, codes: $codes) {
+  __typename
+  ... on RepairStripeIntegrationSuccess { repaired { code } integration { id status webhookUrl health { problems { code } } } }
+  ... on Problem { code message path }
+} }
+"""  # noqa: E501
+
 CREATE_CUSTOMER: Final = """
 mutation ($input: CreateCustomerInput!) { createCustomer(input: $input) {
   __typename

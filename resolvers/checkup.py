@@ -1,0 +1,331 @@
+"""Looking at Stripe for what is the matter with an integration; what was found is kept with it."""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import orjson
+
+from models.database import scoped, transaction
+from models.diagnosis import Diagnosis, diagnose
+from models.errors import SealError, StripeRefused, StripeUnavailable
+from models.event import SYSTEM, EventType, Happening, append
+from models.instant import from_epoch, utc_now
+from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
+from models.secret import Keyring
+from models.signature import verify
+from models.webhook_endpoint import Endpoints, Finding, endpoint_url, endpoints_of, findings
+from models.webhook_event import WebhookEvent, WebhookEventStatus
+from resolvers.gateway import StripeGateway
+from resolvers.link_maker import retry_links
+
+CLOCK_TOLERANCE_S: Final = 60
+"""How far our clock may be from Stripe's; signatures are refused from 300 s on."""
+
+SETTLED: Final = timedelta(minutes=5)
+"""How old an event has to be before it is missed."""
+
+_LATEST: Final = 20
+_MODE_MEMORY: Final = timedelta(days=1)
+_STRIPE_KEEPS: Final = timedelta(days=30)
+_UNHEARD: Final = frozenset({"ENDPOINT_MISSING", "ENDPOINT_DISABLED"})
+"""What explains that no event arrives."""
+
+_NOT_OURS: Final = frozenset({"STRIPE_NOT_ASKED", "CLOCK_SKEW", "SIGNATURES_FAILING", "ENDPOINT_OTHER_MODE"})
+"""What is found, or not found, without Stripe's answer; the rest stays as it was while Stripe can't be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Something that a restricted key may lack, and a call that tells without changing anything."""
+
+    name: str
+    method: Literal["get", "post"]
+    path: str
+    needed_for: str | None = None
+    """What an optional one is for."""
+
+
+EVENTS_READ: Final = Permission("read Events", "get", "/v1/events", "to fetch events that did not arrive")
+ENDPOINTS_WRITE: Final = Permission(
+    "write Webhook Endpoints", "post", "/v1/webhook_endpoints/we_none", "to check and repair the endpoint"
+)
+PERMISSIONS: Final = (
+    Permission("write Payment Links", "post", "/v1/payment_links/plink_none"),
+    Permission("read Checkout Sessions", "get", "/v1/checkout/sessions", "to find payments of which no event arrived"),
+    EVENTS_READ,
+    ENDPOINTS_WRITE,
+)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a check came to. `heard`: Stripe answered; `key_problem`: it refused the key, in its words."""
+
+    findings: list[Finding] = field(default_factory=list)
+    heard: bool = True
+    key_problem: str | None = None
+
+
+class Checkup:
+    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with; `settled`: how old is missed."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        gateway: StripeGateway,
+        public_url: str,
+        published: Callable[[Mapping[str, int]], None],
+        *,
+        settled: timedelta = SETTLED,
+    ) -> None:
+        self._keyring = keyring
+        self._gateway = gateway
+        self._public_url = public_url
+        self._published = published
+        self._settled = settled
+
+    async def check(self, integration: Integration) -> list[Diagnosis]:
+        """What is the matter with an integration; kept with it, and logged when it is another than last time.
+
+        Raises:
+            Unavailable: The database can't be had right now.
+            SealError: The secret key does not open.
+        """
+        traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
+        found = await self._ask(integration, traffic)
+        found.findings += await self._signatures(integration, traffic, found.findings)
+        if await _hears_other_mode(integration):
+            found.findings.append(("ENDPOINT_OTHER_MODE", None))
+        return [diagnose(*each) for each in await self._keep(integration, found)]
+
+    def url_of(self, integration: Integration) -> str:
+        """Where Stripe has to post."""
+        return endpoint_url(self._public_url, integration.webhook_token or "")
+
+    def key_of(self, integration: Integration) -> str:
+        """The secret key of an integration that is not disconnected.
+
+        Raises:
+            SealError: It does not open.
+        """
+        return self._open(integration, "secret_key_sealed") or ""
+
+    async def endpoints(self, integration: Integration) -> Endpoints:
+        """The integration's endpoints at Stripe.
+
+        Raises:
+            StripeRefused: Stripe does not let the key read them.
+            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+        """
+        found = await self._gateway.webhook_endpoints(self.key_of(integration))
+        return endpoints_of(found, self.url_of(integration), integration.webhook_endpoint_id)
+
+    # --- Asking Stripe -----------------------------------------------------------------------------------------
+
+    async def _ask(self, integration: Integration, traffic: IntegrationTraffic) -> _Found:
+        found = _Found()
+        key = self.key_of(integration)
+        try:
+            denied = await self._probe(key, found)
+            if ENDPOINTS_WRITE in denied:
+                endpoints = None
+            else:
+                endpoints = await self.endpoints(integration)
+                found.findings += findings(endpoints, integration.webhook_token or "")
+            if EVENTS_READ not in denied and await self._is_silent(integration, traffic, endpoints, found.findings):
+                found.findings.append(("EVENTS_NOT_ARRIVING", None))
+        except StripeUnavailable as error:
+            found.findings, found.heard = [("STRIPE_NOT_ASKED", error.message)], False
+        except StripeRefused as refusal:
+            if refusal.code != "KEY_REJECTED":
+                found.findings.append(("KEY_NOT_PERMITTED", refusal.message))
+            else:
+                found.findings, found.key_problem = [], refusal.message.partition(": ")[2]
+        return found
+
+    async def _probe(self, key: str, found: _Found) -> Collection[Permission]:
+        """What the key may not do; of a secret key only whether it works at all, and Stripe's clock."""
+        asked = PERMISSIONS if key.startswith("rk_") else (EVENTS_READ,)
+        probes = await asyncio.gather(*(self._gateway.probe(key, each.method, each.path) for each in asked))
+        denied = [each for each, probe in zip(asked, probes, strict=True) if not probe.permitted]
+        if denied:
+            needed = any(each.needed_for is None for each in denied)
+            found.findings.append(("KEY_NOT_PERMITTED" if needed else "KEY_LACKS_OPTIONAL_PERMISSION", _named(denied)))
+        ahead_s = probes[0].clock_ahead_s or 0.0
+        if abs(ahead_s) > CLOCK_TOLERANCE_S:
+            minutes = max(round(abs(ahead_s) / 60), 1)
+            found.findings.append(("CLOCK_SKEW", f"{minutes} min {'behind' if ahead_s > 0 else 'ahead of'}"))
+        return denied
+
+    async def _is_silent(
+        self,
+        integration: Integration,
+        traffic: IntegrationTraffic,
+        endpoints: Endpoints | None,
+        already: Iterable[Finding],
+    ) -> bool:
+        """Whether Stripe has told of something, minutes ago, and nothing has been posted here since."""
+        saved_at = integration.webhook_secret_saved_at
+        if saved_at is None or _UNHEARD & {code for code, _ in already}:
+            return False
+        sent = _sent_to(endpoints)
+        if not sent:
+            return False
+        now = utc_now()
+        arrivals = [each for each in (traffic.last_event_at, traffic.last_rejected_at) if each]
+        since = max(
+            [each + self._settled for each in arrivals] + [_listening_since(endpoints, saved_at), now - _STRIPE_KEEPS]
+        )
+        if since >= now - self._settled:
+            return False
+        page = await self._gateway.list_events(
+            self.key_of(integration),
+            created_gte=int(since.timestamp()),
+            created_lt=int((now - self._settled).timestamp()),
+            types=sent,
+            limit=1,
+        )
+        return bool(page.rows)
+
+    # --- What came ---------------------------------------------------------------------------------------------
+
+    async def _signatures(
+        self, integration: Integration, traffic: IntegrationTraffic, already: Collection[Finding]
+    ) -> list[Finding]:
+        """Why the latest deliveries can't be verified, as far as it can be recognized."""
+        if not signatures_failing(integration, traffic):
+            return []
+        rows = await (
+            scoped(WebhookEvent, integration.workspace_id)
+            .filter(integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
+            .order_by("-id")
+            .limit(_LATEST)
+        )
+        reasons = [row.reason_code for row in rows]
+        codes = {code for code, _ in already}
+        if reasons and reasons[0] == "SIGNATURE_TIMESTAMP":
+            return [] if "CLOCK_SKEW" in codes else [("CLOCK_SKEW", "more than 5 min away from")]
+        if reasons and reasons[0] == "SIGNATURE_MISSING":
+            return [("SIGNATURES_FAILING", "they carry none, so something before this server takes it away")]
+        other = await self._whose_secret(integration, rows)
+        if other is not None:
+            return [("SIGNATURES_FAILING", f"it is the secret of the integration {other.name!r} that fits")]
+        if "ENDPOINT_DUPLICATED" in codes:
+            return [("SIGNATURES_FAILING", "several endpoints post to this URL, each with a secret of its own")]
+        return [("SIGNATURES_FAILING", "it is that of another endpoint, or of before it was rolled")]
+
+    async def _whose_secret(self, integration: Integration, rows: Sequence[WebhookEvent]) -> Integration | None:
+        """Another integration of the workspace whose secret is saved here, or signed what came here."""
+        others = await scoped(Integration, integration.workspace_id).filter(disconnected_at=None).order_by("id")
+        own = self._open(integration, "webhook_secret_sealed")
+        for other in others:
+            secrets = [secret for secret in self._webhook_secrets(other) if secret]
+            if other.id != integration.id and (own in secrets or any(_signed(row, secrets) for row in rows)):
+                return other
+        return None
+
+    def _webhook_secrets(self, integration: Integration) -> list[str | None]:
+        columns = ("webhook_secret_sealed", "previous_webhook_secret_sealed")
+        try:
+            return [self._open(integration, column) for column in columns]
+        except SealError:
+            return []
+
+    def _open(self, integration: Integration, column: str) -> str | None:
+        sealed = getattr(integration, column)
+        return sealed and self._keyring.open(sealed, bound_to(integration.id, column))
+
+    # --- Keeping -----------------------------------------------------------------------------------------------
+
+    async def _keep(self, integration: Integration, found: _Found) -> list[Finding]:
+        newest: Mapping[str, int] = {}
+        async with transaction() as tx:
+            rows = scoped(Integration, integration.workspace_id).filter(id=integration.id)
+            row = await rows.select_for_update().get()
+            before = kept_findings(row)
+            if row.disconnected_at is not None or row.secret_key_sealed != integration.secret_key_sealed:
+                return before  # of another key, or of none: what was found is not about it
+            after = found.findings
+            if not found.heard:
+                after = [*after, *(each for each in before if each[0] not in _NOT_OURS)]
+            key_problem = found.key_problem if found.heard else row.key_problem
+            changed = after != before or (key_problem is None) != (row.key_problem is None)
+            if row.key_problem is not None and key_problem is None:
+                await retry_links(tx, row.id)
+            row.key_problem, row.checked_at = key_problem, utc_now()
+            row.findings = orjson.dumps(after).decode()
+            await row.save(update_fields=["key_problem", "checked_at", "findings"])
+            if changed:
+                newest = await append(tx, [_updated(row)])
+        self._published(newest)
+        return after
+
+
+def kept_findings(integration: Integration) -> list[Finding]:
+    """What the latest check found."""
+    return [(code, detail) for code, detail in orjson.loads(integration.findings or "[]")]
+
+
+def signatures_failing(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
+    """Whether the latest delivery since the secret was saved was rejected."""
+    if integration.webhook_secret_sealed is None or traffic is None or traffic.last_rejected_at is None:
+        return False
+    since = max(filter(None, (integration.webhook_secret_saved_at, traffic.last_event_at)), default=None)
+    return since is None or traffic.last_rejected_at > since
+
+
+async def _hears_other_mode(integration: Integration) -> bool:
+    latest = (
+        await scoped(WebhookEvent, integration.workspace_id)
+        .filter(integration_id=integration.id, livemode__isnull=False)
+        .order_by("-id")
+        .limit(_LATEST)
+        .only("id", "reason_code", "received_at")
+    )
+    since = utc_now() - _MODE_MEMORY
+    return any(each.reason_code == "LIVEMODE_MISMATCH" and each.received_at > since for each in latest)
+
+
+def _named(denied: Iterable[Permission]) -> str:
+    """The permissions, those that are needed first."""
+    ordered = sorted(denied, key=lambda each: each.needed_for is not None)
+    return ", ".join(each.name if each.needed_for is None else f"{each.name} ({each.needed_for})" for each in ordered)
+
+
+def _sent_to(endpoints: Endpoints | None) -> list[str]:
+    """The types of events that are sent here, as far as we could see."""
+    if endpoints is None:
+        return list(EVENTS_TO_SEND[:5])
+    posting = endpoints.sending or endpoints.astray
+    return [name for name in EVENTS_TO_SEND if any(name not in each.missing_events for each in posting)]
+
+
+def _listening_since(endpoints: Endpoints | None, saved_at: datetime) -> datetime:
+    created = [from_epoch(each.created) for each in (endpoints.sending if endpoints else [])]
+    return max(saved_at, min(created, default=saved_at))
+
+
+def _signed(row: WebhookEvent, secrets: Sequence[str]) -> bool:
+    """Whether one of the posts of a body was signed with one of the secrets, as of its receipt."""
+    return any(
+        verify(
+            post["headers"].get("stripe-signature"),
+            row.payload,
+            secrets,
+            datetime.fromisoformat(post["received_at"]).timestamp(),
+        )
+        for post in orjson.loads(row.posts or "[]")
+    )
+
+
+def _updated(integration: Integration) -> Happening:
+    return Happening(
+        type=EventType.INTEGRATION_UPDATED,
+        workspace_id=integration.workspace_id,
+        actor=SYSTEM,
+        occurred_at=utc_now(),
+        integration_id=integration.id,
+    )

@@ -1,0 +1,184 @@
+"""Mending at Stripe what a check found: the webhook endpoint and its secret."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from models.api_key import Scope
+from models.diagnosis import Diagnosis
+from models.errors import InvalidInput, StripeRefused, StripeUnavailable
+from models.event import EventType
+from models.instant import utc_now
+from models.integration import Integration
+from models.webhook_endpoint import Endpoint, Endpoints
+from models.webhook_secret import save_webhook_secret
+from resolvers.checkup import Checkup
+from resolvers.context import Context
+from resolvers.gateway import Registered
+from resolvers.integration_health import checkup_of, connected_integration, health
+from resolvers.registration import not_registered, register, remove
+
+REPLACED: Final = frozenset(
+    {
+        "ENDPOINT_MISSING",
+        "ENDPOINT_DUPLICATED",
+        "ENDPOINT_API_VERSION_OLD",
+        "SIGNATURES_FAILING",
+        "WEBHOOK_SECRET_MISSING",
+    }
+)
+"""What another endpoint mends, whose secret is known."""
+
+CHANGED: Final = frozenset(
+    {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED", "ENDPOINT_EVENTS_MISSING", "ENDPOINT_EVENTS_RECOMMENDED"}
+)
+"""What changing the endpoint mends."""
+
+_PATH: Final = ["id"]
+
+
+async def repair_stripe_integration(
+    ctx: Context, id_: str, codes: Sequence[str] | None
+) -> tuple[Integration, list[Diagnosis]]:
+    """Mend what is the matter with an integration's endpoint, or of that only `codes`; it as it is now, and what was
+    mended.
+
+    Stripe is looked at before and after. Where nothing is the matter nothing is changed.
+
+    Raises:
+        NotFound: This workspace has none with this id, or it is disconnected.
+        InvalidInput: A code is none that can be mended from here.
+        StripeRefused: Stripe does not let the key do it, or can't be asked right now.
+    """
+    ctx.require(Scope.ADMIN)
+    wanted = _wanted(codes)
+    integration = await connected_integration(ctx, id_)
+    checkup = checkup_of(ctx)
+    try:
+        before = await _problems(ctx, integration, checkup)
+        mending = {problem.code for problem in before} & wanted
+        if mending:
+            await _mend(ctx, await connected_integration(ctx, id_), checkup, mending)
+        after = {problem.code for problem in await _problems(ctx, integration, checkup)} if mending else set()
+    except StripeUnavailable as error:
+        raise StripeRefused(error.message, code=error.code, path=_PATH) from None
+    repaired = [problem for problem in before if problem.code in REPLACED | CHANGED and problem.code not in after]
+    return await connected_integration(ctx, id_), repaired if mending else []
+
+
+def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
+    mendable = REPLACED | CHANGED
+    for code in codes or ():
+        if code not in mendable:
+            raise InvalidInput(
+                f"{code[:80]!r} can't be mended from here. What can: {', '.join(sorted(mendable))}."
+                " For anything else see the problem's own fix.",
+                path=["codes"],
+            )
+    return mendable if codes is None else frozenset(codes)
+
+
+async def _problems(ctx: Context, integration: Integration, checkup: Checkup) -> list[Diagnosis]:
+    """What is the matter as of a fresh check.
+
+    Raises:
+        StripeRefused: Stripe does not accept the key.
+        StripeUnavailable: Stripe could not be asked.
+    """
+    await checkup.check(integration)
+    ctx.refresh()
+    found = (await health(ctx, await connected_integration(ctx, integration.id))).problems
+    for problem in found:
+        if problem.code == "KEY_REJECTED":
+            raise StripeRefused(f"{problem.message} {problem.fix}", code=problem.code, path=_PATH)
+        if problem.code == "STRIPE_NOT_ASKED":
+            raise StripeUnavailable(problem.message)
+    return found
+
+
+async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[str]) -> None:
+    endpoints = await checkup.endpoints(integration)
+    if mending & REPLACED:
+        await _replace(ctx, integration, checkup, endpoints)
+    elif endpoints.here:
+        await _change(ctx, integration, checkup, endpoints, mending)
+    elif endpoints.astray:
+        await _bring_back(ctx, integration, checkup, _ours(endpoints.astray, integration))
+
+
+# --- Another endpoint ------------------------------------------------------------------------------------------
+
+
+async def _replace(ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints) -> None:
+    """Add an endpoint, save its secret, then remove those before it; whoever comes second removes what it added."""
+    gateway, key = ctx.services.gateway, checkup.key_of(integration)
+    try:
+        registration = await register(gateway, key, checkup.url_of(integration), _request(integration, endpoints))
+    except (StripeRefused, StripeUnavailable) as error:
+        raise not_registered(error, ctx.services.public_url, integration.webhook_token or "", _PATH) from None
+    added = registration.registered
+    if await _save_secret(ctx, integration, added):
+        superseded = {each.stripe_id for each in [*endpoints.here, *endpoints.astray]} | set(registration.others)
+    else:
+        superseded = {added.stripe_id}
+    kept = (await ctx.one(Integration, integration.id, "integration", _PATH)).webhook_endpoint_id
+    await remove(gateway, key, sorted(superseded - {kept}))
+
+
+def _request(integration: Integration, endpoints: Endpoints) -> str:
+    """The same for the same state, so that two repairs at once get the same endpoint."""
+    ids = sorted(each.stripe_id for each in [*endpoints.here, *endpoints.astray])
+    state = [integration.id, integration.webhook_secret_sealed or "", *ids]
+    return f"repair:{hashlib.sha256(' '.join(state).encode()).hexdigest()}"
+
+
+async def _save_secret(ctx: Context, integration: Integration, added: Registered) -> bool:
+    """Whether the secret was saved: not when another one was meanwhile."""
+    async with ctx.write() as write:
+        row = await ctx.one(Integration, integration.id, "integration", _PATH, lock=True)
+        if row.disconnected_at is not None or row.webhook_secret_sealed != integration.webhook_secret_sealed:
+            return False
+        await save_webhook_secret(write.tx, ctx.services.keyring, row, added.secret)
+        row.webhook_endpoint_id = added.stripe_id
+        row.updated_at = utc_now()
+        await row.save()
+        write.log(EventType.INTEGRATION_UPDATED, integration_id=row.id)
+    return True
+
+
+# --- The same endpoint -----------------------------------------------------------------------------------------
+
+
+async def _change(
+    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[str]
+) -> None:
+    gateway, key = ctx.services.gateway, checkup.key_of(integration)
+    endpoint = _ours(endpoints.sending or endpoints.here, integration)
+    missing = endpoint.missing_events if mending & CHANGED - {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED"} else []
+    enabling = "ENDPOINT_DISABLED" in mending
+    if missing or enabling:
+        await gateway.change_webhook_endpoint(
+            key,
+            endpoint.stripe_id,
+            events=[*endpoint.events, *missing] if missing else None,
+            enabled=True if enabling else None,
+        )
+    if "ENDPOINT_OTHER_URL" in mending:  # the right one is there already
+        await remove(gateway, key, [each.stripe_id for each in endpoints.astray])
+
+
+async def _bring_back(ctx: Context, integration: Integration, checkup: Checkup, endpoint: Endpoint) -> None:
+    missing = endpoint.missing_events
+    await ctx.services.gateway.change_webhook_endpoint(
+        checkup.key_of(integration),
+        endpoint.stripe_id,
+        url=checkup.url_of(integration),
+        events=[*endpoint.events, *missing] if missing else None,
+        enabled=True,
+    )
+
+
+def _ours(endpoints: Sequence[Endpoint], integration: Integration) -> Endpoint:
+    """The endpoint that we registered, else the newest."""
+    registered = [each for each in endpoints if each.stripe_id == integration.webhook_endpoint_id]
+    return (registered or list(endpoints))[0]
