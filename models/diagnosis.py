@@ -103,17 +103,19 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     "WEBHOOK_SECRET_MISSING": (
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
-        " copy the Signing secret (whsec_…) and save it here. What was refused meanwhile Stripe sends again.",
+        " copy the Signing secret (whsec_…) and save it here; or let all of that be done (repairStripeIntegration)."
+        " What was refused meanwhile Stripe sends again.",
     ),
     "NO_EVENT_YET": (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here, that its events are selected,"
-        " and pay an invoice or send a test event.",
+        " and pay an invoice or send a test event. checkStripeIntegration looks for you.",
     ),
     "SIGNATURES_FAILING": (
         "The Stripe-Signature of the latest deliveries does not match the saved webhook secret: {detail}.",
         "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save"
-        " it again, and make sure that Stripe sends to the exact URL shown here.",
+        " it again, and make sure that Stripe sends to the exact URL shown here; or let the endpoint be replaced by one"
+        " whose secret is known (repairStripeIntegration).",
     ),
     "INTEGRATION_OFF": (
         "The integration is switched off: deliveries are kept, not applied.",

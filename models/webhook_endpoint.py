@@ -74,7 +74,7 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
     astray = [
         endpoint
         for endpoint in found
-        if endpoint.url != url and (endpoint.stripe_id == registered_id or token in endpoint.url)
+        if endpoint.url != url and (endpoint.stripe_id == registered_id or (token and token in endpoint.url))
     ]
     return Endpoints(here, astray)
 

@@ -22,6 +22,7 @@ def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> Non
     integration.secret_key_sealed = keyring.seal(key, bound_to(integration.id, "secret_key_sealed"))
     integration.secret_key_preview = preview_of(key)
     integration.key_problem = None
+    integration.findings = "[]"  # they were made with another key
 
 
 async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: Integration, secret: str) -> None:

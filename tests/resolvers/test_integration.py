@@ -619,6 +619,19 @@ async def test_disconnecting_does_not_depend_on_stripe(business: Business, conne
     assert (await business.link(invoice["id"])).status is PaymentLinkStatus.DEACTIVATED
 
 
+async def test_a_stripe_that_can_not_be_reached_is_disconnected_all_the_same(
+    business: Business, logged: list[MutableMapping[str, Any]]
+) -> None:
+    integration = await business.connect(registerWebhook=True)
+    await business.finalized("20.00")
+
+    async with _asking(business, NOBODY) as far:
+        result = await far.mutate(documents.DISCONNECT, id=integration["id"])
+
+    assert result["integration"]["status"] == "DISCONNECTED"
+    assert "a webhook endpoint stays at stripe" in {entry["event"] for entry in logged}
+
+
 async def test_disconnecting_removes_the_endpoint_that_we_registered_and_no_other(business: Business) -> None:
     integration = await business.connect(registerWebhook=True)
     by_hand = await business.services.gateway.register_webhook(business.stripe.key(), f"{NOBODY}/hook", "by hand")

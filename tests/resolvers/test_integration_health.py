@@ -283,6 +283,16 @@ async def test_a_restricted_key_is_told_which_permission_it_lacks(business: Busi
     assert await business.stripe.links() == []
 
 
+async def test_another_key_is_not_blamed_for_what_the_one_before_lacked(business: Business) -> None:
+    integration = await business.connect(secretKey=f"rk_test_{business.stripe.name}_nolinks", registerWebhook=True)
+    await business.check(integration["id"])
+
+    await business.update_integration(integration["id"], secretKey=business.stripe.key())
+
+    problems = (await business.integration(integration["id"]))["health"]["problems"]
+    assert [problem["code"] for problem in problems] == ["NO_EVENT_YET"]
+
+
 async def test_a_restricted_key_that_may_do_all_that_is_asked_of_it_is_well(business: Business) -> None:
     integration = await business.connect(secretKey=business.stripe.key(kind="rk"), registerWebhook=True)
 

@@ -1,0 +1,37 @@
+"""What the documentation promises to explain."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from models.diagnosis import codes
+
+DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
+ENTRY: Final = re.compile(
+    r"^\*\*`([A-Z_]+)`\*\* You see: (.+?)\nWhy: (.+?)\nDo: (.+?)(?=\n\n|\Z)", re.DOTALL | re.MULTILINE
+)
+
+
+def test_every_diagnosis_is_explained_once_and_no_other() -> None:
+    """What you see, why, and what to do."""
+    explained = [code for code, *_ in ENTRY.findall((DOCS / "troubleshooting.md").read_text())]
+
+    assert sorted(explained) == sorted(codes())
+
+
+@pytest.mark.parametrize(
+    ("heading", "answered_by"),
+    [
+        ("Webhook signature verification failed", {"SIGNATURES_FAILING", "SIGNATURE_MISMATCH", "CLOCK_SKEW"}),
+        ("Invoice not marked as paid after payment", {"NO_METADATA", "ENDPOINT_EVENTS_MISSING", "INVOICE_NOT_FOUND"}),
+        ("Webhook events not being received", {"ENDPOINT_MISSING", "ENDPOINT_OTHER_URL", "EVENTS_NOT_ARRIVING"}),
+    ],
+)
+def test_the_three_questions_that_users_ask_are_answered_by_codes(heading: str, answered_by: set[str]) -> None:
+    text = (DOCS / "troubleshooting.md").read_text()
+
+    chapter = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+    assert {code for code, *_ in ENTRY.findall(chapter)} >= answered_by
