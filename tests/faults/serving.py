@@ -1,0 +1,31 @@
+"""The product serving a database, with nothing to do but what the test posts."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from tests.support.app import RunningApp, running_app
+
+OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "6"))
+"""How long something is away: longer than anything that the product remembers or waits for by default (5 s)."""
+
+PROMPT_S: Final = 5.0
+"""A client's patience with an answer that takes 2 s at most."""
+
+_NOBODY: Final = "http://127.0.0.1:1"
+_ALONE: Final = {"FLUXRATE_SYNC_INTERVAL_S": "0"}
+
+
+@contextmanager
+def serving(
+    database_url: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    broadcast_url: str = "memory://",
+    workers: int = 1,
+) -> Iterator[RunningApp]:
+    """A server that asks nothing of Stripe."""
+    alone = {**_ALONE, **(env or {})}
+    with running_app(database_url, broadcast_url, workers, stripe_api_base=_NOBODY, env=alone) as app:
+        yield app
