@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
                 services.inbox,
                 services.quarantine,
                 graphql,
-                Sweep(services.inbox, services.feed.wake),
+                Sweep(services.inbox, services.quarantine, services.feed.wake),
                 services.reconciliation,
                 _sampled(metrics, services, webhook),
             ]
@@ -116,6 +116,7 @@ def compose(settings: Settings) -> "Services":
     """What lives as long as the process, put together; nothing is opened yet."""
     from models.database import Database
     from models.secret import Keyring
+    from resolvers.checkup import Checkup
     from resolvers.context import Services
     from resolvers.feed import Feed
     from resolvers.gateway import StripeGateway
@@ -130,15 +131,17 @@ def compose(settings: Settings) -> "Services":
     feed = Feed(settings.broadcast_url)
     link_maker = LinkMaker(keyring, gateway, published=feed.wake)
     inbox = Inbox(database, feed.wake, link_maker.wake)
+    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake)
     return Services(
         database=database,
         keyring=keyring,
         gateway=gateway,
+        checkup=checkup,
         feed=feed,
         inbox=inbox,
         link_maker=link_maker,
         quarantine=Quarantine(inbox, keyring, feed.wake),
-        reconciliation=Reconciliation(inbox, gateway, keyring, settings.sync_interval_s),
+        reconciliation=Reconciliation(inbox, checkup, gateway, keyring, settings.sync_interval_s),
         public_url=settings.public_url,
     )
 

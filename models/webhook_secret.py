@@ -97,7 +97,7 @@ async def retire_previous_secrets() -> Mapping[str, int]:
 
 _RETIRING: Final = """
     SELECT i.id, i.previous_webhook_secret_sealed
-    FROM integrations i JOIN integration_traffic t ON t.integration_id = i.id
+    FROM integrations i LEFT JOIN integration_traffic t ON t.integration_id = i.id
     WHERE i.previous_webhook_secret_sealed IS NOT NULL
     AND (i.previous_webhook_secret_expires_at <= $1 OR t.secret_alone_since <= $2)
     ORDER BY i.id

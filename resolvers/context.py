@@ -17,6 +17,7 @@ from models.instant import utc_now
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
 from resolvers.auth import Caller
+from resolvers.checkup import Checkup
 from resolvers.feed import Feed
 from resolvers.gateway import StripeGateway
 from resolvers.inbox import Inbox
@@ -44,6 +45,7 @@ class Services:
     database: Database
     keyring: Keyring
     gateway: StripeGateway
+    checkup: Checkup
     feed: Feed
     inbox: Inbox
     link_maker: LinkMaker

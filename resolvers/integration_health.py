@@ -9,7 +9,7 @@ from models.diagnosis import Diagnosis, diagnose
 from models.errors import NotFound
 from models.integration import Integration, IntegrationTraffic
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.checkup import Checkup, kept_findings, signatures_failing
+from resolvers.checkup import kept_findings, signatures_failing
 from resolvers.context import Context
 
 GRAVITY: Final = (
@@ -33,6 +33,9 @@ GRAVITY: Final = (
     "ENDPOINT_EVENTS_RECOMMENDED",
 )
 """What can be the matter with an integration, the gravest first."""
+
+_DISPROVED_BY_ARRIVAL: Final = frozenset({"ENDPOINT_MISSING", "ENDPOINT_DISABLED", "EVENTS_NOT_ARRIVING"})
+"""What an event that arrives after the check shows to be over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration,
     """
     ctx.require(Scope.ADMIN)
     integration = await connected_integration(ctx, id_)
-    await checkup_of(ctx).check(integration)
+    await ctx.services.checkup.check(integration)
     ctx.services.link_maker.wake()
     ctx.refresh()
     integration = await ctx.one(Integration, id_, "integration", ["id"])
@@ -105,18 +108,14 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     return integration
 
 
-def checkup_of(ctx: Context) -> Checkup:
-    """What looks at Stripe on behalf of a caller."""
-    services = ctx.services
-    return Checkup(services.keyring, services.gateway, services.public_url, services.feed.wake)
-
-
 def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> list[Diagnosis]:
     """What the rows say now, and what the latest check found besides, the gravest first."""
     if integration.disconnected_at is not None:
         return []
     found = dict(kept_findings(integration))
-    silent = "EVENTS_NOT_ARRIVING" in found and not _came_since(traffic, integration.checked_at)
+    if _came_since(traffic, integration.checked_at):
+        found = {code: detail for code, detail in found.items() if code not in _DISPROVED_BY_ARRIVAL}
+    silent = "EVENTS_NOT_ARRIVING" in found
     facts = {
         "INTEGRATION_OFF": not integration.is_active,
         "KEY_REJECTED": integration.key_problem is not None,

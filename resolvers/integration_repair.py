@@ -15,7 +15,7 @@ from models.webhook_secret import save_webhook_secret
 from resolvers.checkup import Checkup
 from resolvers.context import Context
 from resolvers.gateway import Registered
-from resolvers.integration_health import checkup_of, connected_integration, health
+from resolvers.integration_health import connected_integration, health
 from resolvers.registration import not_registered, register, remove
 
 REPLACED: Final = frozenset(
@@ -53,7 +53,7 @@ async def repair_stripe_integration(
     ctx.require(Scope.ADMIN)
     wanted = _wanted(codes)
     integration = await connected_integration(ctx, id_)
-    checkup = checkup_of(ctx)
+    checkup = ctx.services.checkup
     try:
         before = await _problems(ctx, integration, checkup)
         mending = {problem.code for problem in before} & wanted

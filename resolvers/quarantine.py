@@ -16,7 +16,7 @@ import structlog
 
 from models.books import Origin
 from models.bulk import any_of, insert_rows
-from models.database import Row, Transaction, scoped, transaction
+from models.database import Row, Transaction, scoped, transaction, unscoped
 from models.errors import Unavailable
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
@@ -83,6 +83,8 @@ class Quarantine:
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._owed: set[str] | None = None
+        """Whose release was not finished; None: not known yet, as this process has just begun."""
 
     async def __aenter__(self) -> "Quarantine":
         self._task = asyncio.create_task(self._run())
@@ -203,6 +205,27 @@ class Quarantine:
         found = [self.verified(integration, row) for row in sorted(rows, key=lambda row: (row.received_at, row.id))]
         receipts = await asyncio.gather(*(self._inbox.accept(delivery) for delivery in found if delivery is not None))
         return sum(receipt.before is WebhookEventStatus.QUARANTINED for receipt in receipts)
+
+    async def release_or_owe(self, integration: Integration) -> int:
+        """As `release`; what the database did not let it do is done by `release_owed`, and not counted."""
+        try:
+            return await self.release(integration)
+        except Unavailable as error:
+            log.warning("quarantine not released, trying again", integration=integration.id, error=error.message)
+            if self._owed is not None:
+                self._owed.add(integration.id)
+            return 0
+
+    async def release_owed(self) -> None:
+        """Finish releases that were interrupted: here, or in whatever process ended in the middle of one."""
+        if self._owed is None:
+            waiting = unscoped(WebhookEvent).filter(status=WebhookEventStatus.QUARANTINED).distinct()
+            self._owed = {str(id_) for id_ in await waiting.values_list("integration_id", flat=True)}
+        for id_ in sorted(self._owed):
+            integration = await unscoped(Integration).filter(id=id_, webhook_secret_sealed__not_isnull=True).first()
+            self._owed.discard(id_)
+            if integration is not None:
+                await self.release_or_owe(integration)
 
     def _secrets_at(self, integration: Integration, received_at: datetime) -> list[str]:
         sealed = {"webhook_secret_sealed": integration.webhook_secret_sealed}

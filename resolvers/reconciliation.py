@@ -26,6 +26,7 @@ from models.invoice import COLLECTING, Invoice
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEventStatus
+from resolvers.checkup import Checkup, kept_findings
 from resolvers.gateway import StripeGateway
 from resolvers.inbox import Inbox, delivery_of
 
@@ -45,6 +46,8 @@ _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
 _SESSION: Final = "session:"
+_CHECK_REST: Final = timedelta(hours=1)
+_RECHECK_REST: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +73,16 @@ Window = tuple[int, int]
 
 
 class Reconciliation:
-    """Reads Stripe's events of an integration when it is asked to, and of all of them every `interval_s` seconds."""
+    """Reads Stripe's events of an integration when it is asked to, and of all of them every `interval_s` seconds.
 
-    def __init__(self, inbox: Inbox, gateway: StripeGateway, keyring: Keyring, interval_s: float) -> None:
+    It then also checks them: hourly, and each time while something is the matter.
+    """
+
+    def __init__(
+        self, inbox: Inbox, checkup: Checkup, gateway: StripeGateway, keyring: Keyring, interval_s: float
+    ) -> None:
         self._inbox = inbox
+        self._checkup = checkup
         self._gateway = gateway
         self._keyring = keyring
         self._interval_s = interval_s
@@ -237,25 +246,36 @@ class Reconciliation:
                 log.exception("stripe could not be asked, trying again later")
 
     async def reconcile_due(self) -> None:
-        """Reconcile every integration whose time has come; of several processes one does it."""
-        working = unscoped(Integration).filter(disconnected_at=None, key_problem=None).order_by("id")
-        for integration in await working:
+        """Check and reconcile every integration whose time has come; of several processes one does it."""
+        for integration in await unscoped(Integration).filter(disconnected_at=None).order_by("id"):
             if not await self._claim(integration):
                 continue
             try:
-                progress = await self.sync(integration)
-                paid = await self.check_links(integration)
+                if await self._works(integration):
+                    await self._reconcile(integration)
             except FluxrateError as error:
                 log.warning("integration not reconciled", integration=integration.id, error=error.message)
-                continue
-            if progress.applied or progress.failed or paid:
-                log.info(
-                    "events fetched from stripe",
-                    integration=integration.id,
-                    applied=progress.applied,
-                    failed=progress.failed,
-                    paid_links=paid,
-                )
+
+    async def _works(self, integration: Integration) -> bool:
+        """Whether Stripe takes the key, as of a check, which is made when it is due."""
+        troubled = integration.key_problem is not None or kept_findings(integration)
+        rest = _RECHECK_REST if troubled else _CHECK_REST
+        if (integration.checked_at or integration.created_at) > utc_now() - rest:
+            return integration.key_problem is None
+        await self._checkup.check(integration)
+        return await unscoped(Integration).filter(id=integration.id, key_problem=None, disconnected_at=None).exists()
+
+    async def _reconcile(self, integration: Integration) -> None:
+        progress = await self.sync(integration)
+        paid = await self.check_links(integration)
+        if progress.applied or progress.failed or paid:
+            log.info(
+                "events fetched from stripe",
+                integration=integration.id,
+                applied=progress.applied,
+                failed=progress.failed,
+                paid_links=paid,
+            )
 
     async def _claim(self, integration: Integration) -> bool:
         now = utc_now()

@@ -13,6 +13,7 @@ from models.integration import Integration
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import retire_previous_secrets
 from resolvers.inbox import Inbox, kept
+from resolvers.quarantine import Quarantine
 
 log = structlog.get_logger(__name__)
 
@@ -21,12 +22,13 @@ _AT_ONCE: Final = 100
 
 
 class Sweep:
-    """Every few seconds: applies what is HELD though its integration is active and what FAILED and is due again, and
-    retires webhook secrets that Stripe has stopped signing with.
+    """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, and what
+    a saved secret was to release from quarantine; retires webhook secrets that Stripe has stopped signing with.
     """
 
-    def __init__(self, inbox: Inbox, published: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
         self._inbox = inbox
+        self._quarantine = quarantine
         self._published = published
         self._task: asyncio.Task[None] | None = None
 
@@ -45,6 +47,7 @@ class Sweep:
             try:
                 await self._release_held()
                 await self._retry_failed()
+                await self._quarantine.release_owed()
                 self._published(await retire_previous_secrets())
             except FluxrateError as error:
                 log.warning("webhook events left for later", error=error.message)

@@ -321,7 +321,9 @@ async def test_a_clock_that_is_not_stripes_is_told(
     business: Business, by_hand: Json, ahead_s: float, found: list[str]
 ) -> None:
     async with _stripe_of_another_time(ahead_s) as url, StripeGateway(url) as gateway:
-        services = replace(business.services, gateway=gateway)
+        mine = business.services
+        checkup = Checkup(mine.keyring, gateway, mine.public_url, mine.feed.wake)
+        services = replace(mine, gateway=gateway, checkup=checkup)
         elsewhere = replace(business, services=services, admin=Caller(services, business.admin.authorization))
         assert await elsewhere.check(by_hand["id"]) == found
 

@@ -16,8 +16,8 @@ from models.integration import Integration, IntegrationTraffic
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
 from models.workspace import Mode
-from resolvers import quarantine
-from resolvers.quarantine import Post
+from resolvers import inbox, quarantine
+from resolvers.quarantine import Post, Quarantine
 from tests.resolvers.eventually import eventually
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
@@ -123,6 +123,45 @@ async def test_a_post_of_days_ago_verifies_as_of_its_receipt(business: Business)
     saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
 
     assert saved["appliedFromQuarantine"] == 1
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_what_a_process_that_ended_left_in_quarantine_is_released_by_the_next(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await post(business, integration, paid(business, invoice), SECRET)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+    services = business.services
+    async with transaction() as tx:
+        saved = await row(integration)
+        await save_webhook_secret(tx, services.keyring, saved, SECRET)
+        await saved.save()
+    next_process = Quarantine(services.inbox, services.keyring, services.feed.wake)
+
+    await next_process.release_owed()
+
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+    assert {each.status for each in await kept(integration)} == {
+        WebhookEventStatus.PROCESSED,
+        WebhookEventStatus.QUARANTINED,
+    }
+
+
+async def test_a_release_that_finds_no_room_is_finished_later(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await post(business, integration, paid(business, invoice), SECRET)
+    await business.services.quarantine.release_owed()
+    with monkeypatch.context() as full:
+        full.setattr(inbox, "MAX_QUEUED", 0)
+
+        saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert (saved["__typename"], saved["appliedFromQuarantine"]) == ("UpdateStripeIntegrationSuccess", 0)
+    assert [each.status for each in await kept(integration)] == [WebhookEventStatus.QUARANTINED]
+    await business.services.quarantine.release_owed()
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
 
 

@@ -152,6 +152,52 @@ async def test_a_link_that_stripe_says_is_paid_pays_its_invoice(business: Busine
     assert synced["failed"] == 0
 
 
+async def aged(integration: Any, **columns: Any) -> Integration:
+    """Let an integration be of hours ago, so that it is due."""
+    long_ago = utc_now() - timedelta(hours=2)
+    async with transaction() as tx:
+        await unscoped(Integration).filter(id=integration["id"]).update(created_at=long_ago, **columns)
+        await tx.execute(
+            "UPDATE integration_traffic SET sync_due_at = NULL WHERE integration_id = $1", integration["id"]
+        )
+    return await unscoped(Integration).get(id=integration["id"])
+
+
+async def test_what_is_the_matter_is_looked_for_every_hour(business: Business) -> None:
+    integration = await business.connect(webhookSecret="whsec_abcdefghijklmnop")
+    await business.services.reconciliation.reconcile_due()
+    unchecked = await business.integration(integration["id"])
+    await aged(integration)
+
+    await business.services.reconciliation.reconcile_due()
+
+    found = await business.integration(integration["id"])
+    assert [each["code"] for each in unchecked["health"]["problems"]] == ["NO_EVENT_YET"]
+    assert [each["code"] for each in found["health"]["problems"]] == ["ENDPOINT_MISSING", "NO_EVENT_YET"]
+
+
+async def test_a_key_that_was_rejected_and_works_again_is_taken_up_again(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    await aged(integration, key_problem="Stripe said so.")
+
+    await business.services.reconciliation.reconcile_due()
+
+    assert (await business.integration(integration["id"]))["status"] != "KEY_REJECTED"
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_a_rejected_key_is_tried_every_few_minutes_alone(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    await aged(integration, key_problem="Stripe said so.", checked_at=utc_now())
+
+    await business.services.reconciliation.reconcile_due()
+
+    assert (await business.integration(integration["id"]))["status"] == "KEY_REJECTED"
+    assert (await business.invoice(invoice["id"]))["status"] == "OPEN"
+
+
 async def test_of_several_processes_one_reconciles(business: Business) -> None:
     integration = await business.connect()
     invoice = await paid_unheard(business)
