@@ -8,27 +8,28 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
+from models.book_rows import (
+    INVOICE_CHANGES,
+    INVOICE_COLUMNS,
+    LINK_CHANGES,
+    LINK_ORIGIN,
+    PAYMENT_CHANGES,
+    PAYMENT_COLUMNS,
+    PAYMENT_ORIGIN,
+    REFERENCE,
+    invoice_of,
+    link_of,
+    payment_of,
+    payment_values,
+)
 from models.bulk import any_of, insert_rows, update_rows
 from models.database import Row, Transaction
 from models.ids import Prefix, is_id, new_id
-from models.instant import from_row
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.payment_link import LIVE, PaymentLinkStatus
-from models.settlement import (
-    Case,
-    Dispute,
-    FailedRefund,
-    InvoiceState,
-    LinkState,
-    PaymentState,
-    Refunds,
-    Verdict,
-)
+from models.payment import Allocation
+from models.payment_link import PaymentLinkStatus
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
 from models.stripe_event import StripeEvent
 from models.workspace import Mode
 
@@ -85,8 +86,9 @@ class Books:
             for origin, event in relevant
             if (invoice_id := self._named_invoice(origin, event)) and is_id(invoice_id, Prefix.INVOICE)
         }
+        names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
         await self._lock_invoices(named)
-        await self._lock_payments(relevant)
+        await self._lock_payments(names)
         elsewhere = {
             (workspace_id, payment.invoice_id)
             for (workspace_id, _), payment in self.payments.items()
@@ -94,10 +96,23 @@ class Books:
         }
         if elsewhere:  # a payment that is known already names another invoice than the event does
             await self._lock_invoices(elsewhere)
-            await self._lock_payments(relevant)
+            await self._lock_payments(names)
         await self._load_links()
         await self._load_others_links(relevant)
         await self._load_customers(relevant)
+
+    async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
+        """Load and lock a payment, the invoice that it is to be applied to, and the one that it named so far."""
+        known_as = await self.tx.fetch(
+            "SELECT r.provider_id, p.invoice_id FROM payments p JOIN payment_references r ON r.payment_id = p.id"
+            " WHERE p.workspace_id = $1 AND p.id = $2",
+            workspace_id,
+            payment_id,
+        )
+        named = {row["invoice_id"] for row in known_as} - {None}
+        await self._lock_invoices({(workspace_id, id_) for id_ in {invoice_id, *named}})
+        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as})
+        await self._load_links()
 
     def _named_invoice(self, origin: Origin, event: StripeEvent) -> str | None:
         if event.metadata_invoice_id is not None:
@@ -126,17 +141,16 @@ class Books:
         if not keys:
             return
         rows = await self._fetch_among(
-            self.tx.for_update(f"SELECT {_INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}} ORDER BY id"),  # noqa: S608
+            self.tx.for_update(f"SELECT {INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}} ORDER BY id"),  # noqa: S608
             ("id", {invoice_id for _, invoice_id in keys}),
             ("workspace_id", {workspace_id for workspace_id, _ in keys}),
         )
         for row in rows:
-            self.invoices[row["workspace_id"], row["id"]] = _invoice(row)
+            self.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
 
-    async def _lock_payments(self, relevant: Sequence[Sourced]) -> None:
-        names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
+    async def _lock_payments(self, names: set[Key]) -> None:
         query = (
-            f"SELECT {_PAYMENT_COLUMNS}, r.provider_id"  # noqa: S608
+            f"SELECT {PAYMENT_COLUMNS}, r.provider_id"  # noqa: S608
             " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.id IN ("
             " SELECT id FROM payments WHERE {0}"
             " UNION SELECT payment_id FROM payment_references WHERE {1} AND {2}) ORDER BY p.id"
@@ -152,7 +166,7 @@ class Books:
             known_as[row["id"]].add(row["provider_id"])
             self._by_provider_id[row["workspace_id"], row["provider_id"]] = row["id"]
         for row in rows:
-            self._hold((row["workspace_id"], row["id"]), _payment(row, frozenset(known_as[row["id"]])))
+            self._hold((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
 
     async def _load_links(self) -> None:
         if not self.invoices:
@@ -163,7 +177,7 @@ class Books:
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
         )
         for row in rows:
-            self.links[row["workspace_id"], row["invoice_id"]].append(_link(row))
+            self.links[row["workspace_id"], row["invoice_id"]].append(link_of(row))
 
     async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:
         """Whose links those are that an event names besides an invoice to which they don't belong."""
@@ -221,8 +235,7 @@ class Books:
             invoice_id = next((payment.invoice_id for payment in known.values() if payment.invoice_id), None)
         invoice = self.invoices.get((workspace_id, invoice_id)) if invoice_id else None
         if invoice is not None:
-            ids = self._of_invoice.get((workspace_id, invoice.id), ())
-            known |= {payment_id: self.payments[workspace_id, payment_id] for payment_id in ids}
+            known |= {payment.id: payment for payment in self.payments_of(workspace_id, invoice.id)}
         customer = event.metadata_customer_id
         return Case(
             event=event,
@@ -239,8 +252,12 @@ class Books:
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
 
-    def enter(self, origin: Origin, case: Case, verdict: Verdict) -> None:
-        """Take over what settlement decided, for the next event of the batch and for writing."""
+    def payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
+        """The payments of an invoice."""
+        return [self.payments[workspace_id, id_] for id_ in self._of_invoice.get((workspace_id, invoice_id), ())]
+
+    def enter(self, origin: Origin, invoice_id: str | None, verdict: Verdict) -> None:
+        """Take over what settlement decided about an invoice, for the next event of the batch and for writing."""
         workspace_id = origin.workspace_id
         for absorbed, into in verdict.absorbed:
             self._absorb(workspace_id, absorbed, into)
@@ -250,7 +267,7 @@ class Books:
             self.invoices[workspace_id, verdict.invoice.id] = verdict.invoice
             self._changed_invoices.add((workspace_id, verdict.invoice.id))
         for link in verdict.links:
-            self._enter_link((workspace_id, case.invoice.id if case.invoice else ""), link)
+            self._enter_link((workspace_id, invoice_id or ""), link)
 
     def surviving(self, payment_id: str | None) -> str | None:
         """The payment that another one turned out to be in this batch, or that one itself."""
@@ -323,7 +340,7 @@ class Books:
         await update_rows(
             self.tx,
             "invoices",
-            _INVOICE_CHANGES,
+            INVOICE_CHANGES,
             [(i.id, i.status.value, i.amount_paid, i.amount_refunded, i.paid_at, self.now) for i in changed],
         )
 
@@ -334,13 +351,13 @@ class Books:
             await self.tx.execute("UPDATE events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
             await self.tx.execute("DELETE FROM payments WHERE id = $1", absorbed)
         new = [
-            (*_payment_values(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
+            (*payment_values(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
             for key, origin in sorted(self._new_payments.items())
         ]
-        await insert_rows(self.tx, "payments", _PAYMENT_CHANGES | _PAYMENT_ORIGIN, new)
-        changed = [_payment_values(self.payments[key]) for key in sorted(self._changed_payments)]
-        await update_rows(self.tx, "payments", _PAYMENT_CHANGES, changed)
-        await insert_rows(self.tx, "payment_references", _REFERENCE, sorted(self._new_references))
+        await insert_rows(self.tx, "payments", PAYMENT_CHANGES | PAYMENT_ORIGIN, new)
+        changed = [payment_values(self.payments[key]) for key in sorted(self._changed_payments)]
+        await update_rows(self.tx, "payments", PAYMENT_CHANGES, changed)
+        await insert_rows(self.tx, "payment_references", REFERENCE, sorted(self._new_references))
 
     def _stop_at(self, link: LinkState) -> datetime | None:
         """When a link is made unpayable at Stripe. One that was probably paid gets time: Stripe closes it by itself,
@@ -355,7 +372,7 @@ class Books:
             (link.id, link.status.value, self._stop_at(link), self.now)
             for _, link in sorted(self._changed_links.items())
         ]
-        await update_rows(self.tx, "payment_links", _LINK_CHANGES, changed)
+        await update_rows(self.tx, "payment_links", LINK_CHANGES, changed)
         new = [
             (
                 link.id,
@@ -373,162 +390,4 @@ class Books:
             )
             for (workspace_id, invoice_id), link in self._new_links.values()
         ]
-        await insert_rows(self.tx, "payment_links", _LINK_CHANGES | _LINK_ORIGIN, new)
-
-
-# --- Rows ------------------------------------------------------------------------------------------------------
-
-_INVOICE_COLUMNS: Final = (
-    "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"
-    " amount_paid_out_of_band, amount_refunded, paid_at"
-)
-_INVOICE_CHANGES: Final = {
-    "id": "text",
-    "status": "text",
-    "amount_paid": "bigint",
-    "amount_refunded": "bigint",
-    "paid_at": "timestamptz",
-    "updated_at": "timestamptz",
-}
-_PAYMENT_CHANGES: Final = {
-    "id": "text",
-    "provider_payment_id": "text",
-    "invoice_id": "text",
-    "customer_id": "text",
-    "status": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "amount_refunded": "bigint",
-    "overpaid": "bigint",
-    "allocation": "text",
-    "unapplied_code": "text",
-    "failure_code": "text",
-    "failure_message": "text",
-    "decided_by": "text",
-    "occurred_at": "timestamptz",
-    "refund_decided_by": "text",
-    "failed_refunds": "text",
-    "dispute_decided_by": "text",
-    "dispute_status": "text",
-    "dispute_reason": "text",
-    "dispute_amount": "bigint",
-    "dispute_opened_at": "timestamptz",
-    "dispute_closed_at": "timestamptz",
-}
-_PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
-_PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*_PAYMENT_CHANGES, "workspace_id"))
-_REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
-_LINK_CHANGES: Final = {"id": "text", "status": "text", "due_at": "timestamptz", "updated_at": "timestamptz"}
-_LINK_ORIGIN: Final = {
-    "workspace_id": "text",
-    "invoice_id": "text",
-    "integration_id": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "attempt": "bigint",
-    "outcome_unknown": "boolean",
-    "created_at": "timestamptz",
-}
-
-
-def _invoice(row: Row) -> InvoiceState:
-    return InvoiceState(
-        id=row["id"],
-        customer_id=row["customer_id"],
-        integration_id=row["integration_id"],
-        status=InvoiceStatus(row["status"]),
-        currency=row["currency"],
-        total=row["total"],
-        amount_paid=row["amount_paid"],
-        amount_paid_out_of_band=row["amount_paid_out_of_band"],
-        amount_refunded=row["amount_refunded"],
-        paid_at=None if row["paid_at"] is None else from_row(row["paid_at"]),
-    )
-
-
-def _payment(row: Row, provider_ids: frozenset[str]) -> PaymentState:
-    return PaymentState(
-        id=row["id"],
-        provider_payment_id=row["provider_payment_id"],
-        provider_ids=provider_ids,
-        invoice_id=row["invoice_id"],
-        customer_id=row["customer_id"],
-        status=PaymentStatus(row["status"]),
-        amount=row["amount"],
-        currency=row["currency"],
-        refunds=_refunds(row),
-        overpaid=row["overpaid"],
-        allocation=Allocation(row["allocation"]),
-        unapplied_code=row["unapplied_code"],
-        failure_code=row["failure_code"],
-        failure_message=row["failure_message"],
-        decided_by=row["decided_by"],
-        occurred_at=from_row(row["occurred_at"]),
-        dispute=_dispute(row),
-    )
-
-
-def _refunds(row: Row) -> Refunds:
-    if row["failed_refunds"] is None:
-        return Refunds(row["amount_refunded"], row["refund_decided_by"])
-    stored = orjson.loads(row["failed_refunds"])
-    failed = tuple(FailedRefund(*refund) for refund in stored["failed"])
-    return Refunds(stored["told"], row["refund_decided_by"], failed)
-
-
-def _dispute(row: Row) -> Dispute | None:
-    if row["dispute_decided_by"] is None:
-        return None
-    closed_at = row["dispute_closed_at"]
-    return Dispute(
-        decided_by=row["dispute_decided_by"],
-        status=row["dispute_status"],
-        reason=row["dispute_reason"],
-        amount=row["dispute_amount"],
-        opened_at=from_row(row["dispute_opened_at"]),
-        closed_at=None if closed_at is None else from_row(closed_at),
-    )
-
-
-def _failed_refunds(refunds: Refunds) -> str | None:
-    if not refunds.failed:
-        return None
-    return orjson.dumps({"told": refunds.told, "failed": [list(refund) for refund in refunds.failed]}).decode()
-
-
-def _payment_values(payment: PaymentState) -> tuple[Any, ...]:
-    return (
-        payment.id,
-        payment.provider_payment_id,
-        payment.invoice_id,
-        payment.customer_id,
-        payment.status.value,
-        payment.amount,
-        payment.currency,
-        payment.refunds.amount,
-        payment.overpaid,
-        payment.allocation.value,
-        payment.unapplied_code,
-        payment.failure_code,
-        payment.failure_message,
-        payment.decided_by,
-        payment.occurred_at,
-        payment.refunds.decided_by,
-        _failed_refunds(payment.refunds),
-        *(payment.dispute or _UNDISPUTED),
-    )
-
-
-_UNDISPUTED: Final = (None,) * len(Dispute._fields)
-
-
-def _link(row: Row) -> LinkState:
-    status = PaymentLinkStatus(row["status"])
-    return LinkState(
-        id=row["id"],
-        integration_id=row["integration_id"],
-        status=status,
-        stripe_id=row["stripe_id"],
-        amount=row["amount"],
-        stop=status not in LIVE and row["due_at"] is not None,
-    )
+        await insert_rows(self.tx, "payment_links", LINK_CHANGES | LINK_ORIGIN, new)

@@ -41,20 +41,21 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     # Money that fits no invoice
     "INVOICE_NOT_FOUND": (
         "This workspace has no invoice with the invoice_id in the payment's metadata.",
-        "Check the invoice_id in Stripe. If the money belongs to another invoice, mark that one paid, or refund the"
-        " payment in Stripe.",
+        "Check the invoice_id in Stripe. If the money belongs to an invoice, apply it to that one (applyPayment);"
+        " otherwise refund the payment in Stripe.",
     ),
     "INVOICE_DRAFT": (
         "The invoice was still a draft when the payment came.",
-        "Finalize the invoice; then mark it paid, or refund the payment in Stripe.",
+        "Finalize the invoice and apply the payment to it (applyPayment), or refund the payment in Stripe.",
     ),
     "INVOICE_VOID": (
         "The invoice was void when the payment came.",
-        "Refund the payment in Stripe, or create a new invoice for it.",
+        "Apply the payment to another invoice (applyPayment), or refund it in Stripe.",
     ),
     "CURRENCY_MISMATCH": (
         "The payment is in another currency than the invoice.",
-        "Refund the payment in Stripe and let the customer pay with the invoice's own link.",
+        "Apply it to an invoice in its currency (applyPayment), or refund the payment in Stripe and let the customer"
+        " pay with the invoice's own link.",
     ),
     "LIVEMODE_MISMATCH": (
         "The event is of the other mode than the workspace: test events don't count in a live workspace, nor live"
@@ -63,7 +64,7 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     ),
     "METADATA_MISMATCH": (
         "The payment's metadata names one invoice, but it was made with the Payment Link of another.",
-        "See in Stripe which of the two was meant and apply the payment to that one, or refund it.",
+        "See in Stripe which of the two was meant and apply the payment to that one (applyPayment), or refund it.",
     ),
     "PAYMENT_UNKNOWN": (
         "The event is about a payment that is not known here: it may have overtaken its payment, or belong to another"

@@ -60,8 +60,8 @@ class InvalidTransition(Problem):
 
     code = "INVALID_TRANSITION"
 
-    def __init__(self, message: str, *, from_status: str, to_status: str) -> None:
-        super().__init__(message, path=["id"])
+    def __init__(self, message: str, *, from_status: str, to_status: str, path: list[str] | None = None) -> None:
+        super().__init__(message, path=path or ["id"])
         self.from_status = from_status
         self.to_status = to_status
 

@@ -146,6 +146,21 @@ def check_open(status: InvoiceStatus) -> None:
         )
 
 
+def check_collecting(status: InvoiceStatus, path: list[str]) -> None:
+    """Refuse to apply a payment to what awaits none.
+
+    Raises:
+        InvalidTransition: The invoice is a draft, paid, or void.
+    """
+    if status not in COLLECTING:
+        raise InvalidTransition(
+            f"Only an OPEN or UNCOLLECTIBLE invoice takes a payment: {_WAYS_OUT[status]}.",
+            from_status=status.value,
+            to_status=InvoiceStatus.PAID.value,
+            path=path,
+        )
+
+
 async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:
     """The next invoice number of a workspace's year: INV-2026-0001, without gaps.
 

@@ -182,7 +182,9 @@ def settle(case: Case) -> Verdict:
     payment = _learn(case, before, misfit)
     others = [other for other in case.payments if other not in known]
     invoice, recounted = _recount(case.invoice, [*others, payment])
-    links = _links(case, invoice, recounted) if case.invoice is not None and invoice is not None else []
+    links: list[LinkState] = []
+    if invoice is not None:
+        links = _links(case.links, invoice, recounted, case.new_link_id, used=case.event.payment_link_id)
     changed = _changed(case.payments, recounted)
     tells_of_money = case.event.evidence is Evidence.PAID or before is None
     unapplied = payment.allocation is Allocation.UNAPPLIED and tells_of_money
@@ -195,21 +197,65 @@ def settle(case: Case) -> Verdict:
         payment_id=payment.id,
         absorbed=absorbed,
         links=tuple(link for link in links if link not in case.links),
-        log=tuple(_log(case, before, settled, invoice, links)),
+        log=tuple(
+            _log(before, settled, (case.invoice, invoice), (case.links, links), _went_back(case.event, before, settled))
+        ),
     )
+
+
+def allocate(
+    payment: PaymentState,
+    invoice: InvoiceState,
+    payments: Sequence[PaymentState],
+    links: Sequence[LinkState],
+    new_link_id: str,
+) -> Verdict:
+    """What it does to the books that an unapplied payment is applied to an invoice by hand.
+
+    `payments` and `links` are the invoice's. Whether it may be is asked of `why_not_allocated` before.
+    """
+    applied = payment._replace(
+        invoice_id=invoice.id, customer_id=invoice.customer_id, allocation=Allocation.APPLIED, unapplied_code=None
+    )
+    others = [other for other in payments if other.id != payment.id]
+    counted, recounted = _recount(invoice, [*others, applied])
+    assert counted is not None  # noqa: S101  (there is an invoice)
+    after = _links(links, counted, recounted, new_link_id, used=None)
+    settled = next(entry for entry in recounted if entry.id == payment.id)
+    return Verdict(
+        status=WebhookEventStatus.PROCESSED,
+        invoice=counted if counted != invoice else None,
+        payments=tuple(_changed([*others, payment], recounted)),
+        payment_id=payment.id,
+        links=tuple(link for link in after if link not in links),
+        log=tuple(_log(payment, settled, (invoice, counted), (links, after))),
+    )
+
+
+def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> str | None:
+    """The code of why a payment can't be applied to an invoice by hand, but for the invoice's own state."""
+    if payment.status is not PaymentStatus.SUCCEEDED:
+        return "PAYMENT_NOT_SUCCEEDED"
+    if payment.counts:
+        return "ALREADY_APPLIED"
+    if payment.unapplied_code == "LIVEMODE_MISMATCH":
+        return payment.unapplied_code
+    if payment.refunds.amount >= payment.amount > 0:
+        return "PAYMENT_REFUNDED"
+    return None if payment.currency == invoice.currency else "CURRENCY_MISMATCH"
 
 
 def _why_ignored(case: Case) -> str | None:
     event = case.event
     if event.evidence is None:
         return "EVENT_TYPE_NOT_HANDLED"
+    known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
     if event.evidence not in _PROVES:
-        known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
         return None if known else "PAYMENT_UNKNOWN"
     if event.metadata_workspace_id not in {None, case.workspace_id}:
         return "ANOTHER_WORKSPACE"
     if case.invoice_id is None:
-        return "NO_METADATA"
+        return None if known else "NO_METADATA"
     if not is_id(case.invoice_id, Prefix.INVOICE):
         return "FOREIGN_INVOICE_ID"
     return None
@@ -342,7 +388,8 @@ def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -
         later = known._replace(amount=event.amount, decided_by=event.order, occurred_at=at)
         return _with_failure(later, event)
     same = known._replace(amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
-    return _allocated(same, case, misfit) if before.allocation is Allocation.UNAPPLIED else same
+    unsettled = before.allocation is Allocation.UNAPPLIED and case.invoice is not None
+    return _allocated(same, case, misfit) if unsettled else same
 
 
 def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> PaymentState:
@@ -415,19 +462,26 @@ def _recount(
     return counted, recounted
 
 
-def _links(case: Case, invoice: InvoiceState, payments: Sequence[PaymentState]) -> list[LinkState]:
-    """The invoice's links after the event, with a new one for what remains when the last one is spent.
+def _links(
+    before: Sequence[LinkState],
+    invoice: InvoiceState,
+    payments: Sequence[PaymentState],
+    new_link_id: str,
+    *,
+    used: str | None,
+) -> list[LinkState]:
+    """The invoice's links afterwards, with a new one for what remains when the last one is spent.
 
-    None is live while payments that are under way cover what remains.
+    `used` is Stripe's id of the link that was paid. None is live while payments that are under way cover what remains.
     """
     under_way = sum(payment.amount for payment in payments if payment.status is PaymentStatus.PENDING)
     payable = invoice.status is InvoiceStatus.OPEN and under_way < invoice.amount_remaining
-    links = [_link(link, case.event, invoice, payable=payable) for link in case.links]
+    links = [_link(link, used, invoice, payable=payable) for link in before]
     wanted = bool(links) and payable and not any(link.status in LIVE for link in links)
     if wanted and invoice.integration_id is not None:
         links.append(
             LinkState(
-                id=case.new_link_id,
+                id=new_link_id,
                 integration_id=invoice.integration_id,
                 status=PaymentLinkStatus.PENDING,
                 stripe_id=None,
@@ -437,9 +491,8 @@ def _links(case: Case, invoice: InvoiceState, payments: Sequence[PaymentState]) 
     return links
 
 
-def _link(link: LinkState, event: StripeEvent, invoice: InvoiceState, *, payable: bool) -> LinkState:
-    used = event.payment_link_id is not None and event.payment_link_id == link.stripe_id
-    if used:
+def _link(link: LinkState, used: str | None, invoice: InvoiceState, *, payable: bool) -> LinkState:
+    if used is not None and used == link.stripe_id:
         return link._replace(status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe did so itself
     if link.status not in LIVE:
         return link
@@ -458,25 +511,26 @@ def _changed(before: Sequence[PaymentState], after: Sequence[PaymentState]) -> l
 
 
 def _log(
-    case: Case,
     before: PaymentState | None,
     payment: PaymentState,
-    invoice: InvoiceState | None,
-    links: Sequence[LinkState],
+    invoice: tuple[InvoiceState | None, InvoiceState | None],
+    links: tuple[Sequence[LinkState], Sequence[LinkState]],
+    went_back: EventType | None = None,
 ) -> Iterable[tuple[EventType, InvoiceStatus | None, InvoiceStatus | None]]:
+    """What happened: to the payment, to the invoice, to its links; each as it was and as it is."""
     happened = _payment_happened(before, payment)
     if happened is not None:
         yield happened, None, None
-    went_back = _went_back(case.event, before, payment)
     if went_back is not None:
         yield went_back, None, None
-    if case.invoice is not None and invoice is not None:
-        if invoice.status is not case.invoice.status:
-            yield EventType.INVOICE_PAID, case.invoice.status, invoice.status
-        elif invoice.amount_paid > case.invoice.amount_paid and invoice.status in COLLECTING:
-            yield EventType.INVOICE_PARTIALLY_PAID, invoice.status, invoice.status
-    was = {link.id: link.status for link in case.links}
-    for link in links:
+    earlier, now = invoice
+    if earlier is not None and now is not None:
+        if now.status is not earlier.status:
+            yield EventType.INVOICE_PAID, earlier.status, now.status
+        elif now.amount_paid > earlier.amount_paid and now.status in COLLECTING:
+            yield EventType.INVOICE_PARTIALLY_PAID, now.status, now.status
+    was = {link.id: link.status for link in links[0]}
+    for link in links[1]:
         if link.status is PaymentLinkStatus.DEACTIVATED and was.get(link.id) is not link.status:
             yield EventType.PAYMENT_LINK_DEACTIVATED, None, None
 

@@ -1,17 +1,24 @@
-"""Payments, and what stands open and came in."""
+"""Payments: applying them by hand, and what stands open and came in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from tortoise.queryset import QuerySet
 
 from models.api_key import Scope
-from models.database import Row, fetch
+from models.books import Books, Origin
+from models.database import Row, Transaction, fetch
+from models.errors import Conflict, InvalidInput, NotFound
+from models.event import EventType
+from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.invoice import Invoice, check_collecting
 from models.payment import Allocation, Payment, PaymentStatus
-from resolvers.context import Context
+from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
+from resolvers.context import Context, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,124 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
     }
     return ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
 
+
+# --- Applying by hand ------------------------------------------------------------------------------------------
+
+_PAYMENT: Final = ["paymentId"]
+_INVOICE: Final = ["invoiceId"]
+
+
+async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
+    """Apply money that fits no invoice by itself to one of the caller's choice; both as they are then.
+
+    Doing so again changes nothing. The webhook events that told of the money are then PROCESSED.
+
+    Raises:
+        NotFound: This workspace has no such payment or invoice.
+        InvalidInput: The payment is in another currency than the invoice, or of the other mode than the workspace.
+        InvalidTransition: The invoice is a draft, paid, or void.
+        Conflict: The payment did not succeed, counts for another invoice, or was refunded.
+    """
+    ctx.require(Scope.WRITE)
+    payment = await ctx.one(Payment, payment_id, "payment", _PAYMENT)
+    await ctx.one(Invoice, invoice_id, "invoice", _INVOICE)
+    if not _counts_for(payment, invoice_id):
+        async with ctx.write() as write:
+            await _apply(ctx, write, payment, invoice_id)
+        ctx.services.link_maker.wake()
+    return await ctx.rows(Payment).get(id=payment_id), await ctx.rows(Invoice).get(id=invoice_id)
+
+
+def _counts_for(payment: Payment | PaymentState, invoice_id: str) -> bool:
+    return payment.allocation is Allocation.APPLIED and payment.invoice_id == invoice_id
+
+
+async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:
+    tx, workspace_id = write.tx, ctx.workspace_id
+    await _lock_unapplied(tx, workspace_id, row.id)
+    books = Books(tx, utc_now())
+    await books.load_allocation(workspace_id, row.id, invoice_id)
+    payment = books.payments.get((workspace_id, row.id))
+    if payment is None:
+        raise NotFound("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
+    if _counts_for(payment, invoice_id):
+        return
+    invoice = books.invoices[workspace_id, invoice_id]
+    _check(payment, invoice)
+    verdict = allocate(
+        payment,
+        invoice,
+        books.payments_of(workspace_id, invoice_id),
+        books.links[workspace_id, invoice_id],
+        new_id(Prefix.PAYMENT_LINK),
+    )
+    books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
+    await books.write()
+    told = await _processed(tx, row, invoice)
+    _log(write, row, invoice, verdict, told)
+
+
+def _check(payment: PaymentState, invoice: InvoiceState) -> None:
+    code = why_not_allocated(payment, invoice)
+    if code == "PAYMENT_NOT_SUCCEEDED":
+        raise Conflict(
+            f"This payment is {payment.status.value}: only money that came in can be applied.", code=code, path=_PAYMENT
+        )
+    if code == "ALREADY_APPLIED":
+        raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
+    if code == "PAYMENT_REFUNDED":
+        raise Conflict(
+            "This payment was refunded in full, so there is no money left to apply: let the customer pay anew.",
+            code=code,
+            path=_PAYMENT,
+        )
+    if code == "LIVEMODE_MISMATCH":
+        raise InvalidInput(
+            "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
+            code=code,
+            path=_PAYMENT,
+        )
+    check_collecting(invoice.status, _INVOICE)
+    if code == "CURRENCY_MISMATCH":
+        raise InvalidInput(
+            f"This payment is in {payment.currency}, the invoice in {invoice.currency}: choose an invoice in"
+            f" {payment.currency}, or refund the payment in Stripe.",
+            code=code,
+            path=_INVOICE,
+        )
+
+
+async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> None:
+    """Hold the webhook events that told of a payment, which are locked before it everywhere."""
+    query = (
+        "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
+    )
+    await tx.fetch(tx.for_update(query), workspace_id, payment_id)
+
+
+async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -> Sequence[Row]:
+    """Note that what told of the payment is done; the ids of these webhook events and of their integrations."""
+    return await tx.fetch(
+        "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
+        " customer_id = $4, processed_at = $5"
+        " WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' RETURNING id, integration_id",
+        payment.workspace_id,
+        payment.id,
+        invoice.id,
+        invoice.customer_id,
+        utc_now(),
+    )
+
+
+def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, told: Sequence[Row]) -> None:
+    log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
+    for row in sorted(told, key=lambda row: str(row["id"])):
+        log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
+    for type_, previous, status in verdict.log:
+        log(type_, previous_status=previous, status=status, integration_id=payment.integration_id)
+
+
+# --- Totals ----------------------------------------------------------------------------------------------------
 
 _OF_INVOICES: Final = """
     SELECT currency,

@@ -257,7 +257,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
         return False
     case = books.case(delivery.origin, delivery.event)
     verdict = settle(case)
-    books.enter(delivery.origin, case, verdict)
+    books.enter(delivery.origin, case.invoice.id if case.invoice else None, verdict)
     _conclude(posting, verdict.status, verdict.code)
     if verdict.code == _PAYMENT_UNKNOWN and now - delivery.received_at < _PAYMENT_AWAITED:
         posting.retry_at = now + _pause(posting)

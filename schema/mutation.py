@@ -6,6 +6,7 @@ from schema.api_key_mutations import ApiKeyMutations
 from schema.customer_mutations import CustomerMutations
 from schema.integration_mutations import IntegrationMutations
 from schema.invoice_mutations import InvoiceMutations
+from schema.payment_mutations import PaymentMutations
 from schema.stripe_event_mutations import StripeEventMutations
 from schema.webhook_event_mutations import WebhookEventMutations
 
@@ -20,6 +21,7 @@ class Mutation(
     InvoiceMutations,
     CustomerMutations,
     IntegrationMutations,
+    PaymentMutations,
     WebhookEventMutations,
     StripeEventMutations,
     ApiKeyMutations,

@@ -158,6 +158,12 @@ class Estate:
         external_ids = {f"external-{self.name}-{number}" for number in EXTERNAL_IDS}
         return {f"{self.name} Ltd", f"{self.name}@example.com", *external_ids}
 
+    @property
+    def payment(self) -> str:
+        """What paid its invoice."""
+        (payment,) = self.api.ask("{ payments(first: 2) { nodes { id } } }")["nodes"]
+        return str(payment["id"])
+
     def inventory(self, surface: Surface) -> Json:
         """All that its owner can read, but for when keys were used."""
         queries = [f"Query.{name}" for name in surface.fields_of("Query") if not surface.required(f"Query.{name}")]
@@ -230,6 +236,7 @@ OTHERWISE: Final = {
 """Where a foreign id is not refused: the answer holds the asker's own things only."""
 
 BESIDES: Final[Mapping[str, Callable[[Estate], Json]]] = {
+    "Mutation.applyPayment": lambda own: {"paymentId": own.payment, "invoiceId": own.open},
     "Mutation.connectStripe": lambda _: {"input": {"name": "Another", "secretKey": "sk_test_another_0123456789"}},
     "Mutation.createApiKey": lambda _: {"input": {"name": "Another", "scopes": ["READ"]}},
     "Mutation.createCustomer": lambda _: {"input": {"name": "Another", "email": "another@example.com"}},
@@ -386,6 +393,7 @@ LEAST: Final = {
     "Query.webhookEvent": "READ",
     "Query.webhookEventByStripeId": "READ",
     "Query.webhookEvents": "READ",
+    "Mutation.applyPayment": "WRITE",
     "Mutation.checkStripeIntegration": "ADMIN",
     "Mutation.connectStripe": "ADMIN",
     "Mutation.createApiKey": "ADMIN",

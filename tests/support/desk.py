@@ -125,7 +125,7 @@ class Desk:
         for event in events:
             case = self.case(event)
             verdict = settle(case)
-            self._books.enter(self._origin, case, verdict)
+            self._books.enter(self._origin, case.invoice.id if case.invoice else None, verdict)
             self.log += [type_ for type_, _, _ in verdict.log]
         assert verdict is not None
         return verdict
