@@ -11,9 +11,10 @@ from models.event import Event, EventType
 from models.payment import Payment
 from models.payment_link import PaymentLinkStatus
 from models.webhook_event import WebhookEvent, WebhookEventStatus
+from tests.schema.caller import caller_with
 from tests.support import documents
 from tests.support import stripe_payloads as stripe
-from tests.support.business import Business, caller_with
+from tests.support.business import Business
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
