@@ -255,7 +255,9 @@ def _why_ignored(case: Case) -> str | None:
     if event.metadata_workspace_id not in {None, case.workspace_id}:
         return "ANOTHER_WORKSPACE"
     if case.invoice_id is None:
-        return None if known else "NO_METADATA"
+        if known:
+            return None
+        return "PAYMENT_UNKNOWN" if event.evidence is Evidence.REFUNDED else "NO_METADATA"
     if not is_id(case.invoice_id, Prefix.INVOICE):
         return "FOREIGN_INVOICE_ID"
     return None
@@ -388,8 +390,15 @@ def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -
         later = known._replace(amount=event.amount, decided_by=event.order, occurred_at=at)
         return _with_failure(later, event)
     same = known._replace(amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
-    unsettled = before.allocation is Allocation.UNAPPLIED and case.invoice is not None
-    return _allocated(same, case, misfit) if unsettled else same
+    return _allocated(same, case, misfit) if _is_looked_at_again(before, case) else same
+
+
+def _is_looked_at_again(payment: PaymentState, case: Case) -> bool:
+    """Whether an event decides anew on a payment: on unapplied money, unless it can't know which invoice is meant."""
+    if payment.allocation is Allocation.APPLIED or case.invoice is None:
+        return False
+    names_one = case.event.metadata_invoice_id is not None or case.link_invoice_id is not None
+    return names_one or payment.unapplied_code != "METADATA_MISMATCH"
 
 
 def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> PaymentState:
