@@ -89,11 +89,18 @@ class Write:
 
 @dataclass(slots=True)
 class Context:
-    """One operation of one caller."""
+    """One operation of one caller.
+
+    What follows the log begins after `begins_at`, None where the caller says so or means now, and ends with `ends_at`,
+    None for never; `position` is the line that it is at.
+    """
 
     services: Services
     caller: Caller
     loaders: Loaders = field(init=False)
+    begins_at: int | None = field(default=None, kw_only=True)
+    ends_at: int | None = field(default=None, kw_only=True)
+    position: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
         self.refresh()

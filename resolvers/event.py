@@ -84,8 +84,11 @@ def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator
         InvalidCursor: The cursor is not one that this workspace has given out.
     """
     ctx.require(Scope.READ)
-    number = ctx.caller.workspace.seq if after is None else number_of(ctx, after)
-    return _follow(ctx, number, query)
+    if ctx.begins_at is not None:
+        ctx.position = ctx.begins_at
+    else:
+        ctx.position = ctx.caller.workspace.seq if after is None else number_of(ctx, after)
+    return _follow(ctx, query)
 
 
 def follow_webhook_events(
@@ -96,9 +99,10 @@ def follow_webhook_events(
     return _of_status(ctx, follow(ctx, after, query), status)
 
 
-async def _follow(ctx: Context, number: int, query: EventQuery) -> AsyncGenerator[Event, None]:
-    async with aclosing(ctx.services.feed.follow(ctx.workspace_id, number)) as lines:
+async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None]:
+    async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.ends_at)) as lines:
         async for line in lines:
+            ctx.position = line.event.number
             if query.wants(line.event):
                 ctx.loaders = line.loaders
                 yield line.event

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 POLL_INTERVAL_S: Final = 1.0
 PAGE: Final = 200
 MOST_BUFFERED: Final = 1000
+_END: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,15 @@ class Feed:
         """How many subscriptions are open in this process."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
-    async def follow(self, workspace_id: str, after: int) -> AsyncGenerator[Line, None]:
-        """Every line after a number: what was committed since, then live; in order, none twice, none left out."""
+    async def follow(self, workspace_id: str, after: int, until: int | None = None) -> AsyncGenerator[Line, None]:
+        """Every line after a number: what was committed since, then live; in order, none twice, none left out.
+
+        With `until` it ends with that line, which has been committed.
+        """
+        if until is not None:
+            async for line in self._read(workspace_id, after, until):
+                yield line
+            return
         follower = _Follower()
         await self._join(workspace_id, follower)
         cursor = after
@@ -131,10 +139,11 @@ class Feed:
             del self._channels[workspace_id]
 
     @staticmethod
-    async def _read(workspace_id: str, after: int) -> AsyncIterator[Line]:
-        while True:
+    async def _read(workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line]:
+        while after < until:
             loaders = Loaders(workspace_id)
-            events = await scoped(Event, workspace_id).filter(number__gt=after).order_by("number").limit(PAGE)
+            later = scoped(Event, workspace_id).filter(number__gt=after, number__lte=until)
+            events = await later.order_by("number").limit(PAGE)
             for event in events:
                 yield Line(event, loaders)
             if len(events) < PAGE:

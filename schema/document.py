@@ -1,11 +1,24 @@
 """Documents: parsed and validated once each, and bounded."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, StringValueNode, ValidationRule, parse
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    StringValueNode,
+    ValidationRule,
+    Visitor,
+    get_operation_ast,
+    parse,
+    visit,
+)
 from graphql.language import (
     FieldNode,
     FragmentDefinitionNode,
@@ -26,6 +39,7 @@ DEEPEST: Final = 20
 MOST_ROWS: Final = 10_000
 _MOST_KEPT: Final = 256
 _LONGEST_KEPT: Final = 16 * 1024
+_DEFINED_AND_USED: Final = 2
 
 NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
 
@@ -57,6 +71,48 @@ class Documents(SchemaExtension):
 @lru_cache(_MOST_KEPT)
 def _parsed(query: str) -> DocumentNode:
     return parse(query, max_tokens=MOST_TOKENS)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A subscription of a document, and the variable that is its cursor and nothing else, if there is one."""
+
+    cursor: str | None
+
+
+@lru_cache(_MOST_KEPT)
+def followed_by(query: str, operation_name: str | None) -> Followed | None:
+    """The subscription that a document asks for; None where it is none, can't be read, or is too long to be known."""
+    if len(query) > _LONGEST_KEPT:
+        return None
+    try:
+        document = _parsed(query)
+    except (GraphQLError, RecursionError):
+        return None
+    operation = get_operation_ast(document, operation_name)
+    if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
+        return None
+    cursors = [
+        argument.value.name.value
+        for field in operation.selection_set.selections
+        if isinstance(field, FieldNode)
+        for argument in field.arguments or ()
+        if argument.name.value == "after" and isinstance(argument.value, VariableNode)
+    ]
+    uses = _VariableUses()
+    visit(document, uses)
+    return Followed(next((name for name in cursors if uses.counted[name] == _DEFINED_AND_USED), None))
+
+
+class _VariableUses(Visitor):
+    """How often each variable stands in a document, its definition included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: Counter[str] = Counter()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.counted[node.name.value] += 1
 
 
 class _Document:

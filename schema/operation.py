@@ -23,6 +23,11 @@ class Operation(Context):
 
     request_id: str = field(default_factory=new_request_id)
 
+    def sibling(self) -> "Operation":
+        """Another one of the same caller, which follows from where the log is now."""
+        newest = self.caller.workspace.seq
+        return Operation(self.services, self.caller, begins_at=newest, position=newest)
+
 
 Info: TypeAlias = strawberry.Info[Operation, None]
 

@@ -17,11 +17,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
-from strawberry.types.execution import ExecutionResult, PreExecutionError
 
-from models.errors import Unauthenticated, Unavailable
+from models.errors import Unauthenticated
 from schema.document import NUL_REFUSED, has_nul
 from schema.error import of_exception
+from schema.fanout import STUCK_AFTER_S, Asked, Send, Shown, StuckError
 from schema.operation import Operation as Context
 from schema.operation import new_request_id
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 UNAUTHORIZED: Final = (4401, "Unauthorized")
 _TOO_LARGE: Final = (1009, "Message too large")
 _TRY_AGAIN: Final = (1013, "Try again later")
+_TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor")
 MOST_CHARACTERS: Final = 1024 * 1024
 
 
@@ -55,10 +56,18 @@ class SocketAdapter(ASGIWebSocketAdapter):
                 raise NonJsonMessageReceived from error
 
     async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send_text(orjson.dumps(message).decode())
+
+    async def send_text(self, text: str) -> None:
+        """Send a frame.
+
+        Raises:
+            WebSocketDisconnected: The client is gone.
+        """
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
         try:
-            await self.ws.send_text(orjson.dumps(message).decode())
+            await self.ws.send({"type": "websocket.send", "text": text})
         except (WebSocketDisconnect, RuntimeError) as error:
             raise WebSocketDisconnected from error
 
@@ -73,6 +82,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One socket. Its key is checked when it opens, at every operation, and every few seconds in between."""
 
     view: "GraphQLEndpoint"
+    websocket: SocketAdapter
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -153,17 +163,20 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if has_nul(operation.variables):
                 await operation.send_initial_errors([GraphQLError(NUL_REFUSED)])
                 return
-            results = await self.schema.stream(
-                operation.query,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.operation_name,
-            )
-            async with aclosing(results):
-                await self._send_results(operation, results)
+            asked = Asked(operation.query, operation.variables, operation.operation_name)
+            send = self._sender(operation)
+            async with aclosing(self.view.fanout.results(asked, context, send)) as results:
+                async for shown in results:
+                    if shown.is_last:
+                        await operation.send_initial_errors(shown.result.errors or [])
+                        return
+                    async with asyncio.timeout(STUCK_AFTER_S):
+                        await send(shown)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except Unauthenticated:
             await self.websocket.close(*UNAUTHORIZED)
+        except (StuckError, TimeoutError):
+            await self.websocket.close(*_TOO_SLOW)
         except WebSocketDisconnected:
             pass
         except Exception as error:
@@ -173,19 +186,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if self.operations.get(operation.id) is operation:
                 del self.operations[operation.id]
 
-    async def _send_results(self, operation: Operation[Context, None], results: AsyncGenerator[Any, None]) -> None:
-        async for result in results:
-            if isinstance(result, PreExecutionError) or is_request_error(result) or is_cut_short(result):
-                await operation.send_initial_errors(result.errors or [])
-                return
-            await operation.send_next(result)
+    def _sender(self, operation: Operation[Context, None]) -> Send:
+        """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
+        begin = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
+        send_text = self.websocket.send_text
 
+        async def send(shown: Shown) -> None:
+            if self.operations.get(operation.id) is operation:
+                await send_text(f"{begin}{shown.payload}}}")
 
-def is_request_error(result: ExecutionResult) -> bool:
-    """Whether nothing was executed: of such errors none is a field's."""
-    return result.data is None and all(error.path is None for error in result.errors or [])
-
-
-def is_cut_short(result: ExecutionResult) -> bool:
-    """Whether the database was away for a part of it: a follower who took it for an event would not see that again."""
-    return any((error.extensions or {}).get("code") == Unavailable.code for error in result.errors or [])
+        return send

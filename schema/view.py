@@ -35,10 +35,12 @@ from resolvers.auth import authenticate
 from resolvers.context import Services
 from schema.build import schema
 from schema.error import of_exception
+from schema.fanout import Asked, Fanout
 from schema.key_watch import KeyWatch
 from schema.operation import Operation, new_request_id
 from schema.request import GRAPHQL_RESPONSE, NO_QUERY, asked_by, bounded, media_type, wants_stream
-from schema.socket import SocketAdapter, SocketHandler, is_cut_short, is_request_error
+from schema.result import as_json, is_cut_short
+from schema.socket import SocketAdapter, SocketHandler
 from schema.uninterrupted import all_finished
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
@@ -96,6 +98,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._services = services
         self._watching: asyncio.Task[None] | None = None
         self.keys = KeyWatch()
+        self.fanout = Fanout()
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
@@ -204,8 +207,8 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         }
         if transport := self._get_stream_transport(request_data.protocol):
             types = transport.allowed_operation_types({*allowed, OperationType.SUBSCRIPTION})
-            results = await self.schema.stream(request_data.query, **asked, allowed_operation_types=types)
-            return self._while_valid(context, results)
+            wanted = Asked(request_data.query or "", request_data.variables, request_data.operation_name, types)
+            return self._while_valid(context, self.fanout.results(wanted, context))
         try:
             return await self.schema.execute(request_data.query, **asked, allowed_operation_types=allowed)
         except CannotGetOperationTypeError as error:
@@ -231,27 +234,22 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                 while not revoked:
                     step = asyncio.ensure_future(anext(results, over))
                     try:
-                        result = await step
+                        shown = await step
                     except asyncio.CancelledError:
                         if not revoked:
                             raise
                         break
-                    if result is over:
+                    if shown is over:
                         return
-                    if is_cut_short(result):
-                        yield ExecutionResult(data=None, errors=result.errors)
+                    if is_cut_short(shown.result):
+                        yield ExecutionResult(data=None, errors=shown.result.errors)
                         return
-                    yield result
+                    yield shown.result
                 yield ExecutionResult(data=None, errors=[_revoked(context)])
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
         """A result as it is sent; without `data` when nothing was executed."""
-        answer: GraphQLHTTPResponse = {} if is_request_error(result) else {"data": result.data}
-        if result.errors:
-            answer["errors"] = [error.formatted for error in result.errors]
-        if result.extensions:
-            answer["extensions"] = result.extensions
-        return answer
+        return as_json(result)  # type: ignore[return-value]
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
