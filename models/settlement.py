@@ -186,7 +186,7 @@ def settle(case: Case) -> Verdict:
     if invoice is not None:
         links = _links(case.links, invoice, recounted, case.new_link_id, used=case.event.payment_link_id)
     changed = _changed(case.payments, recounted)
-    tells_of_money = case.event.evidence is Evidence.PAID or before is None
+    tells_of_money = case.event.evidence in _MONEY or before is None
     unapplied = payment.allocation is Allocation.UNAPPLIED and tells_of_money
     settled = next(entry for entry in recounted if entry.id == payment.id)
     return Verdict(
