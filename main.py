@@ -48,14 +48,16 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     """
     from starlette.applications import Starlette
     from starlette.middleware.cors import CORSMiddleware
-    from starlette.routing import Route, WebSocketRoute
+    from starlette.routing import Route
 
     from edge.application import Application, ExpressLane
     from edge.health import health_routes, index_route
     from edge.logs import configure_logging
     from edge.metrics import Metrics
     from models import crash
+    from resolvers.rate_limit import RateLimits
     from resolvers.sweep import Sweep
+    from schema.persisted import PersistedDocuments, read_trusted
     from schema.view import GraphQLEndpoint
     from webhooks.stripe import PATH_PREFIX, StripeWebhook
 
@@ -65,7 +67,16 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         crash.arm(*settings.crash_at)
     services = compose(settings)
     metrics = Metrics()
-    graphql = GraphQLEndpoint(services, allowed_origins=settings.allowed_origins)
+    trusted = settings.trusted_documents
+    rate_limits = RateLimits(settings.broadcast_url, settings.rate_limit_per_key, settings.rate_limit_per_address)
+    graphql = GraphQLEndpoint(
+        services,
+        allowed_origins=settings.allowed_origins,
+        rate_limits=rate_limits,
+        documents=PersistedDocuments() if trusted is None else read_trusted(trusted),
+        introspection=settings.introspection,
+        graphiql=settings.graphiql,
+    )
     webhook = StripeWebhook(services, metrics.count_delivery)
 
     @contextlib.asynccontextmanager
@@ -80,6 +91,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
                 services.link_maker,
                 services.inbox,
                 services.quarantine,
+                rate_limits,
                 graphql,
                 Sweep(services.inbox, services.quarantine, services.feed.wake),
                 services.reconciliation,
@@ -87,6 +99,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
             ]
             for part in parts:  # what is opened last is closed first: the doors, then what is behind them
                 await stack.enter_async_context(part)
+            gc.set_threshold(50_000, 20, 50)
             gc.enable()
             gc.freeze()  # what lives as long as the process need not be looked at again
             yield
@@ -96,17 +109,19 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
         max_age=3600,
     )
     return Application(
         routes=[
             index_route(settings.public_url),
             Route("/graphql", cors if settings.allowed_origins else graphql),
-            WebSocketRoute("/graphql", graphql),
             *health_routes(metrics, _unready_because),
         ],
-        express=ExpressLane(PATH_PREFIX, f"{PATH_PREFIX}{{token}}", webhook),
+        express=[
+            ExpressLane("http", PATH_PREFIX, f"{PATH_PREFIX}{{token}}", webhook),
+            ExpressLane("websocket", "/graphql", "/graphql", graphql),
+        ],
         metrics=metrics,
         lifespan=lifespan,
     )
@@ -255,6 +270,10 @@ def serve(
     migrate_first: Annotated[
         bool, typer.Option("--migrate/--no-migrate", help="Migrate the database first, or refuse if it has to be.")
     ] = True,
+    trusted_documents: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Answer only the documents in this JSON object of them by their ids."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Migrate, then serve GraphQL and webhooks."""
@@ -262,7 +281,13 @@ def serve(
     from edge import server
     from edge.logs import configure_logging
 
+    if trusted_documents is not None:
+        os.environ["FLUXRATE_TRUSTED_DOCUMENTS"] = str(trusted_documents.absolute())  # worker processes read it too
     settings = Settings.from_env()
+    if settings.trusted_documents is not None:
+        from schema.persisted import read_trusted
+
+        read_trusted(settings.trusted_documents)
     if workers > 1 and not settings.shared_broadcast:
         raise ConfigurationError(
             f"{workers} workers can't hear one another over memory://:"

@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +26,11 @@ NAMES: Final = (
     "ALLOWED_ORIGINS",
     "TRUSTED_PROXIES",
     "SYNC_INTERVAL_S",
+    "INTROSPECTION",
+    "GRAPHIQL",
+    "TRUSTED_DOCUMENTS",
+    "RATE_LIMIT_PER_KEY",
+    "RATE_LIMIT_PER_ADDRESS",
 )
 """Every setting there is."""
 
@@ -34,6 +40,7 @@ CRASH_AT: Final = "CRASH_AT"
 EMBEDDED_KEY: Final = Path("var/encryption.key")
 DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
 DEFAULT_SYNC_INTERVAL_S: Final = 300.0
+DEFAULT_RATE_LIMIT: Final[str | None] = "12000/minute"
 _STRIPE_HOST: Final = "api.stripe.com"
 _DAY_S: Final = 86_400
 _NONE: Final[tuple[str, ...]] = ()
@@ -45,7 +52,8 @@ T = TypeVar("T")
 class Settings:
     """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself.
 
-    `sync_interval_s`: how often Stripe is asked for events that did not arrive; 0 never.
+    `sync_interval_s`: how often Stripe is asked for events that did not arrive; 0 never. `trusted_documents`: the file
+    of the only documents that may be asked for. Rate limits are like "12000/minute", None for none.
     """
 
     database_url: str = field(repr=False)
@@ -56,6 +64,11 @@ class Settings:
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     sync_interval_s: float
+    introspection: bool
+    graphiql: bool
+    trusted_documents: Path | None
+    rate_limit_per_key: str | None
+    rate_limit_per_address: str | None
     embedded: bool
     crash_at: tuple[str, int] | None = None
 
@@ -78,6 +91,11 @@ class Settings:
             allowed_origins=read.parsed("ALLOWED_ORIGINS", _origins, _NONE),
             trusted_proxies=read.parsed("TRUSTED_PROXIES", _networks, _NONE),
             sync_interval_s=read.parsed("SYNC_INTERVAL_S", _interval_s, DEFAULT_SYNC_INTERVAL_S),
+            introspection=read.parsed("INTROSPECTION", _switch, True),
+            graphiql=read.parsed("GRAPHIQL", _switch, True),
+            trusted_documents=read.parsed("TRUSTED_DOCUMENTS", Path, None),
+            rate_limit_per_key=read.parsed("RATE_LIMIT_PER_KEY", _rate, DEFAULT_RATE_LIMIT),
+            rate_limit_per_address=read.parsed("RATE_LIMIT_PER_ADDRESS", _rate, DEFAULT_RATE_LIMIT),
             embedded=embedded,
             crash_at=read.parsed(CRASH_AT, _crash_at, None),
         )
@@ -197,6 +215,22 @@ def _interval_s(text: str) -> float:
     if not text.isdecimal() or not text.isascii() or int(text) > _DAY_S:
         raise ValueError(f"must be a whole number of seconds up to {_DAY_S}, or 0 for never")
     return float(text)
+
+
+def _switch(text: str) -> bool:
+    known = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError('must be "on" or "off"')
+    return known[text.lower()]
+
+
+def _rate(text: str) -> str | None:
+    if text.lower() in {"0", "off"}:
+        return None
+    matched = re.fullmatch(r"([1-9][0-9]{0,8}) ?/ ?(second|minute|hour|day)", text)
+    if matched is None:
+        raise ValueError('must be like "12000/minute" (or second, hour, day), or "off"')
+    return "/".join(matched.groups())
 
 
 def _crash_at(text: str) -> tuple[str, int] | None:

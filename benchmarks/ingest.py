@@ -24,7 +24,7 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.load import Outcome, post_all, request
-from benchmarks.servers import bare, fluxrate, postgres
+from benchmarks.servers import fluxrate, postgres, uvicorn
 from models.bulk import insert_rows
 from models.database import Database, Transaction, transaction
 from models.ids import Prefix, new_id
@@ -173,10 +173,10 @@ def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-")))
         urls = {"postgres": stack.enter_context(postgres()), "sqlite": f"sqlite://{folder}/benchmark.sqlite3"}
         targets = [asyncio.run(prepare(name, url, keyring, (rounds + 1) * per_round)) for name, url in urls.items()]
-        ports = {"bare": stack.enter_context(bare())}
+        ports = {"bare": stack.enter_context(uvicorn("benchmarks.bare:create_app")).port}
         for target in targets:
             environment = {"FLUXRATE_DATABASE_URL": target.url, "FLUXRATE_ENCRYPTION_KEYS": key}
-            ports[target.name] = stack.enter_context(fluxrate(environment))
+            ports[target.name] = stack.enter_context(fluxrate(environment)).port
         outcomes: dict[str, list[Outcome]] = {name: [] for name in ports}
         for number in track(range(rounds + 1), "Rounds (the first warms up)", console=console):
             for name, port in ports.items():

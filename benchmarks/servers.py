@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,10 +11,28 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _STARTS_WITHIN_S: Final = 20.0
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    port: int
+    pid: int
+
+    @property
+    def cpu_s(self) -> float:
+        """The processor time that it has used, all threads together, in seconds."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+    @property
+    def resident_bytes(self) -> int:
+        """The memory that it holds."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def free_port() -> int:
@@ -24,14 +43,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], port: int, path: str, environment: Mapping[str, str]) -> Iterator[int]:
+def _running(command: list[str], port: int, path: str, environment: Mapping[str, str]) -> Iterator[Server]:
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
             _wait(process, f"http://127.0.0.1:{port}{path}")
-            yield port
+            yield Server(port, process.pid)
         except Exception:
             errors.seek(0)
             sys.stderr.write(errors.read().decode()[-4000:])
@@ -55,21 +74,34 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 
 
 @contextlib.contextmanager
-def bare() -> Iterator[int]:
-    """The floor, on a port."""
+def uvicorn(factory: str) -> Iterator[Server]:
+    """An application of ours on uvicorn, one worker; WebSockets without compression, as in the product."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.bare:create_app", "--factory", "--no-access-log"]
-    with _running([*command, "--port", str(port), "--log-level", "warning"], port, "/", {}) as at:
-        yield at
+    command = [sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log", "--log-level", "warning"]
+    command += ["--ws-per-message-deflate", "false", "--port", str(port)]
+    with _running(command, port, "/", {}) as server:
+        yield server
 
 
 @contextlib.contextmanager
-def fluxrate(environment: Mapping[str, str]) -> Iterator[int]:
-    """The product, one worker, on a port."""
+def mercurius() -> Iterator[Server]:
+    """mercurius on Node, installed from its lock beside the virtual environment."""
+    folder = ROOT / ".venv" / "mercurius"
+    shutil.copytree(ROOT / "benchmarks" / "mercurius", folder, dirs_exist_ok=True)
+    if not (folder / "node_modules").exists():
+        subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    port = free_port()
+    with _running(["node", str(folder / "server.mjs"), str(port)], port, "/", {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def fluxrate(environment: Mapping[str, str]) -> Iterator[Server]:
+    """The product, one worker."""
     port = free_port()
     command = [sys.executable, "main.py", "serve", "--port", str(port)]
-    with _running(command, port, "/readyz", environment) as at:
-        yield at
+    with _running(command, port, "/readyz", environment) as server:
+        yield server
 
 
 @contextlib.contextmanager

@@ -1,9 +1,10 @@
-"""The application as the server sees it: JSON for what is not found, and an express lane past the router."""
+"""The application as the server sees it: JSON for what is not found, and express lanes past the router."""
 
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,11 +22,21 @@ QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
 @dataclass(frozen=True, slots=True)
 class ExpressLane:
-    """HTTP requests under `prefix` go straight to `app`; `template` names them in logs and metrics."""
+    """What is of a `kind` and at `path`, or under it when it ends with a slash, goes straight to `app`.
 
-    prefix: str
+    `template` names it in logs and metrics.
+    """
+
+    kind: Literal["http", "websocket"]
+    path: str
     template: str
     app: ASGIApp
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is to go this way."""
+        path: str = scope["path"]
+        is_there = path.startswith(self.path) if self.path.endswith("/") else path == self.path
+        return is_there and scope["type"] == self.kind
 
 
 class Application(Starlette):
@@ -35,7 +46,7 @@ class Application(Starlette):
         self,
         *,
         routes: Sequence[BaseRoute],
-        express: ExpressLane,
+        express: Sequence[ExpressLane],
         metrics: Metrics,
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
     ) -> None:
@@ -46,7 +57,8 @@ class Application(Starlette):
         )
         self.router.redirect_slashes = False
         self._express = express
-        self._observed = Telemetry(self._dispatch, metrics, self._template_of, QUIET | {express.template})
+        quiet = QUIET | {lane.template for lane in express if lane.kind == "http"}
+        self._observed = Telemetry(self._dispatch, metrics, self._template_of, quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -56,14 +68,16 @@ class Application(Starlette):
             await self._observed(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith(self._express.prefix) and scope["type"] == "http":
-            await self._express.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+        for lane in self._express:
+            if lane.takes(scope):
+                await lane.app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
     def _template_of(self, scope: Scope) -> str:
-        if scope["path"].startswith(self._express.prefix):
-            return self._express.template
+        for lane in self._express:
+            if lane.takes(scope):
+                return lane.template
         return getattr(scope.get("route"), "path", "unmatched")
 
 

@@ -9,7 +9,9 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
+from websockets.frames import Frame
 
 from models.errors import ConfigurationError
 
@@ -20,7 +22,12 @@ KEEP_ALIVE_S: Final = 75
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
+MAX_WEBSOCKET_FRAGMENTS: Final = 1024
+MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
 PING_S: Final = 20.0
+"""How often an open WebSocket is pinged, and how long its answer may take."""
+
+CLOSE_S: Final = 10.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -77,6 +84,47 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """WebSockets that end, whether or not the other side reads what is left to say to it.
+
+    uvicorn's own wait until their buffer has gone out, which for a peer that doesn't read is never.
+    """
+
+    _last_timer: asyncio.TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._last_timer is not None:
+            self._last_timer.cancel()
+        super().connection_lost(exc)
+
+    def send_keepalive_ping(self) -> None:
+        if self.close_sent or self.transport.is_closing():
+            self.transport.abort()
+        else:
+            super().send_keepalive_ping()
+
+    def keepalive_timeout(self) -> None:
+        """Hang up without a close frame: nobody listens, and after code 1011 clients would not come back."""
+        self.transport.abort()
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MAX_WEBSOCKET_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(1009, f"A message has at most {MAX_WEBSOCKET_FRAGMENTS} fragments.")
+            self.handle_parser_exception()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if not self.disconnected:
+            self._last_timer = self.loop.call_later(CLOSE_S, self.transport.abort)
+
+
 def bind(host: str, port: int) -> socket.socket:
     """A socket bound to an address of this machine; port 0 takes any that is free.
 
@@ -112,6 +160,7 @@ def run(
     *,
     workers: int = 1,
     trusted_proxies: Sequence[str] = (),
+    ping_s: float = PING_S,
 ) -> None:
     """Serve until told to stop. Several workers are processes of their own and need the factory's import string."""
     config = uvicorn.Config(
@@ -119,6 +168,7 @@ def run(
         factory=True,
         workers=workers,
         http=BoundedProtocol,
+        ws=BoundedWebSocket,
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -128,8 +178,8 @@ def run(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
-        ws_ping_interval=PING_S,
-        ws_ping_timeout=PING_S,
+        ws_ping_interval=ping_s,
+        ws_ping_timeout=ping_s,
         ws_per_message_deflate=False,  # it would compress the same bytes anew for every subscriber
     )
     if workers == 1:

@@ -9,6 +9,7 @@ from strawberry.types import ExecutionContext
 
 from schema.document import Documents
 from schema.error import told
+from schema.limits import in_our_words
 from schema.mutation import Mutation
 from schema.operation import Operation, new_request_id
 from schema.problem import HANDLERS
@@ -24,7 +25,7 @@ class Schema(strawberry.Schema):
         """Replace the errors of a result, in place, before anyone sees them."""
         operation = execution_context.context if execution_context else None
         request_id = operation.request_id if isinstance(operation, Operation) else new_request_id()
-        errors[:] = [told(error, request_id) for error in errors]
+        errors[:] = [told(in_our_words(error), request_id) for error in errors]
 
 
 schema: Final = Schema(

@@ -1,7 +1,7 @@
 """Documents: parsed and validated once each, and bounded."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,30 +17,23 @@ from graphql import (
     Visitor,
     get_operation_ast,
     parse,
+    specified_rules,
     visit,
 )
-from graphql.language import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    IntValueNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    VariableNode,
-)
+from graphql.language import FieldNode, VariableNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from resolvers.paging import DEFAULT_PAGE, LARGEST_PAGE
+from schema.limits import TOKENS, introspects, refused_for_cost, refused_for_shape, refused_for_variables
+from schema.operation import Operation
 
-MOST_TOKENS: Final = 5000
-DEEPEST: Final = 20
-MOST_ROWS: Final = 10_000
 _MOST_KEPT: Final = 256
 _LONGEST_KEPT: Final = 16 * 1024
 _DEFINED_AND_USED: Final = 2
 
+NO_INTROSPECTION: Final = (
+    "Introspection is switched off on this server: take the schema from whoever runs it (FLUXRATE_INTROSPECTION)."
+)
 NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
 
 
@@ -49,7 +42,7 @@ class Documents(SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
-        context.parse_options["max_tokens"] = MOST_TOKENS
+        context.parse_options["max_tokens"] = TOKENS.maximum
         query = context.query
         if query is not None and len(query) <= _LONGEST_KEPT:
             with suppress(GraphQLError, RecursionError):  # Strawberry parses it again, where it knows how to tell
@@ -60,17 +53,34 @@ class Documents(SchemaExtension):
         context = self.execution_context
         context.validation_rules = (*context.validation_rules, *_RULES)
         query, document = context.query, context.graphql_document
-        if query is not None and document is not None and len(query) <= _LONGEST_KEPT:
-            validated = _validated(_Document(query, document, context.schema._schema, context.validation_rules))
-            context.pre_execution_errors = list(validated)
+        if query is not None and document is not None:
+            asked = _Document(query, document, context.schema._schema, context.validation_rules)
+            context.pre_execution_errors = refused_for_variables(context.variables) or _refused(asked, context.context)
         yield
         if document is not None and not context.pre_execution_errors:
-            context.pre_execution_errors = refused_for_cost(document, context.operation_name, context.variables)
+            context.pre_execution_errors = refused_for_cost(
+                context.schema._schema, document, context.operation_name, context.variables
+            )
+
+
+def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
+    """Why a document can't be executed, whatever its variables; nothing if it can."""
+    try:
+        document = _parsed(query) if len(query) <= _LONGEST_KEPT else parse(query, max_tokens=TOKENS.maximum)
+    except GraphQLError as error:
+        return [error]
+    return _refused(_Document(query, document, schema, (*specified_rules, *_RULES)), None)
+
+
+def _refused(asked: "_Document", operation: object) -> list[GraphQLError]:
+    if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
+        return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
+    return list(_validated(asked) if len(asked.text) <= _LONGEST_KEPT else _validate(asked))
 
 
 @lru_cache(_MOST_KEPT)
 def _parsed(query: str) -> DocumentNode:
-    return parse(query, max_tokens=MOST_TOKENS)
+    return parse(query, max_tokens=TOKENS.maximum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,108 +140,14 @@ class _Document:
 
 @lru_cache(_MOST_KEPT)
 def _validated(asked: _Document) -> tuple[GraphQLError, ...]:
-    return tuple(validate_document(asked.schema, asked.document, asked.rules))
+    return tuple(_validate(asked))
+
+
+def _validate(asked: _Document) -> list[GraphQLError]:
+    return refused_for_shape(asked.document) or validate_document(asked.schema, asked.document, asked.rules)
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------
-
-
-class _NotTooDeep(ValidationRule):
-    """Refuses selections nested deeper than any honest client's."""
-
-    def enter_operation_definition(self, node: OperationDefinitionNode, *_: object) -> None:
-        if _depth(node.selection_set, self._fragments(), {}) > DEEPEST:
-            self.report_error(GraphQLError(f"The selection is nested deeper than {DEEPEST} levels.", node))
-
-    def _fragments(self) -> Mapping[str, SelectionSetNode]:
-        definitions = self.context.document.definitions
-        return {each.name.value: each.selection_set for each in definitions if isinstance(each, FragmentDefinitionNode)}
-
-
-def _depth(selection_set: SelectionSetNode, fragments: Mapping[str, SelectionSetNode], known: dict[str, int]) -> int:
-    """How deeply fields are nested; a fragment that contains itself, which another rule refuses, counts once."""
-    deepest = 0
-    for selection in selection_set.selections:
-        if isinstance(selection, FieldNode) and selection.selection_set is not None:
-            deepest = max(deepest, 1 + _depth(selection.selection_set, fragments, known))
-        elif isinstance(selection, FieldNode):
-            deepest = max(deepest, 1)
-        elif isinstance(selection, InlineFragmentNode):
-            deepest = max(deepest, _depth(selection.selection_set, fragments, known))
-        elif isinstance(selection, FragmentSpreadNode):
-            name = selection.name.value
-            if name not in known:
-                known[name] = 0
-                known[name] = _depth(fragments[name], fragments, known) if name in fragments else 0
-            deepest = max(deepest, known[name])
-    return deepest
-
-
-def refused_for_cost(
-    document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
-) -> list[GraphQLError]:
-    """A refusal of an operation whose lists, one within another, could hold more rows than any page shows."""
-    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-    for definition in document.definitions:
-        if not isinstance(definition, OperationDefinitionNode):
-            continue
-        if operation_name is not None and (definition.name is None or definition.name.value != operation_name):
-            continue
-        rows = _rows(definition.selection_set, fragments, variables or {}, {})
-        if rows > MOST_ROWS:
-            sentence = f"The operation asks for up to {rows} rows, and at most {MOST_ROWS} are answered"
-            return [GraphQLError(f"{sentence}: ask for shorter lists (first, last) within lists.", definition)]
-    return []
-
-
-def _rows(
-    selection_set: SelectionSetNode,
-    fragments: Mapping[str, FragmentDefinitionNode],
-    variables: Mapping[str, Any],
-    known: dict[str, int],
-) -> int:
-    """How many rows a selection may need: a page's, times those within each, all lists together."""
-    rows = 0
-    for selection in selection_set.selections:
-        if isinstance(selection, FragmentSpreadNode):
-            name = selection.name.value
-            if name not in known and name in fragments:
-                known[name] = _rows(fragments[name].selection_set, fragments, variables, known)
-            rows += known.get(name, 0)
-        elif isinstance(selection, InlineFragmentNode):
-            rows += _rows(selection.selection_set, fragments, variables, known)
-        elif isinstance(selection, FieldNode) and selection.selection_set is not None:
-            within = _rows(selection.selection_set, fragments, variables, known)
-            size = _page_size(selection, variables) if _is_page(selection.selection_set, fragments) else None
-            rows += within if size is None else size * (1 + within)
-    return rows
-
-
-def _is_page(selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> bool:
-    """Whether a selection is a connection's: only those have edges or nodes."""
-    for selection in selection_set.selections:
-        if isinstance(selection, FieldNode) and selection.name.value in {"nodes", "edges"}:
-            return True
-        if isinstance(selection, InlineFragmentNode) and _is_page(selection.selection_set, fragments):
-            return True
-        if isinstance(selection, FragmentSpreadNode) and selection.name.value in fragments:
-            fragment = fragments[selection.name.value]
-            if fragment.type_condition.name.value.endswith("Connection"):
-                return True
-    return False
-
-
-def _page_size(field: FieldNode, variables: Mapping[str, Any]) -> int:
-    for argument in field.arguments or ():
-        if argument.name.value in {"first", "last"}:
-            value = argument.value
-            size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
-            if isinstance(value, IntValueNode):
-                size = int(value.value)
-            if isinstance(size, int):
-                return min(max(size, 1), LARGEST_PAGE)
-            return LARGEST_PAGE if isinstance(value, VariableNode) else DEFAULT_PAGE
-    return DEFAULT_PAGE
 
 
 class _NoNul(ValidationRule):
@@ -242,7 +158,7 @@ class _NoNul(ValidationRule):
             self.report_error(GraphQLError(NUL_REFUSED, node))
 
 
-_RULES: Final = (_NotTooDeep, _NoNul)
+_RULES: Final = (_NoNul,)
 
 
 def has_nul(value: object) -> bool:

@@ -10,6 +10,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from models.connection import is_unavailable
 from models.errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
 from models.secret import without_secrets
+from resolvers.rate_limit import RateLimited
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,9 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
         return _without_secrets(error)
     if isinstance(cause, _TOLD):
         return _located(error, cause.message, code=cause.code)
+    if isinstance(cause, RateLimited):
+        known = {"limit": cause.limit, "maximum": cause.maximum}
+        return _located(error, cause.message, code=cause.code, retryAfter=cause.retry_after_s, **known)
     if isinstance(cause, RecursionError):
         return _located(error, "The document is nested too deeply.", code="BAD_REQUEST")
     if isinstance(cause, Unavailable) or is_unavailable(cause):
@@ -56,7 +60,7 @@ def _without_secrets(error: GraphQLError) -> GraphQLError:
     return error
 
 
-def _located(error: GraphQLError, message: str, **extensions: str) -> GraphQLError:
+def _located(error: GraphQLError, message: str, **extensions: str | int) -> GraphQLError:
     return GraphQLError(
         message,
         nodes=error.nodes,

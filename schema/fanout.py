@@ -8,14 +8,13 @@ number.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import orjson
-import structlog
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
@@ -25,8 +24,6 @@ from schema.document import followed_by
 from schema.error import of_exception
 from schema.operation import Operation
 from schema.result import as_json, ends
-
-log = structlog.get_logger(__name__)
 
 STUCK_AFTER_S: Final = 30.0
 """How long a client may take to read what it is sent before it is given up."""
@@ -39,6 +36,26 @@ Key = tuple[str, str | None, bytes, str, frozenset[str]]
 
 class StuckError(Exception):
     """A client does not read what it is sent."""
+
+
+class GoneError(Exception):
+    """A client has hung up."""
+
+
+async def until_sent(sending: Awaitable[None]) -> None:
+    """Wait until something was sent.
+
+    Raises:
+        StuckError: It was not read for too long.
+        GoneError: There is nobody to read it.
+    """
+    try:
+        async with asyncio.timeout(STUCK_AFTER_S):
+            await sending
+    except TimeoutError:
+        raise StuckError from None
+    except (OSError, RuntimeError) as error:
+        raise GoneError from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +113,7 @@ class Fanout:
 
         Raises:
             StuckError: What the group began to send was not read for too long.
+            GoneError: There is nobody to read it.
         """
         key = _key(asked, context)
         if key is None:
@@ -206,7 +224,7 @@ class _Member:
     def offer(self, shown: Shown) -> None:
         """Take a result: sent at once, or kept until there is time, or left in the log when there is too much."""
         if self._is_idle and self._send is not None and not shown.is_last:
-            self._send_now(shown)
+            self._send_now(self._send, shown)
         elif len(self._buffer) >= MOST_BUFFERED:
             self._buffer.clear()
             self._fell_behind = True
@@ -214,17 +232,20 @@ class _Member:
             self._buffer.append(shown)
             self._something.set()
 
-    def _send_now(self, shown: Shown) -> None:
-        if self._send is None or self._is_known(shown):
+    def _send_now(self, send: Send, shown: Shown) -> None:
+        if self._position is not None and shown.number <= self._position:
             return
         self._position = shown.number
+        sending = send(shown)
         try:
-            self._begun = _begin(self._send(shown))
-        except Exception as error:  # it has gone; its socket is told so too, and ends it
-            log.debug("a subscriber has gone", error=repr(error))
-        if self._begun is not None:
-            self._is_idle = False
-            self._something.set()
+            waits_for = sending.send(None)  # runs it until it has to wait, without a task of its own
+        except StopIteration:
+            return
+        except (OSError, RuntimeError):  # it has gone; its socket is told so too, and ends it
+            return
+        self._begun = _Begun(sending, waits_for)
+        self._is_idle = False
+        self._something.set()
 
     def _is_known(self, shown: Shown) -> bool:
         return self._position is not None and shown.number <= self._position
@@ -279,10 +300,7 @@ class _Member:
         if self._begun is not None:
             begun, self._begun = self._begun, None
             try:
-                async with asyncio.timeout(STUCK_AFTER_S):
-                    await begun
-            except TimeoutError:
-                raise StuckError from None
+                await until_sent(begun)
             finally:
                 begun.coroutine.close()
 
@@ -296,11 +314,3 @@ class _Begun(NamedTuple):
     def __await__(self) -> Generator[Any, Any, None]:
         yield self.waits_for
         yield from self.coroutine.__await__()
-
-
-def _begin(coroutine: Coroutine[Any, Any, None]) -> _Begun | None:
-    """Run a coroutine until it has to wait, without a task of its own; None when it never has to."""
-    try:
-        return _Begun(coroutine, coroutine.send(None))
-    except StopIteration:
-        return None

@@ -19,9 +19,13 @@ def new_request_id() -> str:
 
 @dataclass(slots=True)
 class Operation(Context):
-    """One operation of one caller, as it came in. `request_id` is told with errors that are our fault."""
+    """One operation of one caller, as it came in. `request_id` is told with errors that are our fault.
+
+    `introspection`: whether it may ask for the schema.
+    """
 
     request_id: str = field(default_factory=new_request_id)
+    introspection: bool = True
 
     def sibling(self) -> "Operation":
         """Another one of the same caller, which follows from where the log is now."""

@@ -14,6 +14,7 @@ from starlette.types import Message, Receive
 from strawberry.http.parse_content_type import parse_content_type
 
 from schema.document import NUL_REFUSED, has_nul
+from schema.persisted import named_by
 
 MOST_BODY_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 15.0
@@ -53,11 +54,11 @@ async def asked_by(request: AsyncHTTPRequestAdapter) -> Mapping[str, Any]:
     """
     asked = _parameters(request.query_params) if request.method == "GET" else await _body(request)
     if not isinstance(asked, dict):
-        raise HTTPException(400, "The request must be one JSON object.")
+        raise HTTPException(400, "The request must be one JSON object: batches are not taken.")
     for name, type_, what in _MEMBERS:
         if not isinstance(asked.get(name), type_ | None):
             raise HTTPException(400, f'"{name}" must be {what}.')
-    if not asked.get("query"):
+    if not asked.get("query") and named_by(asked) is None:
         raise HTTPException(400, NO_QUERY)
     if has_nul(asked.get("variables")):
         raise HTTPException(400, NUL_REFUSED)

@@ -4,13 +4,14 @@ Source: graphql-ws, "GraphQL over WebSocket Protocol".
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, aclosing, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from graphql import GraphQLError
-from starlette.websockets import WebSocketDisconnect, WebSocketState
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -19,24 +20,71 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from models.errors import Unauthenticated
+from schema import fanout
 from schema.document import NUL_REFUSED, has_nul
 from schema.error import of_exception
-from schema.fanout import STUCK_AFTER_S, Asked, Send, Shown, StuckError
+from schema.fanout import Asked, GoneError, Shown, StuckError, until_sent
+from schema.limits import Limit
 from schema.operation import Operation as Context
 from schema.operation import new_request_id
+from schema.persisted import DocumentRefused
 
 if TYPE_CHECKING:
     from schema.view import GraphQLEndpoint
 
+CLOSE_CODES: Final[Mapping[int, str]] = {
+    1009: "A message is larger than the limit, which the reason tells. Don't send it again.",
+    1012: "The server restarts. Come back with your last cursor.",
+    1013: "You read too slowly, sent too much at once, or the server can't look a key up now; the reason tells which."
+    " Come back after a pause, with your last cursor.",
+    4400: "A message is not one of the protocol's; the reason tells why.",
+    4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, or an operation"
+    " came before connection_init. Come back with a valid one.",
+    4406: "The WebSocket was opened without the sub-protocol graphql-transport-ws, the only one here.",
+    4408: "No connection_init came within 5 seconds.",
+    4409: "An operation with this id runs already.",
+    4429: "connection_init came a second time.",
+}
+"""With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
+
+4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
+not do is an error of that operation. Of these, clients of graphql-ws come back by themselves after 1006, 1012, 1013
+and 4408.
+"""
+
 UNAUTHORIZED: Final = (4401, "Unauthorized")
-_TOO_LARGE: Final = (1009, "Message too large")
 _TRY_AGAIN: Final = (1013, "Try again later")
 _TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor")
-MOST_CHARACTERS: Final = 1024 * 1024
+_MOST_REASON_BYTES: Final = 123
+"""What a close frame holds. Source: RFC 6455, section 5.5."""
+
+MESSAGE_BYTES: Final = Limit("messageBytes", 1024 * 1024, "A message has at most {maximum} bytes.")
+OPERATIONS: Final = Limit(
+    "operationsPerSocket",
+    100,
+    "More than {maximum} operations at once on one socket: complete some, or open another socket.",
+)
+MESSAGES: Final = Limit("messagesPerSecond", 50, "More than {maximum} messages a second, 200 at once: send fewer.")
+MOST_MESSAGES_AT_ONCE: Final = 200
+ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at most {maximum} characters.")
+
+
+class Socket(WebSocket):
+    """A WebSocket whose `send_raw` is the server's own, without a look at every message."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.send_raw = send
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
     """Frames as text, and nothing sent to who is gone."""
+
+    ws: Socket
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._tokens = _Bucket(MOST_MESSAGES_AT_ONCE, MESSAGES.maximum)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
         """What the client sends, until it leaves."""
@@ -47,8 +95,11 @@ class SocketAdapter(ASGIWebSocketAdapter):
             text = frame.get("text")
             if text is None:
                 raise NonTextMessageReceived
-            if len(text) > MOST_CHARACTERS:
-                await self.close(*_TOO_LARGE)
+            if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
+                await self.close(1009, told(MESSAGE_BYTES))
+                return
+            if not self._tokens.take():
+                await self.close(1013, told(MESSAGES))
                 return
             try:
                 yield orjson.loads(text)
@@ -67,15 +118,42 @@ class SocketAdapter(ASGIWebSocketAdapter):
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             raise WebSocketDisconnected
         try:
-            await self.ws.send({"type": "websocket.send", "text": text})
-        except (WebSocketDisconnect, RuntimeError) as error:
+            await self.ws.send_raw({"type": "websocket.send", "text": text})
+        except (OSError, RuntimeError) as error:
             raise WebSocketDisconnected from error
 
     async def close(self, code: int, reason: str) -> None:
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             return
         with suppress(WebSocketDisconnect, RuntimeError):
-            await self.ws.close(code=code, reason=reason[:100])  # a close frame holds 123 bytes
+            await self.ws.close(code=code, reason=reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))
+
+
+class _Bucket:
+    """Tokens that come back at a steady rate; who takes one more than there are is too fast."""
+
+    def __init__(self, size: int, per_second: int) -> None:
+        self._size, self._per_second = size, per_second
+        self._tokens, self._at = float(size), _now()
+
+    def take(self) -> bool:
+        """Whether there was one to take."""
+        at = _now()
+        self._tokens = min(self._size, self._tokens + (at - self._at) * self._per_second)
+        self._at = at
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def told(limit: Limit) -> str:
+    """What a limit's refusal says."""
+    return limit.refusal().message
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -95,12 +173,17 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle()
 
     async def handle_message(self, message: Any) -> None:
-        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            await self.handle_invalid_message("A message is a JSON object with a type")
-        elif message["type"] in {"subscribe", "complete"} and not isinstance(message.get("id"), str):
-            await self.handle_invalid_message("The id of an operation is a text")
+        if (mistake := invalid_because(message)) is not None:
+            await self.handle_invalid_message(mistake)
         else:
-            await super().handle_message(message)  # type: ignore[arg-type]
+            await super().handle_message(message)
+
+    async def handle_ping(self, message: Any) -> None:
+        payload = message.get("payload")
+        try:
+            await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        except orjson.JSONEncodeError:
+            await self.handle_invalid_message("The payload of a ping is nested too deeply to be sent back")
 
     # --- Opening -----------------------------------------------------------------------------------------------
 
@@ -111,18 +194,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.websocket.close(4429, "Too many initialisation requests")
             return
         payload = message.get("payload") or {}
-        if not isinstance(payload, dict):
-            await self.websocket.close(4400, "Invalid connection init payload")
-            return
         self.connection_init_received = True
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
-        authorization = payload.get("authorization", payload.get("Authorization"))
+        authorization = payload.get("authorization") or payload.get("Authorization")
         self._authorization = authorization if isinstance(authorization, str) else None
         request_id = new_request_id()
         try:
             context = await self.view.operation(self._authorization, request_id)
         except Unauthenticated:
+            await self.view.count_failure(self.websocket.ws)
             await self.websocket.close(*UNAUTHORIZED)
             return
         except Exception as error:
@@ -145,15 +226,32 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     # --- Operations --------------------------------------------------------------------------------------------
 
     async def handle_subscribe(self, message: Any) -> None:
-        payload = message.get("payload")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-            await self.handle_invalid_message("The payload of subscribe is an object with a query")
-        elif not isinstance(payload.get("variables"), dict | None):
-            await self.handle_invalid_message("The variables are an object")
-        elif not isinstance(payload.get("operationName"), str | None):
-            await self.handle_invalid_message("The operationName is a text")
-        else:
-            await super().handle_subscribe(message)
+        operation_id, payload = message["id"], message["payload"]
+        is_new = self.connection_acknowledged and operation_id not in self.operations
+        if is_new and len(self.operations) >= OPERATIONS.maximum:
+            await self._refuse(operation_id, OPERATIONS.refusal())
+        elif not is_new or not await self._is_refused(operation_id, payload):
+            if is_new and not isinstance(payload.get("query"), str):
+                await self.handle_invalid_message("The payload of subscribe has a query, which is a text")
+            else:
+                await super().handle_subscribe(message)
+
+    async def _is_refused(self, operation_id: str, payload: Any) -> bool:
+        """Put in the text of a document that the client only names; tell the client, where there is none."""
+        try:
+            payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
+        except DocumentRefused as refusal:
+            await self._refuse(operation_id, refusal)
+            return True
+        return False
+
+    async def _refuse(self, operation_id: str, error: GraphQLError) -> None:
+        await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted]})
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        if (operation := self.operations.get(operation_id)) is not None:
+            operation.completed = True  # whatever it still has to say, nobody listens: its id may be another's by then
+        await super().cleanup_operation(operation_id)
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Answer an operation: its results, or one error, then that it is complete."""
@@ -170,14 +268,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])
                         return
-                    async with asyncio.timeout(STUCK_AFTER_S):
-                        await send(shown)
+                    await until_sent(send(shown))
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except Unauthenticated:
             await self.websocket.close(*UNAUTHORIZED)
-        except (StuckError, TimeoutError):
+        except StuckError:
             await self.websocket.close(*_TOO_SLOW)
-        except WebSocketDisconnected:
+        except (GoneError, WebSocketDisconnected):
             pass
         except Exception as error:
             with suppress(WebSocketDisconnected):
@@ -186,13 +283,55 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if self.operations.get(operation.id) is operation:
                 del self.operations[operation.id]
 
-    def _sender(self, operation: Operation[Context, None]) -> Send:
+    def _sender(self, operation: Operation[Context, None]) -> fanout.Send:
         """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
         begin = f'{{"id":{orjson.dumps(operation.id).decode()},"type":"next","payload":'
-        send_text = self.websocket.send_text
+        send_raw, operations = self.websocket.ws.send_raw, self.operations
 
-        async def send(shown: Shown) -> None:
-            if self.operations.get(operation.id) is operation:
-                await send_text(f"{begin}{shown.payload}}}")
+        def send(shown: Shown) -> Coroutine[Any, Any, None]:  # no coroutine of its own: it stands before every message
+            if operations.get(operation.id) is not operation:
+                return _nothing()
+            return send_raw({"type": "websocket.send", "text": f"{begin}{shown.payload}}}"})  # type: ignore[return-value]
 
         return send
+
+
+async def _nothing() -> None:
+    """Sent to an operation that is over."""
+
+
+# --- What a client may send --------------------------------------------------------------------------------------
+
+_PAYLOADS: Final = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+_IN_WORDS: Final = {str: "a text", dict: "an object"}
+
+
+def invalid_because(message: object) -> str | None:
+    """Why this is not a message that a client may send, None where it is."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message is a JSON object with a type"
+    type_, payload = message["type"], message.get("payload")
+    if type_ not in {"connection_init", "ping", "pong", "subscribe", "complete"}:
+        return f"Unknown message type: {type_}"
+    if type_ in {"subscribe", "complete"} and (mistake := _wrong_id(message.get("id"))) is not None:
+        return mistake
+    if type_ == "subscribe":
+        return _wrong_request(payload)
+    if type_ != "complete" and not isinstance(payload, dict | None):
+        return f"The payload of {type_} is an object, or there is none"
+    return None
+
+
+def _wrong_id(id_: object) -> str | None:
+    if not isinstance(id_, str) or not id_:
+        return "The id of an operation is a text, and not empty"
+    return told(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
+
+
+def _wrong_request(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "The payload of subscribe is an object with a query"
+    for name, type_ in _PAYLOADS.items():
+        if not isinstance(payload.get(name), type_ | None):
+            return f"In the payload of subscribe, {name} is {_IN_WORDS[type_]}"
+    return None

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import orjson
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
@@ -33,19 +33,22 @@ from strawberry.types.graphql import OperationType
 from models.errors import Unauthenticated, Unavailable
 from resolvers.auth import authenticate
 from resolvers.context import Services
+from resolvers.rate_limit import RateLimited, RateLimits
 from schema.build import schema
 from schema.error import of_exception
 from schema.fanout import Asked, Fanout
 from schema.key_watch import KeyWatch
 from schema.operation import Operation, new_request_id
+from schema.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
 from schema.request import GRAPHQL_RESPONSE, NO_QUERY, asked_by, bounded, media_type, wants_stream
 from schema.result import as_json, is_cut_short
-from schema.socket import SocketAdapter, SocketHandler
+from schema.socket import Socket, SocketAdapter, SocketHandler
 from schema.uninterrupted import all_finished
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
 
 _CODES: Final = {
+    404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     408: "REQUEST_TIMEOUT",
     413: "PAYLOAD_TOO_LARGE",
@@ -84,7 +87,16 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart,
     }
 
-    def __init__(self, services: Services, *, allowed_origins: Sequence[str]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        allowed_origins: Sequence[str],
+        rate_limits: RateLimits,
+        documents: PersistedDocuments | TrustedDocuments,
+        introspection: bool,
+        graphiql: bool,
+    ) -> None:
         super().__init__(
             schema,
             subscription_protocols=(
@@ -99,6 +111,10 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._watching: asyncio.Task[None] | None = None
         self.keys = KeyWatch()
         self.fanout = Fanout()
+        self.documents = documents
+        self._rate_limits = rate_limits
+        self._introspection = introspection
+        self._graphiql = graphiql
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
@@ -117,16 +133,28 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
         Raises:
             Unauthenticated: There is no valid API key.
+            RateLimited: The key was used too often.
         """
         caller = await authenticate(authorization)
         self.keys.note(caller.api_key.id)
-        return Operation(self._services, caller, request_id=request_id)
+        await self._rate_limits.count_operation(caller.api_key.id)
+        return Operation(self._services, caller, request_id=request_id, introspection=self._introspection)
+
+    async def count_failure(self, connection: HTTPConnection) -> None:
+        """Count that somebody came without a valid API key."""
+        await self._rate_limits.count_failure(_host(connection))
 
     # --- Answering ---------------------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await self.run(WebSocket(scope, receive, send))
+            socket = Socket(scope, receive, send)
+            try:
+                await self._rate_limits.count_request(_host(socket))
+            except RateLimited as refusal:
+                await socket.send_denial_response(_too_many(socket, of_exception(refusal, new_request_id())))
+                return
+            await self.run(socket)
             return
         response = await self._respond(Request(scope, bounded(receive)))
         await response(scope, receive, send)
@@ -136,7 +164,10 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         try:
             if request.method not in {"GET", "POST"}:
                 raise HTTPException(405, "GraphQL is asked by GET and POST.")
+            await self._rate_limits.count_request(_host(request))
             if self._wants_page(request):
+                if not self._graphiql:
+                    raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
                 return HTMLResponse(self.page)
             operation = await self.operation(request.headers.get("authorization"), request_id)
             return await self.run(request, context=operation)
@@ -144,7 +175,12 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             headers = {"allow": "GET, POST"} if refusal.status_code == 405 else {}
             error = GraphQLError(refusal.reason, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
             return _refusal(request, refusal.status_code, error, headers)
+        except DocumentRefused as refusal:
+            return _refusal(request, _request_error_status(request), refusal, {})
+        except RateLimited as refusal:
+            return _too_many(request, of_exception(refusal, request_id))
         except Unauthenticated as refusal:
+            await self.count_failure(request)
             return _refusal(request, 401, of_exception(refusal, request_id), {"www-authenticate": "Bearer"})
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
@@ -163,7 +199,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """Whether a browser asks for the page itself: it needs no key, its queries do."""
         return (
             request.method == "GET"
-            and "query" not in request.query_params
+            and not {"query", "documentId", "extensions"} & request.query_params.keys()
             and "text/html" in request.headers.get("accept", "")
         )
 
@@ -181,7 +217,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         streamed = wants_stream(request.headers.get("accept", ""))
         transport = self._get_stream_transport_from_headers(request.headers) if streamed else None
         return GraphQLRequestData(
-            query=asked["query"],
+            query=self.documents.text_of(asked),
             variables=asked.get("variables"),
             operation_name=asked.get("operationName") or None,
             extensions=asked.get("extensions"),
@@ -280,7 +316,22 @@ def _revoked(context: Operation) -> GraphQLError:
     return of_exception(Unauthenticated("This API key was revoked or has expired."), context.request_id)
 
 
-def _refusal(request: Request, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
+def _host(connection: HTTPConnection) -> str | None:
+    return connection.client.host if connection.client else None
+
+
+def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
+    retry_after = str((error.extensions or {})["retryAfter"])
+    return _refusal(connection, 429, error, {"retry-after": retry_after})
+
+
+def _request_error_status(request: Request) -> int:
+    """The status of an answer without `data`: plain JSON alone tells of it under 200."""
+    accept = request.headers.get("accept", "")
+    return 400 if wants_stream(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
+
+
+def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
     kind = media_type(request.headers.get("accept", ""))
     return _response({"errors": [error.formatted]}, status, kind, headers)
 

@@ -147,7 +147,7 @@ async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id() ->
 
     app = Application(
         routes=[Route("/fails", _fails)],
-        express=ExpressLane("/express/", "/express/{x}", Route("/express/{x}", _fails).app),
+        express=[ExpressLane("http", "/express/", "/express/{x}", Route("/express/{x}", _fails).app)],
         metrics=Metrics(),
         lifespan=lifespan,
     )

@@ -41,6 +41,10 @@ def test_nothing_set_means_the_embedded_database_and_this_machine_alone() -> Non
     assert made.stripe_api_base is None
     assert made.allowed_origins == ()
     assert made.trusted_proxies == ()
+    assert made.introspection
+    assert made.graphiql
+    assert made.trusted_documents is None
+    assert (made.rate_limit_per_key, made.rate_limit_per_address) == ("12000/minute", "12000/minute")
 
 
 def test_an_empty_variable_counts_as_missing() -> None:
@@ -60,10 +64,14 @@ def test_all_that_is_wrong_is_told_in_one_error() -> None:
             "FLUXRATE_STRIPE_API_BASE": "http://stripe.example.com",
             "FLUXRATE_ALLOWED_ORIGINS": "*",
             "FLUXRATE_TRUSTED_PROXIES": "proxy",
+            "FLUXRATE_INTROSPECTION": "maybe",
+            "FLUXRATE_GRAPHIQL": "2",
+            "FLUXRATE_RATE_LIMIT_PER_KEY": "many",
+            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "10/fortnight",
         }
     )
 
-    assert message.startswith("7 settings must be mended:")
+    assert message.startswith("11 settings must be mended:")
     for name in (
         "DATABASE_URL",
         "BROADCAST_URL",
@@ -71,6 +79,10 @@ def test_all_that_is_wrong_is_told_in_one_error() -> None:
         "STRIPE_API_BASE",
         "ALLOWED_ORIGINS",
         "TRUSTED_PROXIES",
+        "INTROSPECTION",
+        "GRAPHIQL",
+        "RATE_LIMIT_PER_KEY",
+        "RATE_LIMIT_PER_ADDRESS",
     ):
         assert f"- FLUXRATE_{name} must" in message
     assert "- FLUXRATE_ENCRYPTION_KEYS is missing" in message
@@ -174,6 +186,38 @@ def test_a_key_that_is_none_is_refused_without_showing_it(key: str) -> None:
 
     assert "FLUXRATE_ENCRYPTION_KEYS is not base64 of 32 bytes" in message
     assert key not in message
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("6000/minute", "6000/minute"),
+        ("10 / second", "10/second"),
+        ("1/day", "1/day"),
+        ("0", None),
+        ("off", None),
+        ("OFF", None),
+    ],
+)
+def test_a_rate_limit_is_so_many_in_a_time_or_off(given: str, taken: str | None) -> None:
+    made = settings(RATE_LIMIT_PER_KEY=given)
+
+    assert made.rate_limit_per_key == taken
+    assert made.rate_limit_per_address == "12000/minute"
+
+
+@pytest.mark.parametrize("rate", ["-1/minute", "0/minute", "1", "1/2 minutes", "1.5/second", "9999999999/day", "on"])
+def test_a_rate_limit_is_refused(rate: str) -> None:
+    assert "FLUXRATE_RATE_LIMIT_PER_ADDRESS must be like" in refusal(
+        {**COMPLETE, "FLUXRATE_RATE_LIMIT_PER_ADDRESS": rate}
+    )
+
+
+@pytest.mark.parametrize(("given", "taken"), [("on", True), ("TRUE", True), ("1", True), ("off", False), ("0", False)])
+def test_introspection_and_graphiql_are_switched_on_and_off(given: str, taken: bool) -> None:
+    made = settings(INTROSPECTION=given, GRAPHIQL=given)
+
+    assert (made.introspection, made.graphiql) == (taken, taken)
 
 
 # --- The embedded database's key -------------------------------------------------------------------------------

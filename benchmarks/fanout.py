@@ -1,0 +1,233 @@
+"""One event to many sockets: `python -m benchmarks.fanout [--sockets 1000] [--rounds 5] [--events 20] [--different]`.
+
+Fluxrate is told of a paid invoice by a signed webhook, as Stripe does; its peers are told by a plain POST: a bare
+Starlette broadcast of the same bytes, Strawberry as it comes, mercurius on Node. Rounds alternate between all, so that
+a machine that slows down slows all. An event is told when the one before has reached everybody. Measured are the
+processor time of the serving process per delivery, the ingest of the webhook included, and the time from the post to
+the last of the sockets. `--different` gives every socket variables of its own: the worst case.
+
+`--webhooks-per-second 100 --seconds 10` measures instead how long Fluxrate's last socket waits for each of many.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.ingest import Target, prepare, webhooks
+from benchmarks.load import post_all, request
+from benchmarks.servers import Server, fluxrate, mercurius, postgres, uvicorn
+from benchmarks.sockets import Crowd
+from models.api_key import Scope
+from models.database import Database
+from models.secret import Keyring, generate_key
+from resolvers import operator
+
+FLOOR: Final = "bare Starlette broadcast"
+FIELDS: Final = "type cursor previousStatus status occurredAt invoice { id number status }"
+STATES: Final = ("DRAFT", "OPEN", "VOID", "UNCOLLECTIBLE")
+EVENT: Final = {
+    "type": "INVOICE_PAID",
+    "cursor": "01m85zhxwqe2fr2tz65j10zje5.12345",
+    "previousStatus": "OPEN",
+    "status": "PAID",
+    "occurredAt": "2030-01-31T12:00:00.123456Z",
+    "invoice": {"id": "inv_01m85zhxwqe2fr2tz65j10zje5", "number": "INV-2030-000123", "status": "PAID"},
+}
+FRAME: Final = json.dumps({"id": "1", "type": "next", "payload": {"data": {"events": EVENT}}}, separators=(",", ":"))
+_PATIENCE_S: Final = 120.0
+
+
+@dataclass
+class Contender:
+    """A server with its crowd, how it is told of an event, and what was measured."""
+
+    name: str
+    server: Server
+    crowd: Crowd
+    tell: Callable[[], Awaitable[None]]
+    cpu_us: list[float] = field(default_factory=list)
+    last_ms: list[float] = field(default_factory=list)
+    bytes_per_socket: float = 0.0
+
+    async def round(self, sockets: int, events: int) -> None:
+        """Tell of events one after the other, each to all."""
+        before, slowest = self.server.cpu_s, []
+        for _ in range(events):
+            told_at = time.perf_counter()
+            everybody = self.crowd.expect(sockets)
+            await self.tell()
+            slowest.append((await asyncio.wait_for(everybody, _PATIENCE_S) - told_at) * 1000)
+        self.cpu_us.append((self.server.cpu_s - before) / (sockets * events) * 1e6)
+        self.last_ms.append(statistics.median(slowest))
+
+
+def opening(sockets: int, key: str, *, different: bool) -> list[list[dict[str, Any]]]:
+    """What each socket says: who it is, and what it follows."""
+    init = {"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}}
+    statuses = (["PAID", *rest] for rest in itertools.product(STATES, repeat=7))
+    document = f"subscription ($status: [InvoiceStatus!]) {{ invoiceStatusChanged(status: $status) {{ {FIELDS} }} }}"
+    return [[init, _subscribe(document, {"status": next(statuses) if different else ["PAID"]})] for _ in range(sockets)]
+
+
+def _subscribe(document: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"id": "1", "type": "subscribe", "payload": {"query": document, "variables": variables or {}}}
+
+
+def told_by_webhook(port: int, deliveries: Iterator[bytes]) -> Callable[[], Awaitable[None]]:
+    """Posts the next webhook."""
+
+    async def tell() -> None:
+        outcome = await post_all(port, [next(deliveries)], 1)
+        assert set(outcome.statuses) == {200}, outcome.statuses
+
+    return tell
+
+
+def told_by_post(port: int, body: bytes) -> Callable[[], Awaitable[None]]:
+    """Posts what a peer publishes."""
+    content = request("/publish", body, {"Content-Type": "application/json", "Connection": "close"})
+
+    async def tell() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(content)
+        status = await reader.readline()
+        assert b" 200 " in status, status
+        writer.close()
+
+    return tell
+
+
+async def key_of(target: Target) -> str:
+    """An API key that reads."""
+    async with Database(target.url):
+        return (await operator.create_key(target.workspace_id, "Benchmark", [Scope.READ], None))[1]
+
+
+async def gather(contender: Contender, conversation: list[list[dict[str, Any]]]) -> None:
+    """Open the crowd's sockets, and wait until every one of them is told of an event."""
+    before = contender.server.resident_bytes
+    await contender.crowd.join(conversation)
+    contender.bytes_per_socket = (contender.server.resident_bytes - before) / len(conversation)
+    for _ in range(20):
+        await contender.tell()
+        await asyncio.sleep(1.0)
+        if all(contender.crowd.received):
+            return
+    raise RuntimeError(f"{contender.name}: not every socket was told of anything")
+
+
+def contenders(stack: ExitStack, target: Target, environment: dict[str, str], *, peers: bool) -> list[Contender]:
+    """The servers, running."""
+    product = stack.enter_context(fluxrate(environment))
+    deliveries = iter(webhooks(target, target.invoice_ids))
+    found = [Contender("Fluxrate", product, Crowd(product.port), told_by_webhook(product.port, deliveries))]
+    if not peers:
+        return found
+    others = {
+        FLOOR: (stack.enter_context(uvicorn("benchmarks.broadcast:bare")), FRAME.encode()),
+        "stock Strawberry": (stack.enter_context(uvicorn("benchmarks.broadcast:stock")), json.dumps(EVENT).encode()),
+        "mercurius": (stack.enter_context(mercurius()), json.dumps(EVENT).encode()),
+    }
+    for name, (server, body) in others.items():
+        found.append(Contender(name, server, Crowd(server.port), told_by_post(server.port, body)))
+    return found
+
+
+async def measure(found: list[Contender], target: Target, given: argparse.Namespace, console: Console) -> None:
+    """All rounds."""
+    ours = opening(given.sockets, await key_of(target), different=given.different)
+    followed = _subscribe(f"subscription {{ events {{ {FIELDS} }} }}")
+    conversations: dict[str, list[list[dict[str, Any]]]] = {"Fluxrate": ours, FLOOR: [[]] * given.sockets}
+    for contender in found:
+        theirs = [[{"type": "connection_init"}, followed]] * given.sockets
+        await gather(contender, conversations.get(contender.name, theirs))
+    for _ in track(range(given.rounds), "Rounds", console=console):
+        for contender in found:
+            await contender.round(given.sockets, given.events)
+
+
+async def follow_load(contender: Contender, target: Target, given: argparse.Namespace) -> list[float]:
+    """How long each of many webhooks, posted at a steady rate, takes to reach the last socket, in ms."""
+    await gather(contender, opening(given.sockets, await key_of(target), different=given.different))
+    total, interval_s = given.webhooks_per_second * given.seconds, 1 / given.webhooks_per_second
+    arrivals = contender.crowd.note_arrivals(given.sockets)
+    everybody = contender.crowd.expect(given.sockets * total)
+    began_at = time.perf_counter()
+
+    async def tell_at(at: float) -> None:
+        await asyncio.sleep(max(0.0, at - time.perf_counter()))
+        await contender.tell()
+
+    await asyncio.gather(*(tell_at(began_at + number * interval_s) for number in range(total)))
+    await asyncio.wait_for(everybody, _PATIENCE_S)
+    return [(at - began_at - number * interval_s) * 1000 for number, at in enumerate(arrivals[:total])]
+
+
+def table(found: list[Contender]) -> Table:
+    """What was measured, beside the floor."""
+    floor = next((contender for contender in found if contender.name == FLOOR), found[0])
+    shown = Table(
+        "server", "CPU µs per delivery", f"ratio to {FLOOR} (min, median, max)", "ms to the last", "KiB/socket"
+    )
+    for contender in found:
+        ratios = sorted(own / bare for own, bare in zip(contender.cpu_us, floor.cpu_us, strict=True))
+        shown.add_row(
+            contender.name,
+            f"{statistics.median(contender.cpu_us):.1f}",
+            f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
+            f"{statistics.median(contender.last_ms):.1f}",
+            f"{contender.bytes_per_socket / 1024:.1f}",
+        )
+    return shown
+
+
+def run(given: argparse.Namespace, console: Console) -> None:
+    """Measure and print."""
+    keyring = Keyring.parse([key := generate_key()])
+    steady = given.webhooks_per_second > 0
+    invoices = given.webhooks_per_second * given.seconds if steady else given.rounds * given.events
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-"))
+        url = stack.enter_context(postgres()) if given.postgres else f"sqlite://{folder}/benchmark.sqlite3"
+        target = asyncio.run(prepare("fanout", url, keyring, invoices + 40))
+        environment = {"FLUXRATE_DATABASE_URL": url, "FLUXRATE_ENCRYPTION_KEYS": key}
+        found = contenders(stack, target, environment, peers=not given.alone and not steady)
+        if steady:
+            slowest = sorted(asyncio.run(follow_load(found[0], target, given)))
+            console.print(
+                f"{len(slowest)} webhooks at {given.webhooks_per_second}/s, {given.sockets} sockets: to the last one"
+                f" p50 {slowest[len(slowest) // 2]:.1f} ms, p99 {slowest[int(len(slowest) * 0.99)]:.1f} ms"
+            )
+        else:
+            asyncio.run(measure(found, target, given, console))
+            console.print(table(found))
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sockets", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=20, help="per round and server")
+    parser.add_argument("--different", action="store_true", help="every socket has variables of its own")
+    parser.add_argument("--alone", action="store_true", help="Fluxrate without its peers")
+    parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
+    parser.add_argument("--webhooks-per-second", type=int, default=0)
+    parser.add_argument("--seconds", type=int, default=10)
+    run(parser.parse_args(), Console())
+
+
+if __name__ == "__main__":
+    main()

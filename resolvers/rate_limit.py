@@ -1,0 +1,213 @@
+"""How often may be asked: per API key, and per address; counted on Redis where several processes serve.
+
+While Redis is away each process counts by itself, so nobody is refused for that, and nobody waits for it.
+"""
+
+import asyncio
+import ipaddress
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final, Self
+
+import structlog
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from models.errors import FluxrateError
+
+log = structlog.get_logger(__name__)
+
+FAILURE_COUNTS: Final = 20
+"""A request without a valid API key counts as much as so many others: keys are not to be guessed."""
+
+_REDIS_TIMEOUT_S: Final = 0.1
+_REDIS_REST_S: Final = 5.0
+_MOST_CONNECTIONS: Final = 16
+_SWEEP_INTERVAL_S: Final = 10.0
+_MOST_COUNTERS: Final = 100_000
+
+
+class RateLimited(FluxrateError):
+    """Somebody asks too often. `limit` and `maximum` say which limit it is, `retry_after_s` when to come back."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, limit: str, maximum: str, whose: str, retry_after_s: int) -> None:
+        amount, _, unit = maximum.partition("/")
+        message = f"At most {amount} requests per {unit} are answered {whose}: try again in {retry_after_s} s."
+        super().__init__(message)
+        self.limit = limit
+        self.maximum = maximum
+        self.retry_after_s = retry_after_s
+
+
+class RateLimits:
+    """Counts, over a window that slides. `per_key` and `per_address` are like "12000/minute", None for no limit."""
+
+    def __init__(self, url: str, per_key: str | None, per_address: str | None) -> None:
+        self._per_key = _Limit("perKey", "for one API key", per_key) if per_key else None
+        self._per_address = _Limit("perAddress", "from one address", per_address) if per_address else None
+        self._alone = SlidingWindowCounterRateLimiter(_Memory())
+        self._shared = _Shared(url) if url.startswith(("redis://", "rediss://")) else None
+        self._refused_until: dict[tuple[str, str], float] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._shared is not None:
+            await self._shared.close()
+
+    async def count_operation(self, key_id: str) -> None:
+        """Count an operation of an API key.
+
+        Raises:
+            RateLimited: There were too many.
+        """
+        await self._count(self._per_key, key_id)
+
+    async def count_request(self, host: str | None) -> None:
+        """Count a request from an address.
+
+        Raises:
+            RateLimited: There were too many.
+        """
+        await self._count(self._per_address, address_of(host))
+
+    async def count_failure(self, host: str | None) -> None:
+        """Count that the request from an address, which is counted already, had no valid API key."""
+        address = address_of(host)
+        if self._per_address is not None and address:
+            await self._hit(self._per_address, address, FAILURE_COUNTS - 1)
+
+    async def _count(self, limit: "_Limit | None", who: str) -> None:
+        if limit is None or not who:
+            return
+        known = (limit.name, who)
+        now = time.monotonic()
+        until = self._refused_until.get(known, 0.0)
+        if until <= now and await self._hit(limit, who, 1):
+            return
+        if until <= now:
+            if len(self._refused_until) >= _MOST_COUNTERS:
+                self._refused_until.clear()
+            window = await self._asked(lambda limiter: limiter.get_window_stats(limit.item, limit.name, who))
+            retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), limit.item.get_expiry())
+            until = self._refused_until[known] = now + retry_after_s
+        raise limit.refusal(math.ceil(until - now))
+
+    async def _hit(self, limit: "_Limit", who: str, cost: int) -> bool:
+        return bool(await self._asked(lambda limiter: limiter.hit(limit.item, limit.name, who, cost=cost)))
+
+    async def _asked(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
+        if self._shared is not None and self._shared.is_to_be_asked():
+            try:
+                return await self._shared.asked(ask)
+            except Exception as error:
+                self._shared.rest(error)
+        return await ask(self._alone)
+
+
+class _Limit:
+    """A limit and what it is called."""
+
+    def __init__(self, name: str, whose: str, rate: str) -> None:
+        self.name = name
+        self.item: RateLimitItem = parse(rate)
+        self._rate = rate
+        self._whose = whose
+
+    def refusal(self, retry_after_s: int) -> RateLimited:
+        return RateLimited(self.name, self._rate, self._whose, retry_after_s)
+
+
+@lru_cache(10_000)
+def address_of(host: str | None) -> str:
+    """What is counted as one address: of IPv6 a network of 64 bits, which is what one customer is given."""
+    try:
+        address = ipaddress.ip_address((host or "").partition("%")[0])
+    except ValueError:
+        return host or ""
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(address.ipv4_mapped or ipaddress.ip_network((int(address), 64), strict=False))
+    return str(address)
+
+
+class _Memory(MemoryStorage):
+    """Counters of this process. The library's own looks through all of them at every hit; this one now and then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sweep_at = 0.0
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        now = time.time()
+        if now >= self._sweep_at or len(self.storage) > _MOST_COUNTERS:
+            self._sweep(now)
+        self.storage[key] = count = await self.get(key) + amount
+        self.expirations.setdefault(key, now + expiry)
+        return count
+
+    def _sweep(self, now: float) -> None:
+        self._sweep_at = now + _SWEEP_INTERVAL_S
+        over = [key for key, expires_at in self.expirations.items() if expires_at <= now]
+        if len(self.storage) - len(over) > _MOST_COUNTERS:
+            over = list(self.storage)
+        for key in over:
+            self.storage.pop(key, None)
+            self.expirations.pop(key, None)
+
+
+class _Shared:
+    """Counters on Redis, left alone for a while after it failed."""
+
+    def __init__(self, url: str) -> None:
+        from redis.asyncio import BlockingConnectionPool  # slow to load, and most have none
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
+        pool: Any = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_MOST_CONNECTIONS,
+            timeout=_REDIS_TIMEOUT_S,
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        storage = RedisStorage(
+            f"async+{url}", implementation="redispy", key_prefix="fluxrate:rate", connection_pool=pool
+        )
+        self._pool = pool
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._asked_at = 0.0
+        self._is_away = False
+
+    def is_to_be_asked(self) -> bool:
+        """Whether it is there, as far as is known; while it is away one request in a while tries."""
+        if not self._is_away:
+            return True
+        now = time.monotonic()
+        if now < self._asked_at:
+            return False
+        self._asked_at = now + _REDIS_REST_S
+        return True
+
+    async def asked(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
+        async with asyncio.timeout(_REDIS_TIMEOUT_S):
+            answer = await ask(self._limiter)
+        if self._is_away:
+            self._is_away = False
+            log.info("redis counts requests again")
+        return answer
+
+    def rest(self, error: Exception) -> None:
+        if not self._is_away:
+            log.warning("redis unreachable, each process counts requests by itself", error=repr(error))
+        self._is_away = True
+        self._asked_at = time.monotonic() + _REDIS_REST_S
+
+    async def close(self) -> None:
+        await self._pool.aclose()

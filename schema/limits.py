@@ -1,0 +1,304 @@
+"""How much one document may ask for. Each refusal says which limit, its value, and what to do."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    get_named_type,
+    get_operation_ast,
+)
+from graphql.language import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    IntValueNode,
+    Node,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+)
+
+from resolvers.paging import DEFAULT_PAGE, LARGEST_PAGE
+
+CODE: Final = "LIMIT_EXCEEDED"
+_PLAIN_LIST: Final = 10
+"""How long a list without a bound is taken to be."""
+
+_LARGEST_TOLD: Final = 2**53 - 1
+"""Beyond it JSON's numbers are not exact; fragments multiply to any number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound. `told` is its refusal's sentence, with {maximum}."""
+
+    name: str
+    maximum: int
+    told: str
+
+    def refusal(self, actual: int | None = None, node: Node | None = None) -> GraphQLError:
+        """What is said of a document beyond it; `actual` where it is known."""
+        known = {} if actual is None or actual > _LARGEST_TOLD else {"actual": actual}
+        extensions = {"code": CODE, "limit": self.name, "maximum": self.maximum, **known}
+        return GraphQLError(self.told.format(maximum=self.maximum), node, extensions=extensions)
+
+    def exceeded_by(self, actual: int, node: Node | None = None) -> Iterator[GraphQLError]:
+        """The refusal, if `actual` is beyond the bound."""
+        if actual > self.maximum:
+            yield self.refusal(actual, node)
+
+
+TOKENS: Final = Limit("tokens", 5000, "The document has more than {maximum} tokens: ask in several operations.")
+DEPTH: Final = Limit("depth", 20, "The selection is nested deeper than {maximum} levels: ask in several operations.")
+ALIASES: Final = Limit(
+    "aliases",
+    200,
+    "The document gives fields aliases or repeats them more than {maximum} times, fragments included: ask for lists,"
+    " or in several operations.",
+)
+DIRECTIVES: Final = Limit("directives", 100, "The document has more than {maximum} directives: leave some out.")
+COMPLEXITY: Final = Limit(
+    "complexity",
+    10_000,
+    "The operation could answer more than {maximum} objects: ask for shorter lists (first, last), above all within"
+    " lists.",
+)
+INTROSPECTION_DEPTH: Final = Limit(
+    "introspectionDepth",
+    2,
+    "The introspection nests lists (fields, interfaces, possibleTypes, inputFields) deeper than {maximum} levels: ask"
+    " for __schema's types instead.",
+)
+VARIABLE_BYTES: Final = Limit(
+    "variableBytes", 256 * 1024, "The variables have more than {maximum} bytes of JSON: send less in one operation."
+)
+VARIABLE_DEPTH: Final = Limit(
+    "variableDepth", 10, "The variables are nested deeper than {maximum} levels: no input of this schema is."
+)
+LIMITS: Final = (
+    TOKENS,
+    DEPTH,
+    ALIASES,
+    DIRECTIVES,
+    COMPLEXITY,
+    INTROSPECTION_DEPTH,
+    VARIABLE_BYTES,
+    VARIABLE_DEPTH,
+)
+"""All of them."""
+
+
+def in_our_words(error: GraphQLError) -> GraphQLError:
+    """A limit's refusal for those that graphql-core refuses by itself; any other error as it is."""
+    if isinstance(error, GraphQLSyntaxError) and "more than" in error.message and "tokens" in error.message:
+        return TOKENS.refusal()
+    if isinstance(error, GraphQLSyntaxError) and "nested too deeply" in error.message:
+        return DEPTH.refusal()
+    if error.message == "Maximum introspection depth exceeded":
+        return INTROSPECTION_DEPTH.refusal(node=error.nodes[0] if error.nodes else None)
+    return error
+
+
+# --- Shape: what the text alone tells --------------------------------------------------------------------------
+
+
+def refused_for_shape(document: DocumentNode) -> list[GraphQLError]:
+    """Refusals of a document, before it is validated: what takes long to validate is refused by these."""
+    fragments = _fragments(document)
+    refusals: list[GraphQLError] = []
+    try:
+        for operation in document.definitions:
+            if isinstance(operation, OperationDefinitionNode):
+                shape = _Shape(fragments)
+                deepest, aliases = shape.of(operation.selection_set)
+                refusals += DEPTH.exceeded_by(deepest, operation)
+                refusals += ALIASES.exceeded_by(aliases, operation)
+                refusals += DIRECTIVES.exceeded_by(shape.directives + _directives(operation), operation)
+    except RecursionError:  # fragments, one within another
+        return [DEPTH.refusal()]
+    return refusals
+
+
+class _Shape:
+    """Walks a selection; each fragment once, however often it is spread."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+        self._fragments = fragments
+        self._known: dict[str, tuple[int, int]] = {}
+        self.directives = 0
+
+    def of(self, selection_set: SelectionSetNode) -> tuple[int, int]:
+        """How deep it is nested, and how many of its fields are aliased or repeated."""
+        deepest = aliases = 0
+        seen: set[str] = set()
+        for selection in selection_set.selections:
+            self.directives += len(selection.directives or ())
+            below, aliased = self._of_selection(selection)
+            if isinstance(selection, FieldNode):
+                aliased += selection.alias is not None or selection.name.value in seen
+                seen.add(selection.name.value)
+            deepest, aliases = max(deepest, below), aliases + aliased
+        return deepest, aliases
+
+    def _of_selection(self, selection: Node) -> tuple[int, int]:
+        if isinstance(selection, FieldNode):
+            below, aliases = self.of(selection.selection_set) if selection.selection_set else (0, 0)
+            return below + 1, aliases
+        if isinstance(selection, InlineFragmentNode):
+            return self.of(selection.selection_set)
+        return self._of_fragment(selection.name.value) if isinstance(selection, FragmentSpreadNode) else (0, 0)
+
+    def _of_fragment(self, name: str) -> tuple[int, int]:
+        if name not in self._known:
+            self._known[name] = (0, 0)  # one that contains itself, which a rule refuses, counts once
+            if name in self._fragments:
+                self.directives += len(self._fragments[name].directives or ())
+                self._known[name] = self.of(self._fragments[name].selection_set)
+        return self._known[name]
+
+
+def _directives(operation: OperationDefinitionNode) -> int:
+    of_variables = sum(len(each.directives or ()) for each in operation.variable_definitions or ())
+    return len(operation.directives or ()) + of_variables
+
+
+def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+    return {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+
+
+# --- Cost: what an operation could make us read -----------------------------------------------------------------
+
+
+def refused_for_cost(
+    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
+) -> list[GraphQLError]:
+    """A refusal of a valid operation that could answer too many objects, all lists taken to be as long as may be."""
+    operation = get_operation_ast(document, operation_name)
+    root = schema.get_root_type(operation.operation) if operation else None
+    if operation is None or root is None:
+        return []
+    cost = _Cost(schema, _fragments(document), variables or {})
+    return list(COMPLEXITY.exceeded_by(cost.of(operation.selection_set, root)[0], operation))
+
+
+@dataclass
+class _Cost:
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+    known: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def of(self, selection_set: SelectionSetNode, parent: GraphQLNamedType) -> tuple[int, int]:
+        """How many objects a selection could answer; beside it how many for each row, where it is a connection's."""
+        once = each_row = 0
+        for selection in selection_set.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                of_once, of_row = self._of_fragment(selection.name.value)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                type_ = self.schema.get_type(condition.name.value) if condition else parent
+                of_once, of_row = self.of(selection.selection_set, type_ or parent)
+            else:
+                of_once, of_row = self._of_field(selection, parent)
+            once, each_row = once + of_once, each_row + of_row
+        return once, each_row
+
+    def _of_fragment(self, name: str) -> tuple[int, int]:
+        if name not in self.known:
+            self.known[name] = (0, 0)
+            fragment = self.fragments.get(name)
+            type_ = self.schema.get_type(fragment.type_condition.name.value) if fragment else None
+            if fragment is not None and type_ is not None:
+                self.known[name] = self.of(fragment.selection_set, type_)
+        return self.known[name]
+
+    def _of_field(self, selection: Node, parent: GraphQLNamedType) -> tuple[int, int]:
+        if not isinstance(selection, FieldNode) or selection.selection_set is None:
+            return 0, 0
+        definition = _field_of(parent, selection.name.value)
+        if definition is None:  # introspection, which has limits of its own
+            return 0, 0
+        type_ = get_named_type(definition)
+        once, each_row = self.of(selection.selection_set, type_)
+        if _is_connection(type_):
+            return 1 + once + _page_size(selection, self.variables) * each_row, 0
+        if _is_connection(parent) and _is_list(definition):
+            return 0, 1 + once
+        return (_PLAIN_LIST if _is_list(definition) else 1) * (1 + once), 0
+
+
+def _field_of(parent: GraphQLNamedType, name: str) -> Any:
+    if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name not in parent.fields:
+        return None
+    return parent.fields[name].type
+
+
+def _is_list(type_: object) -> bool:
+    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
+
+
+def _is_connection(type_: GraphQLNamedType) -> bool:
+    return type_.name.endswith("Connection")
+
+
+def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:
+    for argument in selection.arguments or ():
+        if argument.name.value in {"first", "last"}:
+            value = argument.value
+            size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
+            if isinstance(value, IntValueNode):
+                size = int(value.value)
+            if isinstance(size, int):
+                return min(max(size, 1), LARGEST_PAGE)
+            return LARGEST_PAGE if isinstance(value, VariableNode) else DEFAULT_PAGE
+    return DEFAULT_PAGE
+
+
+# --- Variables --------------------------------------------------------------------------------------------------
+
+
+def refused_for_variables(variables: Mapping[str, Any] | None) -> list[GraphQLError]:
+    """A refusal of variables that are larger or deeper than any honest client's."""
+    if not variables:
+        return []
+    if _is_deeper(variables, VARIABLE_DEPTH.maximum):
+        return [VARIABLE_DEPTH.refusal()]
+    return list(VARIABLE_BYTES.exceeded_by(len(orjson.dumps(variables, default=str))))
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested in a value deeper than so many levels."""
+    if not isinstance(value, dict | list):
+        return False
+    if levels == 0:
+        return True
+    return any(_is_deeper(each, levels - 1) for each in (value.values() if isinstance(value, dict) else value))
+
+
+# --- Introspection ----------------------------------------------------------------------------------------------
+
+
+def introspects(document: DocumentNode) -> FieldNode | None:
+    """The first field that asks for the schema; `__typename` does not."""
+    left = [definition for definition in document.definitions if hasattr(definition, "selection_set")]
+    sets = [definition.selection_set for definition in left]
+    while sets:
+        for selection in sets.pop().selections:
+            if isinstance(selection, FieldNode) and selection.name.value in {"__schema", "__type"}:
+                return selection
+            within = getattr(selection, "selection_set", None)
+            if within is not None:
+                sets.append(within)
+    return None
