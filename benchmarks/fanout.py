@@ -202,7 +202,12 @@ def run(given: argparse.Namespace, console: Console) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-"))
         url = stack.enter_context(postgres()) if given.postgres else f"sqlite://{folder}/benchmark.sqlite3"
         target = asyncio.run(prepare("fanout", url, keyring, invoices + 40))
-        environment = {"FLUXRATE_DATABASE_URL": url, "FLUXRATE_ENCRYPTION_KEYS": key}
+        environment = {
+            "FLUXRATE_DATABASE_URL": url,
+            "FLUXRATE_ENCRYPTION_KEYS": key,
+            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # they all come from here, with one key
+            "FLUXRATE_RATE_LIMIT_PER_KEY": "off",
+        }
         found = contenders(stack, target, environment, peers=not given.alone and not steady)
         if steady:
             slowest = sorted(asyncio.run(follow_load(found[0], target, given)))

@@ -427,7 +427,7 @@ def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
     restrictions = {
         "status__in": None if query.status is None else list(query.status),
         "customer_id": query.customer_id,
-        "currency": query.currency and query.currency.upper(),
+        "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
         "created_at__gt": query.created_after,
         "created_at__lt": query.created_before,
         "due_date__lt": query.due_before,

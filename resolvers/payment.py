@@ -16,6 +16,7 @@ from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice, check_collecting
+from models.money import parse_currency
 from models.payment import Allocation, Payment, PaymentStatus
 from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
@@ -57,7 +58,7 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
-        "currency": query.currency and query.currency.upper(),
+        "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
         "occurred_at__gt": query.occurred_after,
         "occurred_at__lt": query.occurred_before,
     }

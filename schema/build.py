@@ -14,7 +14,7 @@ from schema.mutation import Mutation
 from schema.operation import Operation, new_request_id
 from schema.problem import HANDLERS
 from schema.query import Query
-from schema.scalars import SCALARS
+from schema.scalars import SCALARS, bound_ids
 from schema.subscription import Subscription
 
 
@@ -28,6 +28,7 @@ class Schema(strawberry.Schema):
         errors[:] = [told(in_our_words(error), request_id) for error in errors]
 
 
+bound_ids()
 schema: Final = Schema(
     query=Query,
     mutation=Mutation,

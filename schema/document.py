@@ -34,6 +34,7 @@ _DEFINED_AND_USED: Final = 2
 NO_INTROSPECTION: Final = (
     "Introspection is switched off on this server: take the schema from whoever runs it (FLUXRATE_INTROSPECTION)."
 )
+NUMBER_REFUSED: Final = "A number in the document has too many digits: no field takes one of more than 32 bits."
 NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
 
 
@@ -144,7 +145,13 @@ def _validated(asked: _Document) -> tuple[GraphQLError, ...]:
 
 
 def _validate(asked: _Document) -> list[GraphQLError]:
-    return refused_for_shape(asked.document) or validate_document(asked.schema, asked.document, asked.rules)
+    refused = refused_for_shape(asked.document) or validate_document(asked.schema, asked.document, asked.rules)
+    return [_about_its_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
+
+
+def _about_its_digits(error: GraphQLError) -> GraphQLError:
+    """Python reads no integer of more than 4,300 digits, and graphql-core takes that for our fault."""
+    return GraphQLError(NUMBER_REFUSED, error.nodes)
 
 
 # --- Rules -----------------------------------------------------------------------------------------------------

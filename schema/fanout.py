@@ -8,7 +8,7 @@ number.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +30,9 @@ STUCK_AFTER_S: Final = 30.0
 
 _TOLD_AT_ONCE: Final = 250
 """How many members are told before others get a turn."""
+
+_MOST_UNTOLD: Final = 100
+"""How many results may wait to be told."""
 
 Key = tuple[str, str | None, bytes, str, frozenset[str]]
 
@@ -94,12 +97,12 @@ class Shown:
         return ends(self.result)
 
     @cached_property
-    def payload(self) -> str:
+    def payload(self) -> bytes:
         """The result as JSON, encoded once."""
-        return orjson.dumps(as_json(self.result)).decode()
+        return orjson.dumps(as_json(self.result))
 
 
-Send = Callable[[Shown], Coroutine[Any, Any, None]]
+Send = Callable[[Sequence[Shown]], Coroutine[Any, Any, None]]
 
 
 class Fanout:
@@ -123,7 +126,7 @@ class Fanout:
             return
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(context.sibling(), lambda: self._groups.pop(key, None))
+            group = self._groups[key] = _Group(context.sibling(), lambda: self._forget(key, group))
         member = _Member(asked, context, group, send)
         group.members.add(member)
         try:
@@ -132,6 +135,10 @@ class Fanout:
                     yield each
         finally:
             group.leave(member)
+
+    def _forget(self, key: Key, group: "_Group | None") -> None:
+        if self._groups.get(key) is group:
+            del self._groups[key]
 
     @property
     def group_count(self) -> int:
@@ -159,6 +166,8 @@ class _Group:
         self._context = context
         self._forget = forget
         self._task: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
+        self._executed: list[Shown] = []
         self.members: set[_Member] = set()
 
     @property
@@ -176,8 +185,9 @@ class _Group:
         self.members.discard(member)
         if not self.members:
             self._forget()
-            if self._task is not None:
-                self._task.cancel()
+            for task in (self._task, self._telling):
+                if task is not None:
+                    task.cancel()
 
     async def _run(self, asked: Asked) -> None:
         try:
@@ -186,21 +196,34 @@ class _Group:
                     shown = Shown(self.position, result)
                     if shown.is_last:
                         break
-                    await self._tell(shown)
+                    self._tell(shown)
+                    if len(self._executed) >= _MOST_UNTOLD and self._telling is not None:
+                        await self._telling
                 else:
                     return
         except Exception as error:
             failure = of_exception(error, self._context.request_id)
             shown = Shown(self.position, ExecutionResult(data=None, errors=[failure]))
         self._forget()
-        await self._tell(shown)
+        self._tell(shown)
 
-    async def _tell(self, shown: Shown) -> None:
-        for count, member in enumerate(list(self.members), start=1):
-            if member in self.members:
-                member.offer(shown)
-            if count % _TOLD_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def _tell(self, shown: Shown) -> None:
+        self._executed.append(shown)
+        if self._telling is None:
+            self._telling = asyncio.create_task(self._tell_all())
+
+    async def _tell_all(self) -> None:
+        """Tell everybody of what was executed; of what is executed meanwhile all together in the next turn."""
+        try:
+            while self._executed:
+                some, self._executed = self._executed, []
+                for count, member in enumerate(list(self.members), start=1):
+                    if member in self.members:
+                        member.offer(some)
+                    if count % _TOLD_AT_ONCE == 0:
+                        await asyncio.sleep(0)
+        finally:
+            self._telling = None
 
 
 # --- Each by itself --------------------------------------------------------------------------------------------
@@ -221,22 +244,28 @@ class _Member:
         self._begun: _Begun | None = None
         self._something = asyncio.Event()
 
-    def offer(self, shown: Shown) -> None:
-        """Take a result: sent at once, or kept until there is time, or left in the log when there is too much."""
-        if self._is_idle and self._send is not None and not shown.is_last:
-            self._send_now(self._send, shown)
-        elif len(self._buffer) >= MOST_BUFFERED:
+    def offer(self, some: Sequence[Shown]) -> None:
+        """Take results: sent at once, or kept until there is time, or left in the log when there is too much."""
+        if some[-1].is_last:
+            self._buffer.append(some[-1])  # what came before it can be read in the log
+            self._something.set()
+        elif self._is_idle and self._send is not None:
+            self._send_now(self._send, some)
+        elif len(self._buffer) + len(some) > MOST_BUFFERED:
             self._buffer.clear()
             self._fell_behind = True
+            self._something.set()
         elif not self._fell_behind:
-            self._buffer.append(shown)
+            self._buffer.extend(some)
             self._something.set()
 
-    def _send_now(self, send: Send, shown: Shown) -> None:
-        if self._position is not None and shown.number <= self._position:
-            return
-        self._position = shown.number
-        sending = send(shown)
+    def _send_now(self, send: Send, some: Sequence[Shown]) -> None:
+        if self._is_known(some[0]):
+            some = [shown for shown in some if not self._is_known(shown)]
+            if not some:
+                return
+        self._position = some[-1].number
+        sending = send(some)
         try:
             waits_for = sending.send(None)  # runs it until it has to wait, without a task of its own
         except StopIteration:

@@ -3,10 +3,10 @@
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Final, NewType
+from typing import Any, Final, NewType
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLID
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -17,6 +17,7 @@ _DECIMAL_FORM: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]{1,12}))?")
 _DECIMAL_DIGITS: Final = 30
 _INTEGER_FORM: Final = re.compile(r"-?[0-9]{1,1000}")
 _HUGE: Final = 10**1000
+_LONGEST_ID: Final = 64
 _DATE_FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT_FORM: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -74,6 +75,26 @@ def parse_date(value: object) -> date:
         except ValueError:
             pass
     raise GraphQLError(f'{_shown(value)} is not a Date: give year, month and day, like "2026-11-23".')
+
+
+def bound_ids() -> None:
+    """Let ID, which graphql-core lets nobody define anew, refuse what is longer than any id that there is."""
+    parse_value, parse_literal = GraphQLID.coerce_input_value, GraphQLID.coerce_input_literal
+
+    def bounded_value(value: Any) -> Any:
+        return _not_too_long(parse_value(value))
+
+    def bounded_literal(*node_and_variables: Any) -> Any:
+        return _not_too_long(parse_literal(*node_and_variables))  # type: ignore[misc]
+
+    GraphQLID.parse_value = GraphQLID.coerce_input_value = bounded_value  # type: ignore[method-assign]
+    GraphQLID.coerce_input_literal = bounded_literal
+
+
+def _not_too_long(id_: str) -> str:
+    if len(id_) > _LONGEST_ID:
+        raise GraphQLError(f"{_shown(id_)} is not an ID: none is longer than {_LONGEST_ID} characters.")
+    return id_
 
 
 def _text_or_integer(value: object) -> str | None:

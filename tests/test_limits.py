@@ -1,7 +1,9 @@
 """Documents ask for so much and no more; each refusal says which limit it is, its value, and what to do."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -262,3 +264,14 @@ def test_operations_are_not_taken_in_batches(app: RunningApp) -> None:
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["message"] == "The request must be one JSON object: batches are not taken."
+
+
+# --- What is promised --------------------------------------------------------------------------------------------
+
+
+def test_every_limit_on_documents_is_in_the_documentation_with_its_value() -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs" / "limits.md").read_text()
+
+    told = {name: int(maximum) for name, maximum in re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE)}
+
+    assert told == {limit.name: limit.maximum for limit in limits.LIMITS}

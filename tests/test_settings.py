@@ -1,13 +1,14 @@
 """Settings: what is taken, what is refused, and the embedded database's own key."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
 from models.errors import ConfigurationError
-from settings import Settings
+from settings import NAMES, Settings
 from tests.support.app import ENCRYPTION_KEY
 
 POSTGRES = "postgres://fluxrate:s3cret@db.example.com/fluxrate"
@@ -218,6 +219,12 @@ def test_introspection_and_graphiql_are_switched_on_and_off(given: str, taken: b
     made = settings(INTROSPECTION=given, GRAPHIQL=given)
 
     assert (made.introspection, made.graphiql) == (taken, taken)
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    text = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+
+    assert set(re.findall(r"^\| `FLUXRATE_([A-Z_]+)` \|", text, re.MULTILINE)) == set(NAMES)
 
 
 # --- The embedded database's key -------------------------------------------------------------------------------

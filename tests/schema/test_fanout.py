@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ class Dashboard:
     """A client that follows. `numbers` are those of the lines that it was shown; it reads while `reads` is set."""
 
     def __init__(self) -> None:
-        self.payloads: list[str] = []
+        self.payloads: list[bytes] = []
         self.reads = asyncio.Event()
         self.reads.set()
         self.hung_up = False
@@ -38,19 +38,19 @@ class Dashboard:
         events = [orjson.loads(payload)["data"]["events"] for payload in self.payloads]
         return [int(event["cursor"].rpartition(".")[2]) for event in events]
 
-    async def send(self, shown: Shown) -> None:
+    async def send(self, some: Sequence[Shown]) -> None:
         """What the server sends by."""
         if self.hung_up:
             raise OSError
         await self.reads.wait()
-        self.payloads.append(shown.payload)
+        self.payloads += [shown.payload for shown in some]
         self._shown.set()
 
     async def follow(self, fanout_: Fanout, asked: Asked, caller: Caller) -> None:
         """What a socket does for an operation."""
         async with aclosing(fanout_.results(asked, await caller.operation(), self.send)) as results:
             async for shown in results:
-                await until_sent(self.send(shown))
+                await until_sent(self.send([shown]))
 
     async def has(self, count: int) -> None:
         """Wait until it was shown so many."""
@@ -149,7 +149,7 @@ async def test_a_wrong_cursor_is_an_error_for_its_sender_alone(reader: Caller, r
         await happens(rows, services)
         await dashboard.has(1)
 
-    assert [(shown.is_last, "not an event cursor" in shown.payload) for shown in wrong] == [(True, True)]
+    assert [(shown.is_last, b"not an event cursor" in shown.payload) for shown in wrong] == [(True, True)]
     assert dashboard.numbers == [1]
 
 
@@ -245,7 +245,7 @@ async def test_an_error_of_an_event_is_told_to_all_and_the_next_event_too(
 
     first, second = [orjson.loads(payload) for payload in dashboards[0].payloads]
     assert first["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
-    assert "division" not in dashboards[0].payloads[0]
+    assert b"division" not in dashboards[0].payloads[0]
     assert "errors" not in second
     assert dashboards[0].payloads == dashboards[1].payloads
 

@@ -119,6 +119,31 @@ async def test_filters_pass_over_the_rest(reader: Caller, rows: Rows) -> None:
         assert await events.next() == {"webhookEvent": {"id": ignored.id, "status": "IGNORED"}}
 
 
+async def test_a_snapshot_and_what_comes_after_its_cursor_leave_nothing_out(
+    reader: Caller, rows: Rows, services: Services
+) -> None:
+    """The cursor is read before everything else of the same operation, whatever is committed meanwhile."""
+    snapshot = "{ viewer { workspace { eventCursor } } events(first: 100) { nodes { cursor } } }"
+
+    async def write() -> None:
+        for _ in range(20):
+            event = await rows.event(EventType.CUSTOMER_UPDATED)
+            services.feed.wake({rows.workspace_id: event.number})
+
+    async def read() -> list[int]:
+        seen = await reader.query(snapshot)
+        start = seen["viewer"]["workspace"]["eventCursor"]
+        known = {node["cursor"] for node in seen["events"]["nodes"]}
+        async with followed(reader, "subscription ($a: String) { events(after: $a) { cursor } }", a=start) as events:
+            while len(known) < 60:
+                known.add((await events.next())["cursor"])
+        return sorted(int(cursor.rpartition(".")[2]) for cursor in known)
+
+    *_, first, second, third = await asyncio.gather(write(), write(), write(), read(), read(), read())
+
+    assert first == second == third == list(range(1, 61))
+
+
 @pytest.mark.parametrize("cursor", ["made up", "00000000000000000000000000.1", ""])
 async def test_a_wrong_cursor_is_an_error_never_silence(reader: Caller, cursor: str) -> None:
     """It is told before anything is followed."""
