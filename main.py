@@ -108,7 +108,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         graphql,
         allow_origins=settings.allowed_origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        allow_headers=["authorization", "content-type", "last-event-id", "x-request-id"],
         expose_headers=["x-request-id", "retry-after"],
         max_age=3600,
     )

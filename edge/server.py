@@ -37,7 +37,11 @@ CLOSE_S: Final = 10.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with heads bounded in size and time; uvicorn's own are not."""
+    """HTTP/1.1 with heads bounded in size and time; uvicorn's own are not.
+
+    Answers that go on for ever are given the ASGI extension "fluxrate.stream": `stopping`, which is set when the server
+    is about to stop, and `abort`, which hangs up.
+    """
 
     _unread = 0
     _in_body = False
@@ -45,6 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._stopping = asyncio.Event()
+        self._extensions = {"fluxrate.stream": {"stopping": self._stopping, "abort": transport.abort}}
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,6 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._stop_timer()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -83,6 +90,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = False
         self._stop_timer()
         super().on_message_complete()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._stopping.set()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

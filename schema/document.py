@@ -67,7 +67,7 @@ class Documents(SchemaExtension):
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
     """Why a document can't be executed, whatever its variables; nothing if it can."""
     try:
-        document = _parsed(query) if len(query) <= _LONGEST_KEPT else parse(query, max_tokens=TOKENS.maximum)
+        document = _document_of(query)
     except GraphQLError as error:
         return [error]
     return _refused(_Document(query, document, schema, (*specified_rules, *_RULES)), None)
@@ -77,6 +77,10 @@ def _refused(asked: "_Document", operation: object) -> list[GraphQLError]:
     if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
         return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
     return list(_validated(asked) if len(asked.text) <= _LONGEST_KEPT else _validate(asked))
+
+
+def _document_of(query: str) -> DocumentNode:
+    return _parsed(query) if len(query) <= _LONGEST_KEPT else parse(query, max_tokens=TOKENS.maximum)
 
 
 @lru_cache(_MOST_KEPT)
@@ -91,18 +95,23 @@ class Followed:
     cursor: str | None
 
 
+def is_subscription(query: str, operation_name: str | None) -> bool:
+    """Whether a document asks for a subscription; it does not where it can't be read."""
+    try:
+        operation = get_operation_ast(_document_of(query), operation_name)
+    except (GraphQLError, RecursionError):
+        return False
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
 @lru_cache(_MOST_KEPT)
 def followed_by(query: str, operation_name: str | None) -> Followed | None:
-    """The subscription that a document asks for; None where it is none, can't be read, or is too long to be known."""
-    if len(query) > _LONGEST_KEPT:
+    """The subscription that a document asks for; None where it is none, or too long to be known."""
+    if len(query) > _LONGEST_KEPT or not is_subscription(query, operation_name):
         return None
-    try:
-        document = _parsed(query)
-    except (GraphQLError, RecursionError):
-        return None
+    document = _parsed(query)
     operation = get_operation_ast(document, operation_name)
-    if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
-        return None
+    assert operation is not None  # noqa: S101  (it is a subscription)
     cursors = [
         argument.value.name.value
         for field in operation.selection_set.selections

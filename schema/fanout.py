@@ -237,7 +237,7 @@ class _Member:
         self._context = context
         self._group = group
         self._send = send
-        self._position: int | None = None
+        self._position = context.begins_at
         self._buffer: deque[Shown] = deque()
         self._fell_behind = False
         self._is_idle = False

@@ -4,25 +4,22 @@ Source: "GraphQL over HTTP" (draft).
 """
 
 import asyncio
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import Message, Receive
 from strawberry.http.parse_content_type import parse_content_type
 
 from schema.document import NUL_REFUSED, has_nul
-from schema.persisted import named_by
 
 MOST_BODY_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 15.0
 JSON: Final = "application/json"
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
-NO_QUERY: Final = 'There is no "query" in the request.'
 
-_ANY_JSON: Final = re.compile(r"application/(?:graphql-response\+)?json")
 _MEMBERS: Final = (
     ("query", str, "a string"),
     ("operationName", str, "a string"),
@@ -46,7 +43,7 @@ def bounded(receive: Receive) -> Receive:
     return receive_bounded
 
 
-async def asked_by(request: AsyncHTTPRequestAdapter) -> Mapping[str, Any]:
+async def asked_by(request: Request) -> Mapping[str, Any]:
     """What is asked: query, operationName, variables and extensions, each of its type.
 
     Raises:
@@ -58,8 +55,6 @@ async def asked_by(request: AsyncHTTPRequestAdapter) -> Mapping[str, Any]:
     for name, type_, what in _MEMBERS:
         if not isinstance(asked.get(name), type_ | None):
             raise HTTPException(400, f'"{name}" must be {what}.')
-    if not asked.get("query") and named_by(asked) is None:
-        raise HTTPException(400, NO_QUERY)
     if has_nul(asked.get("variables")):
         raise HTTPException(400, NUL_REFUSED)
     return asked
@@ -70,14 +65,14 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {**parameters, **{name: _read(text) if text else None for name, text in in_json.items()}}
 
 
-async def _body(request: AsyncHTTPRequestAdapter) -> object:
-    media_type, parameters = parse_content_type(request.content_type or "")
+async def _body(request: Request) -> object:
+    media_type, parameters = parse_content_type(request.headers.get("content-type", ""))
     charset = str(parameters.get("charset", "utf-8")).strip("\"'").lower()
     if media_type.lower() != JSON or charset != "utf-8":
         raise HTTPException(415, "The request must be JSON in UTF-8: Content-Type: application/json.")
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return _read(await request.get_body())
+            return _read(await request.body())
     except TimeoutError:
         raise HTTPException(408, "The request took too long to arrive.") from None
 
@@ -104,9 +99,3 @@ def _quality(parameters: Mapping[str, object]) -> float:
         return float(str(parameters.get("q", "1")))
     except ValueError:
         return 0.0
-
-
-def wants_stream(accept: str) -> bool:
-    """Whether results are to be streamed: of streams and JSON a client gets what it names first."""
-    before_json = _ANY_JSON.split(accept, maxsplit=1)[0]
-    return "text/event-stream" in before_json or "multipart/mixed" in before_json

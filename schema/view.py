@@ -1,48 +1,44 @@
 """GraphQL over HTTP and WebSocket at one address.
 
-Sources: "GraphQL over HTTP" (draft), graphql-sse "Distinct connections mode", and `schema.socket`.
+Source: "GraphQL over HTTP" (draft); for the rest `schema.stream` and `schema.socket`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import orjson
-from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from graphql import GraphQLError
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.asgi import GraphQL
-from strawberry.exceptions import MissingQueryError
-from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.http.streaming import HTTPStreamTransport, MultipartSubscriptionTransport, SSETransport
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.subscriptions import (
-    GRAPHQL_SSE_PROTOCOL,
-    GRAPHQL_TRANSPORT_WS_PROTOCOL,
-    MULTIPART_SUBSCRIPTION_PROTOCOL,
-)
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from models.errors import Unauthenticated, Unavailable
 from resolvers.auth import authenticate
 from resolvers.context import Services
+from resolvers.event import number_of
 from resolvers.rate_limit import RateLimited, RateLimits
 from schema.build import schema
+from schema.document import is_subscription
 from schema.error import of_exception
-from schema.fanout import Asked, Fanout
+from schema.fanout import Asked, Fanout, Shown
 from schema.key_watch import KeyWatch
 from schema.operation import Operation, new_request_id
 from schema.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
-from schema.request import GRAPHQL_RESPONSE, NO_QUERY, asked_by, bounded, media_type, wants_stream
-from schema.result import as_json, is_cut_short
+from schema.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
+from schema.result import as_json
 from schema.socket import Socket, SocketAdapter, SocketHandler
+from schema.stream import EVENT_STREAM, Stream, framing_of
 from schema.uninterrupted import all_finished
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
@@ -57,23 +53,6 @@ _CODES: Final = {
 _STATUSES: Final = {"BAD_REQUEST": 400, Unavailable.code: 503}
 
 
-class LineFeedSSE(SSETransport):
-    """Server-sent events whose lines end as every client can read them."""
-
-    def encode_event(self, event: str, data: str | None = None) -> str:
-        return super().encode_event(event, data).replace("\r\n", "\n")
-
-    def encode_comment(self, comment: str) -> str:
-        return super().encode_comment(comment).replace("\r\n", "\n")
-
-
-class Multipart(MultipartSubscriptionTransport):
-    """Multipart subscriptions, whatever an Accept header's parameters look like."""
-
-    def accepts_content_type(self, content_type: str, params: Mapping[str, object]) -> bool:
-        return super().accepts_content_type(content_type, {name: str(value) for name, value in params.items()})
-
-
 class GraphQLEndpoint(GraphQL[Operation, None]):
     """The ASGI endpoint of `Route("/graphql", …)` and `WebSocketRoute("/graphql", …)`.
 
@@ -82,10 +61,6 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     websocket_adapter_class = SocketAdapter
     graphql_transport_ws_handler_class = SocketHandler
-    stream_transport_classes_by_protocol: Mapping[str, type[HTTPStreamTransport]] = {
-        GRAPHQL_SSE_PROTOCOL: LineFeedSSE,
-        MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart,
-    }
 
     def __init__(
         self,
@@ -99,11 +74,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     ) -> None:
         super().__init__(
             schema,
-            subscription_protocols=(
-                GRAPHQL_TRANSPORT_WS_PROTOCOL,
-                GRAPHQL_SSE_PROTOCOL,
-                MULTIPART_SUBSCRIPTION_PROTOCOL,
-            ),
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=INIT_TIMEOUT,
             allowed_origins=allowed_origins,
         )
@@ -159,7 +130,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         response = await self._respond(Request(scope, bounded(receive)))
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> ASGIApp:
         request_id = request.scope.get("state", {}).get("request_id") or new_request_id()
         try:
             if request.method not in {"GET", "POST"}:
@@ -170,10 +141,10 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                     raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
                 return HTMLResponse(self.page)
             operation = await self.operation(request.headers.get("authorization"), request_id)
-            return await self.run(request, context=operation)
+            return await self._answer(request, operation)
         except HTTPException as refusal:
             headers = {"allow": "GET, POST"} if refusal.status_code == 405 else {}
-            error = GraphQLError(refusal.reason, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
+            error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
             return _refusal(request, refusal.status_code, error, headers)
         except DocumentRefused as refusal:
             return _refusal(request, _request_error_status(request), refusal, {})
@@ -203,117 +174,53 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             and "text/html" in request.headers.get("accept", "")
         )
 
-    def should_render_graphql_ide(self, request: Any) -> bool:  # noqa: ARG002
-        """Never: it is done before the key is asked for."""
-        return False
-
-    async def get_sub_response(self, request: Request | WebSocket) -> Response:
-        return Response(media_type=media_type(request.headers.get("accept", "")))
-
     # --- Executing ---------------------------------------------------------------------------------------------
 
-    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
-        asked = await asked_by(request)
-        streamed = wants_stream(request.headers.get("accept", ""))
-        transport = self._get_stream_transport_from_headers(request.headers) if streamed else None
-        return GraphQLRequestData(
-            query=self.documents.text_of(asked),
-            variables=asked.get("variables"),
-            operation_name=asked.get("operationName") or None,
-            extensions=asked.get("extensions"),
-            protocol=transport.protocol if transport else "http",
-        )
+    async def _answer(self, request: Request, operation: Operation) -> ASGIApp:
+        members = await asked_by(request)
+        query = self.documents.text_of(members)
+        if query is None:
+            raise HTTPException(400, 'There is no "query" in the request.')
+        allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
+        asked = Asked(query, members.get("variables"), members.get("operationName") or None, allowed)
+        accept = request.headers.get("accept", "")
+        framing = framing_of(accept)
+        if framing is EVENT_STREAM or (framing and is_subscription(asked.query, asked.operation_name)):
+            asked = replace(asked, allowed={*allowed, OperationType.SUBSCRIPTION})
+            last_event_id = request.headers.get("last-event-id")
+            return Stream(framing, self._followed(asked, operation, last_event_id), operation, self.keys)
+        kind = media_type(accept)
+        answer = as_json(await self._execute(asked, operation))
+        return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)
 
-    async def execute_operation(  # type: ignore[override]
-        self,
-        request: Request,  # noqa: ARG002
-        request_adapter: AsyncHTTPRequestAdapter,
-        request_data: GraphQLRequestData,
-        context: Operation,
-        root_value: None,  # noqa: ARG002
-        sub_response: Response,  # noqa: ARG002
-    ) -> ExecutionResult | AsyncGenerator[Any, None]:
-        allowed = {OperationType.QUERY}
-        if request_adapter.method == "POST":
-            allowed.add(OperationType.MUTATION)
-        asked: dict[str, Any] = {
-            "variable_values": request_data.variables,
-            "context_value": context,
-            "operation_name": request_data.operation_name,
-        }
-        if transport := self._get_stream_transport(request_data.protocol):
-            types = transport.allowed_operation_types({*allowed, OperationType.SUBSCRIPTION})
-            wanted = Asked(request_data.query or "", request_data.variables, request_data.operation_name, types)
-            return self._while_valid(context, self.fanout.results(wanted, context))
+    async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
+        """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
+        if after:
+            operation.begins_at = number_of(operation, after)
+        async with aclosing(self.fanout.results(asked, operation)) as results:
+            async for shown in results:
+                yield shown
+
+    @staticmethod
+    async def _execute(asked: Asked, operation: Operation) -> ExecutionResult:
         try:
-            return await self.schema.execute(request_data.query, **asked, allowed_operation_types=allowed)
+            return await schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=operation,
+                operation_name=asked.operation_name,
+                allowed_operation_types=asked.allowed,
+            )
         except CannotGetOperationTypeError as error:
             raise HTTPException(400, error.as_http_error_reason()) from None
-        except MissingQueryError:
-            raise HTTPException(400, NO_QUERY) from None
         except InvalidOperationTypeError as error:
             raise _wrong_way(error.operation_type) from None
-
-    async def _while_valid(self, context: Operation, results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
-        """Results until they end, the database is away or the key is revoked, which is told as the last one."""
-        step: asyncio.Future[Any] | None = None
-        revoked, over = False, object()
-
-        def revoke() -> None:
-            nonlocal revoked
-            revoked = True
-            if step is not None:
-                step.cancel()
-
-        with self.keys.holding(context.caller.api_key.id, revoke):
-            async with aclosing(results):
-                while not revoked:
-                    step = asyncio.ensure_future(anext(results, over))
-                    try:
-                        shown = await step
-                    except asyncio.CancelledError:
-                        if not revoked:
-                            raise
-                        break
-                    if shown is over:
-                        return
-                    if is_cut_short(shown.result):
-                        yield ExecutionResult(data=None, errors=shown.result.errors)
-                        return
-                    yield shown.result
-                yield ExecutionResult(data=None, errors=[_revoked(context)])
-
-    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:  # noqa: ARG002
-        """A result as it is sent; without `data` when nothing was executed."""
-        return as_json(result)  # type: ignore[return-value]
-
-    def create_response(
-        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
-    ) -> Response:
-        refused = "data" not in response_data and sub_response.media_type == GRAPHQL_RESPONSE
-        return _response(response_data, 400 if refused else 200, str(sub_response.media_type))
-
-    async def create_streaming_response(
-        self,
-        request: Request | WebSocket,  # noqa: ARG002
-        stream: Callable[[], AsyncIterator[str]],
-        sub_response: Response,  # noqa: ARG002
-        headers: Mapping[str, str],
-    ) -> Response:
-        return StreamingResponse(stream(), headers=headers)
-
-    def encode_json(self, data: object) -> bytes:
-        return orjson.dumps(data)
 
 
 def _wrong_way(type_: OperationType) -> HTTPException:
     if type_ is OperationType.SUBSCRIPTION:
         return HTTPException(400, "A subscription needs a WebSocket, or Accept: text/event-stream, or multipart/mixed.")
     return HTTPException(405, "A mutation must be sent by POST.")
-
-
-def _revoked(context: Operation) -> GraphQLError:
-    return of_exception(Unauthenticated("This API key was revoked or has expired."), context.request_id)
 
 
 def _host(connection: HTTPConnection) -> str | None:
@@ -328,7 +235,7 @@ def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
 def _request_error_status(request: Request) -> int:
     """The status of an answer without `data`: plain JSON alone tells of it under 200."""
     accept = request.headers.get("accept", "")
-    return 400 if wants_stream(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
+    return 400 if framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
 
 
 def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:

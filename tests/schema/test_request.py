@@ -2,7 +2,7 @@
 
 import pytest
 
-from schema.request import GRAPHQL_RESPONSE, JSON, media_type, wants_stream
+from schema.request import GRAPHQL_RESPONSE, JSON, media_type
 
 
 @pytest.mark.parametrize(
@@ -23,20 +23,3 @@ from schema.request import GRAPHQL_RESPONSE, JSON, media_type, wants_stream
 def test_json_is_of_the_kind_that_the_client_prefers(accept: str, expected: str) -> None:
     """The plain kind, when it does not care."""
     assert media_type(accept) == expected
-
-
-@pytest.mark.parametrize(
-    ("accept", "expected"),
-    [
-        ("text/event-stream", True),
-        ("multipart/mixed;boundary=graphql;subscriptionSpec=1.0,application/json", True),
-        ("text/event-stream, application/json", True),
-        ("application/graphql-response+json, application/json, text/event-stream, multipart/mixed", False),
-        ("application/json", False),
-        ("*/*", False),
-        ("", False),
-    ],
-)
-def test_streams_are_for_those_who_name_them_first(accept: str, expected: bool) -> None:
-    """urql names all that it can read with every query."""
-    assert wants_stream(accept) is expected
