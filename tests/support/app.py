@@ -96,13 +96,13 @@ def settings_env(
 class Running:
     """A process that serves. `announced` is the object that it printed when it began."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None) -> None:
+    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None, port: int = 0) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, MAIN, *arguments, "--port", "0", "--json"],
+                [sys.executable, MAIN, *arguments, "--port", str(port), "--json"],
                 env=environment(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -189,9 +189,9 @@ class Running:
 class RunningApp(Running):
     """`python main.py serve`, ready. `cli` is the command line with the same settings."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None) -> None:
+    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None, port: int = 0) -> None:
         self.cli = Cli(env, cwd)
-        super().__init__(["serve", *arguments], env, cwd)
+        super().__init__(["serve", *arguments], env, cwd, port)
 
 
 @contextmanager
@@ -202,10 +202,11 @@ def running_app(
     stripe_api_base: str | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    port: int = 0,
 ) -> Iterator[RunningApp]:
-    """The product, serving on a free port for as long as the block lasts."""
+    """The product, serving for as long as the block lasts; on a free port, unless one is named."""
     wanted = settings_env(database_url, broadcast_url, stripe_api_base, env)
-    app = RunningApp(["--workers", str(workers)], wanted, cwd)
+    app = RunningApp(["--workers", str(workers)], wanted, cwd, port)
     try:
         app.wait_until_ok("/readyz")
         yield app

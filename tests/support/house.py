@@ -71,7 +71,7 @@ class Servers:
     simulator: Running
 
 
-@pytest.fixture(scope="module", params=["sqlite, one worker", "postgres and valkey, two workers"])
+@pytest.fixture(scope="session", params=["sqlite, one worker", "postgres and valkey, two workers"])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The product as it is run small and as it is run large; each test has a workspace of its own."""
     large = request.param.startswith("postgres")
@@ -86,7 +86,8 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             copied = shutil.copyfile(template, tmp_path_factory.mktemp("small") / "fluxrate.sqlite3")
             database_url, broadcast_url = f"sqlite://{copied}", "memory://"
         workers = 2 if large else 1
-        app = running_app(database_url, broadcast_url, workers=workers, stripe_api_base=simulator.url)
+        unlimited = {"FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off"}  # all tests come from one
+        app = running_app(database_url, broadcast_url, workers, simulator.url, unlimited)
         yield Servers(stack.enter_context(app), simulator)
 
 

@@ -1,0 +1,1 @@
+"""The ecosystem's own clients, on Node, against the product."""

@@ -1,0 +1,141 @@
+"""The ecosystem's own clients speak with the product, and those of the documentation's recipes lose nothing."""
+
+import asyncio
+import json
+import re
+import subprocess
+from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from schema.socket import CLOSE_CODES
+from tests.clients.conftest import ROOT, recipes
+from tests.support.app import RunningApp, running_app
+from tests.support.documents import CREATE_CUSTOMER
+from tests.support.graphql_client import GraphQLClient
+
+FOLLOWING: Final = ["graphql-ws", "apollo", "urql", "graphql-sse", "eventsource"]
+AS_THEY_COME: Final = [
+    "graphql-ws",
+    "graphql-sse",
+    "apollo over multipart",
+    "apollo over a socket",
+    "apollo with persisted queries",
+    "urql",
+    "relay",
+]
+AUDITS: Final = 61
+
+
+def answer_of(clients: Path, script: str, *arguments: str) -> Any:
+    """What a script prints."""
+    done = subprocess.run(
+        ["node", script, *arguments], cwd=clients, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The product."""
+    with running_app(cwd=tmp_path_factory.mktemp("clients")) as app:
+        yield app
+
+
+def test_graphql_over_http_is_as_its_audits_say(clients: Path, app: RunningApp) -> None:
+    """All of them, also those that are only recommended."""
+    results = answer_of(clients, "audits.mjs", app.url, app.announced["apiKey"])
+
+    assert [result for result in results if result["status"] != "ok"] == []
+    assert len(results) == AUDITS
+
+
+@pytest.mark.parametrize("client", AS_THEY_COME)
+def test_a_client_as_it_comes_asks_and_changes_and_follows(clients: Path, app: RunningApp, client: str) -> None:
+    told = answer_of(clients, "as_they_come.mjs", client, app.url, app.announced["apiKey"])
+
+    assert told["asked"]["viewer"]["workspace"]["name"]
+    assert told["changed"]["createCustomer"]["customer"]["name"] == client
+    assert told["event"]["events"]["type"] == "CUSTOMER_CREATED"
+
+
+class Follower:
+    """A frontend that follows by a recipe."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.numbers: list[int] = []
+
+    async def sees(self, number: int) -> None:
+        """Wait until it was told of a line of the log."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(40):
+            while number not in self.numbers:
+                line = await self._process.stdout.readline()
+                told = json.loads(line)
+                assert "error" not in told, told
+                self.numbers.append(int(told["cursor"].rpartition(".")[2]))
+
+
+@asynccontextmanager
+async def following(clients: Path, recipe: str, url: str, key: str, after: str) -> AsyncIterator[Follower]:
+    """Somebody who follows by a recipe, while the block lasts."""
+    process = await asyncio.create_subprocess_exec(
+        "node", "follow.mjs", recipe, url, key, after, cwd=clients, stdin=PIPE, stdout=PIPE
+    )
+    try:
+        yield Follower(process)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def add(client: GraphQLClient, count: int) -> int:
+    """So many lines for the log; the number of the last."""
+    for number in range(count):
+        await client.mutate(CREATE_CUSTOMER, input={"name": f"Ada {number}", "email": "ada@example.com"})
+    return int((await cursor_of(client)).rpartition(".")[2])
+
+
+async def cursor_of(client: GraphQLClient) -> str:
+    """Where the log is."""
+    cursor: str = (await client.query("{ viewer { workspace { eventCursor } } }"))["viewer"]["workspace"]["eventCursor"]
+    return cursor
+
+
+@pytest.mark.parametrize("recipe", FOLLOWING)
+async def test_a_recipe_is_told_everything_once_through_a_restart(
+    clients: Path, migrated_sqlite_url: str, recipe: str
+) -> None:
+    """What happened before it came, while it was there, and while it could not be: in order, nothing twice."""
+    with running_app(migrated_sqlite_url) as first:
+        key = first.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        port = int(first.url.rpartition(":")[2])
+        async with GraphQLClient(first.url, key) as client:
+            after = await cursor_of(client)
+            begin = int(after.rpartition(".")[2])
+            await add(client, 2)
+            async with following(clients, recipe, first.url, key, after) as follower:
+                await follower.sees(begin + 2)
+                await follower.sees(await add(client, 2))
+                await asyncio.to_thread(first.stop)
+                with running_app(migrated_sqlite_url, port=port) as second:
+                    async with GraphQLClient(second.url, key) as again:
+                        await follower.sees(await add(again, 3))
+
+    assert follower.numbers == list(range(begin + 1, begin + 8))
+
+
+def test_every_recipe_is_run() -> None:
+    assert set(recipes()) == {f"{name}.mjs" for name in [*FOLLOWING, "resuming", "relay"]}
+
+
+def test_every_close_code_is_documented() -> None:
+    text = (ROOT / "docs" / "live.md").read_text()
+
+    assert set(map(int, re.findall(r"^\| (\d{4}) \|", text, re.MULTILINE))) == set(CLOSE_CODES)
