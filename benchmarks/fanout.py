@@ -6,6 +6,8 @@ a machine that slows down slows all. An event is told when the one before has re
 processor time of the serving process per delivery, the ingest of the webhook included, and the time from the post to
 the last of the sockets. `--different` gives every socket variables of its own: the worst case.
 
+`--collector` adds Fluxrate with Python's garbage collector as it comes.
+
 `--webhooks-per-second 100 --seconds 10` measures instead how long Fluxrate's last socket waits for each of many.
 """
 
@@ -51,11 +53,12 @@ _PATIENCE_S: Final = 120.0
 
 @dataclass
 class Contender:
-    """A server with its crowd, how it is told of an event, and what was measured."""
+    """A server with its crowd, what each of that says, how it is told of an event, and what was measured."""
 
     name: str
     server: Server
     crowd: Crowd
+    conversation: list[list[dict[str, Any]]]
     tell: Callable[[], Awaitable[None]]
     cpu_us: list[float] = field(default_factory=list)
     last_ms: list[float] = field(default_factory=list)
@@ -115,11 +118,11 @@ async def key_of(target: Target) -> str:
         return (await operator.create_key(target.workspace_id, "Benchmark", [Scope.READ], None))[1]
 
 
-async def gather(contender: Contender, conversation: list[list[dict[str, Any]]]) -> None:
+async def gather(contender: Contender) -> None:
     """Open the crowd's sockets, and wait until every one of them is told of an event."""
     before = contender.server.resident_bytes
-    await contender.crowd.join(conversation)
-    contender.bytes_per_socket = (contender.server.resident_bytes - before) / len(conversation)
+    await contender.crowd.join(contender.conversation)
+    contender.bytes_per_socket = (contender.server.resident_bytes - before) / len(contender.conversation)
     for _ in range(20):
         await contender.tell()
         await asyncio.sleep(1.0)
@@ -128,39 +131,57 @@ async def gather(contender: Contender, conversation: list[list[dict[str, Any]]])
     raise RuntimeError(f"{contender.name}: not every socket was told of anything")
 
 
-def contenders(stack: ExitStack, target: Target, environment: dict[str, str], *, peers: bool) -> list[Contender]:
-    """The servers, running."""
-    product = stack.enter_context(fluxrate(environment))
-    deliveries = iter(webhooks(target, target.invoice_ids))
-    found = [Contender("Fluxrate", product, Crowd(product.port), told_by_webhook(product.port, deliveries))]
-    if not peers:
-        return found
-    others = {
+def product(stack: ExitStack, given: argparse.Namespace, name: str, *, tuned: bool = True) -> Contender:
+    """Fluxrate, running with a database of its own."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-"))
+    url = stack.enter_context(postgres()) if given.postgres else f"sqlite://{folder}/benchmark.sqlite3"
+    keyring = Keyring.parse([key := generate_key()])
+    steady = given.webhooks_per_second * given.seconds
+    target = asyncio.run(prepare("fanout", url, keyring, (steady or given.rounds * given.events) + 40))
+    environment = {
+        "FLUXRATE_DATABASE_URL": url,
+        "FLUXRATE_ENCRYPTION_KEYS": key,
+        "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # they all come from here, with one key
+        "FLUXRATE_RATE_LIMIT_PER_KEY": "off",
+    }
+    server = stack.enter_context(fluxrate(environment, tuned=tuned))
+    tell = told_by_webhook(server.port, iter(webhooks(target, target.invoice_ids)))
+    conversation = opening(given.sockets, asyncio.run(key_of(target)), different=given.different)
+    return Contender(name, server, Crowd(server.port), conversation, tell)
+
+
+def peers(stack: ExitStack, sockets: int) -> list[Contender]:
+    """What others do, running."""
+    servers = {
         FLOOR: (stack.enter_context(uvicorn("benchmarks.broadcast:bare")), FRAME.encode()),
         "stock Strawberry": (stack.enter_context(uvicorn("benchmarks.broadcast:stock")), json.dumps(EVENT).encode()),
         "mercurius": (stack.enter_context(mercurius()), json.dumps(EVENT).encode()),
     }
-    for name, (server, body) in others.items():
-        found.append(Contender(name, server, Crowd(server.port), told_by_post(server.port, body)))
-    return found
+    followed = [{"type": "connection_init"}, _subscribe(f"subscription {{ events {{ {FIELDS} }} }}")]
+    return [
+        Contender(
+            name,
+            server,
+            Crowd(server.port),
+            [[] if name == FLOOR else followed] * sockets,
+            told_by_post(server.port, body),
+        )
+        for name, (server, body) in servers.items()
+    ]
 
 
-async def measure(found: list[Contender], target: Target, given: argparse.Namespace, console: Console) -> None:
+async def measure(found: list[Contender], given: argparse.Namespace, console: Console) -> None:
     """All rounds."""
-    ours = opening(given.sockets, await key_of(target), different=given.different)
-    followed = _subscribe(f"subscription {{ events {{ {FIELDS} }} }}")
-    conversations: dict[str, list[list[dict[str, Any]]]] = {"Fluxrate": ours, FLOOR: [[]] * given.sockets}
     for contender in found:
-        theirs = [[{"type": "connection_init"}, followed]] * given.sockets
-        await gather(contender, conversations.get(contender.name, theirs))
+        await gather(contender)
     for _ in track(range(given.rounds), "Rounds", console=console):
         for contender in found:
             await contender.round(given.sockets, given.events)
 
 
-async def follow_load(contender: Contender, target: Target, given: argparse.Namespace) -> list[float]:
+async def follow_load(contender: Contender, given: argparse.Namespace) -> list[float]:
     """How long each of many webhooks, posted at a steady rate, takes to reach the last socket, in ms."""
-    await gather(contender, opening(given.sockets, await key_of(target), different=given.different))
+    await gather(contender)
     total, interval_s = given.webhooks_per_second * given.seconds, 1 / given.webhooks_per_second
     arrivals = contender.crowd.note_arrivals(given.sockets)
     everybody = contender.crowd.expect(given.sockets * total)
@@ -195,29 +216,21 @@ def table(found: list[Contender]) -> Table:
 
 def run(given: argparse.Namespace, console: Console) -> None:
     """Measure and print."""
-    keyring = Keyring.parse([key := generate_key()])
-    steady = given.webhooks_per_second > 0
-    invoices = given.webhooks_per_second * given.seconds if steady else given.rounds * given.events
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-"))
-        url = stack.enter_context(postgres()) if given.postgres else f"sqlite://{folder}/benchmark.sqlite3"
-        target = asyncio.run(prepare("fanout", url, keyring, invoices + 40))
-        environment = {
-            "FLUXRATE_DATABASE_URL": url,
-            "FLUXRATE_ENCRYPTION_KEYS": key,
-            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # they all come from here, with one key
-            "FLUXRATE_RATE_LIMIT_PER_KEY": "off",
-        }
-        found = contenders(stack, target, environment, peers=not given.alone and not steady)
-        if steady:
-            slowest = sorted(asyncio.run(follow_load(found[0], target, given)))
+        found = [product(stack, given, "Fluxrate")]
+        if given.webhooks_per_second:
+            slowest = sorted(asyncio.run(follow_load(found[0], given)))
             console.print(
                 f"{len(slowest)} webhooks at {given.webhooks_per_second}/s, {given.sockets} sockets: to the last one"
                 f" p50 {slowest[len(slowest) // 2]:.1f} ms, p99 {slowest[int(len(slowest) * 0.99)]:.1f} ms"
             )
-        else:
-            asyncio.run(measure(found, target, given, console))
-            console.print(table(found))
+            return
+        if given.collector:
+            found.append(product(stack, given, "Fluxrate, collector as it comes", tuned=False))
+        if not given.alone:
+            found += peers(stack, given.sockets)
+        asyncio.run(measure(found, given, console))
+        console.print(table(found))
 
 
 def main() -> None:
@@ -228,6 +241,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20, help="per round and server")
     parser.add_argument("--different", action="store_true", help="every socket has variables of its own")
     parser.add_argument("--alone", action="store_true", help="Fluxrate without its peers")
+    parser.add_argument("--collector", action="store_true", help="also with Python's garbage collector as it comes")
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     parser.add_argument("--webhooks-per-second", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=10)

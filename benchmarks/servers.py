@@ -95,11 +95,17 @@ def mercurius() -> Iterator[Server]:
         yield server
 
 
+_UNTUNED: Final = (
+    "import gc; gc.freeze = gc.disable = lambda: None; gc.set_threshold = lambda *_: None; import main; main.cli()"
+)
+
+
 @contextlib.contextmanager
-def fluxrate(environment: Mapping[str, str]) -> Iterator[Server]:
-    """The product, one worker."""
+def fluxrate(environment: Mapping[str, str], *, tuned: bool = True) -> Iterator[Server]:
+    """The product, one worker; not `tuned`: with Python's garbage collector as it comes."""
     port = free_port()
-    command = [sys.executable, "main.py", "serve", "--port", str(port)]
+    program = ["main.py"] if tuned else ["-c", _UNTUNED]
+    command = [sys.executable, *program, "serve", "--port", str(port)]
     with _running(command, port, "/readyz", environment) as server:
         yield server
 

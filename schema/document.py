@@ -11,6 +11,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    OperationDefinitionNode,
     OperationType,
     StringValueNode,
     ValidationRule,
@@ -56,7 +57,11 @@ class Documents(SchemaExtension):
         query, document = context.query, context.graphql_document
         if query is not None and document is not None:
             asked = _Document(query, document, context.schema._schema, context.validation_rules)
-            context.pre_execution_errors = refused_for_variables(context.variables) or _refused(asked, context.context)
+            context.pre_execution_errors = (
+                refused_for_variables(context.variables)
+                or _refused(asked, context.context)
+                or _refused_for_choice(document, context._provided_operation_name)
+            )
         yield
         if document is not None and not context.pre_execution_errors:
             context.pre_execution_errors = refused_for_cost(
@@ -77,6 +82,14 @@ def _refused(asked: "_Document", operation: object) -> list[GraphQLError]:
     if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
         return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
     return list(_validated(asked) if len(asked.text) <= _LONGEST_KEPT else _validate(asked))
+
+
+def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> list[GraphQLError]:
+    """One of several operations must be named: Strawberry would take the first."""
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    if operation_name is None and len(operations) > 1:
+        return [GraphQLError("The document has several operations: name one of them (operationName).", operations)]
+    return []
 
 
 def _document_of(query: str) -> DocumentNode:
