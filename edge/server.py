@@ -26,6 +26,9 @@ HEAD_TIMEOUT_S: Final = 10.0
 MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_WEBSOCKET_FRAGMENTS: Final = 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
+UNREAD_S: Final = 30.0
+"""How long a client of HTTP may read nothing of what was sent to it."""
+
 PING_S: Final = 20.0
 """How often an open WebSocket is pinged, and how long its answer may take."""
 
@@ -37,25 +40,62 @@ CLOSE_S: Final = 10.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with heads bounded in size and time; uvicorn's own are not.
+    """HTTP/1.1 whose heads are bounded in size and time, and who reads no answers is let go; uvicorn's is not so.
 
-    Answers that go on for ever are given the ASGI extension "fluxrate.stream": `stopping`, which is set when the server
-    is about to stop, and `abort`, which hangs up.
+    Answers that go on for ever are given the ASGI extension "fluxrate.stopping", an asyncio.Event.
     """
+
+    unread_s = UNREAD_S
 
     _unread = 0
     _in_body = False
     _timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._stopping = asyncio.Event()
-        self._extensions = {"fluxrate.stream": {"stopping": self._stopping, "abort": transport.abort}}
+        self._extensions = {"fluxrate.stopping": self._stopping}
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_unread_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_unread_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._start_unread_timer()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._start_unread_timer()
+
+    def _start_unread_timer(self) -> None:
+        if self._unread_timer is None:
+            waiting = self.transport.get_write_buffer_size()
+            self._unread_timer = self.loop.call_later(self.unread_s, self._let_go_unless_read, waiting)
+
+    def _let_go_unless_read(self, waiting: int) -> None:
+        self._unread_timer = None
+        if self.transport.get_write_buffer_size() < waiting:
+            self._start_unread_timer()
+        else:
+            self.transport.abort()
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     def data_received(self, data: bytes) -> None:
         self._unread += len(data)

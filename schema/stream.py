@@ -26,10 +26,8 @@ KEEP_ALIVE_S: Final = 10.0
 
 REVOKED: Final = "This API key was revoked or has expired."
 
-EXTENSION: Final = "fluxrate.stream"
-"""What the server gives to streams: `stopping`, an asyncio.Event that is set when it is about to stop, and `abort()`,
-which ends a connection whose client reads nothing.
-"""
+STOPPING: Final = "fluxrate.stopping"
+"""The ASGI extension of our server that is an asyncio.Event, set when it is about to stop."""
 
 
 class Framing:
@@ -113,13 +111,13 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        server: Mapping[str, Any] = (scope.get("extensions") or {}).get(EXTENSION, {})
+        stopping: asyncio.Event | None = (scope.get("extensions") or {}).get(STOPPING)
         loop = asyncio.get_running_loop()
         revoked = asyncio.Event()
         revocation, gone = loop.create_task(revoked.wait()), loop.create_task(_gone(receive))
         over: set[asyncio.Future[Any]] = {revocation, gone}
-        if "stopping" in server:
-            over.add(loop.create_task(server["stopping"].wait()))
+        if stopping is not None:
+            over.add(loop.create_task(stopping.wait()))
         try:
             with self.keys.holding(self.operation.caller.api_key.id, revoked.set):
                 await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
@@ -128,10 +126,7 @@ class Stream:
                         await until_sent(send(_body(frame)))
             if not gone.done():
                 await until_sent(send(_body(b"", is_last=True)))
-        except StuckError:
-            if "abort" in server:
-                server["abort"]()
-        except GoneError:
+        except (StuckError, GoneError):  # our server lets go of who reads nothing by itself
             pass
         finally:
             for each in over:
