@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
+from graphql import GraphQLError
 from starlette.types import Message, Receive, Scope, Send
 from strawberry.http.parse_content_type import parse_content_type
 from strawberry.types import ExecutionResult
@@ -150,9 +151,10 @@ class Stream:
                 if each is None:
                     yield framing.keep_alive
                     continue
-                yield framing.frame(each.payload, cursor_of(self.operation, each.number) if each.number else None)
                 if each.is_last:
+                    yield framing.frame(_ended_by(each.result.errors).payload, None)
                     break
+                yield framing.frame(each.payload, cursor_of(self.operation, each.number) if each.number else None)
         if revocation.done():
             yield framing.frame(self._failure(Unauthenticated(REVOKED)).payload, None)
         if revocation.done() or not any(each.done() for each in over):
@@ -183,7 +185,12 @@ class Stream:
             await self.results.aclose()
 
     def _failure(self, error: Exception) -> Shown:
-        return Shown(0, ExecutionResult(data=None, errors=[of_exception(error, self.operation.request_id)]))
+        return _ended_by([of_exception(error, self.operation.request_id)])
+
+
+def _ended_by(errors: list[GraphQLError] | None) -> Shown:
+    """What ends a subscription: without data and cursor, so that nobody takes a half of an event for the whole."""
+    return Shown(0, ExecutionResult(data=None, errors=errors))
 
 
 async def _gone(receive: Receive) -> None:

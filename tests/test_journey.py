@@ -9,7 +9,7 @@ import pytest
 from tests.resolvers.eventually import eventually
 from tests.support.documents import CONNECT, INTEGRATION, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
 from tests.support.graphql_client import GraphQLClient
-from tests.support.house import SECRET_KEY, House, Servers
+from tests.support.house import House, Servers, secret_key_of
 
 DELIVERIES: Final = 2
 
@@ -19,7 +19,7 @@ async def newcomer(servers: Servers) -> AsyncIterator[House]:
     """A business that has connected Stripe, and left the webhook secret blank."""
     made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
     async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
-        given = {"name": "Stripe", "secretKey": SECRET_KEY, "webhookSecret": ""}
+        given = {"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"]), "webhookSecret": ""}
         integration = (await client.mutate(CONNECT, input=given))["integration"]
         yield House(servers.app, servers.simulator, client, made["workspace"]["id"], integration)
 
@@ -32,7 +32,7 @@ async def problems(house: House) -> list[str]:
 
 async def test_what_was_paid_before_the_secret_was_saved_counts_when_it_is(newcomer: House) -> None:
     house = newcomer
-    key = (SECRET_KEY, "")
+    key = (house.secret_key, "")
     async with httpx.AsyncClient(base_url=house.simulator.url, trust_env=False, auth=key, timeout=30) as stripe:
         events = {f"enabled_events[{place}]": name for place, name in enumerate(house.integration["eventsToSend"][:5])}
         endpoint = (

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx
 
 from tests.support.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.house import SECRET, SECRET_KEY, House
+from tests.support.house import SECRET, House
 from tests.support.stripe_payloads import Event, body, signed_headers
 
 POSTERS: Final = 16
@@ -114,7 +114,7 @@ async def test_a_secret_that_is_saved_counts_at_every_worker_at_once(house: Hous
 async def test_no_delivery_is_refused_while_the_api_key_is_rotated(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         for number in range(ROUNDS):
-            saved = await change(house, secretKey=f"{SECRET_KEY}{number}")
+            saved = await change(house, secretKey=f"{house.secret_key}{number}")
             assert saved["__typename"] == "UpdateStripeIntegrationSuccess", saved
             await stripe.go_on(POSTERS)
 

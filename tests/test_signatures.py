@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.documents import CONNECT, UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.house import SECRET, SECRET_KEY, House
+from tests.support.house import SECRET, House, secret_key_of
 from tests.support.stripe_payloads import body
 
 OTHERS_SECRET: Final = "whsec_ofAnotherWorkspace1"
@@ -89,7 +89,7 @@ async def save_elsewhere(house: House, secret: str) -> None:
     """Have another workspace save a webhook secret."""
     made = house.app.cli("workspace", "create", "Another", "--mode", "test")
     async with type(house.client)(house.app.url, made["apiKey"]) as client:
-        given = {"name": "Stripe", "secretKey": SECRET_KEY, "webhookSecret": secret}
+        given = {"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"]), "webhookSecret": secret}
         assert (await client.mutate(CONNECT, input=given))["integration"]["status"] == "READY"
 
 

@@ -17,7 +17,6 @@ from tests.support.stripe_payloads import Event, body, payment_intent_succeeded,
 from tests.support.valkey import Valkey
 
 SECRET: Final = "whsec_abcdefghijklmnop"
-SECRET_KEY: Final = "sk_test_acme_1234567890"
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,11 @@ class House:
     client: GraphQLClient
     workspace_id: str
     integration: dict[str, Any]
+
+    @property
+    def secret_key(self) -> str:
+        """The key of its Stripe account, which no other house has."""
+        return secret_key_of(self.workspace_id)
 
     async def customer(self) -> str:
         """A customer's id."""
@@ -61,6 +65,11 @@ class House:
         raw = body(event)
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             return await http.post(self.integration["webhookUrl"], content=raw, headers=signed_headers(raw, secret))
+
+
+def secret_key_of(workspace_id: str) -> str:
+    """The key of the Stripe account that a workspace connects, at the simulator."""
+    return f"sk_test_{workspace_id[-12:]}_1234567890"
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,9 @@ async def house(servers: Servers) -> AsyncIterator[House]:
     """A business that has connected Stripe and saved the webhook secret."""
     made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
     async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
-        connected = await client.mutate(CONNECT, input={"name": "Stripe", "secretKey": SECRET_KEY})
+        connected = await client.mutate(
+            CONNECT, input={"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"])}
+        )
         integration = connected["integration"]
         assert integration["status"] == "AWAITING_WEBHOOK_SECRET"
         saved = await client.mutate(UPDATE_INTEGRATION, input={"id": integration["id"], "webhookSecret": SECRET})
