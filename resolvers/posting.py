@@ -30,8 +30,9 @@ class Delivery:
     """A verified body.
 
     `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides anew on what was
-    IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `quarantined_id` is the row in
-    which it waited until it could be verified.
+    IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `signed_by` are the sealed
+    webhook secrets that signed it, of those that it was `judged_by`. `quarantined_id` is the row in which it waited
+    until it could be verified.
     """
 
     origin: Origin
@@ -42,8 +43,8 @@ class Delivery:
     received_at: datetime
     posts: int = 1
     again: bool = False
-    signed_with_current: bool = True
-    signed_with_previous: bool = False
+    signed_by: Sequence[str] = field(default=(), repr=False)
+    judged_by: tuple[str | None, ...] = field(default=(), repr=False)
     quarantined_id: str | None = None
 
 
@@ -51,13 +52,15 @@ class Delivery:
 class Receipt:
     """What became of a delivery; `status` is None when its integration has been disconnected meanwhile.
 
-    `before` is its event's status until then, None when it was new. `happenings` is what it did.
+    `before` is its event's status until then, None when it was new. `happenings` is what it did. `is_outdated`: other
+    webhook secrets are stored by now than it was judged by.
     """
 
     webhook_event_id: str | None = None
     status: WebhookEventStatus | None = None
     before: WebhookEventStatus | None = None
     happenings: tuple[Happening, ...] = ()
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Posting:
     posts: int = 0
     signed_with_current: bool = False
     signed_with_previous: bool = False
+    is_outdated: bool = False
     webhook_event_id: str = ""
     status: WebhookEventStatus | None = None
     reason_code: str | None = None
@@ -99,10 +103,12 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """An integration that deliveries came to."""
+    """An integration that deliveries came to, with its sealed webhook secrets as they are stored now."""
 
     is_active: bool
     is_disconnected: bool
+    secret: str | None = field(repr=False)
+    previous_secret: str | None = field(repr=False)
 
     def admits(self, delivery: Delivery) -> bool:
         """Whether it still takes a delivery: once disconnected only what it had taken before."""
@@ -161,9 +167,20 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
 
 async def _lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
     among, values = any_of(tx.dialect, "id", 1, sorted(ids))
-    query = f"SELECT id, is_active, disconnected_at FROM integrations WHERE {among} ORDER BY id"  # noqa: S608
+    query = (
+        "SELECT id, is_active, disconnected_at, webhook_secret_sealed, previous_webhook_secret_sealed"  # noqa: S608
+        f" FROM integrations WHERE {among} ORDER BY id"
+    )
     rows = await tx.fetch(tx.for_share(query), values)
-    return {row["id"]: Door(bool(row["is_active"]), row["disconnected_at"] is not None) for row in rows}
+    return {
+        row["id"]: Door(
+            bool(row["is_active"]),
+            row["disconnected_at"] is not None,
+            row["webhook_secret_sealed"],
+            row["previous_webhook_secret_sealed"],
+        )
+        for row in rows
+    }
 
 
 async def _postings(
@@ -186,8 +203,10 @@ async def _postings(
             postings[_key(delivery)] = posting
         if delivery.quarantined_id is None or delivery.quarantined_id in waited:
             posting.posts += delivery.posts
-        posting.signed_with_current |= bool(delivery.posts) and delivery.signed_with_current
-        posting.signed_with_previous |= bool(delivery.posts) and delivery.signed_with_previous
+        door = integrations[delivery.origin.integration_id]  # what verified it may have been replaced meanwhile
+        posting.signed_with_current |= bool(delivery.posts) and door.secret in delivery.signed_by
+        posting.signed_with_previous |= bool(delivery.posts) and door.previous_secret in delivery.signed_by
+        posting.is_outdated |= delivery.judged_by not in {(), (door.secret, door.previous_secret)}
     return postings
 
 
@@ -450,4 +469,5 @@ def _receipt(posting: Posting | None) -> Receipt:
     before = posting.known.status if posting.known else None
     if before is None and posting.delivery.quarantined_id == posting.webhook_event_id:
         before = WebhookEventStatus.QUARANTINED
-    return Receipt(posting.webhook_event_id, posting.status or before, before, tuple(posting.happenings))
+    happenings = tuple(posting.happenings)
+    return Receipt(posting.webhook_event_id, posting.status or before, before, happenings, posting.is_outdated)

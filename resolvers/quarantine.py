@@ -189,7 +189,6 @@ class Quarantine:
                     row.received_at,
                     posts=row.deliveries,
                     quarantined_id=row.id,
-                    signed_with_current=False,
                 )
         return None
 

@@ -141,15 +141,16 @@ class StripeWebhook:
             receipt = await self._inbox.accept(_delivery(listener, body, signed))
         finally:
             self.waiting -= 1
-        if receipt.status is None:  # disconnected meanwhile, says the database
+        if receipt.status is None or receipt.is_outdated:
             self._directory.forget(token)
+        if receipt.status is None:  # disconnected meanwhile, says the database
             return Outcome.UNKNOWN
         return Outcome.FAILED if receipt.status is WebhookEventStatus.FAILED else Outcome.ACCEPTED
 
 
 def _delivery(listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Delivery:
-    current, previous = signed
-    return delivery_of(listener.origin, body, utc_now(), signed_with_current=current, signed_with_previous=previous)
+    signed_by = tuple(sealed for sealed, is_signed in zip(listener.sealed, signed, strict=True) if sealed and is_signed)
+    return delivery_of(listener.origin, body, utc_now(), signed_by=signed_by, judged_by=listener.sealed)
 
 
 def _signed_with(listener: Listener, signature: bytes | None, body: bytes) -> tuple[bool, bool]:

@@ -37,11 +37,13 @@ mutation ($id: ID!, $dryRun: Boolean) { replayWebhookEvent(id: $id, dryRun: $dry
 """
 
 
-async def post(business: Business, integration: Any, event: stripe.Event, *secrets: str) -> int:
-    """Have Stripe post an event, signed with secrets; the status of the answer."""
+async def post(
+    business: Business, integration: Any, event: stripe.Event, *secrets: str, at: StripeWebhook | None = None
+) -> int:
+    """Have Stripe post an event, signed with secrets, at a new process or at a given one; the status of the answer."""
     raw = body(event)
     headers = signed_headers(raw, *secrets) if secrets else {}
-    transport = httpx.ASGITransport(StripeWebhook(business.services, lambda *_: None))
+    transport = httpx.ASGITransport(at or StripeWebhook(business.services, lambda *_: None))
     async with httpx.AsyncClient(transport=transport) as http:
         return (await http.post(integration["webhookUrl"], content=raw, headers=headers)).status_code
 
@@ -320,3 +322,22 @@ async def test_a_secret_that_never_verified_does_not_push_out_the_one_that_did(b
 
     assert await post(business, integration, stripe.payment_intent_succeeded(), OTHER) == 200
     assert await post(business, integration, stripe.payment_intent_succeeded(), SECRET) == 200
+
+
+async def test_what_is_verified_by_a_secret_that_was_just_replaced_does_not_count_for_the_new_one(
+    business: Business,
+) -> None:
+    """A process knows an integration's secrets for seconds; the old one must not seem to have been given up by then."""
+    integration = await business.connect(webhookSecret=OTHER)
+    process = StripeWebhook(business.services, lambda *_: None)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER, at=process)
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    status = await post(business, integration, stripe.payment_intent_succeeded(), OTHER, at=process)
+
+    counted = await traffic(integration)
+    assert status == 200
+    assert (counted.secret_matched_at, counted.secret_alone_since) == (None, None)
+    assert counted.previous_secret_matched_at == counted.last_event_at
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER, SECRET, at=process)
+    assert (await traffic(integration)).secret_matched_at is not None
