@@ -21,6 +21,7 @@ _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.I
 _LOOKED_AT_AGAIN: Final = frozenset({WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
 _PAYMENT_UNKNOWN: Final = "PAYMENT_UNKNOWN"
 _PAYMENT_AWAITED: Final = timedelta(days=3)
+_FEWEST_TRIES: Final = 5
 _FIRST_RETRY: Final = timedelta(seconds=10)
 _LAST_RETRY: Final = timedelta(hours=1)
 
@@ -278,7 +279,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     verdict = settle(case)
     books.enter(delivery.origin, case.invoice.id if case.invoice else None, verdict)
     _conclude(posting, verdict.status, verdict.code)
-    if verdict.code == _PAYMENT_UNKNOWN and now - delivery.received_at < _PAYMENT_AWAITED:
+    if verdict.code == _PAYMENT_UNKNOWN and _is_awaited(posting, now):
         posting.retry_at = now + _pause(posting)
     payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
     posting.payment_id = verdict.payment_id
@@ -291,10 +292,18 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     return any(link.status is not PaymentLinkStatus.COMPLETED for link in verdict.links)
 
 
+def _is_awaited(posting: Posting, now: datetime) -> bool:
+    """Whether the payment may yet come; what was kept for days may be let in a moment before its payment is."""
+    return now - posting.delivery.received_at < _PAYMENT_AWAITED or _tries(posting) < _FEWEST_TRIES
+
+
 def _pause(posting: Posting) -> timedelta:
     """How long after this try the next one is made."""
-    tries = posting.known.attempts if posting.known else 0
-    return min(_LAST_RETRY, _FIRST_RETRY * int(2 ** min(tries, 10)))
+    return min(_LAST_RETRY, _FIRST_RETRY * int(2 ** min(_tries(posting), 10)))
+
+
+def _tries(posting: Posting) -> int:
+    return posting.known.attempts if posting.known else 0
 
 
 def _follow(posting: Posting, books: Books) -> None:

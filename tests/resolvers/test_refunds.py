@@ -1,11 +1,13 @@
 """Refunds and disputes through the inbox, as the API tells of them."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
 
-from models.database import unscoped
+from models.database import transaction, unscoped
 from models.event import EventType
+from models.instant import utc_now
 from models.integration import Integration
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers.inbox import kept
@@ -80,6 +82,29 @@ async def test_a_dispute_that_overtakes_its_payment_is_applied_when_the_payment_
     (payment,) = (await business.mutate(MONEY_BACK, id=invoice["id"]))["payments"]["nodes"]
     assert (payment["dispute"]["status"], payment["dispute"]["amount"]["amount"]) == ("lost", "20.00")
     assert payment["dispute"]["closedAt"] is not None
+
+
+async def test_a_dispute_that_was_held_for_days_before_its_payment_still_waits_for_it(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await business.update_integration(integration["id"], isActive=False)
+    intent = stripe.fresh("pi")
+    told = {"invoice_id": invoice["id"], "workspace_id": business.workspace.id}
+    await business.deliver(integration["id"], stripe.dispute(payment_intent=intent, amount=2000))
+    await business.deliver(integration["id"], stripe.payment_intent_succeeded(payment_intent=intent, **told))
+    async with transaction():
+        held = unscoped(WebhookEvent).filter(integration_id=integration["id"])
+        await held.update(received_at=utc_now() - timedelta(days=5))
+
+    await business.update_integration(integration["id"], isActive=True)
+
+    row = await unscoped(Integration).get(id=integration["id"])
+    disputed, _ = await unscoped(WebhookEvent).filter(integration_id=integration["id"]).order_by("id")
+    assert (disputed.reason_code, disputed.retry_at is None) == ("PAYMENT_UNKNOWN", False)
+    receipt = await business.services.inbox.accept(kept(row, disputed))
+    assert receipt.status is WebhookEventStatus.PROCESSED
+    (payment,) = (await business.mutate(MONEY_BACK, id=invoice["id"]))["payments"]["nodes"]
+    assert payment["dispute"]["status"] == "needs_response"
 
 
 async def test_money_by_the_link_of_another_invoice_than_its_metadata_names_is_unapplied(business: Business) -> None:
