@@ -87,7 +87,7 @@ class Books:
             if (invoice_id := self._named_invoice(origin, event)) and is_id(invoice_id, Prefix.INVOICE)
         }
         names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
-        await self._lock_invoices(named)
+        await self._lock_invoices(named | await self._named_by_payments(relevant))
         await self._lock_payments(names)
         elsewhere = {
             (workspace_id, payment.invoice_id)
@@ -100,6 +100,24 @@ class Books:
         await self._load_links()
         await self._load_others_links(relevant)
         await self._load_customers(relevant)
+
+    async def _named_by_payments(self, relevant: Sequence[Sourced]) -> set[Key]:
+        """The invoices of the payments that events name which name none: to be locked before their payments."""
+        names = {
+            (origin.workspace_id, name)
+            for origin, event in relevant
+            if self._named_invoice(origin, event) is None
+            for name in event.provider_ids
+        }
+        if not names:
+            return set()
+        rows = await self._fetch_among(
+            "SELECT p.workspace_id, p.invoice_id FROM payments p JOIN payment_references r ON r.payment_id = p.id"
+            " WHERE p.invoice_id IS NOT NULL AND {0} AND {1}",
+            ("r.workspace_id", {workspace_id for workspace_id, _ in names}),
+            ("r.provider_id", {name for _, name in names}),
+        )
+        return {(row["workspace_id"], row["invoice_id"]) for row in rows}
 
     async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
         """Load and lock a payment, the invoice that it is to be applied to, and the one that it named so far."""

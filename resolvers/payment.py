@@ -20,6 +20,7 @@ from models.money import parse_currency
 from models.payment import Allocation, Payment, PaymentStatus
 from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
+from resolvers.inbox import CONFLICTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +70,7 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
 
 _PAYMENT: Final = ["paymentId"]
 _INVOICE: Final = ["invoiceId"]
+_TRIES: Final = 5
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
@@ -86,14 +88,24 @@ async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple
     payment = await ctx.one(Payment, payment_id, "payment", _PAYMENT)
     await ctx.one(Invoice, invoice_id, "invoice", _INVOICE)
     if not _counts_for(payment, invoice_id):
-        async with ctx.write() as write:
-            await _apply(ctx, write, payment, invoice_id)
+        await _apply_with_retries(ctx, payment, invoice_id)
         ctx.services.link_maker.wake()
     return await ctx.rows(Payment).get(id=payment_id), await ctx.rows(Invoice).get(id=invoice_id)
 
 
 def _counts_for(payment: Payment | PaymentState, invoice_id: str) -> bool:
     return payment.allocation is Allocation.APPLIED and payment.invoice_id == invoice_id
+
+
+async def _apply_with_retries(ctx: Context, payment: Payment, invoice_id: str) -> None:
+    for attempt in range(_TRIES):
+        try:
+            async with ctx.write() as write:
+                await _apply(ctx, write, payment, invoice_id)
+            return
+        except CONFLICTS:  # an event of the same payment went the other way round: what it did is seen by the next try
+            if attempt == _TRIES - 1:
+                raise
 
 
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:

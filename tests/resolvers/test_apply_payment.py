@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from models.api_key import Scope
@@ -11,6 +12,7 @@ from models.event import Event, EventType
 from models.payment import Payment
 from models.payment_link import PaymentLinkStatus
 from models.webhook_event import WebhookEvent, WebhookEventStatus
+from tests.resolvers.eventually import eventually
 from tests.schema.caller import caller_with
 from tests.support import documents
 from tests.support import stripe_payloads as stripe
@@ -41,7 +43,7 @@ async def apply(business: Business, payment_id: str, invoice_id: str) -> Json:
 async def unapplied(business: Business, integration: Json, **told: Any) -> str:
     """The id of a payment over 20.00 USD that names an invoice that is not there."""
     named: Json = {"invoice_id": UNKNOWN, "workspace_id": business.workspace.id, "amount": 2000, "currency": "usd"}
-    intent = stripe.fresh("pi")
+    intent = told.pop("payment_intent", None) or stripe.fresh("pi")
     await business.deliver(
         integration["id"], stripe.payment_intent_succeeded(payment_intent=intent, created=100, **named | told)
     )
@@ -304,3 +306,60 @@ async def test_a_payment_that_turns_out_to_be_another_is_not_there_any_more(busi
     result = await apply(business, payment_id, invoice["id"])
 
     assert (result["__typename"], result["path"]) == ("NotFound", ["paymentId"])
+
+
+# --- At the same time as Stripe tells of it --------------------------------------------------------------------
+
+
+async def waiting_for_locks(connection: "asyncpg.Connection[Any]") -> bool:
+    """Whether somebody waits for a lock in this database."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+    )
+
+
+async def test_who_locks_the_other_way_round_is_let_go_first(business: Business) -> None:
+    """Of two that wait for one another the database ends one: that one tries again, and nobody is told."""
+    if business.services.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    integration = await business.connect()
+    payment_id = await unapplied(business, integration)
+    invoice = await business.finalized("20.00")
+    other = await asyncpg.connect(business.services.database.url)
+    await other.execute("SET deadlock_timeout = '60s'")  # it is not this one that the database ends
+
+    async with other.transaction():
+        await other.execute("SELECT id FROM payments WHERE id = $1 FOR UPDATE", payment_id)
+        applying = asyncio.create_task(apply(business, payment_id, invoice["id"]))
+        await eventually(lambda: waiting_for_locks(other))
+        await other.execute("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", invoice["id"])
+    await other.close()
+
+    result = await applying
+    assert (result["__typename"], result["invoice"]["status"]) == ("ApplyPaymentSuccess", "PAID")
+
+
+async def test_what_names_a_payment_alone_waits_for_its_invoice_before_it_holds_the_payment(business: Business) -> None:
+    """Everybody takes locks in one order, so nobody waits in a circle."""
+    if business.services.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    integration = await business.connect()
+    intent = stripe.fresh("pi")
+    payment_id = await unapplied(business, integration, payment_intent=intent)
+    invoice = await business.finalized("20.00")
+    await apply(business, payment_id, invoice["id"])
+    other = await asyncpg.connect(business.services.database.url)
+
+    async with other.transaction():
+        await other.execute("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", invoice["id"])
+        told = asyncio.create_task(business.deliver(integration["id"], stripe.dispute(payment_intent=intent)))
+        await eventually(lambda: waiting_for_locks(other))
+        held = await other.fetchval("SELECT id FROM payments WHERE id = $1 FOR UPDATE NOWAIT", payment_id)
+    await other.close()
+
+    await told
+    assert held == payment_id
+    assert (await unscoped(Payment).get(id=payment_id)).dispute_status == "needs_response"
