@@ -280,18 +280,20 @@ def _why_unapplied(case: Case) -> str | None:
 
 
 def _without_others_names(case: Case) -> tuple[Case, list[PaymentState]]:
-    """The case without names of payments that count for another invoice, and the payments that its names mean.
+    """The case without payments that count for another invoice and their names, and those that its names mean.
 
-    Such a payment stays where it counts, whatever a later event says that its names are.
+    Such a payment stays where it counts and as it is, whatever a later event says that its names are.
     """
     own = case.invoice.id if case.invoice else None
     named = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
     known = [payment for payment in named if not payment.counts or payment.invoice_id == own]
-    taken = frozenset[str]().union(*(payment.provider_ids for payment in named if payment not in known))
-    if not taken:
+    others = [payment for payment in named if payment not in known]
+    if not others:
         return case, known
+    taken = frozenset[str]().union(*(payment.provider_ids for payment in others))
     names = tuple(name for name in case.event.provider_ids if name not in taken)
-    return case._replace(event=case.event._replace(provider_ids=names)), known
+    payments = [payment for payment in case.payments if payment not in others]
+    return case._replace(event=case.event._replace(provider_ids=names), payments=payments), known
 
 
 def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:

@@ -693,3 +693,22 @@ def test_a_payment_that_counts_for_another_invoice_stays_there() -> None:
 
     assert {payment.invoice_id: payment.amount for payment in desk.payments} == {INVOICE: 2000, other: 2000}
     assert desk.invoice.amount_paid == 2000
+
+
+def test_an_event_that_names_another_invoices_payment_too_leaves_that_as_it_is() -> None:
+    """One invoice at Stripe may have been paid by several payments, each for an invoice of its own here."""
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.add_invoice(open_invoice(id=other, total=1000))
+    desk.take(paid(payment_intent="pi_a"))
+    desk.take(paid(payment_intent="pi_b", amount=1500, invoice_id=other))
+    desk.take(stripe.charge_refunded(payment_intent="pi_b", amount=1500, refunded=300))
+    before = [payment for payment in desk.payments if payment.invoice_id == other]
+    both = stripe.stripe_invoice_paid(payment_intent="pi_a", amount=2000, **OURS)
+    both["data"]["object"]["payments"]["data"].append({"payment": {"payment_intent": "pi_b"}})
+
+    desk.take(both)
+
+    assert [payment for payment in desk.payments if payment.invoice_id == other] == before
+    assert (before[0].overpaid, before[0].refunds.amount) == (500, 300)
+    assert (desk.invoice.amount_paid, desk.invoice.amount_refunded) == (2000, 0)
