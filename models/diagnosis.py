@@ -63,7 +63,7 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
     "METADATA_MISMATCH": (
-        "The payment's metadata names one invoice, but it was made with the Payment Link of another.",
+        "The payment was made with the Payment Link of one invoice, but its metadata names another, or none of ours.",
         "See in Stripe which of the two was meant and apply the payment to that one (applyPayment), or refund it.",
     ),
     "PAYMENT_UNKNOWN": (

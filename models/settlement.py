@@ -252,20 +252,31 @@ def _why_ignored(case: Case) -> str | None:
     known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
     if event.evidence not in _PROVES:
         return None if known else "PAYMENT_UNKNOWN"
-    if event.metadata_workspace_id not in {None, case.workspace_id}:
+    foreign = _why_foreign(case)
+    if foreign is not None:
+        return None if _is_by_our_link(case) else foreign
+    if case.invoice_id is not None or known:
+        return None
+    return "PAYMENT_UNKNOWN" if event.evidence is Evidence.REFUNDED else "NO_METADATA"
+
+
+def _why_foreign(case: Case) -> str | None:
+    if case.event.metadata_workspace_id not in {None, case.workspace_id}:
         return "ANOTHER_WORKSPACE"
-    if case.invoice_id is None:
-        if known:
-            return None
-        return "PAYMENT_UNKNOWN" if event.evidence is Evidence.REFUNDED else "NO_METADATA"
-    if not is_id(case.invoice_id, Prefix.INVOICE):
-        return "FOREIGN_INVOICE_ID"
-    return None
+    return None if case.invoice_id is None or is_id(case.invoice_id, Prefix.INVOICE) else "FOREIGN_INVOICE_ID"
+
+
+def _is_by_our_link(case: Case) -> bool:
+    """Whether the money came by a link that we made: it is ours then, whatever its metadata says."""
+    own = {link.stripe_id for link in case.links} - {None}
+    return case.link_invoice_id is not None or case.event.payment_link_id in own
 
 
 def _why_unapplied(case: Case) -> str | None:
     if case.event.livemode is not (case.mode is Mode.LIVE):
         return "LIVEMODE_MISMATCH"
+    if case.event.evidence in _PROVES and _why_foreign(case) is not None:
+        return "METADATA_MISMATCH"
     if case.invoice is None:
         return "INVOICE_NOT_FOUND"
     if case.link_invoice_id not in {None, case.invoice.id}:

@@ -7,8 +7,10 @@ import pytest
 
 from models.database import transaction, unscoped
 from models.event import EventType
+from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
+from models.payment import Allocation, Payment
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers.inbox import kept
 from tests.support import stripe_payloads as stripe
@@ -123,3 +125,26 @@ async def test_money_by_the_link_of_another_invoice_than_its_metadata_names_is_u
     (stored,) = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
     assert (stored.status, stored.reason_code) == (WebhookEventStatus.UNAPPLIED, "METADATA_MISMATCH")
     assert {(await business.invoice(each["id"]))["status"] for each in (one, other)} == {"OPEN"}
+
+
+@pytest.mark.parametrize("metadata", [{"invoice_id": "order_77"}, {"workspace_id": new_id(Prefix.WORKSPACE)}])
+@pytest.mark.parametrize("by_hand", [False, True])
+async def test_money_by_a_link_of_ours_is_ours_though_its_metadata_is_somebody_elses(
+    business: Business, metadata: dict[str, str], by_hand: bool
+) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    link = "plink_by_hand" if by_hand else invoice["paymentLink"]["stripeId"]
+    told: Any = {"invoice_id": invoice["id"], "workspace_id": business.workspace.id} | metadata
+    event = stripe.checkout_session_completed(amount=2000, currency="usd", payment_link=link, **told)
+
+    await business.deliver(integration["id"], event)
+
+    (stored,) = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
+    payments = await unscoped(Payment).filter(workspace_id=business.workspace.id)
+    if by_hand:
+        assert (stored.status, payments) == (WebhookEventStatus.IGNORED, [])
+    else:
+        assert (stored.status, stored.reason_code) == (WebhookEventStatus.UNAPPLIED, "METADATA_MISMATCH")
+        assert [(each.amount, each.allocation) for each in payments] == [(2000, Allocation.UNAPPLIED)]
+    assert (await business.invoice(invoice["id"]))["status"] == "OPEN"

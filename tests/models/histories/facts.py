@@ -119,7 +119,7 @@ class Stripe:
             customer=None if about_it else carried.get("customer_id"),
             link=told.get("payment_link"),
             live=payment.live,
-            foreign=payment.foreign,
+            foreign=payment.foreign and bool(carried),
             failure=_failure(event, subject),
             refunded=told.get("refunded", 0),
             refund=told.get("refund"),

@@ -138,7 +138,7 @@ class Ledger:
         self._count()
 
     def _learn(self, name: str, told: list[Fact]) -> None:
-        proofs = [fact for fact in told if fact.kind in PROOFS and not fact.foreign]
+        proofs = [fact for fact in told if fact.kind in PROOFS and not self.is_foreign(fact)]
         named = [fact for fact in proofs if self._names(fact)]
         if name not in self.accounts and not self._opens(name, named):
             self._ignored += [fact for fact in proofs if fact in named or fact.kind != REFUNDED]
@@ -152,10 +152,18 @@ class Ledger:
         look = look if account.facts else named
         if look and not (account.facts and account.counts):
             self._allot(account, look[0])
-        account.facts += [fact for fact in told if not fact.foreign or fact.kind not in PROOFS]
+        account.facts += [fact for fact in told if not self.is_foreign(fact) or fact.kind not in PROOFS]
 
     def _is_bare_refund(self, fact: Fact) -> bool:
         return fact.kind == REFUNDED and not fact.foreign and not self._names(fact)
+
+    def is_foreign(self, fact: Fact) -> bool:
+        """Whether a fact is another's by its metadata, and not ours by its link."""
+        return fact.foreign and self._owner(fact) is None
+
+    def _owner(self, fact: Fact) -> str | None:
+        """The invoice whose link a fact names."""
+        return next((bill.id for bill in self.bills.values() if bill.link and bill.link == fact.link), None)
 
     def _opens(self, name: str, named: list[Fact]) -> bool:
         """Whether a payment begins to be known: any that fits, and all money."""
@@ -167,7 +175,7 @@ class Ledger:
         """The invoice that a fact names by itself: its metadata's, else that of the link."""
         if fact.invoice is not None:
             return fact.invoice
-        return next((bill.id for bill in self.bills.values() if bill.link and bill.link == fact.link), None)
+        return self._owner(fact)
 
     def _allot(self, account: Account, fact: Fact) -> None:
         applied = account.invoice if account.facts and account.misfit is None else None
@@ -181,12 +189,13 @@ class Ledger:
 
     def _misfit(self, fact: Fact, target: str | None) -> str | None:
         bill = self.bills.get(target or "")
-        owner = next((other.id for other in self.bills.values() if other.link and other.link == fact.link), None)
         if fact.live:
             return "LIVEMODE_MISMATCH"
+        if fact.foreign:
+            return "METADATA_MISMATCH"
         if bill is None:
             return "INVOICE_NOT_FOUND"
-        if owner not in {None, bill.id}:
+        if self._owner(fact) not in {None, bill.id}:
             return "METADATA_MISMATCH"
         if bill.currency != fact.currency:
             return "CURRENCY_MISMATCH"

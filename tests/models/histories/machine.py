@@ -291,7 +291,7 @@ class Histories(RuleBasedStateMachine):
         for fact in self.told:
             statuses = twin.statuses(fact)
             assert statuses
-            if fact.kind in MONEY and not fact.foreign and fact.payment in self.ledger.accounts:
+            if fact.kind in MONEY and not self.ledger.is_foreign(fact) and fact.payment in self.ledger.accounts:
                 assert WebhookEventStatus.IGNORED not in statuses
         bills = [bill for bill in self.ledger.bills.values() if bill.status == "PAID"]
         assert twin.log[EventType.INVOICE_PAID] == sum(bill.paid_at != BY_HAND for bill in bills)
