@@ -11,6 +11,8 @@ from models.money import currency_exponent, unit_minor_units
 MOST_LINES: Final = 20
 """Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
 
+_STEP_BY_EXPONENT: Final = {3: 10}
+_STEP: Final = {"ISK": 100, "UGX": 100}
 _MOST_QUANTITY: Final = 999_999
 _NAME_LENGTH: Final = 250
 
@@ -45,10 +47,14 @@ def _whole(line: LineItem, currency: str) -> ChargeLine | None:
     return ChargeLine(line.description[:_NAME_LENGTH], unit_amount, int(quantity))
 
 
+def step_of(currency: str) -> int:
+    """The minor units that Stripe charges multiples of alone. Source: Stripe, "Supported currencies", special cases."""
+    return _STEP.get(currency, _STEP_BY_EXPONENT.get(currency_exponent(currency), 1))
+
+
 def is_chargeable(amount: int, currency: str) -> bool:
-    """Whether Stripe takes an amount of a three-decimal currency: its last digit has to be 0."""
-    three_decimals = 3
-    return currency_exponent(currency) != three_decimals or amount % 10 == 0
+    """Whether Stripe takes an amount of a currency: the last digit of three has to be 0, ISK and UGX to be whole."""
+    return amount % step_of(currency) == 0
 
 
 def metadata_of(invoice: Invoice) -> dict[str, str]:

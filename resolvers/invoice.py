@@ -11,7 +11,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from models.api_key import Scope
-from models.charge import is_chargeable
+from models.charge import is_chargeable, step_of
 from models.customer import Customer
 from models.diagnosis import diagnose
 from models.errors import InvalidInput, StripeRefused, Unavailable
@@ -341,8 +341,9 @@ async def _integration(ctx: Context, id_: str | None) -> Integration | None:
 def _check_chargeable(invoice: Invoice, path: list[str]) -> None:
     if not is_chargeable(invoice.amount_remaining, invoice.currency):
         amount = to_major(invoice.amount_remaining, invoice.currency)
+        step = to_major(step_of(invoice.currency), invoice.currency)
         raise InvalidInput(
-            f"Stripe can't charge {amount} {invoice.currency}: the last digit has to be 0. Change the line items.",
+            f"Stripe can't charge {amount} {invoice.currency}, only multiples of {step}. Change the line items.",
             code="AMOUNT_NOT_CHARGEABLE",
             path=path,
         )

@@ -18,6 +18,7 @@ ils inr isk jmd kes kgs khr kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop 
 mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub sar sbd scr sek sgd shp sle sos
 srd std szl thb tjs top try ttd twd tzs uah ugx uyu uzs wst xcd xcg yer zar zmw
 """
+WHOLE_ONLY: Final = frozenset({"isk", "ugx"})
 EXPONENTS: Final = {
     **dict.fromkeys(WITHOUT_DECIMALS.split(), 0),
     **dict.fromkeys(WITH_TWO_DECIMALS.split(), 2),
@@ -49,7 +50,10 @@ def line_amount(unit_amount: Decimal, quantity: int) -> int:
 
 
 def check_last_digit(amount: int, currency: str, param: str) -> None:
-    """Refuse an amount of a three-decimal currency that doesn't end in 0."""
+    """Refuse an amount of a three-decimal currency that doesn't end in 0, and one of ISK or UGX that isn't whole."""
+    if currency in WHOLE_ONLY and amount % 100:
+        message = f"Invalid amount: {amount}. An amount in {currency} must be evenly divisible by 100."
+        raise ExecutionError(message, code="invalid_charge_amount_no_decimal_compatible", param=param)
     if EXPONENTS[currency] == 3 and amount % 10:
         message = f"Invalid amount: {amount}. An amount in {currency} has three decimals, and the last must be 0."
         raise ExecutionError(message, code="parameter_invalid_integer", param=param)

@@ -130,6 +130,7 @@ async def test_finalizing_makes_one_link_that_leads_back_to_its_invoice(business
         ("JPY", [("2", "400")], [(400, 2)]),
         ("JPY", [("1", "99.5")], [(100, 1)]),
         ("UGX", [("1", "5000")], [(500_000, 1)]),
+        ("ISK", [("2", "5.50")], [(1100, 1)]),
         ("KWD", [("2", "12.340")], [(12_340, 2)]),
         ("KWD", [("2", "1.005")], [(2010, 1)]),
     ],
@@ -149,10 +150,11 @@ async def test_what_stripe_cannot_take_line_by_line_becomes_one_line_of_the_tota
     assert sum(line["amount_total"] for line in sold) == int(invoice["total"]["minorUnits"])
 
 
-async def test_three_decimals_that_stripe_cannot_charge_are_refused_while_they_can_be_mended(
-    business: Business, connected: str
+@pytest.mark.parametrize(("amount", "currency"), [("1.005", "KWD"), ("10.50", "ISK"), ("10.01", "UGX")])
+async def test_decimals_that_stripe_cannot_charge_are_refused_while_they_can_be_mended(
+    business: Business, connected: str, amount: str, currency: str
 ) -> None:
-    draft = await business.draft("1.005", currency="KWD")
+    draft = await business.draft(amount, currency=currency)
 
     refusal = await business.finalize(draft)
 
