@@ -1,7 +1,7 @@
 """One batch of deliveries, from reading what is known of them to logging what they did, in one transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -202,6 +202,8 @@ async def _postings(
             own_id = delivery.quarantined_id if delivery.quarantined_id in waited else new_id(Prefix.WEBHOOK_EVENT)
             posting = Posting(delivery, found, webhook_event_id=found.id if found else own_id)
             postings[_key(delivery)] = posting
+        elif delivery.again:
+            posting.delivery = replace(posting.delivery, again=True)
         if delivery.quarantined_id is None or delivery.quarantined_id in waited:
             posting.posts += delivery.posts
         door = integrations[delivery.origin.integration_id]  # what verified it may have been replaced meanwhile

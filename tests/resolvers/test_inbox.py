@@ -721,6 +721,22 @@ async def test_money_that_fitted_no_invoice_is_applied_when_it_is_replayed_and_f
     assert (await books.log_types(workspace))[-2:] == [EventType.PAYMENT_APPLIED, EventType.INVOICE_PAID]
 
 
+async def test_a_replay_decides_anew_though_stripe_posts_the_same_at_the_same_time(
+    inbox: Inbox, database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration, currency="EUR")
+    given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
+    await inbox.accept(given)
+    await books.change(invoice, currency="USD")
+
+    _, replayed = await deliver_in_one_batch(database, [given, replace(given, again=True, posts=0)])
+
+    assert replayed.status is WebhookEventStatus.PROCESSED
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.deliveries, kept.attempts) == (2, 2)
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+
+
 async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
