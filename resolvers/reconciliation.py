@@ -127,14 +127,14 @@ class Reconciliation:
         windows: list[Window] = [(int(begin.timestamp()), int(now.timestamp()) + 1)]
         while windows:
             if deadline is not None and time.monotonic() >= deadline:
-                return progress
+                return await _left_off(integration, progress, since)
             window = windows.pop()
             try:
                 events, further = await self._read(integration, window, deadline)
             except StripeUnavailable:
                 if progress.until == begin:
                     raise
-                return progress
+                return await _left_off(integration, progress, since)
             if events is None:
                 windows.extend(further)
                 continue
@@ -302,6 +302,18 @@ async def _move_position(integration: Integration, until: datetime) -> None:
             integration.id,
             until,
         )
+
+
+async def _left_off(integration: Integration, progress: Progress, since: datetime | None) -> Progress:
+    """What a sync has come to that is not complete; the next one goes on there, though one has been further already."""
+    if since is not None:
+        async with transaction() as tx:
+            await tx.execute(
+                "UPDATE integration_traffic SET synced_until = $2 WHERE integration_id = $1 AND synced_until > $2",
+                integration.id,
+                progress.until,
+            )
+    return progress
 
 
 async def _finished(integration: Integration, keys: Sequence[str]) -> set[str]:

@@ -66,6 +66,21 @@ async def test_it_goes_on_from_where_it_ended(business: Business) -> None:
     assert (await business.mutate(SYNC, id=integration["id"]))["since"] < before.isoformat()
 
 
+async def test_what_was_asked_for_again_and_not_read_to_the_end_is_gone_on_with(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    row = await unscoped(Integration).get(id=integration["id"])
+    async with transaction():
+        further = utc_now() + timedelta(days=1)
+        await unscoped(IntegrationTraffic).filter(integration_id=row.id).update(synced_until=further)
+
+    broken_off = await business.services.reconciliation.sync(row, utc_now() - timedelta(days=7), within_s=0)
+    synced = await business.mutate(SYNC, id=integration["id"])
+
+    assert broken_off.complete is False
+    assert (synced["applied"], synced["complete"]) == (2, True)
+
+
 async def test_many_events_are_read_in_pages_the_oldest_first(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
