@@ -33,7 +33,7 @@ NETWORK_RETRIES: Final = 1
 _LOAD_AFTER_S: Final = 1.0
 _PAGE: Final = 100
 _LINK_PAGES: Final = 5
-_GONE: Final = "resource_missing"
+GONE: Final = "resource_missing"
 _KEY_PATH: Final = ["input", "secretKey"]
 
 
@@ -280,7 +280,7 @@ class StripeGateway:
             with asking_errors("remove webhook endpoints"):
                 await self._client(secret_key).v1.webhook_endpoints.delete_async(stripe_id)
         except StripeRefused as refusal:
-            if refusal.stripe_code != _GONE:
+            if refusal.stripe_code != GONE:
                 raise
 
     # --- The key -----------------------------------------------------------------------------------------------

@@ -14,20 +14,22 @@ from typing import Any, Final
 
 import orjson
 import structlog
+from tortoise.expressions import Q
 
 from models.books import Origin
 from models.bulk import any_of
 from models.database import fetch, reading_dialect, scoped, transaction, unscoped
 from models.diagnosis import Diagnosis, diagnose
-from models.errors import FluxrateError, StripeUnavailable
+from models.errors import FluxrateError, StripeRefused, StripeUnavailable
 from models.instant import from_epoch, utc_now
 from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
 from models.invoice import COLLECTING, Invoice
+from models.payment import Payment, PaymentStatus
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEventStatus
 from resolvers.checkup import Checkup, kept_findings
-from resolvers.gateway import StripeGateway
+from resolvers.gateway import GONE, StripeGateway
 from resolvers.inbox import Inbox, delivery_of
 
 log = structlog.get_logger(__name__)
@@ -222,16 +224,25 @@ class Reconciliation:
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
         paid = 0
         for link in await _links_to_check(integration, rest):
-            sessions = await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or "")
-            for session in sessions:
+            for session in await self._sessions_of(integration, link):
                 body = orjson.dumps(_as_event(session, int(time.time())))
                 delivery = delivery_of(origin, body, utc_now(), posts=0)
                 if not await _finished(integration, [delivery.key]):
                     receipt = await self._inbox.accept(delivery)
-                    paid += receipt.status is WebhookEventStatus.PROCESSED
+                    applied = receipt.status is WebhookEventStatus.PROCESSED
+                    paid += applied and session["payment_status"] != "unpaid"
             async with transaction() as tx:
                 await tx.execute("UPDATE payment_links SET checked_at = $2 WHERE id = $1", link.id, utc_now())
         return paid
+
+    async def _sessions_of(self, integration: Integration, link: PaymentLink) -> Sequence[Mapping[str, Any]]:
+        """The completed sessions of a link; none when Stripe has no such link, as after a change of the account."""
+        try:
+            return await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or "")
+        except StripeRefused as refusal:
+            if refusal.stripe_code != GONE:
+                raise
+            return ()
 
     # --- By itself ---------------------------------------------------------------------------------------------
 
@@ -266,14 +277,19 @@ class Reconciliation:
         return await unscoped(Integration).filter(id=integration.id, key_problem=None, disconnected_at=None).exists()
 
     async def _reconcile(self, integration: Integration) -> None:
-        progress = await self.sync(integration)
+        """Read the events, then the links; a key that may not read the events may still read the links' sessions."""
+        progress = None
+        try:
+            progress = await self.sync(integration)
+        except StripeRefused as refusal:
+            log.warning("events not fetched from stripe", integration=integration.id, error=refusal.message)
         paid = await self.check_links(integration)
-        if progress.applied or progress.failed or paid:
+        if paid or (progress is not None and (progress.applied or progress.failed)):
             log.info(
                 "events fetched from stripe",
                 integration=integration.id,
-                applied=progress.applied,
-                failed=progress.failed,
+                applied=progress.applied if progress else 0,
+                failed=progress.failed if progress else 0,
                 paid_links=paid,
             )
 
@@ -330,11 +346,18 @@ async def _finished(integration: Integration, keys: Sequence[str]) -> set[str]:
 
 
 async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence[PaymentLink]:
-    """Links that can be paid and were not asked about lately, those that waited longest first."""
+    """Links that can be paid or by which money is under way, and that were not asked about lately, those that waited
+    longest first.
+    """
     now = utc_now()
+    under_way = scoped(Payment, integration.workspace_id).filter(
+        status=PaymentStatus.PENDING, invoice_id__not_isnull=True
+    )
+    spent = Q(status=PaymentLinkStatus.COMPLETED, invoice_id__in=await under_way.values_list("invoice_id", flat=True))
     links = (
         await scoped(PaymentLink, integration.workspace_id)
-        .filter(integration_id=integration.id, status=PaymentLinkStatus.ACTIVE, created_at__lt=now - _LINK_AGE)
+        .filter(Q(status=PaymentLinkStatus.ACTIVE) | spent, integration_id=integration.id)
+        .filter(created_at__lt=now - _LINK_AGE)
         .order_by("id")
     )
     due = [link for link in links if link.checked_at is None or link.checked_at <= now - rest]

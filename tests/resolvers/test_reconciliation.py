@@ -167,6 +167,45 @@ async def test_a_link_that_stripe_says_is_paid_pays_its_invoice(business: Busine
     assert synced["failed"] == 0
 
 
+async def old_link(invoice: dict[str, Any], **columns: Any) -> None:
+    """Let an invoice's link be old enough to be asked about."""
+    async with transaction():
+        links = unscoped(PaymentLink).filter(invoice_id=invoice["id"])
+        await links.update(created_at=utc_now() - timedelta(days=40), **columns)
+
+
+async def test_a_link_that_stripe_does_not_know_does_not_stand_in_the_way_of_others(business: Business) -> None:
+    """As those do that another account has made, from which the integration was moved."""
+    integration = await business.connect()
+    elsewhere = await business.finalized("20.00")
+    invoice = await paid_unheard(business)
+    await old_link(elsewhere, stripe_id="plink_of_another_account")
+    await old_link(invoice)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    paid = await business.services.reconciliation.check_links(row)
+
+    assert paid == 1
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def test_a_bank_debit_that_came_through_unheard_pays_its_invoice(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    link = invoice["paymentLink"]["stripeId"]
+    await business.deliver(integration["id"], *await business.stripe.pay(link, outcome="async", deliveries=0))
+    await old_link(invoice)
+    row = await unscoped(Integration).get(id=integration["id"])
+    nothing = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+    under_way = await business.invoice(invoice["id"])
+    await business.stripe.settle(link, "succeeded")
+
+    paid = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+
+    assert (under_way["status"], nothing, paid) == ("OPEN", 0, 1)
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
 async def aged(integration: Any, **columns: Any) -> Integration:
     """Let an integration be of hours ago, so that it is due."""
     long_ago = utc_now() - timedelta(hours=2)
@@ -211,6 +250,18 @@ async def test_a_rejected_key_is_tried_every_few_minutes_alone(business: Busines
 
     assert (await business.integration(integration["id"]))["status"] == "KEY_REJECTED"
     assert (await business.invoice(invoice["id"]))["status"] == "OPEN"
+
+
+async def test_links_are_asked_about_though_the_key_may_not_read_the_events(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    await old_link(invoice)
+    await aged(integration, checked_at=utc_now())
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=403, times=9)
+
+    await business.services.reconciliation.reconcile_due()
+
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
 
 
 async def test_of_several_processes_one_reconciles(business: Business) -> None:
