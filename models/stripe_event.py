@@ -13,6 +13,7 @@ import orjson
 from models.money import MAX_MINOR_UNITS
 
 _LATEST_EPOCH: Final = 253_402_300_799  # the end of the year 9999
+_THIN: Final = "v2.core.event"
 _ID_LENGTH: Final = 255
 _METADATA_LENGTH: Final = 500
 _MESSAGE_LENGTH: Final = 2000
@@ -103,6 +104,12 @@ def read(body: bytes) -> StripeEvent:
         raise UnreadableError(f"the body is not JSON in UTF-8 ({error})") from None
     if not isinstance(event, dict):
         raise UnreadableError("the body is not a JSON object")
+    if event.get("object") == _THIN:
+        raise UnreadableError(
+            "it is a thin event, which only names its object: choose the snapshot payload style in Stripe",
+            _id(event, "id"),
+            _id(event, "type"),
+        )
     envelope = {
         "id": _id(event, "id"),
         "type": _id(event, "type"),

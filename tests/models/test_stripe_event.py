@@ -349,6 +349,15 @@ def test_an_event_that_cannot_be_read_is_known_by_what_can() -> None:
     assert (refusal.value.event_id, refusal.value.event_type) == (event["id"], event["type"])
 
 
+def test_a_thin_event_is_known_by_its_id_and_says_what_to_choose_in_stripe() -> None:
+    thin = {"id": "evt_a", "object": "v2.core.event", "type": "v1.billing.meter.no_meter_found", "livemode": False}
+
+    with pytest.raises(UnreadableError, match="choose the snapshot payload style") as refusal:
+        read_event(thin | {"created": "2026-11-23T12:00:00.000Z", "related_object": None})
+
+    assert (refusal.value.event_id, refusal.value.event_type) == (thin["id"], thin["type"])
+
+
 def test_several_intents_of_a_stripe_invoice_are_one_payment() -> None:
     event = stripe.stripe_invoice_paid(payment_intent="pi_a", amount=10_000)
     other = {"payment": {"type": "payment_intent", "payment_intent": "pi_b"}}

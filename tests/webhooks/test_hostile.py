@@ -150,6 +150,8 @@ UNREADABLE: Final = {
     "a lone surrogate": an_event().replace(b'"usd"', rb'"\ud800"'),
     "hexadecimal": with_raw(b"0x7d0"),
     "a comment": an_event() + b"// paid",
+    "a thin event": b'{"id": "evt_thin", "object": "v2.core.event", "type": "v1.billing.meter.error_report_triggered",'
+    b' "created": "2026-11-23T12:00:00.000Z", "livemode": false, "related_object": {"id": "mtr_1"}}',
 }
 
 READABLE: Final = {
