@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from models.database import fetch, transaction
+from models.ids import Prefix, new_id
 from models.instant import utc_now
 from resolvers.context import Services
 from tests.support.app import StartApp
@@ -180,6 +181,33 @@ async def test_when_the_inbox_refuses_stripe_is_asked_to_come_again(
 
     assert (answer.status, answer.json) == (503, {"error": "unavailable"})
     assert int(answer.headers[b"retry-after"]) > 0
+
+
+async def test_what_is_kept_but_could_not_be_applied_stripe_is_asked_to_post_again(
+    stripe: Stripe, services: Services, integration: Seeded
+) -> None:
+    payload = body(payment_intent_succeeded(invoice_id=new_id(Prefix.INVOICE)))
+    on_postgres = services.database.dialect == "postgres"
+    async with transaction() as tx:
+        await tx.execute(
+            "ALTER TABLE payments ADD CONSTRAINT broken CHECK (false)"
+            if on_postgres
+            else "CREATE TRIGGER broken BEFORE INSERT ON payments BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+    with structlog.testing.capture_logs():
+        refused = await stripe.post(integration, payload, WEBHOOK_SECRET)
+    failed = await fetch("SELECT status, payload FROM webhook_events")
+    async with transaction() as tx:
+        await tx.execute("ALTER TABLE payments DROP CONSTRAINT broken" if on_postgres else "DROP TRIGGER broken")
+
+    answer = await stripe.post(integration, payload, WEBHOOK_SECRET)
+
+    assert (refused.status, refused.json) == (503, {"error": "unavailable"})
+    assert [(row["status"], row["payload"]) for row in failed] == [("FAILED", payload)]
+    assert answer.status == 200
+    (kept,) = await fetch("SELECT status, deliveries FROM webhook_events")
+    assert (kept["status"], kept["deliveries"]) == ("UNAPPLIED", 2)
+    assert stripe.outcomes == {Outcome.FAILED: 1, Outcome.ACCEPTED: 1}
 
 
 async def test_when_the_integration_cannot_be_read_stripe_is_asked_to_come_again(
