@@ -22,7 +22,7 @@ from models.books import Origin
 from models.database import Database, scoped, transaction
 from models.errors import FluxrateError, Unavailable
 from models.integration import Integration
-from models.stripe_event import UnreadableError, body_key, read
+from models.stripe_event import UnreadableError, event_key, read
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers import posting
 from resolvers.posting import Delivery, Receipt
@@ -50,7 +50,8 @@ def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any)
         event, unreadable = read(body), None
     except UnreadableError as error:
         event, unreadable = None, error
-    key = event.id if event else (unreadable and unreadable.event_id) or body_key(body)
+    told = event.id if event else (unreadable.event_id if unreadable else None)
+    key = event_key(told, body)
     return Delivery(
         origin=origin, key=key, body=body, event=event, unreadable=unreadable, received_at=received_at, **more
     )

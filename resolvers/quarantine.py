@@ -24,7 +24,7 @@ from models.instant import from_row, utc_now
 from models.integration import Integration, bound_to
 from models.secret import Keyring
 from models.signature import examine, verify
-from models.stripe_event import body_key
+from models.stripe_event import IN_QUARANTINE, body_key
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers.inbox import CONFLICTS, Inbox, delivery_of
 from resolvers.posting import Delivery
@@ -46,7 +46,6 @@ _FULL_FOR_S: Final = 2.0
 _MOST_WAITING: Final = 64
 _TRIES: Final = 5
 _HEADER_LENGTH: Final = 4096
-_KEY_PREFIX: Final = "quarantine:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -387,7 +386,7 @@ def _received(row: Mapping[str, Any]) -> Happening:
 
 
 def _key(post: Post) -> str:
-    return _KEY_PREFIX + body_key(post.body)
+    return IN_QUARANTINE + body_key(post.body)
 
 
 def _known(row: Row) -> dict[str, Any]:

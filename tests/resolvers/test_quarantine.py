@@ -13,6 +13,7 @@ from models.database import transaction, unscoped
 from models.event import Event, EventType
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
+from models.stripe_event import body_key
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
 from models.workspace import Mode
@@ -254,6 +255,23 @@ async def test_a_burst_is_one_line_of_the_log(business: Business) -> None:
 
     lines = await unscoped(Event).filter(integration_id=integration["id"], type=EventType.WEBHOOK_EVENT_RECEIVED)
     assert len(lines) == 1
+
+
+async def test_an_event_whose_id_looks_like_a_quarantined_bodys_key_takes_nobodys_place(business: Business) -> None:
+    integration = await business.connect(webhookSecret=SECRET)
+    forged = stripe.payment_intent_succeeded()
+    claims = [f"quarantine:{body_key(body(forged))}", body_key(body(forged))]
+    hostile = [stripe.payment_intent_succeeded(event_id=claim) for claim in claims]
+
+    statuses = [await post(business, integration, event, SECRET) for event in hostile]
+
+    assert statuses == [200, 200]
+    assert await post(business, integration, forged, OTHER) == 400
+    assert [each.status for each in await kept(integration)] == [
+        WebhookEventStatus.IGNORED,
+        WebhookEventStatus.IGNORED,
+        WebhookEventStatus.QUARANTINED,
+    ]
 
 
 async def test_what_was_judged_by_a_replaced_secret_is_judged_again(business: Business) -> None:
