@@ -141,6 +141,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
 
+_UNREADABLE_HANDSHAKE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """WebSockets that end, whether or not the other side reads what is left to say to it.
 
@@ -153,6 +156,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         if self._last_timer is not None:
             self._last_timer.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.close_sent and not self.transport.is_closing():
+            self.transport.write(_UNREADABLE_HANDSHAKE)  # uvicorn's own says nothing and waits
+            self.transport.close()
 
     def send_keepalive_ping(self) -> None:
         if self.close_sent or self.transport.is_closing():

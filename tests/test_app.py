@@ -136,6 +136,25 @@ def test_a_websocket_that_does_not_begin_with_get_is_refused(app: RunningApp) ->
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize("path", ["/graphql", "/webhooks/stripe/x"])
+@pytest.mark.parametrize(
+    "field", [b"Content-Length: 4", b"X-Long: " + b"x" * 9000, b"\r\n".join(b"X-%d: x" % n for n in range(200))]
+)
+def test_a_websockets_handshake_that_can_not_be_read_is_refused(app: RunningApp, path: str, field: bytes) -> None:
+    address = urlsplit(app.url)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as connection:
+        connection.sendall(
+            b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n%b\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" % (path.encode(), field)
+        )
+
+        answer = connection.recv(1000)
+        over = connection.recv(1000)
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert over == b""
+
+
 async def _fails(_: Request) -> Response:
     raise RuntimeError("hush")
 
