@@ -66,7 +66,9 @@ class RedisBackend(BroadcastBackend):
         while True:
             try:
                 async with self._redis.pubsub() as connection:
-                    await connection.subscribe(*sorted(self._channels) or [self._resync])
+                    await connection.subscribe(self._resync)  # it connects only to listen to something
+                    while missed := self._channels.difference(connection.channels):  # some are added meanwhile
+                        await connection.subscribe(*missed)
                     self._connection = connection
                     self._lost_some()
                     pause = 0.05
