@@ -56,17 +56,15 @@ class Documents(SchemaExtension):
         context.validation_rules = (*context.validation_rules, *_RULES)
         query, document = context.query, context.graphql_document
         if query is not None and document is not None:
-            asked = _Document(query, document, context.schema._schema, context.validation_rules)
-            context.pre_execution_errors = (
+            graphql_schema = context.schema._schema
+            asked = _Document(query, document, graphql_schema, context.validation_rules)
+            context.pre_execution_errors = (  # all of it now: what is found after the yield nobody looks at
                 refused_for_variables(context.variables)
                 or _refused(asked, context.context)
                 or _refused_for_choice(document, context._provided_operation_name)
+                or refused_for_cost(graphql_schema, document, context.operation_name, context.variables)
             )
         yield
-        if document is not None and not context.pre_execution_errors:
-            context.pre_execution_errors = refused_for_cost(
-                context.schema._schema, document, context.operation_name, context.variables
-            )
 
 
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:

@@ -25,6 +25,7 @@ from graphql.language import (
     InlineFragmentNode,
     IntValueNode,
     Node,
+    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -255,8 +256,8 @@ def _is_connection(type_: GraphQLNamedType) -> bool:
 
 def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:
     for argument in selection.arguments or ():
-        if argument.name.value in {"first", "last"}:
-            value = argument.value
+        value = argument.value
+        if argument.name.value in {"first", "last"} and not isinstance(value, NullValueNode):
             size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
             if isinstance(value, IntValueNode):
                 size = int(value.value)

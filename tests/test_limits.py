@@ -178,6 +178,12 @@ def test_a_page_of_the_size_of_a_variable_a_fragment_or_by_default_costs_too() -
     assert cost(query, n=100) == cost(query) > 100 * 50 * 100
 
 
+def test_an_explicit_null_says_nothing_of_a_pages_size() -> None:
+    page = "{ invoices(%s last: 100) { nodes { payments(first: 100) { nodes { id } } } } }"
+
+    assert cost(page % "first: null,") == cost(page % "") > 100 * 100
+
+
 def test_a_field_of_one_object_costs_one() -> None:
     """And is multiplied by the rows around it."""
     lean = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { id } } } } }"
@@ -234,8 +240,14 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         yield app
 
 
+LOOP = "query ($n: Int) { invoices(first: $n) { nodes { customer { invoices(first: $n) { nodes { id } } } } } }"
+TOO_MANY = {"query": LOOP, "variables": {"n": 100}}
+
+
 @pytest.mark.parametrize(
-    ("asked", "limit"), [({"query": ALIASED}, "aliases"), (TOO_LARGE, "variableBytes")], ids=["document", "variables"]
+    ("asked", "limit"),
+    [({"query": ALIASED}, "aliases"), (TOO_LARGE, "variableBytes"), (TOO_MANY, "complexity")],
+    ids=["document", "variables", "cost"],
 )
 async def test_limits_are_the_same_over_http_server_sent_events_and_websockets(
     app: RunningApp, asked: dict[str, Any], limit: str

@@ -29,6 +29,9 @@ from graphql import (
 DEEP: Final = 3
 """How many levels of what has fields of its own a document selects."""
 
+_SHORT: Final = 10
+"""How many rows of a list within another are asked for: the default would be too much together."""
+
 ROOTS: Final = ("Query", "Mutation", "Subscription")
 _DUMMIES: Final[Mapping[str, Any]] = {
     "Boolean": False,
@@ -141,7 +144,8 @@ class Surface:
             if is_leaf_type(get_named_type(field.type)):
                 parts.append(f"{alias}{name}")
             elif depth > 0 and is_composite_type(get_named_type(field.type)):
-                parts.append(f"{alias}{name} {self._selection(field.type, depth - 1)}")
+                page = f"(first: {_SHORT})" if "first" in field.args else ""
+                parts.append(f"{alias}{name}{page} {self._selection(field.type, depth - 1)}")
         return f"{{ {' '.join(parts)} }}"
 
 
