@@ -8,11 +8,9 @@ import orjson
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLInterfaceType,
     GraphQLList,
     GraphQLNamedType,
     GraphQLNonNull,
-    GraphQLObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
     get_named_type,
@@ -76,6 +74,11 @@ COMPLEXITY: Final = Limit(
     "The operation could answer more than {maximum} objects: ask for shorter lists (first, last), above all within"
     " lists.",
 )
+VALUES: Final = Limit(
+    "values",
+    200_000,
+    "The operation could answer more than {maximum} values: ask for fewer fields, aliases or shorter lists.",
+)
 INTROSPECTION_DEPTH: Final = Limit(
     "introspectionDepth",
     2,
@@ -94,6 +97,7 @@ LIMITS: Final = (
     ALIASES,
     DIRECTIVES,
     COMPLEXITY,
+    VALUES,
     INTROSPECTION_DEPTH,
     VARIABLE_BYTES,
     VARIABLE_DEPTH,
@@ -185,24 +189,34 @@ def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 def refused_for_cost(
     schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
 ) -> list[GraphQLError]:
-    """A refusal of a valid operation that could answer too many objects, all lists taken to be as long as may be."""
+    """Refusals of a valid operation that could answer too much, all lists taken to be as long as may be."""
     operation = get_operation_ast(document, operation_name)
     root = schema.get_root_type(operation.operation) if operation else None
     if operation is None or root is None:
         return []
-    cost = _Cost(schema, _fragments(document), variables or {})
-    return list(COMPLEXITY.exceeded_by(cost.of(operation.selection_set, root)[0], operation))
+    fragments = _fragments(document)
+    objects = _Cost(schema, fragments, variables or {}, values=False).of(operation.selection_set, root)[0]
+    if objects > COMPLEXITY.maximum:
+        return [COMPLEXITY.refusal(objects, operation)]
+    values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
+    return list(VALUES.exceeded_by(values, operation))
 
 
 @dataclass
 class _Cost:
+    """Walks a valid selection; each fragment once. It counts objects, or with `values` scalars and introspection too.
+
+    Objects that introspection answers are in memory, so their number alone has no limit.
+    """
+
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any]
+    values: bool
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, selection_set: SelectionSetNode, parent: GraphQLNamedType) -> tuple[int, int]:
-        """How many objects a selection could answer; beside it how many for each row, where it is a connection's."""
+        """How much a selection could answer; beside it how much for each row, where it is a connection's."""
         once = each_row = 0
         for selection in selection_set.selections:
             if isinstance(selection, FragmentSpreadNode):
@@ -226,11 +240,16 @@ class _Cost:
         return self.known[name]
 
     def _of_field(self, selection: Node, parent: GraphQLNamedType) -> tuple[int, int]:
-        if not isinstance(selection, FieldNode) or selection.selection_set is None:
+        if not isinstance(selection, FieldNode):
             return 0, 0
-        definition = _field_of(parent, selection.name.value)
-        if definition is None:  # introspection, which has limits of its own
+        if selection.selection_set is None:
+            return int(self.values), 0
+        if not self.values and selection.name.value.startswith("__"):
             return 0, 0
+        field_ = self.schema.get_field(parent, selection.name.value)  # type: ignore[arg-type]
+        if field_ is None:
+            return 0, 0
+        definition = field_.type
         type_ = get_named_type(definition)
         once, each_row = self.of(selection.selection_set, type_)
         if _is_connection(type_):
@@ -238,12 +257,6 @@ class _Cost:
         if _is_connection(parent) and _is_list(definition):
             return 0, 1 + once
         return (_PLAIN_LIST if _is_list(definition) else 1) * (1 + once), 0
-
-
-def _field_of(parent: GraphQLNamedType, name: str) -> Any:
-    if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name not in parent.fields:
-        return None
-    return parent.fields[name].type
 
 
 def _is_list(type_: object) -> bool:

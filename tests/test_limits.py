@@ -202,6 +202,27 @@ def test_a_plain_list_is_taken_to_be_of_some_length() -> None:
     assert cost(more.replace("a: lineItems", "lineItems")) == 1 + 100 * (1 + 10 * 10 + 1)
 
 
+def test_what_is_asked_of_each_object_counts_too() -> None:
+    """Ten thousand objects with two hundred fields each are two million values."""
+    page = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { %s } } } } }"
+    fields = " ".join(f"a{number}: createdAt" for number in range(200))
+
+    assert told(refused_for_cost(schema._schema, parse(page % fields), None, {})[0])[:2] == ("values", 200_000)
+    assert cost(page % "id status createdAt") == 0
+
+
+def test_introspection_is_asked_a_few_times_at_once_not_often() -> None:
+    whole = get_introspection_query()
+    fragments = whole[whole.index("fragment FullType") :]
+    twice, often = (
+        "{ " + " ".join(f"a{number}: __schema {{ types {{ ...FullType }} }}" for number in range(times)) + " }"
+        for times in (2, 50)
+    )
+
+    assert cost(twice + fragments) == 0
+    assert told(refused_for_cost(schema._schema, parse(often + fragments), None, {})[0])[:2] == ("values", 200_000)
+
+
 def test_only_the_operation_that_is_asked_for_is_counted() -> None:
     document = parse(
         "query Small { viewer { workspace { id } } }"
