@@ -1,11 +1,11 @@
 """Documents: parsed and validated once each, and bounded."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -25,11 +25,24 @@ from graphql.language import FieldNode, VariableNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from schema.limits import TOKENS, introspects, refused_for_cost, refused_for_shape, refused_for_variables
+from schema.limits import (
+    TOKENS,
+    introspects,
+    refused_for_cost,
+    refused_for_lines,
+    refused_for_shape,
+    refused_for_variables,
+)
 from schema.operation import Operation
 
-_MOST_KEPT: Final = 256
+K = TypeVar("K", bound="str | _Document")
+V = TypeVar("V")
+
+_MOST_FOLLOWED: Final = 256
 _LONGEST_KEPT: Final = 16 * 1024
+_MOST_CHARACTERS: Final = 512 * 1024
+"""How many are kept in all: parsed, each takes up to 300 bytes."""
+
 _DEFINED_AND_USED: Final = 2
 
 NO_INTROSPECTION: Final = (
@@ -91,12 +104,36 @@ def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> l
 
 
 def _document_of(query: str) -> DocumentNode:
-    return _parsed(query) if len(query) <= _LONGEST_KEPT else parse(query, max_tokens=TOKENS.maximum)
+    return _parsed(query) if len(query) <= _LONGEST_KEPT else _parse(query)
 
 
-@lru_cache(_MOST_KEPT)
-def _parsed(query: str) -> DocumentNode:
+class _Lately(Generic[K, V]):
+    """What was made of documents lately; bounded by their characters, the least used are let go first."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        self._make = make
+        self._kept: OrderedDict[K, V] = OrderedDict()
+        self.characters = 0
+        self.made = 0
+
+    def __call__(self, document: K) -> V:
+        if document in self._kept:
+            self._kept.move_to_end(document)
+            return self._kept[document]
+        made = self._kept[document] = self._make(document)
+        self.made += 1
+        self.characters += len(document)
+        while self.characters > _MOST_CHARACTERS:
+            least_used, _ = self._kept.popitem(last=False)
+            self.characters -= len(least_used)
+        return made
+
+
+def _parse(query: str) -> DocumentNode:
     return parse(query, max_tokens=TOKENS.maximum)
+
+
+_parsed: Final = _Lately(_parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +152,16 @@ def is_subscription(query: str, operation_name: str | None) -> bool:
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
 
-@lru_cache(_MOST_KEPT)
 def followed_by(query: str, operation_name: str | None) -> Followed | None:
     """The subscription that a document asks for; None where it is none, or too long to be known."""
-    if len(query) > _LONGEST_KEPT or not is_subscription(query, operation_name):
+    if len(query) + len(operation_name or "") > _LONGEST_KEPT:
+        return None
+    return _followed_by(query, operation_name)
+
+
+@lru_cache(_MOST_FOLLOWED)
+def _followed_by(query: str, operation_name: str | None) -> Followed | None:
+    if not is_subscription(query, operation_name):
         return None
     document = _parsed(query)
     operation = get_operation_ast(document, operation_name)
@@ -152,6 +195,9 @@ class _Document:
     def __init__(self, text: str, document: DocumentNode, schema: GraphQLSchema, rules: tuple[type[Any], ...]) -> None:
         self.text, self.document, self.schema, self.rules = text, document, schema, rules
 
+    def __len__(self) -> int:
+        return len(self.text)
+
     def __hash__(self) -> int:
         return hash(self.text)
 
@@ -159,14 +205,16 @@ class _Document:
         return isinstance(other, _Document) and self.text == other.text and self.schema is other.schema
 
 
-@lru_cache(_MOST_KEPT)
-def _validated(asked: _Document) -> tuple[GraphQLError, ...]:
-    return tuple(_validate(asked))
-
-
 def _validate(asked: _Document) -> list[GraphQLError]:
-    refused = refused_for_shape(asked.document) or validate_document(asked.schema, asked.document, asked.rules)
+    refused = (
+        refused_for_lines(asked.text)
+        or refused_for_shape(asked.document)
+        or validate_document(asked.schema, asked.document, asked.rules)
+    )
     return [_about_its_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
+
+
+_validated: Final = _Lately(_validate)
 
 
 def _about_its_digits(error: GraphQLError) -> GraphQLError:

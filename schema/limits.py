@@ -59,6 +59,7 @@ class Limit:
             yield self.refusal(actual, node)
 
 
+LINES: Final = Limit("lines", 5000, "The document has more than {maximum} lines: leave blank ones and comments out.")
 TOKENS: Final = Limit("tokens", 5000, "The document has more than {maximum} tokens: ask in several operations.")
 DEPTH: Final = Limit("depth", 20, "The selection is nested deeper than {maximum} levels: ask in several operations.")
 ALIASES: Final = Limit(
@@ -92,6 +93,7 @@ VARIABLE_DEPTH: Final = Limit(
     "variableDepth", 10, "The variables are nested deeper than {maximum} levels: no input of this schema is."
 )
 LIMITS: Final = (
+    LINES,
     TOKENS,
     DEPTH,
     ALIASES,
@@ -111,12 +113,20 @@ def in_our_words(error: GraphQLError) -> GraphQLError:
         return TOKENS.refusal()
     if isinstance(error, GraphQLSyntaxError) and "nested too deeply" in error.message:
         return DEPTH.refusal()
+    if error.message == "Validation aborted.":  # fragments, one within another
+        return DEPTH.refusal()
     if error.message == "Maximum introspection depth exceeded":
         return INTROSPECTION_DEPTH.refusal(node=error.nodes[0] if error.nodes else None)
     return error
 
 
 # --- Shape: what the text alone tells --------------------------------------------------------------------------
+
+
+def refused_for_lines(text: str) -> list[GraphQLError]:
+    """A refusal of a text, before it is validated: each error's line is found by counting all that stand before it."""
+    lines = text.count("\n") + text.count("\r") - text.count("\r\n") + 1
+    return list(LINES.exceeded_by(lines))
 
 
 def refused_for_shape(document: DocumentNode) -> list[GraphQLError]:

@@ -13,7 +13,7 @@ from graphql import GraphQLError, get_introspection_query, parse
 from schema import limits
 from schema.build import schema
 from schema.document import refusals_of
-from schema.limits import in_our_words, refused_for_cost, refused_for_variables
+from schema.limits import LINES, in_our_words, refused_for_cost, refused_for_variables
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
 
@@ -66,13 +66,23 @@ def test_what_is_nested_too_deeply_to_be_read_is_too_deep(document: str) -> None
     assert refused(document)[0][:2] == ("depth", 20)
 
 
-def test_fragments_within_fragments_within_fragments_are_no_way_around() -> None:
+@pytest.mark.parametrize("length", [250, 600])
+def test_fragments_within_fragments_within_fragments_are_no_way_around(length: int) -> None:
     """However long the chain; the parser and the rules would run out of stack first."""
-    chain = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(600))
+    chain = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(length))
 
-    assert refused(f"{{ ...F0 }} {chain} fragment F600 on Query {{ __typename }}") == [
+    assert refused(f"{{ ...F0 }} {chain} fragment F{length} on Query {{ __typename }}") == [
         ("depth", 20, limits.DEPTH.told.format(maximum=20))
     ]
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r", "\r\n"])
+def test_a_document_has_so_many_lines(line_end: str) -> None:
+    """Each of a hundred errors counts them."""
+    wrong = "{ " + " ".join(f"a{number}" for number in range(100)) + " }"
+
+    assert refused(line_end * 5000 + wrong) == [("lines", 5000, LINES.told.format(maximum=5000))]
+    assert refused(line_end * 4998 + "{ viewer { workspace { id } } }") == []
 
 
 def test_a_document_has_so_many_tokens() -> None:

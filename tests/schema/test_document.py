@@ -11,13 +11,42 @@ async def test_a_document_is_parsed_and_validated_once(reader: Caller) -> None:
     """The second time it is known by its text."""
     text = "{ viewer { workspace { id } } } # once"
     await reader.query(text)
-    parsed, validated = document._parsed.cache_info(), document._validated.cache_info()
+    parsed, validated = document._parsed.made, document._validated.made
 
     await reader.query(text)
 
-    assert document._parsed.cache_info().misses == parsed.misses
-    assert document._validated.cache_info().misses == validated.misses
+    assert document._parsed.made == parsed
+    assert document._validated.made == validated
     assert isinstance(document._parsed(text), DocumentNode)
+    assert document._parsed.made == parsed
+
+
+async def test_what_is_kept_of_documents_is_bounded_by_their_characters(
+    reader: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether they are right or wrong; the least used are let go first."""
+    monkeypatch.setattr(document, "_MOST_CHARACTERS", 1000)
+    known = "{ viewer { workspace { id } } } # known"
+
+    for number in range(100):
+        await reader.query(known)
+        await reader.execute(f"{{ nope{number} }} # {'x' * 100}")
+
+    parsed = document._parsed.made
+    await reader.query(known)
+    assert document._parsed.made == parsed
+    assert document._parsed.characters <= 1000
+    assert document._validated.characters <= 1000
+
+
+def test_what_is_too_long_to_be_kept_is_not_kept_as_a_name_either() -> None:
+    kept = document._followed_by.cache_info().currsize
+
+    for number in range(10):
+        assert document.followed_by("subscription { events { cursor } }", f"{number}{'x' * 100_000}") is None
+        assert document.followed_by(f"subscription {{ events {{ cursor }} }} # {number}{'x' * 100_000}", None) is None
+
+    assert document._followed_by.cache_info().currsize == kept
 
 
 async def test_a_wrong_document_is_as_wrong_the_second_time(reader: Caller) -> None:
