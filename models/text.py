@@ -5,6 +5,9 @@ from typing import Final
 
 from models.errors import InvalidInput
 
+LONGEST_KEPT: Final = 4096
+"""No column of texts takes more characters: what is longer is looked for in vain."""
+
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^@\s]+@localhost")
 

@@ -10,7 +10,7 @@ from models.errors import Conflict
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.text import email_address, optional_text, required_text
+from models.text import LONGEST_KEPT, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
 from resolvers.idempotency import first_result
 
@@ -93,4 +93,6 @@ def customers(ctx: Context, *, search: str | None) -> QuerySet[Customer]:
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:
     """The customer that the business knows by an id of its own."""
     ctx.require(Scope.READ)
+    if len(external_id) > LONGEST_KEPT:
+        return None
     return await ctx.rows(Customer).filter(external_id=external_id).first()

@@ -48,8 +48,8 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
     """The workspace's events that a query asks for."""
     ctx.require(Scope.READ)
     restrictions = {
-        "type__in": None if query.type is None else list(query.type),
-        "status__in": None if query.status is None else list(query.status),
+        "type__in": None if query.type is None else list(set(query.type)),
+        "status__in": None if query.status is None else list(set(query.status)),
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,

@@ -22,7 +22,7 @@ from models.integration import Integration
 from models.invoice import Invoice, InvoiceStatus, LineItem, check_draft, check_open, check_transition, next_number
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
 from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
-from models.text import optional_text, required_text
+from models.text import LONGEST_KEPT, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 from resolvers.link_maker import CLAIM, plan_link, retire_links
@@ -426,7 +426,7 @@ def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
     """The workspace's invoices that a query asks for."""
     ctx.require(Scope.READ)
     restrictions = {
-        "status__in": None if query.status is None else list(query.status),
+        "status__in": None if query.status is None else list(set(query.status)),
         "customer_id": query.customer_id,
         "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
         "created_at__gt": query.created_after,
@@ -443,6 +443,8 @@ def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
 async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
     """The workspace's invoice with a number."""
     ctx.require(Scope.READ)
+    if len(number) > LONGEST_KEPT:
+        return None
     return await ctx.rows(Invoice).filter(number=number).first()
 
 

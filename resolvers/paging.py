@@ -13,6 +13,7 @@ from models.errors import InvalidInput
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
+_LONGEST_ID: Final = 64
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -99,7 +100,8 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         value = int(text) if key == "number" else text
-        if encode_cursor(value) == cursor and (key == "number" or (text.isascii() and text.isprintable())):
+        is_plain = text.isascii() and text.isprintable() and len(text) <= _LONGEST_ID
+        if encode_cursor(value) == cursor and is_plain:
             return value
     except (binascii.Error, UnicodeError, ValueError):
         pass

@@ -54,7 +54,7 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
     """The workspace's payments that a query asks for."""
     ctx.require(Scope.READ)
     restrictions = {
-        "status__in": None if query.status is None else list(query.status),
+        "status__in": None if query.status is None else list(set(query.status)),
         "allocation": query.allocation,
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,

@@ -13,6 +13,7 @@ from models.errors import Conflict, InvalidInput
 from models.event import EventType, Happening
 from models.integration import Integration
 from models.invoice import Invoice
+from models.text import LONGEST_KEPT
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.inbox import kept
@@ -20,6 +21,9 @@ from resolvers.posting import Delivery, Receipt
 
 MOST_REPLAYED: Final = 100
 """How many webhook events one call tries again."""
+
+_MOST_TYPES: Final = 500
+"""Twice as many as Stripe has."""
 
 _REPLAYED_BY_DEFAULT: Final = (
     WebhookEventStatus.HELD,
@@ -64,6 +68,8 @@ def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEv
 async def webhook_event_by_stripe_id(ctx: Context, stripe_event_id: str) -> WebhookEvent | None:
     """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
     ctx.require(Scope.READ)
+    if len(stripe_event_id) > LONGEST_KEPT:
+        return None
     rows = ctx.rows(WebhookEvent).filter(stripe_event_id=stripe_event_id)
     return await rows.order_by("-id").only(*WITHOUT_PAYLOAD).first()
 
@@ -71,13 +77,25 @@ async def webhook_event_by_stripe_id(ctx: Context, stripe_event_id: str) -> Webh
 def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     restrictions = {
         "integration_id": query.integration_id,
-        "status__in": None if query.status is None else list(query.status),
-        "type__in": None if query.type is None else list(query.type),
+        "status__in": None if query.status is None else list(set(query.status)),
+        "type__in": None if query.type is None else _possible(query.type),
         "invoice_id": query.invoice_id,
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
     return ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
+
+
+def _possible(types: Sequence[str]) -> list[str]:
+    """Stripe's types among these, each once.
+
+    Raises:
+        InvalidInput: There are more than a statement takes.
+    """
+    possible = {type_ for type_ in types if len(type_) <= LONGEST_KEPT}
+    if len(possible) > _MOST_TYPES:
+        raise InvalidInput(f"The filter has {len(possible)} types: at most {_MOST_TYPES} are taken.", path=["filter"])
+    return list(possible)
 
 
 # --- Replaying -------------------------------------------------------------------------------------------------
@@ -106,7 +124,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
     and its change says what.
 
     Raises:
-        InvalidInput: Nothing with these statuses can be replayed.
+        InvalidInput: Nothing with these statuses can be replayed, or the filter has too many types.
     """
     ctx.require(Scope.WRITE)
     statuses = _REPLAYED_BY_DEFAULT if query.status is None else sorted(_REPLAYABLE & set(query.status))

@@ -1,5 +1,6 @@
 """Nothing that a client sends is our fault: whatever it is, the answer is below 500 and the next one is right."""
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -262,6 +263,7 @@ async def test_an_odd_frame_closes_its_socket_with_a_code_of_the_protocol(app: R
 
 VALUES: Final[tuple[Any, ...]] = (
     None, True, 0, -1, 2**31, 2**63, 1e308, 0.5, "", "x", "\x00", "💥", "9" * 5000, "-1", "NaN", [], [[]], {}, {"a": 1},
+    base64.urlsafe_b64encode(b"x" * 99).decode(),
 )  # fmt: skip
 
 
@@ -275,6 +277,10 @@ VALUES: Final[tuple[Any, ...]] = (
         "query ($v: Int) { invoices(last: $v) { totalCount } }",
         "query ($v: String) { invoices(after: $v) { totalCount } }",
         "query ($v: String) { customers(search: $v) { totalCount } }",
+        "query ($v: String!) { customerByExternalId(externalId: $v) { id } }",
+        "query ($v: String!) { invoiceByNumber(number: $v) { id } }",
+        "query ($v: String!) { webhookEventByStripeId(stripeEventId: $v) { id } }",
+        "query ($v: [String!]) { webhookEvents(filter: {type: $v}) { totalCount } }",
         "query ($v: InvoiceFilter) { invoices(filter: $v) { totalCount } }",
         "query ($v: String) { invoices(filter: {currency: $v}) { totalCount } }",
         "query ($v: ID) { payments(filter: {invoiceId: $v}) { totalCount } }",

@@ -411,3 +411,30 @@ async def test_totals_since_an_instant_count_what_came_in_after_it(reader: Calle
 def _total(currency: str, zero: str = "0.00", **amounts: str) -> dict[str, object]:
     names = ("open", "overdue", "paid", "refunded", "overpaid", "unapplied")
     return {"currency": currency} | {name: {"amount": amounts.get(name, zero)} for name in names}
+
+
+# --- More than there can be ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "values"),
+    [
+        ("query ($v: [InvoiceStatus!]) { invoices(filter: {status: $v}) { totalCount } }", ["PAID"] * 37_000),
+        ("query ($v: [WebhookEventStatus!]) { webhookEvents(filter: {status: $v}) { totalCount } }", ["HELD"] * 37_000),
+    ],
+)
+async def test_a_filter_may_say_the_same_any_number_of_times(reader: Caller, document: str, values: list[str]) -> None:
+    """PostgreSQL takes 32,767 values in a statement."""
+    (answer,) = (await reader.query(document, v=values)).values()
+
+    assert answer == {"totalCount": 0}
+
+
+async def test_a_filter_has_so_many_types(reader: Caller) -> None:
+    document = "query ($v: [String!]) { webhookEvents(filter: {type: $v}) { totalCount } }"
+    enough = [f"{number}" for number in range(500)]
+
+    refusal = await reader.refusal(document, v=[*enough, "one more"])
+
+    assert refusal["extensions"]["code"] == "INVALID_INPUT"
+    assert await reader.query(document, v=[*enough, *enough]) == {"webhookEvents": {"totalCount": 0}}
