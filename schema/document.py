@@ -237,9 +237,15 @@ _RULES: Final = (_NoNul,)
 
 
 def has_nul(value: object) -> bool:
-    """Whether any text in a variable has a character that PostgreSQL can't hold."""
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, dict):
-        return any(has_nul(each) for pair in value.items() for each in pair)
-    return isinstance(value, list) and any(has_nul(each) for each in value)
+    """Whether any text in a variable, however deep, has a character that PostgreSQL can't hold."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str) and "\x00" in each:
+            return True
+        if isinstance(each, dict):
+            left += each
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+    return False

@@ -22,6 +22,7 @@ from resolvers.feed import MOST_BUFFERED
 from schema.build import schema
 from schema.document import followed_by
 from schema.error import of_exception
+from schema.limits import refused_for_variables
 from schema.operation import Operation
 from schema.result import as_json, ends
 
@@ -147,9 +148,9 @@ class Fanout:
 
 
 def _key(asked: Asked, context: Operation) -> Key | None:
-    """What makes two subscriptions the same; None for what is no subscription."""
+    """What makes two subscriptions the same; None for what is no subscription, or is refused for its variables."""
     followed = followed_by(asked.query, asked.operation_name)
-    if followed is None:
+    if followed is None or refused_for_variables(asked.variables):
         return None
     variables = {name: value for name, value in (asked.variables or {}).items() if name != followed.cursor}
     encoded = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)

@@ -404,16 +404,19 @@ async def test_what_is_wrong_with_an_operation_ends_that_operation_only(app: Run
         assert await peer.is_usable()
 
 
-async def test_variables_as_deep_as_json_may_be_do_no_harm(app: RunningApp) -> None:
-    deep = "[" * 900 + "]" * 900
+@pytest.mark.parametrize("query", [TYPENAME, "subscription { events { cursor } }"], ids=["query", "subscription"])
+@pytest.mark.parametrize("levels", [255, 900])
+async def test_variables_as_deep_as_json_may_be_are_refused_by_name(app: RunningApp, query: str, levels: int) -> None:
+    """More than 254 levels can be read, but not be written."""
+    deep = "[" * levels + "]" * levels
     async with acknowledged(app) as peer:
         await peer.connection.send(
-            f'{{"id": "1", "type": "subscribe", "payload": {{"query": "{TYPENAME}", "variables": {{"a": {deep}}}}}}}'
+            f'{{"id": "1", "type": "subscribe", "payload": {{"query": "{query}", "variables": {{"a": {deep}}}}}}}'
         )
 
         message = await peer.receive()
         assert message["type"] == "error"
-        assert message["payload"][0]["extensions"]["code"] != "INTERNAL_SERVER_ERROR"
+        assert message["payload"][0]["extensions"]["limit"] == "variableDepth"
         assert await peer.is_usable()
 
 
