@@ -166,7 +166,8 @@ class Feed:
     async def _tell(self, workspace_id: str, channel: _Channel) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
-                lines = [line async for line in self._read(workspace_id, channel.position)]
+                until = channel.position + MOST_BUFFERED  # of more than that nobody would be told, they would read it
+                lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break
                 channel.position = lines[-1].event.number

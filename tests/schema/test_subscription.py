@@ -1,8 +1,8 @@
 """Following: what was missed first, then live."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus
+from resolvers import feed
 from resolvers.context import Services
 from schema.build import schema
 from tests.schema.caller import Caller
@@ -168,3 +169,29 @@ async def test_nobody_follows_once_the_client_has_gone(reader: Caller, rows: Row
         await asyncio.gather(waiting, return_exceptions=True)
 
     assert services.feed.follower_count == 0
+
+
+async def test_a_burst_is_told_in_parts_that_a_buffer_holds(
+    rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many lines were committed at once, few are in memory."""
+    told: list[int] = []
+
+    class Recorder(feed._Follower):
+        def offer(self, lines: Sequence[feed.Line]) -> None:
+            told.append(len(lines))
+            super().offer(lines)
+
+    monkeypatch.setattr(feed, "MOST_BUFFERED", 50)
+    monkeypatch.setattr(feed, "_Follower", Recorder)
+    await rows.event(EventType.INVOICE_CREATED)
+
+    async with aclosing(services.feed.follow(rows.workspace_id, 0)) as lines, asyncio.timeout(20):
+        await anext(lines)
+        for _ in range(200):
+            await rows.event(EventType.INVOICE_UPDATED)
+        services.feed.wake({rows.workspace_id: 201})
+        shown = [(await anext(lines)).event.number for _ in range(200)]
+
+    assert shown == list(range(2, 202))
+    assert max(told) <= 50
