@@ -59,7 +59,7 @@ class Limit:
             yield self.refusal(actual, node)
 
 
-LINES: Final = Limit("lines", 5000, "The document has more than {maximum} lines: leave blank ones and comments out.")
+LINES: Final = Limit("lines", 2500, "The document has more than {maximum} lines: leave blank ones and comments out.")
 TOKENS: Final = Limit("tokens", 5000, "The document has more than {maximum} tokens: ask in several operations.")
 DEPTH: Final = Limit("depth", 20, "The selection is nested deeper than {maximum} levels: ask in several operations.")
 ALIASES: Final = Limit(

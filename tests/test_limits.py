@@ -81,8 +81,8 @@ def test_a_document_has_so_many_lines(line_end: str) -> None:
     """Each of a hundred errors counts them."""
     wrong = "{ " + " ".join(f"a{number}" for number in range(100)) + " }"
 
-    assert refused(line_end * 5000 + wrong) == [("lines", 5000, LINES.told.format(maximum=5000))]
-    assert refused(line_end * 4998 + "{ viewer { workspace { id } } }") == []
+    assert refused(line_end * 2500 + wrong) == [("lines", 2500, LINES.told.format(maximum=2500))]
+    assert refused(line_end * 2499 + "{ viewer { workspace { id } } }") == []
 
 
 def test_a_document_has_so_many_tokens() -> None:
