@@ -71,7 +71,7 @@ ALIASES: Final = Limit(
 DIRECTIVES: Final = Limit("directives", 100, "The document has more than {maximum} directives: leave some out.")
 COMPLEXITY: Final = Limit(
     "complexity",
-    10_000,
+    25_000,
     "The operation could answer more than {maximum} objects: ask for shorter lists (first, last), above all within"
     " lists.",
 )

@@ -171,10 +171,30 @@ def test_a_fragment_that_contains_itself_is_refused_for_that() -> None:
 
 def test_lists_within_lists_cost_what_they_could_hold() -> None:
     page = "{ invoices(first: 100) { nodes { id customer { name } payments(first: 50) { nodes { id } } } } }"
-    loop = "{ invoices(first: 100) { nodes { customer { invoices(first: 100) { nodes { id } } } } } }"
+    loop = "{ invoices(first: 100) { nodes { customer { invoices(first: 100) {"
+    loop += " nodes { customer { id } paymentLink { url } } } } } } }"
 
     assert cost(page) == 0
-    assert cost(loop) == 1 + 100 * (1 + 1 + 1 + 100)
+    assert cost(loop) == 1 + 100 * (1 + 1 + 1 + 100 * 3)
+
+
+@pytest.mark.parametrize("page", ["", "(first: 100)"])
+def test_a_dashboard_may_ask_for_all_that_it_shows(page: str) -> None:
+    """Without a thought about pages, or a whole page with ten of each list within."""
+    within = "(first: 10)" if page else ""
+    document = f"""
+    {{ viewer {{ workspace {{ eventCursor }} }} totals {{ currency open {{ amount }} paid {{ amount }} }}
+       invoices{page} {{ totalCount pageInfo {{ endCursor }} nodes {{
+         id number status total {{ amount }} amountPaid {{ amount }} amountRemaining {{ amount }} customer {{ name }}
+         paymentLink {{ status url amount {{ amount }} problem {{ code message fix }} }}
+         lineItems {{ description amount {{ amount }} }}
+         payments{within} {{ nodes {{ status amount {{ amount currency }} unappliedReason {{ code }} }} }}
+         timeline{within} {{ nodes {{ type occurredAt note }} }}
+       }} }} }}
+    """
+
+    assert refused(document) == []
+    assert cost(document) == 0
 
 
 def test_a_page_of_the_size_of_a_variable_a_fragment_or_by_default_costs_too() -> None:
@@ -189,27 +209,27 @@ def test_a_page_of_the_size_of_a_variable_a_fragment_or_by_default_costs_too() -
 
 
 def test_an_explicit_null_says_nothing_of_a_pages_size() -> None:
-    page = "{ invoices(%s last: 100) { nodes { payments(first: 100) { nodes { id } } } } }"
+    page = "{ invoices(%s last: 100) { nodes { payments(first: 100) { nodes { invoice { id } customer { id } } } } } }"
 
-    assert cost(page % "first: null,") == cost(page % "") > 100 * 100
+    assert cost(page % "first: null,") == cost(page % "") > 100 * 100 * 3
 
 
 def test_a_field_of_one_object_costs_one() -> None:
     """And is multiplied by the rows around it."""
     lean = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { id } } } } }"
-    richer = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { id invoice { id } } } } } }"
+    richer = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { invoice { id } customer { id } } } } } }"
 
     assert cost(lean) == 0
-    assert cost(richer) == 1 + 100 * (1 + 1 + 90 * 2)
+    assert cost(richer) == 1 + 100 * (1 + 1 + 90 * 3)
 
 
 def test_a_plain_list_is_taken_to_be_of_some_length() -> None:
     """It has no bound that could be read."""
     line = "{ invoices(first: 100) { nodes { lineItems { description } customer { id } "
-    once, more = line + "} } }", line + "a: lineItems { id } " * 9 + "} } }"
+    once, more = line + "} } }", line + "a: lineItems { id } " * 29 + "} } }"
 
     assert cost(once) == 0
-    assert cost(more.replace("a: lineItems", "lineItems")) == 1 + 100 * (1 + 10 * 10 + 1)
+    assert cost(more.replace("a: lineItems", "lineItems")) == 1 + 100 * (1 + 10 * 30 + 1)
 
 
 def test_what_is_asked_of_each_object_counts_too() -> None:
@@ -236,7 +256,8 @@ def test_introspection_is_asked_a_few_times_at_once_not_often() -> None:
 def test_only_the_operation_that_is_asked_for_is_counted() -> None:
     document = parse(
         "query Small { viewer { workspace { id } } }"
-        " query Large { invoices(first: 100) { nodes { customer { invoices(first: 100) { nodes { id } } } } } }"
+        " query Large { invoices(first: 100) { nodes { customer { invoices(first: 100) {"
+        " nodes { customer { id } paymentLink { url } } } } } } }"
     )
 
     assert refused_for_cost(schema._schema, document, "Small", {}) == []
@@ -271,7 +292,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
         yield app
 
 
-LOOP = "query ($n: Int) { invoices(first: $n) { nodes { customer { invoices(first: $n) { nodes { id } } } } } }"
+LOOP = (
+    "query ($n: Int) { invoices(first: $n) { nodes { customer { invoices(first: $n) { nodes {"
+    " total { amount } amountPaid { amount } } } } } } }"
+)
 TOO_MANY = {"query": LOOP, "variables": {"n": 100}}
 
 
