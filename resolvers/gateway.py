@@ -5,6 +5,7 @@ The SDK takes half a second to load: it is loaded after the start, in the backgr
 
 import asyncio
 import importlib
+import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,14 @@ class Probe:
 
     permitted: bool
     clock_ahead_s: float | None
+
+
+def decoded(body: str) -> Any:
+    """An answer of Stripe's; half of a surrogate pair in it, which is no text, becomes a question mark."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
 
 
 class StripeGateway:
@@ -207,7 +216,7 @@ class StripeGateway:
     async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> Page:
         with asking_errors(f"read {path}"):
             answer = await self._client(secret_key).raw_request_async("get", path, **params)
-        listed = orjson.loads(answer.body)
+        listed = decoded(answer.body)
         return Page(listed["data"], bool(listed["has_more"]))
 
     # --- Webhook endpoints -------------------------------------------------------------------------------------

@@ -200,8 +200,12 @@ class Quarantine:
         rows = await scoped(WebhookEvent, integration.workspace_id).filter(
             integration_id=integration.id, status=WebhookEventStatus.QUARANTINED
         )
-        found = [self.verified(integration, row) for row in sorted(rows, key=lambda row: (row.received_at, row.id))]
-        receipts = await asyncio.gather(*(self._inbox.accept(delivery) for delivery in found if delivery is not None))
+        found = []
+        for row in sorted(rows, key=lambda row: (row.received_at, row.id)):
+            if (delivery := self.verified(integration, row)) is not None:
+                found.append(delivery)
+            await asyncio.sleep(0)  # each may take milliseconds, and others have something to do too
+        receipts = await asyncio.gather(*(self._inbox.accept(delivery) for delivery in found))
         return sum(receipt.before is WebhookEventStatus.QUARANTINED for receipt in receipts)
 
     async def release_or_owe(self, integration: Integration) -> int:

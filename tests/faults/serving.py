@@ -7,7 +7,7 @@ from typing import Final
 
 from tests.support.app import RunningApp, running_app
 
-OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "6"))
+OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "10"))
 """How long something is away: longer than anything that the product remembers or waits for by default (5 s)."""
 
 PROMPT_S: Final = 5.0

@@ -9,7 +9,7 @@ import pytest
 
 from models.errors import StripeRefused, StripeUnavailable
 from models.integration import EVENTS_TO_SEND
-from resolvers.gateway import API_VERSION, Page, StripeGateway
+from resolvers.gateway import API_VERSION, Page, StripeGateway, decoded
 from tests.support.business import StripeAccount
 
 URL = "http://127.0.0.1:9/webhooks/stripe/token"
@@ -188,3 +188,17 @@ async def test_a_probe_tells_how_far_stripes_clock_is_from_ours(gateway: StripeG
     assert probe.permitted
     assert probe.clock_ahead_s is not None
     assert abs(probe.clock_ahead_s) < 60
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [
+        (r'{"data": ["\ud83d\ude00"]}', {"data": ["😀"]}),
+        (r'{"data": ["a\ud83d"]}', {"data": ["a?"]}),
+        (r'{"data": ["\\ud83d"]}', {"data": [r"\ud83d"]}),
+    ],
+    ids=["a pair", "half of one", "the words for one"],
+)
+def test_half_of_a_character_does_not_keep_an_answer_from_being_read(body: str, read: object) -> None:
+    """Customers type what they like; one event must not stop the sync of all that come after it."""
+    assert decoded(body) == read
