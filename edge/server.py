@@ -3,8 +3,8 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, MutableMapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -13,7 +13,6 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
 from websockets.frames import Frame
-from websockets.protocol import State
 
 from models.errors import ConfigurationError
 
@@ -147,7 +146,9 @@ _UNREADABLE_HANDSHAKE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r
 class BoundedWebSocket(WebSocketsSansIOProtocol):
     """WebSockets that end, whether or not the other side reads what is left to say to it.
 
-    uvicorn's own wait until their buffer has gone out, which for a peer that doesn't read is never.
+    uvicorn's own wait until their buffer has gone out, which for a peer that doesn't read is never. The application
+    finds this protocol as the ASGI extension "fluxrate.texts": to `write` what it framed itself takes a third of what
+    `send` does.
     """
 
     _last_timer: asyncio.TimerHandle | None = None
@@ -201,32 +202,42 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         else:
             self.transport.close()
 
-    async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
-        """What ASGI knows, and the extension "fluxrate.texts": several texts, each in parts of UTF-8, in one write."""
-        if message["type"] != "fluxrate.texts":
-            await super().send(message)  # type: ignore[arg-type]
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+    @staticmethod
+    def head(size: int) -> bytes:
+        """What stands before a text of so many bytes. Source: RFC 6455, 5.2."""
+        if size < _TWO_BYTES_OF_SIZE:
+            return bytes((_WHOLE_TEXT, size))
+        if size < 1 << 16:
+            return bytes((_WHOLE_TEXT, _TWO_BYTES_OF_SIZE, size >> 8, size & 0xFF))
+        return bytes((_WHOLE_TEXT, _EIGHT_BYTES_OF_SIZE)) + size.to_bytes(8, "big")
+
+    def write(self, frames: bytes) -> bool:
+        """Send frames at once; False when they would have to wait, as what was written before is not read yet.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        if self.disconnected or self.close_sent:
             raise ClientDisconnected
-        texts: Sequence[Sequence[bytes]] = message["texts"]
-        self.transport.write(b"".join([part for text in texts for part in (_text_head(text), *text)]))
+        if not self.writable.is_set():
+            return False
+        self.transport.write(frames)
+        return True
+
+    async def write_in_time(self, frames: bytes) -> None:
+        """Send frames as soon as what was written before is read.
+
+        Raises:
+            OSError: The client has gone.
+        """
+        while not self.write(frames):
+            await self.writable.wait()
 
     async def run_asgi(self) -> None:
-        self.scope["extensions"]["fluxrate.texts"] = {}
+        self.scope["extensions"]["fluxrate.texts"] = self  # type: ignore[assignment]
         await super().run_asgi()
         if not self.disconnected:
             self._last_timer = self.loop.call_later(CLOSE_S, self.transport.abort)
-
-
-def _text_head(text: Sequence[bytes]) -> bytes:
-    """What stands before a text of these parts on the wire. Source: RFC 6455, 5.2."""
-    size = sum(map(len, text))
-    if size < _TWO_BYTES_OF_SIZE:
-        return bytes((_WHOLE_TEXT, size))
-    if size < 1 << 16:
-        return bytes((_WHOLE_TEXT, _TWO_BYTES_OF_SIZE)) + size.to_bytes(2, "big")
-    return bytes((_WHOLE_TEXT, _EIGHT_BYTES_OF_SIZE)) + size.to_bytes(8, "big")
 
 
 def bind(host: str, port: int) -> socket.socket:

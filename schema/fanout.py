@@ -103,7 +103,23 @@ class Shown:
         return orjson.dumps(as_json(self.result))
 
 
-Send = Callable[[Sequence[Shown]], Coroutine[Any, Any, None]]
+Send = Callable[[Sequence[Shown]], Coroutine[Any, Any, None] | None]
+"""Sends at once and gives None, or gives what is to be awaited; raises OSError when the client has gone."""
+
+
+async def tell(send: Send, shown: Shown) -> None:
+    """Send one result, however long that takes.
+
+    Raises:
+        StuckError: It was not read for too long.
+        GoneError: There is nobody to read it.
+    """
+    try:
+        sending = send([shown])
+    except OSError as error:
+        raise GoneError from error
+    if sending is not None:
+        await until_sent(sending)
 
 
 class Fanout:
@@ -261,13 +277,14 @@ class _Member:
             self._something.set()
 
     def _send_now(self, send: Send, some: Sequence[Shown]) -> None:
-        if self._is_known(some[0]):
+        if self._position is not None and some[0].number <= self._position:
             some = [shown for shown in some if not self._is_known(shown)]
             if not some:
                 return
         self._position = some[-1].number
-        sending = send(some)
         try:
+            if (sending := send(some)) is None:
+                return
             waits_for = sending.send(None)  # runs it until it has to wait, without a task of its own
         except StopIteration:
             return

@@ -4,9 +4,10 @@ Source: graphql-ws, "GraphQL over WebSocket Protocol".
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 from graphql import GraphQLError
@@ -23,7 +24,7 @@ from models.errors import Unauthenticated
 from schema import fanout
 from schema.document import NUL_REFUSED, has_nul
 from schema.error import of_exception
-from schema.fanout import Asked, GoneError, Shown, StuckError, until_sent
+from schema.fanout import Asked, GoneError, Shown, StuckError, tell
 from schema.limits import Limit
 from schema.operation import Operation as Context
 from schema.operation import new_request_id
@@ -69,27 +70,34 @@ MOST_MESSAGES_AT_ONCE: Final = 200
 ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at most {maximum} characters.")
 
 
+class Texts(Protocol):
+    """The ASGI extension "fluxrate.texts" of our server, by which texts are written without a message each."""
+
+    def head(self, size: int) -> bytes:
+        """What stands before a text of so many bytes."""
+
+    def write(self, frames: bytes) -> bool:
+        """Write at once; False when it would have to wait."""
+
+    def write_in_time(self, frames: bytes) -> Coroutine[Any, Any, None]:
+        """Write as soon as possible."""
+
+
 class Socket(WebSocket):
     """A WebSocket with a short way for what many are sent.
 
-    `send_raw` is the server's own, without a look at every message. A server that has the extension "fluxrate.texts"
-    takes several texts at once, each in parts of UTF-8; to any other they are sent one by one.
+    `send_raw` is the server's own, without a look at every message.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(scope, receive, send)
         self.send_raw = send
-        self._takes_texts = "fluxrate.texts" in (scope.get("extensions") or {})
+        self.texts: Texts | None = (scope.get("extensions") or {}).get("fluxrate.texts")
 
-    def send_texts(self, texts: Sequence[Sequence[bytes]]) -> Coroutine[Any, Any, None]:
-        """Send texts, each a frame."""
-        if self._takes_texts:
-            return self.send_raw({"type": "fluxrate.texts", "texts": texts})  # type: ignore[return-value]
-        return self._send_one_by_one(texts)
-
-    async def _send_one_by_one(self, texts: Sequence[Sequence[bytes]]) -> None:
+    async def send_all(self, texts: Iterable[bytes]) -> None:
+        """Send texts in UTF-8 to any server, a message each."""
         for text in texts:
-            await self.send_raw({"type": "websocket.send", "text": b"".join(text).decode()})
+            await self.send_raw({"type": "websocket.send", "text": text.decode()})
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
@@ -285,7 +293,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])
                         return
-                    await until_sent(send([shown]))
+                    await tell(send, shown)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except Unauthenticated:
             await self.websocket.close(*UNAUTHORIZED)
@@ -302,19 +310,21 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     def _sender(self, operation: Operation[Context, None]) -> fanout.Send:
         """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
-        begin = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id)
-        send_texts, operations = self.websocket.ws.send_texts, self.operations
+        begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
+        around, id_, operations = len(begin) + len(end), operation.id, self.operations
+        socket, texts = self.websocket.ws, self.websocket.ws.texts
 
-        def send(some: Sequence[Shown]) -> Coroutine[Any, Any, None]:  # it stands before every message: no coroutine
-            if operations.get(operation.id) is not operation:
-                return _nothing()
-            return send_texts([(begin, shown.payload, b"}") for shown in some])
+        def send(some: Sequence[Shown]) -> Coroutine[Any, Any, None] | None:
+            if operations.get(id_) is not operation:
+                return None
+            if texts is None:
+                return socket.send_all(b"".join((begin, shown.payload, end)) for shown in some)
+            head = texts.head
+            parts = [(head(around + len(shown.payload)), begin, shown.payload, end) for shown in some]
+            frames = b"".join(parts[0] if len(parts) == 1 else chain(*parts))
+            return None if texts.write(frames) else texts.write_in_time(frames)
 
         return send
-
-
-async def _nothing() -> None:
-    """Sent to an operation that is over."""
 
 
 # --- What a client may send --------------------------------------------------------------------------------------
