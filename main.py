@@ -330,7 +330,8 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         made = {"workspace": _workspace_json(first[0]), "apiKey": first[1]} if first else {}
         _print_json({"url": url, "publicUrl": settings.public_url, **made})
         return
-    print(f"Fluxrate serves on {url}: GraphiQL is at {url}/graphql, Ctrl-C stops it.")
+    graphiql = f": GraphiQL is at {url}/graphql, Ctrl-C stops it." if settings.graphiql else ". Ctrl-C stops it."
+    print(f"Fluxrate serves on {url}{graphiql}")
     if first is None:
         print(
             'An API key is made with "fluxrate key create --name NAME", a workspace with "fluxrate workspace create".'

@@ -114,12 +114,16 @@ class Settings:
         return not self.broadcast_url.startswith("memory://")
 
 
+_BY_KUBERNETES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
+"""Variables that Kubernetes gives a container beside a Service whose name begins with "fluxrate"."""
+
+
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     """A mistyped name would be ignored, and another database served than the one meant."""
     names = [f"{PREFIX}{name}" for name in NAMES]
     problems = []
     for name in sorted(set(environ) - {*names, f"{PREFIX}{CRASH_AT}"}):
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and not _BY_KUBERNETES.search(name):
             close = difflib.get_close_matches(name, names, n=1)
             meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}."
             problems.append(f"{name} is no setting of Fluxrate: {meant}")

@@ -105,7 +105,7 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
         " copy the Signing secret (whsec_…) and save it here; or let all of that be done (repairStripeIntegration)."
-        " What was refused meanwhile Stripe sends again.",
+        " What came meanwhile is kept, and applied then.",
     ),
     "NO_EVENT_YET": (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
@@ -146,15 +146,15 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " (repairStripeIntegration).",
     ),
     "ENDPOINT_EVENTS_MISSING": (
-        "The webhook endpoint is not sent events without which invoices are not marked as paid: {detail}.",
+        "The webhook endpoint is not sent all events without which invoices are not marked as paid: it lacks {detail}.",
         "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
         " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
     ),
     "ENDPOINT_EVENTS_RECOMMENDED": (
-        "Invoices are marked as paid, but the webhook endpoint is not sent the events that tell of bank debits, refunds"
-        " and disputes: {detail}.",
-        "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
-        " (repairStripeIntegration).",
+        "The webhook endpoint is sent what invoices need to be marked as paid, but not the events that tell of bank"
+        " debits, refunds and disputes: {detail}.",
+        "If you have any of these, select the events in Stripe → Developers → Webhooks, or let them be added"
+        " (repairStripeIntegration). Otherwise leave it so.",
     ),
     "ENDPOINT_API_VERSION_OLD": (
         "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
@@ -217,10 +217,14 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
 }
 
 
+_WITHOUT_DETAIL: Final = {"SIGNATURES_FAILING": "checkStripeIntegration tells which secret it is, where it can"}
+"""What completes the sentence of a code whose detail only a check finds."""
+
+
 def diagnose(code: str, detail: str | None = None) -> Diagnosis:
     """The diagnosis of a code. `detail` completes the sentence where the code has one."""
     message, fix = _KNOWN[code]
-    return Diagnosis(code, message.format(detail=detail or "no details were given"), fix)
+    return Diagnosis(code, message.format(detail=detail or _WITHOUT_DETAIL.get(code, "no details were given")), fix)
 
 
 def codes() -> frozenset[str]:

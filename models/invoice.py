@@ -35,7 +35,7 @@ COLLECTING: Final = frozenset({InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE})
 
 _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
     InvoiceStatus.DRAFT: "it is a draft: finalize it first, or delete it",
-    InvoiceStatus.OPEN: "it is finalized already: void it and create another one instead",
+    InvoiceStatus.OPEN: "it is finalized already; to change it, void it and create another one",
     InvoiceStatus.PAID: "it is paid, and that is final",
     InvoiceStatus.VOID: "it is void, and that is final",
     InvoiceStatus.UNCOLLECTIBLE: "it is written off: it can still be marked paid or voided",

@@ -271,8 +271,10 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
         wanted = integration_id or invoice.integration_id
         integration = await _integration(ctx, wanted)
         if integration is None:
+            off = await ctx.rows(Integration).filter(disconnected_at=None).order_by("id").first()
+            way = f"switch {off.id} on (isActive: true)" if off else "connect Stripe first (connectStripe)"
             raise InvalidInput(
-                "There is no active integration to make a Payment Link with: connect Stripe first (connectStripe).",
+                f"There is no active integration to make a Payment Link with: {way}.",
                 code="NO_INTEGRATION",
                 path=["integrationId"],
             )
@@ -320,9 +322,10 @@ async def _integration(ctx: Context, id_: str | None) -> Integration | None:
     if id_ is not None:
         integration = await ctx.one(Integration, id_, "integration", ["integrationId"])
         if integration.disconnected_at is not None or not integration.is_active:
+            gone = integration.disconnected_at is not None
+            state, ways = ("disconnected", "") if gone else ("switched off", "switch it on (isActive: true) or ")
             raise InvalidInput(
-                f"The integration {integration.name!r} is {integration.status.value.lower()}: switch it on again or"
-                " name another one.",
+                f"The integration {integration.name!r} is {state}: {ways}name another one.",
                 code="INTEGRATION_UNUSABLE",
                 path=["integrationId"],
             )

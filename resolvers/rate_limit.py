@@ -78,26 +78,33 @@ class RateLimits:
         await self._count(self._per_address, address_of(host))
 
     async def count_failure(self, host: str | None) -> None:
-        """Count that the request from an address, which is counted already, had no valid API key."""
-        address = address_of(host)
-        if self._per_address is not None and address:
-            await self._hit(self._per_address, address, FAILURE_COUNTS - 1)
+        """Count that the request from an address, which is counted already, had no valid API key.
+
+        An address that has not so many left is refused for as long as they take to come back.
+        """
+        limit, address = self._per_address, address_of(host)
+        if limit is not None and address and not await self._hit(limit, address, FAILURE_COUNTS - 1):
+            self._refuse(limit, address, FAILURE_COUNTS * limit.item.get_expiry() / limit.item.amount)
 
     async def _count(self, limit: "_Limit | None", who: str) -> None:
         if limit is None or not who:
             return
-        known = (limit.name, who)
         now = time.monotonic()
-        until = self._refused_until.get(known, 0.0)
+        until = self._refused_until.get((limit.name, who), 0.0)
         if until <= now and await self._hit(limit, who, 1):
             return
         if until <= now:
-            if len(self._refused_until) >= _MOST_COUNTERS:
-                self._refused_until.clear()
             window = await self._asked(lambda limiter: limiter.get_window_stats(limit.item, limit.name, who))
             retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), limit.item.get_expiry())
-            until = self._refused_until[known] = now + retry_after_s
+            until = self._refuse(limit, who, retry_after_s)
         raise limit.refusal(math.ceil(until - now))
+
+    def _refuse(self, limit: "_Limit", who: str, for_s: float) -> float:
+        """Refuse somebody for so long without a look at the counters; until when."""
+        if len(self._refused_until) >= _MOST_COUNTERS:
+            self._refused_until.clear()
+        until = self._refused_until[limit.name, who] = time.monotonic() + for_s
+        return until
 
     async def _hit(self, limit: "_Limit", who: str, cost: int) -> bool:
         return bool(await self._asked(lambda limiter: limiter.hit(limit.item, limit.name, who, cost=cost)))

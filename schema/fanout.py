@@ -29,8 +29,8 @@ from schema.result import as_json, ends
 STUCK_AFTER_S: Final = 30.0
 """How long a client may take to read what it is sent before it is given up."""
 
-_TOLD_AT_ONCE: Final = 250
-"""How many members are told before others get a turn."""
+_TOLD_AT_ONCE: Final = 20
+"""How many members are told before others get a turn: what comes next is executed in these."""
 
 _MOST_UNTOLD: Final = 100
 """How many results may wait to be told."""

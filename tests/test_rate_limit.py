@@ -80,6 +80,19 @@ async def test_a_failure_counts_as_many(url: str) -> None:
             await limits.count_request("192.0.2.1")
 
 
+async def test_a_failure_that_is_more_than_there_is_left_counts_too(url: str) -> None:
+    """Guessing does not get cheaper towards the limit."""
+    async with RateLimits(url, None, f"{FAILURE_COUNTS}/day") as limits:
+        await limits.count_request("192.0.2.1")
+        await limits.count_request("192.0.2.1")
+        await limits.count_failure("192.0.2.1")
+
+        with pytest.raises(RateLimited) as refused:
+            await limits.count_request("192.0.2.1")
+
+    assert refused.value.retry_after_s > 80_000
+
+
 async def test_who_waits_is_let_through_again(url: str) -> None:
     async with RateLimits(url, "2/second", None) as limits:
         assert await count(limits, 20) < 20

@@ -214,6 +214,20 @@ def test_a_rate_limit_is_refused(rate: str) -> None:
     )
 
 
+def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_setting() -> None:
+    """It gives every container the addresses of the services beside it."""
+    given = {
+        "FLUXRATE_SERVICE_HOST": "10.0.0.1",
+        "FLUXRATE_SERVICE_PORT_HTTP": "80",
+        "FLUXRATE_PORT": "tcp://10.0.0.1:80",
+        "FLUXRATE_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "FLUXRATE_PORT_80_TCP_ADDR": "10.0.0.1",
+        "FLUXRATE_WEB_SERVICE_HOST": "10.0.0.2",
+    }
+
+    Settings.from_env({"FLUXRATE_DATABASE_URL": POSTGRES, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY, **given})
+
+
 @pytest.mark.parametrize(("given", "taken"), [("on", True), ("TRUE", True), ("1", True), ("off", False), ("0", False)])
 def test_introspection_and_graphiql_are_switched_on_and_off(given: str, taken: bool) -> None:
     made = settings(INTROSPECTION=given, GRAPHIQL=given)
