@@ -256,7 +256,8 @@ def bind(host: str, port: int) -> socket.socket:
         bound.listen()  # whoever comes before the application has started waits
     except OSError as error:
         raise ConfigurationError(
-            f"Can't listen on {host} port {port} ({error.strerror}): stop what uses it, or choose another --port or --host."
+            f"Can't listen on {host} port {port} ({error.strerror}): stop what uses it or choose another --port, or"
+            " --host."
         ) from None
     bound.set_inheritable(True)
     return bound

@@ -6,7 +6,7 @@ import re
 import subprocess
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,15 +71,19 @@ class Follower:
         self._process = process
         self.numbers: list[int] = []
 
-    async def sees(self, number: int) -> None:
-        """Wait until it was told of a line of the log."""
+    async def next(self) -> dict[str, Any]:
+        """What it is told next."""
         assert self._process.stdout is not None
         async with asyncio.timeout(40):
-            while number not in self.numbers:
-                line = await self._process.stdout.readline()
-                told = json.loads(line)
-                assert "error" not in told, told
-                self.numbers.append(int(told["cursor"].rpartition(".")[2]))
+            told: dict[str, Any] = json.loads(await self._process.stdout.readline())
+        return told
+
+    async def sees(self, number: int) -> None:
+        """Wait until it was told of a line of the log."""
+        while number not in self.numbers:
+            told = await self.next()
+            assert "error" not in told, told
+            self.numbers.append(int(told["cursor"].rpartition(".")[2]))
 
 
 @asynccontextmanager
@@ -131,8 +135,69 @@ async def test_a_recipe_is_told_everything_once_through_a_restart(
     assert follower.numbers == list(range(begin + 1, begin + 8))
 
 
+@pytest.mark.parametrize("recipe", FOLLOWING)
+async def test_a_recipe_with_a_wrong_key_is_told_so(clients: Path, app: RunningApp, recipe: str) -> None:
+    """And does not go on trying."""
+    key = app.announced["apiKey"].replace("flx_test_", "flx_test_0")[:-1]
+    async with following(clients, recipe, app.url, key, "anything") as follower:
+        told = await follower.next()
+
+    assert "error" in told
+
+
+@pytest.mark.parametrize("recipe", FOLLOWING)
+async def test_a_recipe_with_a_wrong_cursor_is_told_so(clients: Path, app: RunningApp, recipe: str) -> None:
+    async with following(clients, recipe, app.url, app.announced["apiKey"], "made-up") as follower:
+        told = await follower.next()
+
+    assert "not an event cursor" in json.dumps(told["error"])
+
+
+@asynccontextmanager
+async def behind_a_proxy(url: str, refusing: int) -> AsyncIterator[str]:
+    """An address that is answered by a proxy: 502 to so many, as while a server restarts, then passed on."""
+    host, port = url.removeprefix("http://").split(":")
+    came = 0
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(65536):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        if came <= refusing:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            writer.close()
+            return
+        behind = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(pass_on(reader, behind[1]), pass_on(behind[0], writer))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        assert came > refusing
+    finally:
+        proxy.close()
+
+
+@pytest.mark.parametrize("recipe", FOLLOWING)
+async def test_a_recipe_comes_back_after_a_proxys_refusals(clients: Path, app: RunningApp, recipe: str) -> None:
+    key = app.announced["apiKey"]
+    async with GraphQLClient(app.url, key) as client, behind_a_proxy(app.url, 3) as url:
+        after = await cursor_of(client)
+        begin = int(after.rpartition(".")[2])
+        async with following(clients, recipe, url, key, after) as follower:
+            await follower.sees(await add(client, 2))
+
+    assert follower.numbers == [begin + 1, begin + 2]
+
+
 def test_every_recipe_is_run() -> None:
-    assert set(recipes()) == {f"{name}.mjs" for name in [*FOLLOWING, "resuming", "relay"]}
+    assert set(recipes()) == {f"{name}.mjs" for name in [*FOLLOWING, "resuming", "alive", "relay"]}
 
 
 def test_every_close_code_is_documented() -> None:
