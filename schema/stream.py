@@ -5,6 +5,7 @@ for GraphQL subscriptions".
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ STOPPING: Final = "fluxrate.stopping"
 """The ASGI extension of our server that is an asyncio.Event, set when it is about to stop."""
 
 
-class Framing:
+class Framing(ABC):
     """How results are put into a body. `keep_alive` says nothing, and `end` that nothing more comes."""
 
     content_type: str
@@ -39,9 +40,9 @@ class Framing:
     keep_alive: bytes
     end: bytes
 
+    @abstractmethod
     def frame(self, payload: bytes, cursor: str | None) -> bytes:
         """A result in JSON; `cursor` is where to go on after it."""
-        raise NotImplementedError
 
 
 class EventStream(Framing):
