@@ -95,8 +95,11 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             copied = shutil.copyfile(template, tmp_path_factory.mktemp("small") / "fluxrate.sqlite3")
             database_url, broadcast_url = f"sqlite://{copied}", "memory://"
         workers = 2 if large else 1
-        unlimited = {"FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off"}  # all tests come from one
-        app = running_app(database_url, broadcast_url, workers, simulator.url, unlimited)
+        env = {
+            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # all tests come from one
+            "FLUXRATE_SYNC_INTERVAL_S": "0",  # nothing is to be fetched in the middle of a test
+        }
+        app = running_app(database_url, broadcast_url, workers, simulator.url, env)
         yield Servers(stack.enter_context(app), simulator)
 
 
