@@ -4,7 +4,8 @@ Fluxrate is told of a paid invoice by a signed webhook, as Stripe does; its peer
 Starlette broadcast of the same bytes, Strawberry as it comes, mercurius on Node. Rounds alternate between all, so that
 a machine that slows down slows all. An event is told when the one before has reached everybody. Measured are the
 processor time of the serving process per delivery, the ingest of the webhook included, and the time from the post to
-the last of the sockets. `--different` gives every socket variables of its own: the worst case.
+the last of the sockets. What of the former is not for the subscribers, as an event that nobody follows costs it too,
+stands in the last column. `--different` gives every socket variables of its own: the worst case.
 
 `--collector` adds Fluxrate with Python's garbage collector as it comes.
 
@@ -49,6 +50,8 @@ EVENT: Final = {
 }
 FRAME: Final = json.dumps({"id": "1", "type": "next", "payload": {"data": {"events": EVENT}}}, separators=(",", ":"))
 _PATIENCE_S: Final = 120.0
+_UNHEARD: Final = 40
+"""How many events are told of before anybody follows."""
 
 
 @dataclass
@@ -63,6 +66,8 @@ class Contender:
     cpu_us: list[float] = field(default_factory=list)
     last_ms: list[float] = field(default_factory=list)
     bytes_per_socket: float = 0.0
+    telling_ms: float = 0.0
+    """The processor time of being told of an event that nobody follows."""
 
     async def round(self, sockets: int, events: int) -> None:
         """Tell of events one after the other, each to all."""
@@ -119,7 +124,11 @@ async def key_of(target: Target) -> str:
 
 
 async def gather(contender: Contender) -> None:
-    """Open the crowd's sockets, and wait until every one of them is told of an event."""
+    """Tell of events that nobody follows, then open the crowd's sockets, and wait until each is told of an event."""
+    before = contender.server.cpu_s
+    for _ in range(_UNHEARD):
+        await contender.tell()
+    contender.telling_ms = (contender.server.cpu_s - before) / _UNHEARD * 1e3
     before = contender.server.resident_bytes
     await contender.crowd.join(contender.conversation)
     contender.bytes_per_socket = (contender.server.resident_bytes - before) / len(contender.conversation)
@@ -137,7 +146,7 @@ def product(stack: ExitStack, given: argparse.Namespace, name: str, *, tuned: bo
     url = stack.enter_context(postgres()) if given.postgres else f"sqlite://{folder}/benchmark.sqlite3"
     keyring = Keyring.parse([key := generate_key()])
     steady = given.webhooks_per_second * given.seconds
-    target = asyncio.run(prepare("fanout", url, keyring, (steady or given.rounds * given.events) + 40))
+    target = asyncio.run(prepare("fanout", url, keyring, (steady or given.rounds * given.events) + _UNHEARD + 40))
     environment = {
         "FLUXRATE_DATABASE_URL": url,
         "FLUXRATE_ENCRYPTION_KEYS": key,
@@ -200,7 +209,12 @@ def table(found: list[Contender]) -> Table:
     """What was measured, beside the floor."""
     floor = next((contender for contender in found if contender.name == FLOOR), found[0])
     shown = Table(
-        "server", "CPU µs per delivery", f"ratio to {FLOOR} (min, median, max)", "ms to the last", "KiB/socket"
+        "server",
+        "CPU µs per delivery",
+        f"ratio to {FLOOR} (min, median, max)",
+        "ms to the last",
+        "KiB/socket",
+        "CPU ms of an event nobody follows",
     )
     for contender in found:
         ratios = sorted(own / bare for own, bare in zip(contender.cpu_us, floor.cpu_us, strict=True))
@@ -210,6 +224,7 @@ def table(found: list[Contender]) -> Table:
             f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
             f"{statistics.median(contender.last_ms):.1f}",
             f"{contender.bytes_per_socket / 1024:.1f}",
+            f"{contender.telling_ms:.2f}",
         )
     return shown
 
