@@ -263,7 +263,8 @@ def _why_ignored(case: Case) -> str | None:
 def _why_foreign(case: Case) -> str | None:
     if case.event.metadata_workspace_id not in {None, case.workspace_id}:
         return "ANOTHER_WORKSPACE"
-    return None if case.invoice_id is None or is_id(case.invoice_id, Prefix.INVOICE) else "FOREIGN_INVOICE_ID"
+    named = case.event.metadata_invoice_id  # not the case's, which is the payment's once that was applied by hand
+    return None if named is None or is_id(named, Prefix.INVOICE) else "FOREIGN_INVOICE_ID"
 
 
 def _is_by_our_link(case: Case) -> bool:

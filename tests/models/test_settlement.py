@@ -712,3 +712,15 @@ def test_an_event_that_names_another_invoices_payment_too_leaves_that_as_it_is()
     assert [payment for payment in desk.payments if payment.invoice_id == other] == before
     assert (before[0].overpaid, before[0].refunds.amount) == (500, 300)
     assert (desk.invoice.amount_paid, desk.invoice.amount_refunded) == (2000, 0)
+
+
+def test_what_another_system_says_of_a_payment_that_counts_here_changes_nothing() -> None:
+    """Its metadata decides, whatever the payment was applied to meanwhile."""
+    desk = Desk(open_invoice())
+    desk.take(paid(created=50))
+    before = desk.payments
+
+    verdict = desk.take(paid(created=10, invoice_id="order_77"))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, "FOREIGN_INVOICE_ID")
+    assert desk.payments == before
