@@ -19,6 +19,11 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         "Fluxrate does nothing with events of this type.",
         "Nothing to do. To receive fewer of them, select only the events listed as eventsToSend in Stripe.",
     ),
+    "NOTHING_PAID": (
+        "The event tells of no payment: a card was saved, a trial began, or an authorisation was released before any"
+        " money was taken.",
+        "Nothing to do.",
+    ),
     "NO_METADATA": (
         "The payment carries no invoice_id in its metadata and belongs to no Payment Link made by Fluxrate, so it"
         " can't be matched with an invoice.",

@@ -25,6 +25,8 @@ EVENTS_TO_SEND: Final = (
     "refund.failed",
     "charge.dispute.created",
     "charge.dispute.closed",
+    "payment_intent.processing",
+    "payment_intent.canceled",
 )
 """What to select in Stripe. The first five alone are enough to mark invoices paid."""
 

@@ -1,7 +1,6 @@
 """Money that came in, or tried to."""
 
 from enum import StrEnum
-from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
@@ -10,15 +9,11 @@ from models.database import WorkspaceManager
 
 
 class PaymentStatus(StrEnum):
-    """How far a payment has come. It only ever rises."""
+    """How far a payment has come. SUCCEEDED is final; between the others Stripe's clock decides."""
 
     PENDING = "PENDING"
     FAILED = "FAILED"
     SUCCEEDED = "SUCCEEDED"
-
-
-RANK: Final = {status: rank for rank, status in enumerate(PaymentStatus)}
-"""PENDING < FAILED < SUCCEEDED."""
 
 
 class Allocation(StrEnum):
@@ -31,8 +26,9 @@ class Allocation(StrEnum):
 class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
-    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: the `created` and id of the Stripe event
-    that its failure was taken from, as `refund_decided_by` and `dispute_decided_by` do for those. `failed_refunds` is a
+    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `StripeEvent.order` of the event that its
+    status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
+    `dispute_decided_by` do for those. `failed_refunds` is a
     JSON list of the refunds that failed since.
     """
 

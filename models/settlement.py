@@ -2,7 +2,8 @@
 
 `settle` looks at an event, the invoice it names, that invoice's payments and links, and says what changes. It reads
 no clock and does no I/O. Whatever the order and number in which the events of a payment arrive, the books end the
-same: a payment's status only rises, everything that is derived is recomputed from all of the invoice's payments.
+same: success is final, before it the latest by Stripe's clock is kept, and everything that is derived is recomputed
+from all of the invoice's payments.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from models.event import EventType
 from models.ids import Prefix, is_id
 from models.instant import from_epoch
 from models.invoice import COLLECTING, InvoiceStatus
-from models.payment import RANK, Allocation, PaymentStatus
+from models.payment import Allocation, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
 from models.stripe_event import Evidence, StripeEvent
 from models.webhook_event import WebhookEventStatus
@@ -248,7 +249,7 @@ def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> str | Non
 def _why_ignored(case: Case) -> str | None:
     event = case.event
     if event.evidence is None:
-        return "EVENT_TYPE_NOT_HANDLED"
+        return "NOTHING_PAID" if event.is_handled else "EVENT_TYPE_NOT_HANDLED"
     known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
     if event.evidence not in _PROVES:
         return None if known else "PAYMENT_UNKNOWN"
@@ -319,7 +320,7 @@ def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tu
 
 
 def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
-    further = max(kept, other, key=lambda payment: (RANK[payment.status], payment.counts, payment.decided_by))
+    further = max(kept, other, key=_standing)
     merged = further._replace(
         id=kept.id,
         provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
@@ -327,12 +328,19 @@ def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
         refunds=kept.refunds.merged(other.refunds),
         dispute=_latest(kept.dispute, other.dispute),
     )
-    if kept.status is not other.status or kept.status is PaymentStatus.FAILED:
+    if not kept.status is other.status is PaymentStatus.SUCCEEDED:
         return merged
+    telling = [payment for payment in (kept, other) if payment.decided_by] or [kept, other]
     return merged._replace(
         amount=max(kept.amount, other.amount),
-        occurred_at=min(kept.occurred_at, other.occurred_at),
+        occurred_at=min(payment.occurred_at for payment in telling),
+        decided_by=max(kept.decided_by, other.decided_by),
     )
+
+
+def _standing(payment: PaymentState) -> tuple[bool, bool, str]:
+    """What orders payments by which of them knows more: money, that counts, told last."""
+    return payment.status is PaymentStatus.SUCCEEDED, payment.counts, payment.decided_by
 
 
 def _principal(*names: str) -> str:
@@ -374,37 +382,58 @@ def _dispute_told(event: StripeEvent) -> Dispute | None:
 
 
 def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
-    """How far the payment has come. That only rises; among failures the latest of Stripe's clock is kept."""
+    """The payment's status after the event: success is final, until then the latest of Stripe's clock is kept."""
     event = case.event
     assert event.evidence is not None  # noqa: S101  (settled by _why_ignored)
     proven = _PROVES[event.evidence]
-    at = _paid_at(event)
     if before is None:
         return _first_known(case, proven, misfit)
     known = before._replace(
         provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]),
         provider_ids=before.provider_ids.union(event.provider_ids),
     )
-    if RANK[proven] > RANK[before.status]:
-        risen = known._replace(
-            status=proven,
-            amount=event.amount,
-            currency=event.currency,
-            occurred_at=at,
-            decided_by=event.order,
-        )
-        if proven is PaymentStatus.FAILED:
-            return _with_failure(risen, event)
-        return _allocated(_with_failure(risen, None), case, misfit)
-    if proven is not before.status:
+    if proven is PaymentStatus.SUCCEEDED:
+        return _learn_success(case, known, misfit)
+    if before.status is PaymentStatus.SUCCEEDED or event.order <= before.decided_by:
         return known
-    if proven is PaymentStatus.FAILED:
-        if event.order <= before.decided_by:
-            return known
-        later = known._replace(amount=event.amount, decided_by=event.order, occurred_at=at)
-        return _with_failure(later, event)
-    same = known._replace(amount=max(before.amount, event.amount), occurred_at=min(before.occurred_at, at))
-    return _allocated(same, case, misfit) if _is_looked_at_again(before, case) else same
+    return _with_status(known, event, proven)
+
+
+def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> PaymentState:
+    """What an event that proves success adds: the larger amount, and when the money came first.
+
+    A charge tells its own beginning, days before a debit is paid: that counts only while nothing else tells.
+    """
+    event = case.event
+    if known.status is not PaymentStatus.SUCCEEDED:
+        return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
+    told, telling = bool(known.decided_by), event.evidence is Evidence.PAID
+    at = min(known.occurred_at, _paid_at(event)) if told is telling else known.occurred_at
+    if telling and not told:
+        at = _paid_at(event)
+    same = known._replace(
+        amount=max(known.amount, event.amount),
+        occurred_at=at,
+        decided_by=known.decided_by or _decided_by(event),
+    )
+    return _allocated(same, case, misfit) if _is_looked_at_again(known, case) else same
+
+
+def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatus) -> PaymentState:
+    failed = event if status is PaymentStatus.FAILED else None
+    decided = payment._replace(
+        status=status,
+        amount=event.amount,
+        currency=event.currency,
+        occurred_at=_paid_at(event),
+        decided_by=_decided_by(event),
+    )
+    return _with_failure(decided, failed)
+
+
+def _decided_by(event: StripeEvent) -> str:
+    """What orders an event among others of its payment; nothing where a charge alone tells when the money came."""
+    return "" if event.evidence is Evidence.REFUNDED else event.order
 
 
 def _is_looked_at_again(payment: PaymentState, case: Case) -> bool:
@@ -432,7 +461,7 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
         unapplied_code=misfit,
         failure_code=None,
         failure_message=None,
-        decided_by=event.order,
+        decided_by=_decided_by(event),
         occurred_at=_paid_at(event),
     )
     failed = event if status is PaymentStatus.FAILED else None

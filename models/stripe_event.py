@@ -17,6 +17,9 @@ _THIN: Final = "v2.core.event"
 _ID_LENGTH: Final = 255
 _METADATA_LENGTH: Final = 500
 _MESSAGE_LENGTH: Final = 2000
+_CANCELED: Final = "The payment was canceled at Stripe."
+_BASIL: Final = "2025-03-31"
+"""The first API version that tells of released money apart from refunds."""
 
 
 class Evidence(Enum):
@@ -58,7 +61,8 @@ class StripeEvent(NamedTuple):
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
     `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
     came, where that is not when the event happened. `refunded` is all that was refunded by then; of a refund that
-    failed `amount` is its own.
+    failed `amount` is its own. `is_handled`: the type is one that we read, whether there is a payment in it or not.
+    `weight` orders what happens to a payment within one second: the cause has less of it than the consequence.
     """
 
     id: str
@@ -80,11 +84,13 @@ class StripeEvent(NamedTuple):
     refunded: int = 0
     refund_id: str | None = None
     dispute: DisputeTold | None = None
+    is_handled: bool = False
+    weight: int = 0
 
     @property
     def order(self) -> str:
-        """Sorts events by Stripe's clock, ties by id."""
-        return f"{self.created:012d} {self.id}"
+        """Sorts a payment's events by Stripe's clock; within one second by what they say, then by id."""
+        return f"{self.created:012d} {self.weight:d}{self.refunded:019d} {self.id}"
 
 
 OF_A_BODY: Final = "sha256:"
@@ -134,7 +140,9 @@ def read(body: bytes) -> StripeEvent:
         return StripeEvent(**envelope)
     try:
         subject = _subject(event)
-        return StripeEvent(**envelope, **(_metadata(subject) | reader(subject)))
+        subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
+        told = _metadata(subject) | reader(subject)
+        return StripeEvent(**envelope, **told, is_handled=True, weight=_WEIGHTS.get(envelope["type"], 0))
     except UnreadableError as error:
         raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
 
@@ -156,6 +164,23 @@ def _payment_intent_succeeded(intent: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _payment_intent_processing(intent: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "evidence": Evidence.PENDING,
+        "provider_ids": _provider_ids(intent),
+        "amount": _amount(intent, "amount"),
+        "currency": _currency(intent),
+    }
+
+
+def _payment_intent_canceled(intent: Mapping[str, Any]) -> dict[str, Any]:
+    reason = _prose(intent.get("cancellation_reason"), _ID_LENGTH)
+    return _payment_intent_failed(intent) | {
+        "failure_code": "canceled",
+        "failure_message": f"The payment was canceled at Stripe ({reason})." if reason else _CANCELED,
+    }
+
+
 def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "evidence": Evidence.FAILED,
@@ -167,6 +192,8 @@ def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _session_completed(session: Mapping[str, Any]) -> dict[str, Any]:
+    if session.get("mode") == "setup":
+        return {}  # a card was saved, nothing was paid
     status = session.get("payment_status")
     if status is None or status == "paid":  # None: before Stripe told it, a completed session was a paid one
         return _session(session, Evidence.PAID)
@@ -216,14 +243,29 @@ def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str)
 
 
 def _charge_refunded(charge: Mapping[str, Any]) -> dict[str, Any]:
+    if charge.get("captured") is False:
+        return {}  # an authorisation was released: no money came, so none went back
+    captured = _integer(charge, "amount_captured", MAX_MINOR_UNITS)
+    if captured == 0 < _integer(charge, "amount", MAX_MINOR_UNITS):
+        return {}
     return {
         "evidence": Evidence.REFUNDED,
         "provider_ids": _provider_ids(charge),
-        "amount": _amount(charge, "amount_captured"),
+        "amount": captured,
         "currency": _currency(charge),
-        "refunded": _integer(charge, "amount_refunded", MAX_MINOR_UNITS),
+        "refunded": _refunded(charge, captured),
         "paid_at": _integer(charge, "created", _LATEST_EPOCH),
     }
+
+
+def _refunded(charge: Mapping[str, Any], captured: int) -> int:
+    """Minor units that went back. Before basil the rest of a partial capture was told as refunded when released."""
+    refunded: int = _integer(charge, "amount_refunded", MAX_MINOR_UNITS)
+    version = charge["api_version"]
+    if refunded <= captured and version is not None and version >= _BASIL:
+        return refunded
+    uncaptured: int = max(0, _integer(charge, "amount", MAX_MINOR_UNITS) - captured)
+    return max(0, refunded - uncaptured)
 
 
 def _refund_failed(refund: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,6 +310,8 @@ def _about_charge(subject: Mapping[str, Any], evidence: Evidence) -> dict[str, A
 _READERS: Final = {
     "payment_intent.succeeded": _payment_intent_succeeded,
     "payment_intent.payment_failed": _payment_intent_failed,
+    "payment_intent.processing": _payment_intent_processing,
+    "payment_intent.canceled": _payment_intent_canceled,
     "checkout.session.completed": _session_completed,
     "checkout.session.async_payment_succeeded": _session_async_succeeded,
     "checkout.session.async_payment_failed": _session_async_failed,
@@ -278,6 +322,17 @@ _READERS: Final = {
     "charge.dispute.created": _dispute_created,
     "charge.dispute.closed": _dispute_closed,
 }
+
+
+_WEIGHTS: Final = {
+    "checkout.session.completed": 1,
+    "payment_intent.processing": 1,
+    "checkout.session.async_payment_failed": 2,
+    "payment_intent.canceled": 2,
+    "refund.failed": 1,
+    "charge.dispute.closed": 1,
+}
+"""What comes later of two events of a payment within one second has more; what isn't listed has 0."""
 
 
 def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
@@ -309,9 +364,14 @@ def _metadata(subject: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         raise UnreadableError("data.object.metadata is not an object")
     return {
-        f"metadata_{name}": _optional_id(metadata, name, f"data.object.metadata.{name}", _METADATA_LENGTH) or None
+        f"metadata_{name}": _trimmed(_optional_id(metadata, name, f"data.object.metadata.{name}", _METADATA_LENGTH))
         for name in ("invoice_id", "customer_id", "workspace_id")
     }
+
+
+def _trimmed(value: str | None) -> str | None:
+    """Metadata is typed by hand at times: blanks around it mean nothing."""
+    return (value and value.strip()) or None
 
 
 def _failure(error: object) -> dict[str, Any]:

@@ -40,7 +40,7 @@ OUTCOMES: Final = {
     "checkout.session.completed.unpaid": Outcome("500.00", payment="PENDING"),
     "invoice.payment_failed.2020-08-27": Outcome("20.00", payment="FAILED"),
     "invoice.payment_succeeded.2020-08-27": Outcome("20.00", invoice="PAID", payment="SUCCEEDED"),
-    "payment_intent.canceled.2025-04-30.basil": Outcome("230.40", webhook_event=UNHANDLED),
+    "payment_intent.canceled.2025-04-30.basil": Outcome("230.40", payment="FAILED"),
     "payment_intent.payment_failed.2025-04-30.basil": Outcome("118.80", payment="FAILED"),
     "payment_intent.succeeded.2025-04-30.basil": Outcome("46.20", "EUR", invoice="PAID", payment="SUCCEEDED"),
 }

@@ -7,9 +7,11 @@ from typing import Any, Final
 import pytest
 
 from models.event import EventType
+from models.instant import from_epoch
 from models.invoice import InvoiceStatus
 from models.payment import Allocation, PaymentStatus
 from models.settlement import PaymentState
+from models.stripe_event import UnreadableError, read
 from models.webhook_event import WebhookEventStatus
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
@@ -20,7 +22,7 @@ OURS: Final[Any] = {"invoice_id": INVOICE, "workspace_id": WORKSPACE}
 
 def paid(**told: Any) -> stripe.Event:
     """The payment that covers the invoice."""
-    return stripe.payment_intent_succeeded(payment_intent="pi_a", created=PAID_AT, **OURS, **told)
+    return stripe.payment_intent_succeeded(**({"payment_intent": "pi_a", "created": PAID_AT} | OURS | told))
 
 
 def refunded(amount: int, at: int) -> stripe.Event:
@@ -124,3 +126,99 @@ def test_a_failed_refund_is_logged_once() -> None:
     desk, _ = settled([paid(), refunded(500, 10), failed("re_a", 500, 20), failed("re_a", 500, 20)])
 
     assert desk.log.count(EventType.PAYMENT_REFUND_FAILED) == 1
+
+
+OLD: Final[Any] = {"shape": stripe.OLD}
+
+
+@pytest.mark.parametrize("capture", [None, 0])
+def test_a_released_authorisation_is_no_payment_and_no_refund(capture: int | None) -> None:
+    """API versions before basil tell of it as a refund of all that was held."""
+    released = stripe.charge_refunded(payment_intent="pi_a", amount=2000, refunded=2000, **OURS, **OLD)
+    released["data"]["object"] |= {"captured": False, "amount_captured": capture}
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(released)
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, "NOTHING_PAID")
+    assert (desk.payments, desk.invoice) == ([], open_invoice())
+
+
+@pytest.mark.parametrize(
+    ("shape", "told", "refunded"),
+    [(stripe.OLD, 30_000, 0), (stripe.OLD, 35_000, 5000), (stripe.NEW, 5000, 5000), (stripe.NEW, 30_000, 0)],
+)
+def test_what_was_never_captured_was_not_refunded(shape: stripe.Shape, told: int, refunded: int) -> None:
+    event = stripe.charge_refunded(payment_intent="pi_a", amount=50_000, refunded=told, shape=shape, **OURS)
+    event["data"]["object"] |= {"captured": True, "amount_captured": 20_000}
+    desk = Desk(open_invoice(total=20_000))
+
+    desk.take(event)
+
+    assert (desk.payment.amount, desk.payment.refunds.amount) == (20_000, refunded)
+
+
+def test_a_charge_that_does_not_say_what_was_captured_proves_nothing() -> None:
+    event = stripe.charge_refunded(payment_intent="pi_a", **OURS)
+    del event["data"]["object"]["amount_captured"]
+
+    with pytest.raises(UnreadableError, match="amount_captured"):
+        read(stripe.body(event))
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_a_refund_never_moves_when_the_money_came(order: tuple[int, int, int]) -> None:
+    """A charge begins when a debit does, days before it is paid."""
+    events = [
+        paid(created=500),
+        stripe.charge_refunded(payment_intent="pi_a", refunded=10, paid_at=100, created=600, **OURS),
+        stripe.charge_refunded(payment_intent="pi_a", refunded=20, paid_at=90, created=700, **OURS),
+    ]
+    desk = Desk(open_invoice())
+
+    desk.take(*(events[index] for index in order))
+
+    assert desk.payment.occurred_at == desk.invoice.paid_at == from_epoch(500)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("cause", "consequence", "refunds"),
+    [
+        (
+            stripe.charge_refunded(payment_intent="pi_a", refunded=100, created=5, event_id="evt_z", **OURS),
+            stripe.charge_refunded(payment_intent="pi_a", refunded=300, created=5, event_id="evt_a", **OURS),
+            300,
+        ),
+        (
+            stripe.charge_refunded(payment_intent="pi_a", refunded=300, created=5, event_id="evt_z", **OURS),
+            stripe.refund_failed(payment_intent="pi_a", amount=300, created=5, event_id="evt_a"),
+            0,
+        ),
+    ],
+)
+def test_within_one_second_money_going_back_is_ordered_by_what_is_told(
+    cause: stripe.Event, consequence: stripe.Event, refunds: int, *, swapped: bool
+) -> None:
+    desk = Desk(open_invoice())
+    desk.take(paid(created=1))
+
+    desk.take(*((consequence, cause) if swapped else (cause, consequence)))
+
+    assert desk.payment.refunds.amount == refunds
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_within_one_second_a_disputes_end_is_later_than_its_beginning(*, swapped: bool) -> None:
+    told: Any = {"payment_intent": "pi_a", "created": 5, "opened": 5}
+    events: list[stripe.Event] = [
+        stripe.dispute(status="needs_response", event_id="evt_z", **told),
+        stripe.dispute(status="won", event_id="evt_a", **told),
+    ]
+    desk = Desk(open_invoice())
+    desk.take(paid(created=1))
+
+    desk.take(*(reversed(events) if swapped else events))
+
+    assert desk.payment.dispute is not None
+    assert desk.payment.dispute.status == "won"

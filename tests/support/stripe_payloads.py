@@ -69,6 +69,32 @@ def payment_intent_failed(
     return _event("payment_intent.payment_failed", intent | failed, told)
 
 
+def payment_intent_processing(
+    *,
+    payment_intent: str | None = None,
+    amount: int = 2000,
+    currency: str = "usd",
+    **told: Unpack[Told],
+) -> Event:
+    """A bank debit is under way."""
+    intent = _intent(payment_intent, amount, currency, None, told)
+    return _event("payment_intent.processing", intent | {"amount_received": 0, "status": "processing"}, told)
+
+
+def payment_intent_canceled(
+    *,
+    payment_intent: str | None = None,
+    amount: int = 2000,
+    currency: str = "usd",
+    reason: str | None = None,
+    **told: Unpack[Told],
+) -> Event:
+    """The payment was given up."""
+    intent = _intent(payment_intent, amount, currency, None, told)
+    canceled = {"amount_received": 0, "cancellation_reason": reason, "status": "canceled"}
+    return _event("payment_intent.canceled", intent | canceled, told)
+
+
 class Session(Told):
     """What a session can be told to be, besides."""
 
@@ -192,6 +218,8 @@ def dispute(
 HANDLED: Final[tuple[Callable[..., Event], ...]] = (
     payment_intent_succeeded,
     payment_intent_failed,
+    payment_intent_processing,
+    payment_intent_canceled,
     checkout_session_completed,
     checkout_session_async_succeeded,
     checkout_session_async_failed,

@@ -42,6 +42,7 @@ class Fact:
     live: bool
     foreign: bool
     failure: str | None
+    late: int
     refunded: int
     refund: str | None
     dispute: tuple[str, int, int | None] | None
@@ -49,9 +50,9 @@ class Fact:
     event: StripeEvent
 
     @property
-    def order(self) -> tuple[int, str]:
-        """Stripe's clock, ties by the event's id."""
-        return self.created, self.id
+    def order(self) -> tuple[int, int, int, str]:
+        """Stripe's clock; within one second the consequence after its cause, the larger refund after the smaller."""
+        return self.created, self.late, self.refunded, self.id
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Stripe:
             live=payment.live,
             foreign=payment.foreign and bool(carried),
             failure=_failure(event, subject),
+            late=_late(event["type"]),
             refunded=told.get("refunded", 0),
             refund=told.get("refund"),
             dispute=(told["status"], told["opened"], closed) if kind is DISPUTED else None,
@@ -129,9 +131,18 @@ class Stripe:
         )
 
 
+def _late(type_: str) -> int:
+    """How many of a payment's events may have led to one of this type."""
+    if type_ in {"checkout.session.completed", "payment_intent.processing", "refund.failed", "charge.dispute.closed"}:
+        return 1
+    return 2 if type_ in {"checkout.session.async_payment_failed", "payment_intent.canceled"} else 0
+
+
 def _failure(event: stripe.Event, subject: Mapping[str, Any]) -> str | None:
     if event["type"] == "checkout.session.async_payment_failed":
         return "async_payment_failed"
+    if event["type"] == "payment_intent.canceled":
+        return "canceled"
     error = subject.get("last_payment_error")
     return str(error["code"]) if error else None
 
@@ -148,9 +159,10 @@ def by_card(teller: Stripe, payment: Payment, chance: Random) -> list[Fact]:
 
 
 def by_debit(teller: Stripe, payment: Payment, chance: Random) -> list[Fact]:
-    """A session that is through before the money is, and what becomes of it."""
+    """Perhaps cards that were declined, a session that is through before the money is, and what becomes of it."""
     session = _session(payment)
     facts = [
+        *_attempts(teller, payment, chance),
         teller.tells(
             payment,
             PENDING,
@@ -160,20 +172,22 @@ def by_debit(teller: Stripe, payment: Payment, chance: Random) -> list[Fact]:
             **session,
         ),
         teller.tells(
-            payment, NOTHING, _intent_processing, payment_intent=payment.name, created=_when(chance), metadata={}
+            payment, PENDING, stripe.payment_intent_processing, payment_intent=payment.name, created=_when(chance)
         ),
     ]
-    outcome = chance.choice(["money", "money", "failure", "nothing yet"])
+    outcome = chance.choice(["money", "money", "failure", "cancellation", "nothing yet"])
     if outcome == "money":
         facts.append(_intent_succeeded(teller, payment, chance))
         facts.append(
             teller.tells(payment, PAID, stripe.checkout_session_async_succeeded, created=_when(chance), **session)
         )
     elif outcome == "failure":
-        facts += _attempts(teller, payment, chance)
         facts.append(
             teller.tells(payment, FAILED, stripe.checkout_session_async_failed, created=_when(chance), **session)
         )
+    elif outcome == "cancellation":
+        canceled = stripe.payment_intent_canceled
+        facts.append(teller.tells(payment, FAILED, canceled, payment_intent=payment.name, created=_when(chance)))
     return facts
 
 
@@ -232,10 +246,6 @@ def _intent_succeeded(teller: Stripe, payment: Payment, chance: Random) -> Fact:
     return teller.tells(
         payment, PAID, stripe.payment_intent_succeeded, payment_intent=payment.name, created=_when(chance)
     )
-
-
-def _intent_processing(**told: Any) -> stripe.Event:
-    return stripe.payment_intent_succeeded(**told) | {"type": "payment_intent.processing"}
 
 
 def _session(payment: Payment) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tests.models.histories.facts import (
     FAILED,
     MONEY,
     NOTHING,
+    PAID,
     PENDING,
     PROOFS,
     REFUND_FAILED,
@@ -58,34 +59,33 @@ class Account:
 
     @property
     def status(self) -> str:
-        """The furthest that was proven."""
-        kinds = {fact.kind for fact in self.facts}
-        if kinds & MONEY:
+        """Money is final; before it the latest word by Stripe's clock."""
+        if any(fact.kind in MONEY for fact in self.facts):
             return "SUCCEEDED"
-        return "FAILED" if FAILED in kinds else "PENDING"
+        return "FAILED" if self.latest.kind == FAILED else "PENDING"
 
     @property
     def deciding(self) -> list[Fact]:
         """The facts that prove it."""
-        kinds = {"SUCCEEDED": MONEY, "FAILED": {FAILED}, "PENDING": {PENDING}}[self.status]
-        return [fact for fact in self.facts if fact.kind in kinds]
+        if self.status == "SUCCEEDED":
+            return [fact for fact in self.facts if fact.kind in MONEY]
+        return [self.latest]
 
     @property
     def amount(self) -> int:
-        """The largest that was told; of failures the latest."""
-        if self.status == "FAILED":
-            return self.failure.amount
+        """The largest that came; until then the latest that was told."""
         return max(fact.amount for fact in self.deciding)
 
     @property
     def at(self) -> int:
-        """When it was first so; the latest failure's time."""
-        return self.failure.created if self.status == "FAILED" else min(fact.at for fact in self.deciding)
+        """When the money came first, by a charge only where nothing else tells; until then when the latest happened."""
+        paid = [fact for fact in self.deciding if fact.kind == PAID]
+        return min(fact.at for fact in paid or self.deciding)
 
     @property
-    def failure(self) -> Fact:
-        """The latest failure by Stripe's clock."""
-        return max((fact for fact in self.facts if fact.kind == FAILED), key=lambda fact: fact.order)
+    def latest(self) -> Fact:
+        """The latest word on a payment that did not come, or not yet."""
+        return max((fact for fact in self.facts if fact.kind in {PENDING, FAILED}), key=lambda fact: fact.order)
 
     @property
     def counts(self) -> bool:

@@ -345,7 +345,7 @@ def _expected(account: Account, excess: int) -> tuple[Any, ...]:
         account.customer,
         account.misfit,
         _instant(account.at),
-        account.failure.failure if account.status == "FAILED" else None,
+        account.latest.failure if account.status == "FAILED" else None,
         account.refunded,
         excess,
         dispute and (dispute[0], _instant(dispute[1]), _instant(dispute[2])),

@@ -219,7 +219,7 @@ class Twin:
                 payment.provider_payment_id: payment._replace(
                     id="",
                     provider_ids=frozenset(),
-                    decided_by=payment.decided_by if payment.status is PaymentStatus.FAILED else "",
+                    decided_by="" if payment.status is PaymentStatus.SUCCEEDED else payment.decided_by,
                 )
                 for payment in self.payments
             },
