@@ -30,7 +30,7 @@ from models.ids import Prefix, is_id, new_id
 from models.payment import Allocation
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
-from models.stripe_event import StripeEvent
+from models.stripe_event import Evidence, StripeEvent
 from models.workspace import Mode
 
 
@@ -106,7 +106,7 @@ class Books:
         names = {
             (origin.workspace_id, name)
             for origin, event in relevant
-            if self._named_invoice(origin, event) is None
+            if event.evidence is Evidence.REFUNDED or self._named_invoice(origin, event) is None
             for name in event.provider_ids
         }
         if not names:
@@ -244,6 +244,8 @@ class Books:
             for name in event.provider_ids
             if (payment_id := self._by_provider_id.get((workspace_id, name))) is not None
         }
+        if known and event.evidence is Evidence.REFUNDED:
+            event = event.without_metadata()
         applied_to = next(
             (payment.invoice_id for payment in known.values() if payment.allocation is Allocation.APPLIED),
             None,

@@ -188,11 +188,13 @@ def settle(case: Case) -> Verdict:
         links = _links(case.links, invoice, recounted, case.new_link_id, used=case.event.payment_link_id)
     changed = _changed(case.payments, recounted)
     tells_of_money = case.event.evidence in _MONEY or before is None
-    unapplied = payment.allocation is Allocation.UNAPPLIED and tells_of_money
+    unapplied = payment.unapplied_code if tells_of_money else None
+    if _is_in_another_currency(case.event, payment):
+        unapplied = "CURRENCY_MISMATCH"
     settled = next(entry for entry in recounted if entry.id == payment.id)
     return Verdict(
         status=WebhookEventStatus.UNAPPLIED if unapplied else WebhookEventStatus.PROCESSED,
-        code=payment.unapplied_code if unapplied else None,
+        code=unapplied,
         invoice=invoice if invoice != case.invoice else None,
         payments=tuple(changed),
         payment_id=payment.id,
@@ -254,11 +256,11 @@ def _why_ignored(case: Case) -> str | None:
     if event.evidence not in _PROVES:
         return None if known else "PAYMENT_UNKNOWN"
     foreign = _why_foreign(case)
+    if event.evidence is Evidence.REFUNDED and not known and (foreign is not None or case.invoice_id is None):
+        return "PAYMENT_UNKNOWN"
     if foreign is not None:
         return None if _is_by_our_link(case) else foreign
-    if case.invoice_id is not None or known:
-        return None
-    return "PAYMENT_UNKNOWN" if event.evidence is Evidence.REFUNDED else "NO_METADATA"
+    return None if case.invoice_id is not None or known else "NO_METADATA"
 
 
 def _why_foreign(case: Case) -> str | None:
@@ -358,11 +360,17 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     payment = before
     if payment is None or event.evidence in _PROVES:
         payment = _learn_status(case, before, misfit)
+    refunds = payment.refunds if before is None or before.currency == payment.currency else Refunds()
     return payment._replace(
         provider_ids=payment.provider_ids.union(event.provider_ids),
-        refunds=payment.refunds.merged(_refunds_told(event)),
+        refunds=refunds if _is_in_another_currency(event, payment) else refunds.merged(_refunds_told(event)),
         dispute=_latest(payment.dispute, _dispute_told(event)),
     )
+
+
+def _is_in_another_currency(event: StripeEvent, payment: PaymentState) -> bool:
+    """Whether an event tells of a refund that can't be taken off the payment's amount."""
+    return event.evidence in {Evidence.REFUNDED, Evidence.REFUND_FAILED} and event.currency != payment.currency
 
 
 def _refunds_told(event: StripeEvent) -> Refunds:
@@ -411,12 +419,28 @@ def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> Payme
     at = min(known.occurred_at, _paid_at(event)) if told is telling else known.occurred_at
     if telling and not told:
         at = _paid_at(event)
+    amount, currency = _amount_of_both(case, known)
     same = known._replace(
-        amount=max(known.amount, event.amount),
+        amount=amount,
+        currency=currency,
         occurred_at=at,
         decided_by=known.decided_by or _decided_by(event),
     )
     return _allocated(same, case, misfit) if _is_looked_at_again(known, case) else same
+
+
+def _amount_of_both(case: Case, known: PaymentState) -> tuple[int, str]:
+    """What came, by what is known and by an event: the larger amount, but amounts of two currencies don't compare.
+
+    Of two currencies the invoice's decides, in which the link was made; without it the books stay as they are in
+    whatever order by the code that is first in the alphabet.
+    """
+    event = case.event
+    if known.currency == event.currency:
+        return max(known.amount, event.amount), known.currency
+    wanted = case.invoice.currency if case.invoice else None
+    told = [(known.amount, known.currency), (event.amount, event.currency)]
+    return min(told, key=lambda each: (each[1] != wanted, each[1]))
 
 
 def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatus) -> PaymentState:

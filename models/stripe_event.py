@@ -92,6 +92,10 @@ class StripeEvent(NamedTuple):
         """Sorts a payment's events by Stripe's clock; within one second by what they say, then by id."""
         return f"{self.created:012d} {self.weight:d}{self.refunded:019d} {self.id}"
 
+    def without_metadata(self) -> "StripeEvent":
+        """The event as one that is known by its payment alone, whatever system wrote its metadata."""
+        return self._replace(metadata_invoice_id=None, metadata_customer_id=None, metadata_workspace_id=None)
+
 
 OF_A_BODY: Final = "sha256:"
 IN_QUARANTINE: Final = "quarantine:"

@@ -7,10 +7,11 @@ from typing import Any, Final
 import pytest
 
 from models.event import EventType
+from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.invoice import InvoiceStatus
 from models.payment import Allocation, PaymentStatus
-from models.settlement import PaymentState
+from models.settlement import PaymentState, allocate
 from models.stripe_event import UnreadableError, read
 from models.webhook_event import WebhookEventStatus
 from tests.support import stripe_payloads as stripe
@@ -222,3 +223,78 @@ def test_within_one_second_a_disputes_end_is_later_than_its_beginning(*, swapped
 
     assert desk.payment.dispute is not None
     assert desk.payment.dispute.status == "won"
+
+
+FOREIGN: Final[Any] = {"invoice_id": "order_77", "workspace_id": "acme"}
+
+
+@pytest.mark.parametrize("told", [FOREIGN, {}, OURS, {"invoice_id": new_id(Prefix.INVOICE)}])
+def test_a_refund_is_known_by_its_payment_whatever_its_metadata_says(told: Any) -> None:
+    """Money by our own link is ours, also when another system wrote over the metadata of its charge."""
+    session = stripe.checkout_session_completed(payment_intent="pi_a", payment_link="plink_a", **FOREIGN)
+    desk = Desk(open_invoice(), [active_link()])
+    desk.take(session)
+    assert desk.payment.unapplied_code == "METADATA_MISMATCH"
+
+    desk.take(stripe.charge_refunded(payment_intent="pi_a", refunded=2000, **told))
+
+    assert desk.payment.refunds.amount == 2000
+
+
+@pytest.mark.parametrize("told", [FOREIGN, {}])
+def test_a_refund_with_anothers_metadata_waits_for_its_payment(told: Any) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    refund = stripe.charge_refunded(payment_intent="pi_a", refunded=500, **told)
+
+    overtaking = desk.take(refund)
+    desk.take(paid())
+    desk.take(refund)
+
+    assert (overtaking.status, overtaking.code) == (WebhookEventStatus.IGNORED, "PAYMENT_UNKNOWN")
+    assert desk.payment.refunds.amount == 500
+
+
+@pytest.mark.parametrize("told", [FOREIGN, {}])
+def test_a_refund_of_money_that_was_applied_by_hand_counts(told: Any) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    desk.take(stripe.checkout_session_completed(payment_intent="pi_a", payment_link="plink_a", **FOREIGN))
+    applied = allocate(desk.payment, desk.invoice, [], desk.links, new_id(Prefix.PAYMENT_LINK))
+    desk.enter(applied)
+
+    verdict = desk.take(stripe.charge_refunded(payment_intent="pi_a", refunded=700, **told))
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert desk.invoice.amount_refunded == 700
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_amounts_of_two_currencies_are_never_compared(*, swapped: bool) -> None:
+    events = [paid(amount=15_400, currency="jpy"), paid(amount=2000, currency="usd")]
+    desk = Desk(open_invoice())
+
+    desk.take(*(reversed(events) if swapped else events))
+
+    assert (desk.payment.amount, desk.payment.currency, desk.payment.unapplied_code) == (2000, "USD", None)
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_money_in_currencies_that_are_not_the_invoices_stays_unapplied(*, swapped: bool) -> None:
+    events = [paid(amount=15_400, currency="jpy"), paid(amount=900, currency="eur")]
+    desk = Desk(open_invoice())
+
+    desk.take(*(reversed(events) if swapped else events))
+
+    assert (desk.payment.amount, desk.payment.currency) == (900, "EUR")
+    assert desk.payment.unapplied_code == "CURRENCY_MISMATCH"
+    assert desk.invoice == open_invoice()
+
+
+def test_a_refund_in_another_currency_is_left_to_a_person() -> None:
+    desk = Desk(open_invoice())
+    desk.take(paid())
+
+    verdict = desk.take(stripe.charge_refunded(payment_intent="pi_a", amount=15_400, refunded=15_400, currency="jpy"))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.UNAPPLIED, "CURRENCY_MISMATCH")
+    assert (desk.payment.amount, desk.payment.refunds.amount) == (2000, 0)

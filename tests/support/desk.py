@@ -64,6 +64,9 @@ class Desk:
         if invoice is not None:
             self.invoice = invoice
             self._books.links[self._key] = list(links)
+            self._books._by_stripe_link = {
+                (WORKSPACE, link.stripe_id): INVOICE for link in self.links if link.stripe_id
+            }
         self.log: list[EventType] = []
 
     @property
@@ -118,6 +121,10 @@ class Desk:
     def case(self, event: stripe.Event | StripeEvent) -> Case:
         """What is looked at for an event."""
         return self._books.case(self._origin, event if isinstance(event, StripeEvent) else read(stripe.body(event)))
+
+    def enter(self, verdict: Verdict) -> None:
+        """Take over what was decided about the invoice by hand."""
+        self._books.enter(self._origin, INVOICE, verdict)
 
     def take(self, *events: stripe.Event | StripeEvent) -> Verdict:
         """Settle events in the order given; the verdict on the last."""

@@ -155,11 +155,11 @@ class Ledger:
         account.facts += [fact for fact in told if not self.is_foreign(fact) or fact.kind not in PROOFS]
 
     def _is_bare_refund(self, fact: Fact) -> bool:
-        return fact.kind == REFUNDED and not fact.foreign and not self._names(fact)
+        return fact.kind == REFUNDED and not self._names(fact)
 
     def is_foreign(self, fact: Fact) -> bool:
         """Whether a fact is another's by its metadata, and not ours by its link."""
-        return fact.foreign and self._owner(fact) is None
+        return fact.foreign and fact.kind != REFUNDED and self._owner(fact) is None
 
     def _owner(self, fact: Fact) -> str | None:
         """The invoice whose link a fact names."""
@@ -173,6 +173,8 @@ class Ledger:
 
     def _names(self, fact: Fact) -> str | None:
         """The invoice that a fact names by itself: its metadata's, else that of the link."""
+        if fact.kind == REFUNDED and fact.foreign:
+            return None
         if fact.invoice is not None:
             return fact.invoice
         return self._owner(fact)
