@@ -7,9 +7,11 @@ import orjson
 from models.database import Row
 from models.instant import from_row
 from models.invoice import InvoiceStatus
+from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
 from models.payment import Allocation, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.settlement import Dispute, FailedRefund, InvoiceState, LinkState, PaymentState, Refunds
+from models.settlement import InvoiceState, LinkState, PaymentState
+from models.stripe_event import Presentment
 
 INVOICE_COLUMNS: Final = (
     "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"
@@ -47,6 +49,10 @@ PAYMENT_CHANGES: Final = {
     "dispute_amount": "bigint",
     "dispute_opened_at": "timestamptz",
     "dispute_closed_at": "timestamptz",
+    "disputes": "text",
+    "presentment_amount": "bigint",
+    "presentment_currency": "text",
+    "amount_received": "bigint",
 }
 PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
 PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*PAYMENT_CHANGES, "workspace_id"))
@@ -99,7 +105,9 @@ def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
         failure_message=row["failure_message"],
         decided_by=row["decided_by"],
         occurred_at=from_row(row["occurred_at"]),
-        dispute=_dispute(row),
+        disputes=_disputes(row),
+        presentment=_presentment(row),
+        amount_received=row["amount_received"],
     )
 
 
@@ -107,28 +115,40 @@ def _refunds(row: Row) -> Refunds:
     if row["failed_refunds"] is None:
         return Refunds(row["amount_refunded"], row["refund_decided_by"])
     stored = orjson.loads(row["failed_refunds"])
-    failed = tuple(FailedRefund(*refund) for refund in stored["failed"])
-    return Refunds(stored["told"], row["refund_decided_by"], failed)
+    failed = [Refund(id_, amount, 0, is_gone=True, order=order) for order, id_, amount in stored.get("failed", ())]
+    each = [Refund(*refund) for refund in stored.get("each", ())]
+    return Refunds(stored["told"], row["refund_decided_by"], tuple(sorted([*failed, *each])))
 
 
-def _dispute(row: Row) -> Dispute | None:
-    if row["dispute_decided_by"] is None:
+def _refunds_value(refunds: Refunds) -> str | None:
+    """JSON of the refunds that are known by id; older rows list those that failed."""
+    if not refunds.each:
         return None
+    return orjson.dumps({"told": refunds.total, "each": [list(refund) for refund in refunds.each]}).decode()
+
+
+def _disputes(row: Row) -> tuple[Dispute, ...]:
+    if row["disputes"] is not None:
+        return disputes_in(row["disputes"])
+    if row["dispute_decided_by"] is None:
+        return ()
     closed_at = row["dispute_closed_at"]
-    return Dispute(
-        decided_by=row["dispute_decided_by"],
-        status=row["dispute_status"],
-        reason=row["dispute_reason"],
-        amount=row["dispute_amount"],
-        opened_at=from_row(row["dispute_opened_at"]),
-        closed_at=None if closed_at is None else from_row(closed_at),
+    return (
+        Dispute(
+            decided_by=row["dispute_decided_by"],
+            status=row["dispute_status"],
+            reason=row["dispute_reason"],
+            amount=row["dispute_amount"],
+            opened_at=from_row(row["dispute_opened_at"]),
+            closed_at=None if closed_at is None else from_row(closed_at),
+        ),
     )
 
 
-def _failed_refunds(refunds: Refunds) -> str | None:
-    if not refunds.failed:
+def _presentment(row: Row) -> Presentment | None:
+    if row["presentment_amount"] is None:
         return None
-    return orjson.dumps({"told": refunds.told, "failed": [list(refund) for refund in refunds.failed]}).decode()
+    return Presentment(row["presentment_amount"], row["presentment_currency"])
 
 
 def payment_values(payment: PaymentState) -> tuple[Any, ...]:
@@ -150,12 +170,15 @@ def payment_values(payment: PaymentState) -> tuple[Any, ...]:
         payment.decided_by,
         payment.occurred_at,
         payment.refunds.decided_by,
-        _failed_refunds(payment.refunds),
-        *(payment.dispute or _UNDISPUTED),
+        _refunds_value(payment.refunds),
+        *(payment.dispute or _UNDISPUTED)[: len(_UNDISPUTED)],
+        disputes_json(payment.disputes),
+        *(payment.presentment or (None, None)),
+        payment.amount_received,
     )
 
 
-_UNDISPUTED: Final = (None,) * len(Dispute._fields)
+_UNDISPUTED: Final = (None,) * len(tuple(name for name in PAYMENT_CHANGES if name.startswith("dispute_")))
 
 
 def link_of(row: Row) -> LinkState:

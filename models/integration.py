@@ -27,6 +27,10 @@ EVENTS_TO_SEND: Final = (
     "charge.dispute.closed",
     "payment_intent.processing",
     "payment_intent.canceled",
+    "payment_intent.partially_funded",
+    "refund.created",
+    "refund.updated",
+    "invoice.paid",
 )
 """What to select in Stripe. The first five alone are enough to mark invoices paid."""
 

@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from models.database import WorkspaceManager
+from models.money_back import Dispute, disputes_in
 
 
 class PaymentStatus(StrEnum):
@@ -28,8 +29,9 @@ class Payment(Model):
 
     `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `StripeEvent.order` of the event that its
     status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
-    `dispute_decided_by` do for those. `failed_refunds` is a
-    JSON list of the refunds that failed since.
+    `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
+    the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what
+    came so far of a payment that comes in parts.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -56,9 +58,31 @@ class Payment(Model):
     dispute_amount = fields.BigIntField(null=True)
     dispute_opened_at = fields.DatetimeField(null=True)
     dispute_closed_at = fields.DatetimeField(null=True)
+    disputes = fields.TextField(null=True)
+    presentment_amount = fields.BigIntField(null=True)
+    presentment_currency = fields.CharField(max_length=3, null=True)
+    amount_received = fields.BigIntField(null=True)
     occurred_at = fields.DatetimeField()
     created_at = fields.DatetimeField()
 
     class Meta:
         table = "payments"
         manager = WorkspaceManager()
+
+
+def disputes_of(payment: Payment) -> tuple[Dispute, ...]:
+    """The disputes of a payment; one that was stored before they were listed stands in columns alone."""
+    if payment.disputes is not None:
+        return disputes_in(payment.disputes)
+    if payment.dispute_status is None or payment.dispute_opened_at is None:
+        return ()
+    return (
+        Dispute(
+            payment.dispute_decided_by or "",
+            payment.dispute_status,
+            payment.dispute_reason or "general",
+            payment.dispute_amount or 0,
+            payment.dispute_opened_at,
+            payment.dispute_closed_at,
+        ),
+    )

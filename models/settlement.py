@@ -14,9 +14,10 @@ from models.event import EventType
 from models.ids import Prefix, is_id
 from models.instant import from_epoch
 from models.invoice import COLLECTING, InvoiceStatus
+from models.money_back import Dispute, Refund, Refunds, disputes_of_both, foremost
 from models.payment import Allocation, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.stripe_event import Evidence, StripeEvent
+from models.stripe_event import Evidence, Presentment, StripeEvent
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode
 
@@ -41,50 +42,11 @@ class InvoiceState(NamedTuple):
         return max(0, self.total - self.amount_paid - self.amount_paid_out_of_band)
 
 
-class FailedRefund(NamedTuple):
-    """A refund that failed after the latest word on how much was refunded in all."""
-
-    order: str
-    refund_id: str
-    amount: int
-
-
-class Refunds(NamedTuple):
-    """What went back of a payment: all that was refunded by Stripe's latest word, less what failed since."""
-
-    told: int = 0
-    decided_by: str | None = None
-    failed: tuple[FailedRefund, ...] = ()
-
-    @property
-    def amount(self) -> int:
-        """What is refunded now."""
-        return max(0, self.told - sum(refund.amount for refund in self.failed))
-
-    def merged(self, other: "Refunds") -> "Refunds":
-        """What both know together, whichever was first."""
-        latest = max(self, other, key=lambda refunds: refunds.decided_by or "")
-        since = {
-            refund.refund_id: refund
-            for refund in sorted({*self.failed, *other.failed})
-            if refund.order > (latest.decided_by or "")
-        }
-        return latest._replace(failed=tuple(sorted(since.values())))
-
-
-class Dispute(NamedTuple):
-    """A payment's dispute by Stripe's latest word. `amount` is minor units of the payment's currency."""
-
-    decided_by: str
-    status: str
-    reason: str
-    amount: int
-    opened_at: datetime
-    closed_at: datetime | None
-
-
 class PaymentState(NamedTuple):
-    """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names."""
+    """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names.
+
+    `amount_received` is what came so far of one that comes in parts and isn't complete.
+    """
 
     id: str
     provider_payment_id: str
@@ -102,7 +64,14 @@ class PaymentState(NamedTuple):
     failure_message: str | None
     decided_by: str
     occurred_at: datetime
-    dispute: Dispute | None = None
+    disputes: tuple[Dispute, ...] = ()
+    presentment: Presentment | None = None
+    amount_received: int | None = None
+
+    @property
+    def dispute(self) -> Dispute | None:
+        """The one that it is shown with."""
+        return foremost(self.disputes)
 
     @property
     def counts(self) -> bool:
@@ -166,6 +135,7 @@ _PROVES = {
     Evidence.REFUNDED: PaymentStatus.SUCCEEDED,
 }
 _MONEY = frozenset({Evidence.PAID, Evidence.REFUNDED})
+_REFUNDS = frozenset({Evidence.REFUNDED, Evidence.REFUND})
 
 
 def settle(case: Case) -> Verdict:
@@ -328,7 +298,8 @@ def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
         provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
         provider_ids=kept.provider_ids | other.provider_ids,
         refunds=kept.refunds.merged(other.refunds),
-        dispute=_latest(kept.dispute, other.dispute),
+        disputes=disputes_of_both(kept.disputes, other.disputes),
+        presentment=_presentment_of_both(kept.presentment, other.presentment),
     )
     if not kept.status is other.status is PaymentStatus.SUCCEEDED:
         return merged
@@ -350,8 +321,9 @@ def _principal(*names: str) -> str:
     return min(names, key=lambda name: (not name.startswith("pi_"), not name.startswith("cs_"), name))
 
 
-def _latest(one: Dispute | None, other: Dispute | None) -> Dispute | None:
-    return max((told for told in (one, other) if told), key=lambda told: told.decided_by, default=None)
+def _presentment_of_both(one: Presentment | None, other: Presentment | None) -> Presentment | None:
+    """What the customer saw. All events of a payment tell the same; should they not, the larger amount."""
+    return max((told for told in (one, other) if told), key=lambda told: (told.amount, told.currency), default=None)
 
 
 def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
@@ -364,29 +336,31 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     return payment._replace(
         provider_ids=payment.provider_ids.union(event.provider_ids),
         refunds=refunds if _is_in_another_currency(event, payment) else refunds.merged(_refunds_told(event)),
-        dispute=_latest(payment.dispute, _dispute_told(event)),
+        disputes=disputes_of_both(payment.disputes, _disputes_told(event)) if event.dispute else payment.disputes,
+        presentment=_presentment_of_both(payment.presentment, event.presentment),
     )
 
 
 def _is_in_another_currency(event: StripeEvent, payment: PaymentState) -> bool:
     """Whether an event tells of a refund that can't be taken off the payment's amount."""
-    return event.evidence in {Evidence.REFUNDED, Evidence.REFUND_FAILED} and event.currency != payment.currency
+    return event.evidence in _REFUNDS and event.currency != payment.currency
 
 
 def _refunds_told(event: StripeEvent) -> Refunds:
     if event.evidence is Evidence.REFUNDED:
         return Refunds(event.refunded, event.order)
-    if event.evidence is Evidence.REFUND_FAILED:
-        return Refunds(failed=(FailedRefund(event.order, event.refund_id or "", event.amount),))
-    return Refunds()
+    if event.refund is None:
+        return Refunds()
+    told = event.refund
+    return Refunds(each=(Refund(told.id, event.amount, told.created, told.is_gone, event.order),))
 
 
-def _dispute_told(event: StripeEvent) -> Dispute | None:
+def _disputes_told(event: StripeEvent) -> tuple[Dispute, ...]:
     told = event.dispute
     if told is None:
-        return None
+        return ()
     closed_at = from_epoch(event.created) if event.evidence is Evidence.DISPUTE_CLOSED else None
-    return Dispute(event.order, told.status, told.reason, told.amount, from_epoch(told.opened), closed_at)
+    return (Dispute(event.order, told.status, told.reason, told.amount, from_epoch(told.opened), closed_at, told.id),)
 
 
 def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
@@ -451,6 +425,7 @@ def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatu
         currency=event.currency,
         occurred_at=_paid_at(event),
         decided_by=_decided_by(event),
+        amount_received=event.amount_received,
     )
     return _with_failure(decided, failed)
 
@@ -487,6 +462,7 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
         failure_message=None,
         decided_by=_decided_by(event),
         occurred_at=_paid_at(event),
+        amount_received=event.amount_received,
     )
     failed = event if status is PaymentStatus.FAILED else None
     return _allocated(_with_failure(payment, failed), case, misfit)
@@ -614,14 +590,11 @@ def _log(
 def _went_back(event: StripeEvent, before: PaymentState | None, payment: PaymentState) -> EventType | None:
     """What an event told anew of a refund or a dispute."""
     refunds = before.refunds if before else Refunds()
-    if event.evidence is Evidence.REFUNDED and payment.refunds.amount != refunds.amount:
-        return EventType.PAYMENT_REFUNDED
-    failed_before = {refund.refund_id for refund in refunds.failed}
-    if event.evidence is Evidence.REFUND_FAILED and failed_before != {
-        each.refund_id for each in payment.refunds.failed
-    }:
+    if event.evidence in _REFUNDS and payment.refunds.gone != refunds.gone:
         return EventType.PAYMENT_REFUND_FAILED
-    if payment.dispute == (before.dispute if before else None):
+    if event.evidence in _REFUNDS and payment.refunds.amount != refunds.amount:
+        return EventType.PAYMENT_REFUNDED
+    if payment.disputes == (before.disputes if before else ()):
         return None
     closed = event.evidence is Evidence.DISPUTE_CLOSED
     return EventType.PAYMENT_DISPUTE_CLOSED if closed else EventType.PAYMENT_DISPUTED

@@ -29,7 +29,7 @@ class Evidence(Enum):
     PENDING = auto()
     FAILED = auto()
     REFUNDED = auto()
-    REFUND_FAILED = auto()
+    REFUND = auto()
     DISPUTED = auto()
     DISPUTE_CLOSED = auto()
 
@@ -49,10 +49,29 @@ class UnreadableError(ValueError):
 class DisputeTold(NamedTuple):
     """What an event tells of a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
 
+    id: str
     status: str
     reason: str
     amount: int
     opened: int
+
+
+class RefundTold(NamedTuple):
+    """What an event tells of one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
+
+    id: str
+    created: int
+    is_gone: bool
+
+
+class Presentment(NamedTuple):
+    """What the customer saw, where Stripe converted the price: minor units of a currency that may not be ours.
+
+    Source: Stripe, "Adaptive Pricing", `presentment_details`.
+    """
+
+    amount: int
+    currency: str
 
 
 class StripeEvent(NamedTuple):
@@ -60,9 +79,10 @@ class StripeEvent(NamedTuple):
 
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
     `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
-    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a refund that
-    failed `amount` is its own. `is_handled`: the type is one that we read, whether there is a payment in it or not.
-    `weight` orders what happens to a payment within one second: the cause has less of it than the consequence.
+    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a single refund
+    `amount` is its own. `amount_received` is what came so far of money that comes in parts. `is_handled`: the type is
+    one that we read, whether there is a payment in it or not. `weight` orders what happens to a payment within one
+    second: the cause has less of it than the consequence.
     """
 
     id: str
@@ -82,8 +102,10 @@ class StripeEvent(NamedTuple):
     failure_message: str | None = None
     paid_at: int | None = None
     refunded: int = 0
-    refund_id: str | None = None
+    refund: RefundTold | None = None
     dispute: DisputeTold | None = None
+    presentment: Presentment | None = None
+    amount_received: int | None = None
     is_handled: bool = False
     weight: int = 0
 
@@ -146,7 +168,8 @@ def read(body: bytes) -> StripeEvent:
         subject = _subject(event)
         subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
         told = _metadata(subject) | reader(subject)
-        return StripeEvent(**envelope, **told, is_handled=True, weight=_WEIGHTS.get(envelope["type"], 0))
+        told.setdefault("weight", _WEIGHTS.get(envelope["type"], 0))
+        return StripeEvent(**envelope, **told, is_handled=True)
     except UnreadableError as error:
         raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
 
@@ -160,21 +183,32 @@ def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _payment_intent_succeeded(intent: Mapping[str, Any]) -> dict[str, Any]:
+    return _payment_intent(intent, Evidence.PAID) | {"amount": _amount(intent, "amount_received")}
+
+
+def _payment_intent(intent: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     return {
-        "evidence": Evidence.PAID,
+        "evidence": evidence,
         "provider_ids": _provider_ids(intent),
-        "amount": _amount(intent, "amount_received"),
+        "amount": _amount(intent, "amount"),
         "currency": _currency(intent),
+        "presentment": _presentment(intent),
     }
 
 
 def _payment_intent_processing(intent: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "evidence": Evidence.PENDING,
-        "provider_ids": _provider_ids(intent),
-        "amount": _amount(intent, "amount"),
-        "currency": _currency(intent),
-    }
+    return _payment_intent(intent, Evidence.PENDING)
+
+
+def _payment_intent_partially_funded(intent: Mapping[str, Any]) -> dict[str, Any]:
+    """A bank transfer of which a part came: what is missing is in the instructions that the customer was given."""
+    told = _payment_intent(intent, Evidence.PENDING)
+    action = intent.get("next_action")
+    instructions = action.get("display_bank_transfer_instructions") if isinstance(action, dict) else None
+    if not isinstance(instructions, dict):
+        raise UnreadableError("data.object.next_action tells nothing of the bank transfer")
+    missing: int = _integer(instructions, "amount_remaining", MAX_MINOR_UNITS)
+    return told | {"amount_received": max(0, told["amount"] - missing)}
 
 
 def _payment_intent_canceled(intent: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,13 +220,7 @@ def _payment_intent_canceled(intent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _payment_intent_failed(intent: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "evidence": Evidence.FAILED,
-        "provider_ids": _provider_ids(intent),
-        "amount": _amount(intent, "amount"),
-        "currency": _currency(intent),
-        **_failure(intent.get("last_payment_error")),
-    }
+    return _payment_intent(intent, Evidence.FAILED) | _failure(intent.get("last_payment_error"))
 
 
 def _session_completed(session: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,12 +245,23 @@ def _session_async_failed(session: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "evidence": evidence,
         "provider_ids": _provider_ids(session),
         "amount": _amount(session, "amount_total"),
         "currency": _currency(session),
         "payment_link_id": _reference(session, "payment_link"),
+        "presentment": _presentment(session),
+    }
+    conversion = session.get("currency_conversion")
+    if conversion is None:
+        return told
+    if not isinstance(conversion, dict):
+        raise UnreadableError("data.object.currency_conversion is not an object")
+    return told | {  # made before 2025-03-31: the session's own currency is the customer's
+        "amount": _integer(conversion, "amount_total", MAX_MINOR_UNITS),
+        "currency": _currency(conversion, "source_currency"),
+        "presentment": Presentment(told["amount"], told["currency"]),
     }
 
 
@@ -259,6 +298,7 @@ def _charge_refunded(charge: Mapping[str, Any]) -> dict[str, Any]:
         "currency": _currency(charge),
         "refunded": _refunded(charge, captured),
         "paid_at": _integer(charge, "created", _LATEST_EPOCH),
+        "presentment": _presentment(charge),
     }
 
 
@@ -272,8 +312,25 @@ def _refunded(charge: Mapping[str, Any], captured: int) -> int:
     return max(0, refunded - uncaptured)
 
 
-def _refund_failed(refund: Mapping[str, Any]) -> dict[str, Any]:
-    return _about_charge(refund, Evidence.REFUND_FAILED) | {"refund_id": _id(refund, "id", "data.object.id")}
+def _refund(refund: Mapping[str, Any]) -> dict[str, Any]:
+    status = refund.get("status")
+    if status not in _REFUND_STATUSES:
+        raise UnreadableError("data.object.status is none that Stripe documents")
+    is_gone = _REFUND_STATUSES[status]
+    told = RefundTold(
+        _id(refund, "id", "data.object.id"), _integer(refund, "created", _LATEST_EPOCH, default=0), is_gone
+    )
+    return _about_charge(refund, Evidence.REFUND) | {"refund": told, "weight": int(is_gone)}
+
+
+_REFUND_STATUSES: Final = {
+    "pending": False,
+    "requires_action": False,
+    "succeeded": False,
+    "failed": True,
+    "canceled": True,
+}
+"""Whether the money stayed here. Source: Stripe, "The Refund object", `status`."""
 
 
 def _dispute_created(dispute: Mapping[str, Any]) -> dict[str, Any]:
@@ -287,6 +344,7 @@ def _dispute_closed(dispute: Mapping[str, Any]) -> dict[str, Any]:
 def _dispute(dispute: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     about = _about_charge(dispute, evidence)
     told = DisputeTold(
+        id=_id(dispute, "id", "data.object.id"),
         status=_id(dispute, "status", "data.object.status"),
         reason=_id(dispute, "reason", "data.object.reason"),
         amount=about["amount"],
@@ -316,13 +374,17 @@ _READERS: Final = {
     "payment_intent.payment_failed": _payment_intent_failed,
     "payment_intent.processing": _payment_intent_processing,
     "payment_intent.canceled": _payment_intent_canceled,
+    "payment_intent.partially_funded": _payment_intent_partially_funded,
     "checkout.session.completed": _session_completed,
     "checkout.session.async_payment_succeeded": _session_async_succeeded,
     "checkout.session.async_payment_failed": _session_async_failed,
     "invoice.payment_succeeded": _stripe_invoice_paid,
+    "invoice.paid": _stripe_invoice_paid,
     "invoice.payment_failed": _stripe_invoice_failed,
     "charge.refunded": _charge_refunded,
-    "refund.failed": _refund_failed,
+    "refund.created": _refund,
+    "refund.updated": _refund,
+    "refund.failed": _refund,
     "charge.dispute.created": _dispute_created,
     "charge.dispute.closed": _dispute_closed,
 }
@@ -333,7 +395,7 @@ _WEIGHTS: Final = {
     "payment_intent.processing": 1,
     "checkout.session.async_payment_failed": 2,
     "payment_intent.canceled": 2,
-    "refund.failed": 1,
+    "payment_intent.partially_funded": 1,
     "charge.dispute.closed": 1,
 }
 """What comes later of two events of a payment within one second has more; what isn't listed has 0."""
@@ -420,11 +482,23 @@ def _text(value: object, where: str, most: int = _ID_LENGTH) -> str:
     return value
 
 
-def _currency(subject: Mapping[str, Any]) -> str:
-    value = subject.get("currency")
+def _currency(subject: Mapping[str, Any], name: str = "currency") -> str:
+    value = subject.get(name)
     if not isinstance(value, str) or len(value) != 3 or not value.isascii() or not value.isalpha():
-        raise UnreadableError("data.object.currency is not a three-letter code")
+        raise UnreadableError(f"{name} is not a three-letter code")
     return value.upper()
+
+
+def _presentment(subject: Mapping[str, Any]) -> Presentment | None:
+    """What the customer saw; it decides nothing, so one that can't be read is left out."""
+    details = subject.get("presentment_details")
+    if not isinstance(details, dict):
+        return None
+    try:
+        amount = _integer(details, "presentment_amount", MAX_MINOR_UNITS)
+        return Presentment(amount, _currency(details, "presentment_currency"))
+    except UnreadableError:
+        return None
 
 
 def _boolean(holder: Mapping[str, Any], name: str) -> bool:

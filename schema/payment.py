@@ -4,8 +4,10 @@ from datetime import datetime
 
 import strawberry
 
+from models import money_back
 from models import payment as models
-from models.payment import Allocation, PaymentStatus
+from models.money_back import foremost
+from models.payment import Allocation, PaymentStatus, disputes_of
 from resolvers import payment
 from schema.connection import Connection
 from schema.diagnosis import Diagnosis
@@ -25,14 +27,21 @@ class Dispute:
 
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
-        if row.dispute_status is None or row.dispute_opened_at is None:
-            return None
+        shown = foremost(disputes_of(row))
+        return None if shown is None else cls._told(shown, row.currency)
+
+    @classmethod
+    def all_of(cls, row: models.Payment) -> "list[Dispute]":
+        return [cls._told(each, row.currency) for each in disputes_of(row)]
+
+    @classmethod
+    def _told(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
         return cls(
-            status=row.dispute_status,
-            reason=row.dispute_reason or "general",
-            amount=Money.of(row.dispute_amount or 0, row.currency),
-            opened_at=row.dispute_opened_at,
-            closed_at=row.dispute_closed_at,
+            status=dispute.status,
+            reason=dispute.reason,
+            amount=Money.of(dispute.amount, currency),
+            opened_at=dispute.opened_at,
+            closed_at=dispute.closed_at,
         )
 
 
@@ -47,7 +56,16 @@ class Payment(Node):
     provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
     failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
-    dispute: Dispute | None = strawberry.field(description="The latest objection to it.")
+    presentment: Money | None = strawberry.field(
+        description="The amount that the customer saw and has on their statement, where Stripe converted the price."
+    )
+    amount_received: Money | None = strawberry.field(
+        description="What came so far of a bank transfer that is not complete."
+    )
+    dispute: Dispute | None = strawberry.field(
+        description="An objection to it: one that is open before those that are decided, then the latest."
+    )
+    disputes: list[Dispute] = strawberry.field(description="All objections to it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When we first heard of it.")
     row: strawberry.Private[models.Payment]
@@ -83,11 +101,18 @@ class Payment(Node):
             provider_payment_id=row.provider_payment_id,
             failure_code=row.failure_code,
             failure_message=row.failure_message,
+            presentment=_money(row.presentment_amount, row.presentment_currency),
+            amount_received=_money(row.amount_received, row.currency),
             dispute=Dispute.of(row),
+            disputes=Dispute.all_of(row),
             occurred_at=row.occurred_at,
             created_at=row.created_at,
             row=row,
         )
+
+
+def _money(amount: int | None, currency: str | None) -> Money | None:
+    return None if amount is None or currency is None else Money.of(amount, currency)
 
 
 @strawberry.type(description="A page of payments.")

@@ -38,7 +38,9 @@ def failed(refund: str, amount: int, at: int) -> stripe.Event:
 
 def disputed(status: str, at: int) -> stripe.Event:
     """A dispute by its status."""
-    return stripe.dispute(payment_intent="pi_a", status=status, opened=PAID_AT + 5, created=PAID_AT + at)
+    return stripe.dispute(
+        payment_intent="pi_a", dispute="dp_a", status=status, opened=PAID_AT + 5, created=PAID_AT + at
+    )
 
 
 def settled(events: Sequence[stripe.Event]) -> tuple[Desk, PaymentState]:
@@ -211,7 +213,7 @@ def test_within_one_second_money_going_back_is_ordered_by_what_is_told(
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_within_one_second_a_disputes_end_is_later_than_its_beginning(*, swapped: bool) -> None:
-    told: Any = {"payment_intent": "pi_a", "created": 5, "opened": 5}
+    told: Any = {"payment_intent": "pi_a", "dispute": "dp_a", "created": 5, "opened": 5}
     events: list[stripe.Event] = [
         stripe.dispute(status="needs_response", event_id="evt_z", **told),
         stripe.dispute(status="won", event_id="evt_a", **told),
@@ -298,3 +300,66 @@ def test_a_refund_in_another_currency_is_left_to_a_person() -> None:
 
     assert (verdict.status, verdict.code) == (WebhookEventStatus.UNAPPLIED, "CURRENCY_MISMATCH")
     assert (desk.payment.amount, desk.payment.refunds.amount) == (2000, 0)
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_winning_one_of_two_disputes_leaves_the_other_open(order: tuple[int, int, int]) -> None:
+    told: Any = {"payment_intent": "pi_a", "opened": 5}
+    events = [
+        stripe.dispute(status="needs_response", dispute="dp_a", created=5, **told),
+        stripe.dispute(status="needs_response", dispute="dp_b", created=6, **told),
+        stripe.dispute(status="won", dispute="dp_a", created=7, **told),
+    ]
+    desk = Desk(open_invoice())
+    desk.take(paid(created=1))
+
+    desk.take(*(events[index] for index in order))
+
+    assert {(dispute.id, dispute.status) for dispute in desk.payment.disputes} == {
+        ("dp_a", "won"),
+        ("dp_b", "needs_response"),
+    }
+    assert desk.payment.dispute is not None
+    assert (desk.payment.dispute.id, desk.payment.dispute.closed_at) == ("dp_b", None)
+
+
+TOTAL: Final = stripe.charge_refunded(payment_intent="pi_a", refunded=300, created=10, **OURS)
+FIRST: Final = stripe.refund(payment_intent="pi_a", refund="re_a", amount=300, refunded_at=10, created=10)
+AGAIN: Final = stripe.refund(
+    "refund.updated", payment_intent="pi_a", refund="re_a", amount=300, refunded_at=10, created=11
+)
+SECOND: Final = stripe.refund(payment_intent="pi_a", refund="re_b", amount=200, refunded_at=20, created=20)
+CANCELED: Final = stripe.refund(
+    "refund.updated", payment_intent="pi_a", refund="re_a", amount=300, status="canceled", refunded_at=10, created=30
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "amount", "logged"),
+    [
+        ([FIRST], 300, 1),
+        ([TOTAL, FIRST, AGAIN], 300, 1),
+        ([TOTAL, SECOND], 500, 2),
+        ([FIRST, SECOND], 500, 2),
+        ([TOTAL, FIRST, SECOND], 500, 2),
+    ],
+)
+def test_each_refund_counts_once_whichever_events_an_account_chose(
+    events: list[stripe.Event], amount: int, logged: int
+) -> None:
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+        desk.take(paid(created=1), *order, *order)
+
+        assert desk.payment.refunds.amount == amount
+        assert desk.log.count(EventType.PAYMENT_REFUNDED) == logged
+
+
+@pytest.mark.parametrize("events", [[FIRST, CANCELED], [TOTAL, CANCELED], [TOTAL, FIRST, CANCELED]])
+def test_a_canceled_refund_is_not_refunded(events: list[stripe.Event]) -> None:
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+
+        desk.take(paid(created=1), *order)
+
+        assert desk.payment.refunds.amount == 0

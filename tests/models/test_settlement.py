@@ -812,3 +812,80 @@ def test_success_is_final(later: Event) -> None:
     desk.take(paid(created=10), later)
 
     assert (desk.payment.status, desk.invoice.status) == (PaymentStatus.SUCCEEDED, InvoiceStatus.PAID)
+
+
+# --- What the customer saw -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+def test_what_the_customer_saw_is_kept_and_not_counted(order: tuple[int, int]) -> None:
+    seen = {"presentment_details": {"presentment_amount": 1850, "presentment_currency": "eur"}}
+    events = [completed(), paid()]
+    for event in events:
+        event["data"]["object"] |= seen
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(*(events[index] for index in order))
+
+    assert desk.payment.presentment == (1850, "EUR")
+    assert (desk.payment.amount, desk.payment.currency, desk.invoice.amount_paid) == (2000, "USD", 2000)
+
+
+def test_a_session_that_was_converted_tells_our_amount_beside_the_customers() -> None:
+    """Before 2025-03-31 a session's own amount and currency were the customer's."""
+    session = completed(amount=15_400, currency="jpy")
+    session["data"]["object"]["currency_conversion"] = {
+        "amount_subtotal": 2000,
+        "amount_total": 2000,
+        "fx_rate": "7.7",
+        "source_currency": "usd",
+    }
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(session)
+
+    assert (desk.payment.amount, desk.payment.currency) == (2000, "USD")
+    assert desk.payment.presentment == (15_400, "JPY")
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+def test_a_converted_session_and_its_unconverted_intent_are_one_payment(order: tuple[int, int]) -> None:
+    session = completed(amount=15_400, currency="jpy")
+    session["data"]["object"]["currency_conversion"] = {"amount_total": 2000, "source_currency": "usd"}
+    events = [session, paid(amount=15_400, currency="jpy")]
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(*(events[index] for index in order))
+
+    assert (desk.payment.amount, desk.payment.currency, desk.payment.unapplied_code) == (2000, "USD", None)
+    assert desk.invoice.amount_paid == 2000
+
+
+# --- Bank transfers in parts ---------------------------------------------------------------------------------------
+
+
+def test_a_transfer_that_came_in_part_is_under_way_with_what_came() -> None:
+    event = stripe.payment_intent_processing(payment_intent="pi_a", **OURS) | {
+        "type": "payment_intent.partially_funded"
+    }
+    event["data"]["object"]["next_action"] = {"display_bank_transfer_instructions": {"amount_remaining": 1400}}
+    desk = Desk(open_invoice(), [active_link()])
+
+    desk.take(event)
+    partly = desk.payment
+    desk.take(paid())
+
+    assert (partly.status, partly.amount, partly.amount_received) == (PaymentStatus.PENDING, 2000, 600)
+    assert (desk.payment.status, desk.payment.amount_received) == (PaymentStatus.SUCCEEDED, None)
+    assert desk.invoice.status is InvoiceStatus.PAID
+
+
+def test_a_stripe_invoice_is_paid_once_by_both_events_that_say_so() -> None:
+    event = stripe.stripe_invoice_paid(**OURS, invoice="in_a")
+    desk = Desk(open_invoice())
+
+    desk.take(event, event | {"type": "invoice.paid", "id": "evt_other"})
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert len(desk.payments) == 1

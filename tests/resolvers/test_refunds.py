@@ -65,9 +65,11 @@ async def test_a_refund_and_its_failure_are_told(business: Business) -> None:
 async def test_a_dispute_that_overtakes_its_payment_is_applied_when_the_payment_is_known(business: Business) -> None:
     integration = await business.connect()
     intent = stripe.fresh("pi")
-    await business.deliver(integration["id"], stripe.dispute(payment_intent=intent, amount=2000, created=200))
+    dispute = stripe.dispute(payment_intent=intent, dispute="dp_a", amount=2000, created=200)
+    await business.deliver(integration["id"], dispute)
     await business.deliver(
-        integration["id"], stripe.dispute(payment_intent=intent, amount=2000, status="lost", created=300)
+        integration["id"],
+        stripe.dispute(payment_intent=intent, dispute="dp_a", amount=2000, status="lost", created=300),
     )
     waiting = await unscoped(WebhookEvent).filter(integration_id=integration["id"]).order_by("id")
     invoice = await paid(business, integration, intent)
@@ -148,3 +150,50 @@ async def test_money_by_a_link_of_ours_is_ours_though_its_metadata_is_somebody_e
         assert (stored.status, stored.reason_code) == (WebhookEventStatus.UNAPPLIED, "METADATA_MISMATCH")
         assert [(each.amount, each.allocation) for each in payments] == [(2000, Allocation.UNAPPLIED)]
     assert (await business.invoice(invoice["id"]))["status"] == "OPEN"
+
+
+SEEN: Final = """
+query ($id: ID!) { invoice(id: $id) { status amountRefunded { amount }
+  payments(first: 5) { nodes { status amount { amount currency } presentment { amount currency }
+    amountReceived { amount } amountRefunded { amount } dispute { status } disputes { status closedAt } } }
+} }
+"""
+
+
+async def test_all_that_a_payment_is_told_is_kept_between_deliveries(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    told: Any = {"payment_intent": stripe.fresh("pi"), "invoice_id": invoice["id"], "created": 100}
+    transfer = stripe.payment_intent_processing(**told) | {"type": "payment_intent.partially_funded"}
+    instructions = {"display_bank_transfer_instructions": {"amount_remaining": 1400}}
+    transfer["data"]["object"] |= {"next_action": instructions}
+    money = stripe.payment_intent_succeeded(**told)
+    money["data"]["object"]["presentment_details"] = {"presentment_amount": 3100, "presentment_currency": "jpy"}
+    about: Any = {"payment_intent": told["payment_intent"]}
+
+    await business.deliver(integration["id"], transfer)
+    partly = (await business.mutate(SEEN, id=invoice["id"]))["payments"]["nodes"][0]
+    for event in (
+        money,
+        stripe.charge_refunded(refunded=300, created=200, **about),
+        stripe.refund(refund="re_b", amount=200, refunded_at=210, created=210, **about),
+        stripe.dispute(dispute="dp_a", opened=220, created=220, **about),
+        stripe.dispute(dispute="dp_b", opened=230, created=230, **about),
+        stripe.dispute(dispute="dp_a", opened=220, status="won", created=240, **about),
+        stripe.refund("refund.updated", refund="re_b", amount=200, status="canceled", refunded_at=210, **about),
+    ):
+        await business.deliver(integration["id"], event)
+
+    assert (partly["status"], partly["amount"]["amount"], partly["amountReceived"]["amount"]) == (
+        "PENDING",
+        "20.00",
+        "6.00",
+    )
+    later = await business.mutate(SEEN, id=invoice["id"])
+    (payment,) = later["payments"]["nodes"]
+    assert (later["status"], later["amountRefunded"]["amount"]) == ("PAID", "3.00")
+    assert payment["amount"] == {"amount": "20.00", "currency": "USD"}
+    assert payment["presentment"] == {"amount": "3100", "currency": "JPY"}
+    assert payment["amountReceived"] is None
+    assert payment["dispute"] == {"status": "needs_response"}
+    assert [each["status"] for each in payment["disputes"]] == ["won", "needs_response"]

@@ -168,12 +168,38 @@ def charge_refunded(
     return _event("charge.refunded", subject, told)
 
 
+def refund(
+    type_: str = "refund.created",
+    *,
+    payment_intent: str | None = None,
+    refund: str | None = None,
+    amount: int = 2000,
+    currency: str = "usd",
+    status: str = "succeeded",
+    refunded_at: int | None = 1_700_000_000,
+    **told: Unpack[Told],
+) -> Event:
+    """One refund. `refunded_at` is when it was created."""
+    subject = {
+        "id": refund or fresh("re"),
+        "object": "refund",
+        "amount": amount,
+        "charge": fresh("ch"),
+        "created": refunded_at,
+        "currency": currency,
+        "payment_intent": payment_intent or fresh("pi"),
+        "status": status,
+    }
+    return _event(type_, subject, told)
+
+
 def refund_failed(
     *,
     payment_intent: str | None = None,
     refund: str | None = None,
     amount: int = 2000,
     currency: str = "usd",
+    refunded_at: int | None = None,
     **told: Unpack[Told],
 ) -> Event:
     """A refund came back."""
@@ -182,6 +208,7 @@ def refund_failed(
         "object": "refund",
         "amount": amount,
         "charge": fresh("ch"),
+        "created": refunded_at,
         "currency": currency,
         "failure_reason": "lost_or_stolen_card",
         "payment_intent": payment_intent or fresh("pi"),
@@ -197,12 +224,13 @@ def dispute(
     currency: str = "usd",
     status: str = "needs_response",
     opened: int = 1_700_000_000,
+    dispute: str | None = None,
     **told: Unpack[Told],
 ) -> Event:
     """The customer's bank took money back, or has decided on it, by the status."""
     closed = status in {"won", "lost", "warning_closed"}
     subject = {
-        "id": fresh("dp"),
+        "id": dispute or fresh("dp"),
         "object": "dispute",
         "amount": amount,
         "charge": fresh("ch"),

@@ -17,7 +17,7 @@ NO_INVOICE: Final = new_id(Prefix.INVOICE)
 """An invoice's id that nothing here has."""
 
 PAID, REFUNDED, PENDING, FAILED = "paid", "refunded", "pending", "failed"
-REFUND_FAILED, DISPUTED, NOTHING = "refund failed", "disputed", "nothing"
+REFUND, REFUND_FAILED, DISPUTED = "refund", "refund failed", "disputed"
 MONEY: Final = frozenset({PAID, REFUNDED})
 PROOFS: Final = frozenset({PAID, REFUNDED, PENDING, FAILED})
 
@@ -45,7 +45,8 @@ class Fact:
     late: int
     refunded: int
     refund: str | None
-    dispute: tuple[str, int, int | None] | None
+    refunded_at: int
+    dispute: tuple[str, str, int, int | None] | None
     body: bytes
     event: StripeEvent
 
@@ -73,6 +74,7 @@ class Payment:
     foreign: bool = False
     bare: bool = False
     torn: bool = False
+    refunded_at: tuple[int, int] = (10, 20)
 
 
 class Stripe:
@@ -106,7 +108,7 @@ class Stripe:
         )
         subject = event["data"]["object"]
         body = stripe.body(event)
-        about_it = kind in {REFUND_FAILED, DISPUTED}
+        about_it = kind in {REFUND, REFUND_FAILED, DISPUTED}
         closed = created if event["type"] == "charge.dispute.closed" else None
         return Fact(
             id=event["id"],
@@ -122,10 +124,11 @@ class Stripe:
             live=payment.live,
             foreign=payment.foreign and bool(carried),
             failure=_failure(event, subject),
-            late=_late(event["type"]),
+            late=1 if kind is REFUND_FAILED else _late(event["type"]),
             refunded=told.get("refunded", 0),
             refund=told.get("refund"),
-            dispute=(told["status"], told["opened"], closed) if kind is DISPUTED else None,
+            refunded_at=told.get("refunded_at", 0),
+            dispute=(told["dispute"], told["status"], told["opened"], closed) if kind is DISPUTED else None,
             body=body,
             event=read(body),
         )
@@ -283,14 +286,34 @@ def refunded(teller: Stripe, payment: Payment, chance: Random) -> Fact:
     )
 
 
+def refund_told(teller: Stripe, payment: Payment, chance: Random) -> Fact:
+    """One refund of the payment, as it stands."""
+    number = chance.randint(1, 2)
+    status = chance.choice(["pending", "succeeded", "canceled"])
+    return teller.tells(
+        payment,
+        REFUND_FAILED if status == "canceled" else REFUND,
+        stripe.refund,
+        payment_intent=payment.name,
+        refund=f"re_{payment.name}_{number}",
+        refunded_at=payment.refunded_at[number - 1],
+        amount=chance.choice([payment.amount // 2, 1]),
+        status=status,
+        created=_when(chance),
+        metadata={},
+    )
+
+
 def refund_failed(teller: Stripe, payment: Payment, chance: Random) -> Fact:
     """One of the refunds came back."""
+    number = chance.randint(1, 2)
     return teller.tells(
         payment,
         REFUND_FAILED,
         stripe.refund_failed,
         payment_intent=payment.name,
-        refund=f"re_{payment.name}_{chance.randint(1, 2)}",
+        refund=f"re_{payment.name}_{number}",
+        refunded_at=payment.refunded_at[number - 1],
         amount=chance.choice([payment.amount // 2, 1]),
         created=_when(chance),
         metadata={},
@@ -304,6 +327,7 @@ def disputed(teller: Stripe, payment: Payment, chance: Random) -> Fact:
         DISPUTED,
         stripe.dispute,
         payment_intent=payment.name,
+        dispute=f"dp_{payment.name}_{chance.randint(1, 2)}",
         status=chance.choice(["needs_response", "won", "lost"]),
         opened=_when(chance),
         created=_when(chance),

@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.models.histories.facts import (
-    DISPUTED,
     FAILED,
     MONEY,
-    NOTHING,
     PAID,
     PENDING,
     PROOFS,
+    REFUND,
     REFUND_FAILED,
     REFUNDED,
     Fact,
@@ -94,19 +93,31 @@ class Account:
 
     @property
     def refunded(self) -> int:
-        """Stripe's latest total less what failed since."""
-        told = max((fact for fact in self.facts if fact.kind == REFUNDED), key=lambda fact: fact.order, default=None)
-        failed: dict[str | None, Fact] = {}
+        """Stripe's latest total, with the refunds made since and without those of it that failed since; at least what
+        is known one by one.
+        """
+        total = max((fact for fact in self.facts if fact.kind == REFUNDED), key=lambda fact: fact.order, default=None)
+        until = total.created if total else -1
+        latest: dict[str | None, Fact] = {}
         for fact in sorted(self.facts, key=lambda fact: fact.order):
-            if fact.kind == REFUND_FAILED and (told is None or fact.order > told.order):
-                failed[fact.refund] = fact
-        return max(0, (told.refunded if told else 0) - sum(fact.amount for fact in failed.values()))
+            if fact.kind in {REFUND, REFUND_FAILED}:
+                latest[fact.refund] = fact
+        stand = [fact for fact in latest.values() if fact.kind == REFUND]
+        gone = [fact for fact in latest.values() if fact.kind == REFUND_FAILED and fact.refunded_at <= until]
+        counted = total.refunded if total else 0
+        counted += sum(fact.amount for fact in stand if fact.refunded_at > until)
+        counted -= sum(fact.amount for fact in gone if total is None or fact.order > total.order)
+        return max(0, counted, sum(fact.amount for fact in stand))
 
     @property
-    def dispute(self) -> tuple[str, int, int | None] | None:
-        """The latest word."""
-        told = [fact for fact in self.facts if fact.kind == DISPUTED]
-        return max(told, key=lambda fact: fact.order).dispute if told else None
+    def dispute(self) -> tuple[str, str, int, int | None] | None:
+        """The latest word on each; one that is open before those that are decided."""
+        latest: dict[str, Fact] = {}
+        for fact in sorted(self.facts, key=lambda fact: fact.order):
+            if fact.dispute is not None:
+                latest[fact.dispute[0]] = fact
+        told = sorted(latest.values(), key=lambda fact: (fact.dispute is not None and not fact.dispute[3], fact.order))
+        return told[-1].dispute if told else None
 
 
 class Ledger:
@@ -134,7 +145,7 @@ class Ledger:
             told[fact.payment].append(fact)
         self._waiting = []
         for name in sorted(told):
-            self._learn(name, [fact for fact in told[name] if fact.kind != NOTHING])
+            self._learn(name, told[name])
         self._count()
 
     def _learn(self, name: str, told: list[Fact]) -> None:

@@ -32,7 +32,7 @@ ODDITIES: Final = (
     "torn",
     "bare",
 )
-NEWS: Final = (facts.refunded, facts.refunded, facts.refund_failed, facts.disputed)
+NEWS: Final = (facts.refunded, facts.refunded, facts.refund_told, facts.refund_failed, facts.disputed)
 _seeds: Final = st.integers(0, 2**32 - 1)
 _bills: Final = st.integers(0, len(INVOICES) - 1)
 
@@ -331,7 +331,7 @@ def _told(payment: Any) -> tuple[Any, ...]:
         payment.failure_code,
         payment.refunds.amount,
         payment.overpaid,
-        dispute and (dispute.status, dispute.opened_at, dispute.closed_at),
+        dispute and (dispute.id, dispute.status, dispute.opened_at, dispute.closed_at),
     )
 
 
@@ -348,5 +348,5 @@ def _expected(account: Account, excess: int) -> tuple[Any, ...]:
         account.latest.failure if account.status == "FAILED" else None,
         account.refunded,
         excess,
-        dispute and (dispute[0], _instant(dispute[1]), _instant(dispute[2])),
+        dispute and (dispute[0], dispute[1], _instant(dispute[2]), _instant(dispute[3])),
     )

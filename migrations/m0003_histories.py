@@ -1,0 +1,19 @@
+"""What Stripe's histories need besides: what the customer saw, what came so far, and several disputes of one payment."""
+
+from tortoise.migrations.migration import Migration as BaseMigration
+
+from migrations._sql import Sql
+
+
+class Migration(BaseMigration):
+    """Columns that money which came in parts, in another currency or is disputed twice is told by."""
+
+    dependencies = [("models", "m0002_trust")]
+    operations = [
+        Sql(
+            "ALTER TABLE payments ADD COLUMN amount_received {BIGINT}",
+            "ALTER TABLE payments ADD COLUMN presentment_amount {BIGINT}",
+            "ALTER TABLE payments ADD COLUMN presentment_currency TEXT",
+            "ALTER TABLE payments ADD COLUMN disputes TEXT",
+        ),
+    ]
