@@ -15,5 +15,7 @@ class Migration(BaseMigration):
             "ALTER TABLE payments ADD COLUMN presentment_amount {BIGINT}",
             "ALTER TABLE payments ADD COLUMN presentment_currency TEXT",
             "ALTER TABLE payments ADD COLUMN disputes TEXT",
+            "ALTER TABLE payments ADD COLUMN is_whole {BOOL} NOT NULL DEFAULT FALSE",
+            "UPDATE payments SET is_whole = TRUE WHERE substr(provider_payment_id, 1, 3) = 'in_'",
         ),
     ]

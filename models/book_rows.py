@@ -1,5 +1,6 @@
 """The books' tables: which columns are read and changed, and rows as settlement knows them."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -21,6 +22,7 @@ INVOICE_CHANGES: Final = {
     "id": "text",
     "status": "text",
     "amount_paid": "bigint",
+    "amount_paid_out_of_band": "bigint",
     "amount_refunded": "bigint",
     "paid_at": "timestamptz",
     "updated_at": "timestamptz",
@@ -53,6 +55,7 @@ PAYMENT_CHANGES: Final = {
     "presentment_amount": "bigint",
     "presentment_currency": "text",
     "amount_received": "bigint",
+    "is_whole": "boolean",
 }
 PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
 PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*PAYMENT_CHANGES, "workspace_id"))
@@ -86,6 +89,19 @@ def invoice_of(row: Row) -> InvoiceState:
     )
 
 
+def invoice_values(invoice: InvoiceState, now: datetime) -> tuple[Any, ...]:
+    """An invoice as INVOICE_CHANGES lists it."""
+    return (
+        invoice.id,
+        invoice.status.value,
+        invoice.amount_paid,
+        invoice.amount_paid_out_of_band,
+        invoice.amount_refunded,
+        invoice.paid_at,
+        now,
+    )
+
+
 def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
     """A payment's row, of PAYMENT_COLUMNS, under all its names."""
     return PaymentState(
@@ -108,6 +124,7 @@ def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
         disputes=_disputes(row),
         presentment=_presentment(row),
         amount_received=row["amount_received"],
+        is_whole=bool(row["is_whole"]),
     )
 
 
@@ -175,6 +192,7 @@ def payment_values(payment: PaymentState) -> tuple[Any, ...]:
         disputes_json(payment.disputes),
         *(payment.presentment or (None, None)),
         payment.amount_received,
+        payment.is_whole,
     )
 
 

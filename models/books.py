@@ -20,6 +20,7 @@ from models.book_rows import (
     PAYMENT_ORIGIN,
     REFERENCE,
     invoice_of,
+    invoice_values,
     link_of,
     payment_of,
     payment_values,
@@ -29,7 +30,7 @@ from models.database import Row, Transaction
 from models.ids import Prefix, is_id, new_id
 from models.payment import Allocation
 from models.payment_link import PaymentLinkStatus
-from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
 from models.stripe_event import Evidence, StripeEvent
 from models.workspace import Mode
 
@@ -77,7 +78,7 @@ class Books:
 
     async def load(self, sourced: Sequence[Sourced]) -> None:
         """Load and lock what the events are about."""
-        relevant = [(origin, event) for origin, event in sourced if event.evidence is not None]
+        relevant = [(origin, part) for origin, event in sourced if event.evidence is not None for part in event.each]
         if not relevant:
             return
         await self._load_stripe_links(relevant)
@@ -272,6 +273,16 @@ class Books:
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
 
+    def settle(self, origin: Origin, event: StripeEvent) -> list[tuple[Case, Verdict]]:
+        """Settle an event, payment by payment: what was looked at and what was decided, which is taken over."""
+        settled = []
+        for part in event.each:
+            case = self.case(origin, part)
+            verdict = settle(case)
+            self.enter(origin, case.invoice.id if case.invoice else None, verdict)
+            settled.append((case, verdict))
+        return settled
+
     def payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
         """The payments of an invoice."""
         return [self.payments[workspace_id, id_] for id_ in self._of_invoice.get((workspace_id, invoice_id), ())]
@@ -361,7 +372,7 @@ class Books:
             self.tx,
             "invoices",
             INVOICE_CHANGES,
-            [(i.id, i.status.value, i.amount_paid, i.amount_refunded, i.paid_at, self.now) for i in changed],
+            [invoice_values(invoice, self.now) for invoice in changed],
         )
 
     async def _write_payments(self) -> None:

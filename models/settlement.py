@@ -45,7 +45,8 @@ class InvoiceState(NamedTuple):
 class PaymentState(NamedTuple):
     """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names.
 
-    `amount_received` is what came so far of one that comes in parts and isn't complete.
+    `amount_received` is what came so far of one that comes in parts and isn't complete. `is_whole`: its amount is a
+    Stripe invoice's, that is all of what may turn out to be several payments.
     """
 
     id: str
@@ -67,6 +68,7 @@ class PaymentState(NamedTuple):
     disputes: tuple[Dispute, ...] = ()
     presentment: Presentment | None = None
     amount_received: int | None = None
+    is_whole: bool = False
 
     @property
     def dispute(self) -> Dispute | None:
@@ -135,6 +137,7 @@ _PROVES = {
     Evidence.REFUNDED: PaymentStatus.SUCCEEDED,
 }
 _MONEY = frozenset({Evidence.PAID, Evidence.REFUNDED})
+_ABOUT_A_PAYMENT = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence.DISPUTE_CLOSED})
 _REFUNDS = frozenset({Evidence.REFUNDED, Evidence.REFUND})
 
 
@@ -144,6 +147,8 @@ def settle(case: Case) -> Verdict:
     if ignored is not None:
         return Verdict(status=WebhookEventStatus.IGNORED, code=ignored)
     misfit = _why_unapplied(case)
+    if case.event.evidence is Evidence.OUT_OF_BAND:
+        return _settle_out_of_band(case, misfit)
     case, known = _without_others_names(case)
     if not case.event.provider_ids:
         return Verdict(status=WebhookEventStatus.PROCESSED)
@@ -173,6 +178,32 @@ def settle(case: Case) -> Verdict:
         log=tuple(
             _log(before, settled, (case.invoice, invoice), (case.links, links), _went_back(case.event, before, settled))
         ),
+    )
+
+
+def _settle_out_of_band(case: Case, misfit: str | None) -> Verdict:
+    """What was marked as paid outside Stripe there is paid out of band here: all that remains, or a person decides."""
+    invoice = case.invoice
+    if invoice is not None and misfit is None and invoice.status not in COLLECTING:
+        return Verdict(status=WebhookEventStatus.PROCESSED)
+    if invoice is None or misfit is not None or case.event.amount < invoice.amount_remaining:
+        return Verdict(status=WebhookEventStatus.UNAPPLIED, code=misfit or "OUT_OF_BAND_PARTLY")
+    marked = invoice._replace(
+        amount_paid_out_of_band=invoice.amount_paid_out_of_band + invoice.amount_remaining,
+        status=InvoiceStatus.PAID,
+        paid_at=from_epoch(case.event.created),
+    )
+    payments = [payment for payment in case.payments if payment.invoice_id == invoice.id]
+    counted, recounted = _recount(marked, payments)
+    assert counted is not None  # noqa: S101  (there is an invoice)
+    links = _links(case.links, counted, recounted, case.new_link_id, used=None)
+    log = list(_log_invoice((invoice, counted), (case.links, links)))
+    return Verdict(
+        status=WebhookEventStatus.PROCESSED,
+        invoice=counted,
+        payments=tuple(_changed(payments, recounted)),
+        links=tuple(link for link in links if link not in case.links),
+        log=tuple(log),
     )
 
 
@@ -223,14 +254,17 @@ def _why_ignored(case: Case) -> str | None:
     if event.evidence is None:
         return "NOTHING_PAID" if event.is_handled else "EVENT_TYPE_NOT_HANDLED"
     known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
-    if event.evidence not in _PROVES:
+    if event.evidence in _ABOUT_A_PAYMENT:
         return None if known else "PAYMENT_UNKNOWN"
     foreign = _why_foreign(case)
     if event.evidence is Evidence.REFUNDED and not known and (foreign is not None or case.invoice_id is None):
         return "PAYMENT_UNKNOWN"
     if foreign is not None:
         return None if _is_by_our_link(case) else foreign
-    return None if case.invoice_id is not None or known else "NO_METADATA"
+    if case.invoice_id is not None or known:
+        return None
+    pays_for = len(event.provider_ids) > 1 and event.type.startswith("payment_intent.")  # what may carry metadata
+    return "PAYMENT_UNKNOWN" if pays_for else "NO_METADATA"
 
 
 def _why_foreign(case: Case) -> str | None:
@@ -249,7 +283,7 @@ def _is_by_our_link(case: Case) -> bool:
 def _why_unapplied(case: Case) -> str | None:
     if case.event.livemode is not (case.mode is Mode.LIVE):
         return "LIVEMODE_MISMATCH"
-    if case.event.evidence in _PROVES and _why_foreign(case) is not None:
+    if case.event.evidence not in _ABOUT_A_PAYMENT and _why_foreign(case) is not None:
         return "METADATA_MISMATCH"
     if case.invoice is None:
         return "INVOICE_NOT_FOUND"
@@ -265,20 +299,34 @@ def _why_unapplied(case: Case) -> str | None:
 
 
 def _without_others_names(case: Case) -> tuple[Case, list[PaymentState]]:
-    """The case without payments that count for another invoice and their names, and those that its names mean.
+    """The case without payments that aren't the event's and their names, and those that its names mean.
 
-    Such a payment stays where it counts and as it is, whatever a later event says that its names are.
+    A payment that counts for another invoice stays where it counts and as it is, whatever a later event says that its
+    names are. A payment of another intent is another one: several can pay one Stripe invoice, and one has its name.
     """
     own = case.invoice.id if case.invoice else None
     named = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
-    known = [payment for payment in named if not payment.counts or payment.invoice_id == own]
+    known = [
+        payment
+        for payment in named
+        if (not payment.counts or payment.invoice_id == own) and not _is_of_another_intent(payment, case.event)
+    ]
     others = [payment for payment in named if payment not in known]
     if not others:
         return case, known
     taken = frozenset[str]().union(*(payment.provider_ids for payment in others))
     names = tuple(name for name in case.event.provider_ids if name not in taken)
-    payments = [payment for payment in case.payments if payment not in others]
+    payments = [payment for payment in case.payments if payment not in others or payment.invoice_id == own]
     return case._replace(event=case.event._replace(provider_ids=names), payments=payments), known
+
+
+def _is_of_another_intent(payment: PaymentState, event: StripeEvent) -> bool:
+    own = _intents(event.provider_ids)
+    return bool(own) and bool(_intents(payment.provider_ids)) and own.isdisjoint(_intents(payment.provider_ids))
+
+
+def _intents(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in names if name.startswith("pi_"))
 
 
 def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:
@@ -305,10 +353,17 @@ def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
         return merged
     telling = [payment for payment in (kept, other) if payment.decided_by] or [kept, other]
     return merged._replace(
-        amount=max(kept.amount, other.amount),
+        amount=_larger((kept.amount, kept.is_whole), (other.amount, other.is_whole)),
+        is_whole=kept.is_whole and other.is_whole,
         occurred_at=min(payment.occurred_at for payment in telling),
         decided_by=max(kept.decided_by, other.decided_by),
     )
+
+
+def _larger(one: tuple[int, bool], other: tuple[int, bool]) -> int:
+    """The larger of two amounts of a payment; its own before that of a whole invoice, which is marked with True."""
+    own = [amount for amount, is_whole in (one, other) if not is_whole]
+    return max(own or [one[0], other[0]])
 
 
 def _standing(payment: PaymentState) -> tuple[bool, bool, str]:
@@ -370,10 +425,7 @@ def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -
     proven = _PROVES[event.evidence]
     if before is None:
         return _first_known(case, proven, misfit)
-    known = before._replace(
-        provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]),
-        provider_ids=before.provider_ids.union(event.provider_ids),
-    )
+    known = before._replace(provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]))
     if proven is PaymentStatus.SUCCEEDED:
         return _learn_success(case, known, misfit)
     if before.status is PaymentStatus.SUCCEEDED or event.order <= before.decided_by:
@@ -397,6 +449,7 @@ def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> Payme
     same = known._replace(
         amount=amount,
         currency=currency,
+        is_whole=known.is_whole and event.is_whole,
         occurred_at=at,
         decided_by=known.decided_by or _decided_by(event),
     )
@@ -411,7 +464,7 @@ def _amount_of_both(case: Case, known: PaymentState) -> tuple[int, str]:
     """
     event = case.event
     if known.currency == event.currency:
-        return max(known.amount, event.amount), known.currency
+        return _larger((known.amount, known.is_whole), (event.amount, event.is_whole)), known.currency
     wanted = case.invoice.currency if case.invoice else None
     told = [(known.amount, known.currency), (event.amount, event.currency)]
     return min(told, key=lambda each: (each[1] != wanted, each[1]))
@@ -426,6 +479,7 @@ def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatu
         occurred_at=_paid_at(event),
         decided_by=_decided_by(event),
         amount_received=event.amount_received,
+        is_whole=event.is_whole,
     )
     return _with_failure(decided, failed)
 
@@ -463,6 +517,7 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
         decided_by=_decided_by(event),
         occurred_at=_paid_at(event),
         amount_received=event.amount_received,
+        is_whole=event.is_whole,
     )
     failed = event if status is PaymentStatus.FAILED else None
     return _allocated(_with_failure(payment, failed), case, misfit)
@@ -575,6 +630,13 @@ def _log(
         yield happened, None, None
     if went_back is not None:
         yield went_back, None, None
+    yield from _log_invoice(invoice, links)
+
+
+def _log_invoice(
+    invoice: tuple[InvoiceState | None, InvoiceState | None],
+    links: tuple[Sequence[LinkState], Sequence[LinkState]],
+) -> Iterable[tuple[EventType, InvoiceStatus | None, InvoiceStatus | None]]:
     earlier, now = invoice
     if earlier is not None and now is not None:
         if now.status is not earlier.status:

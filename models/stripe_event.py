@@ -32,6 +32,7 @@ class Evidence(Enum):
     REFUND = auto()
     DISPUTED = auto()
     DISPUTE_CLOSED = auto()
+    OUT_OF_BAND = auto()
 
 
 class UnreadableError(ValueError):
@@ -81,7 +82,8 @@ class StripeEvent(NamedTuple):
     `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
     came, where that is not when the event happened. `refunded` is all that was refunded by then; of a single refund
     `amount` is its own. `amount_received` is what came so far of money that comes in parts. `is_handled`: the type is
-    one that we read, whether there is a payment in it or not. `weight` orders what happens to a payment within one
+    one that we read, whether there is a payment in it or not. `parts` are what it tells of each of several payments.
+    `weight` orders what happens to a payment within one
     second: the cause has less of it than the consequence.
     """
 
@@ -106,8 +108,19 @@ class StripeEvent(NamedTuple):
     dispute: DisputeTold | None = None
     presentment: Presentment | None = None
     amount_received: int | None = None
+    parts: tuple["StripeEvent", ...] = ()
     is_handled: bool = False
     weight: int = 0
+
+    @property
+    def each(self) -> tuple["StripeEvent", ...]:
+        """What it tells of each payment, as an event of that payment alone."""
+        return self.parts or (self,)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tells the amount of a Stripe invoice without the payments that made it up."""
+        return all(name.startswith("in_") for name in self.provider_ids)
 
     @property
     def order(self) -> str:
@@ -169,7 +182,9 @@ def read(body: bytes) -> StripeEvent:
         subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
         told = _metadata(subject) | reader(subject)
         told.setdefault("weight", _WEIGHTS.get(envelope["type"], 0))
-        return StripeEvent(**envelope, **told, is_handled=True)
+        parts = told.pop("parts", ())
+        known = StripeEvent(**envelope, **told, is_handled=True)
+        return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
     except UnreadableError as error:
         raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
 
@@ -266,23 +281,60 @@ def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
 
 
 def _stripe_invoice_paid(invoice: Mapping[str, Any]) -> dict[str, Any]:
-    return _stripe_invoice(invoice, Evidence.PAID, "amount_paid")
+    """One payment, unless Stripe lists several: since basil an invoice can be paid in parts, some out of band."""
+    told = _stripe_invoice(invoice, Evidence.PAID, "amount_paid")
+    if invoice.get("paid_out_of_band") is True:
+        return told | {"evidence": Evidence.OUT_OF_BAND}
+    own_id, old_intent = told["provider_ids"][-1], _reference(invoice, "payment_intent")
+    paid = [entry for entry in _invoice_payments(invoice) if entry.get("status") == "paid"]
+    if old_intent is not None or not paid:
+        return told | {"provider_ids": (old_intent, own_id) if old_intent else (own_id,)}
+    parts = [_invoice_payment(entry, own_id, told["amount"] if len(paid) == 1 else None) for entry in paid]
+    parts.sort(key=lambda part: (part["evidence"] is Evidence.OUT_OF_BAND, part["provider_ids"]))
+    return told | parts[0] | ({"parts": parts} if len(parts) > 1 else {})
+
+
+def _invoice_payment(entry: Mapping[str, Any], invoice_id: str, amount: int | None) -> dict[str, Any]:
+    """One of the payments of a Stripe invoice. `amount` stands for one that isn't told, where there is only one."""
+    told = entry.get("amount_paid")
+    payment = entry.get("payment")
+    name = None
+    if isinstance(payment, dict):
+        name = _reference(payment, "payment_intent") or _reference(payment, "charge")
+    return {
+        "evidence": Evidence.PAID if name else Evidence.OUT_OF_BAND,
+        "provider_ids": (name, invoice_id) if name else (invoice_id,),
+        "amount": amount if told is None and amount is not None else _integer(entry, "amount_paid", MAX_MINOR_UNITS),
+    }
 
 
 def _stripe_invoice_failed(invoice: Mapping[str, Any]) -> dict[str, Any]:
-    return _stripe_invoice(invoice, Evidence.FAILED, "amount_due") | _failure(invoice.get("last_finalization_error"))
+    """The attempt that is open; one that was given up never lends its name to the one that pays."""
+    told = _stripe_invoice(invoice, Evidence.FAILED, "amount_due")
+    own_id, intent = told["provider_ids"][-1], _reference(invoice, "payment_intent")
+    if intent is None:
+        tried = [entry for entry in _invoice_payments(invoice) if entry.get("status") not in {"paid", "canceled"}]
+        tried.sort(key=lambda entry: entry.get("is_default") is not True)
+        payment = tried[0].get("payment") if tried else None
+        intent = _reference(payment, "payment_intent") if isinstance(payment, dict) else None
+    names = (intent, own_id) if intent else (own_id,)
+    return told | _failure(invoice.get("last_finalization_error")) | {"provider_ids": names}
 
 
 def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str) -> dict[str, Any]:
-    own_id = _id(invoice, "id", "data.object.id")
-    intent = _reference(invoice, "payment_intent")
-    intents = (intent,) if intent else _intents_among_payments(invoice)
     return {
         "evidence": evidence,
-        "provider_ids": (*intents, own_id),
+        "provider_ids": (_id(invoice, "id", "data.object.id"),),
         "amount": _amount(invoice, amount),
         "currency": _currency(invoice),
     }
+
+
+def _invoice_payments(invoice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What Stripe lists as a Stripe invoice's payments, since 2025-03-31.basil where it is asked to."""
+    payments = invoice.get("payments")
+    entries = payments.get("data") if isinstance(payments, dict) else None
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _charge_refunded(charge: Mapping[str, Any]) -> dict[str, Any]:
@@ -402,25 +454,23 @@ _WEIGHTS: Final = {
 
 
 def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
-    """The payment intent, then the object's own id; a Stripe invoice behind either names the payment too."""
+    """The payment intent, then the object's own id; a Stripe invoice or session behind either names the payment too."""
     names = (
         _reference(subject, "payment_intent"),
         _id(subject, "id", "data.object.id"),
         _reference(subject, "invoice"),
+        _order_reference(subject),
     )
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _intents_among_payments(invoice: Mapping[str, Any]) -> tuple[str, ...]:
-    """Since 2025-03-31.basil: payments.data[].payment.payment_intent. Several together are the invoice's one amount."""
-    payments = invoice.get("payments")
-    entries = payments.get("data") if isinstance(payments, dict) else None
-    found: list[str] = []
-    for entry in entries if isinstance(entries, list) else ():
-        payment = entry.get("payment") if isinstance(entry, dict) else None
-        if isinstance(payment, dict) and (intent := _reference(payment, "payment_intent")):
-            found.append(intent)
-    return tuple(dict.fromkeys(found))
+def _order_reference(subject: Mapping[str, Any]) -> str | None:
+    """The invoice or session that an intent pays for, told since basil; a merchant may have written anything there."""
+    details = subject.get("payment_details")
+    reference = details.get("order_reference") if isinstance(details, dict) else None
+    if not isinstance(reference, str) or not reference.startswith(("in_", "cs_")) or len(reference) > _ID_LENGTH:
+        return None
+    return reference
 
 
 def _metadata(subject: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.payment_link import PaymentLinkStatus
-from models.settlement import Verdict, settle
+from models.settlement import Verdict
 from models.stripe_event import StripeEvent, UnreadableError
 from models.webhook_event import WebhookEventStatus
 
@@ -277,9 +277,8 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     if delivery.event is None:
         _log_webhook_event(posting, now)
         return False
-    case = books.case(delivery.origin, delivery.event)
-    verdict = settle(case)
-    books.enter(delivery.origin, case.invoice.id if case.invoice else None, verdict)
+    settled = books.settle(delivery.origin, delivery.event)
+    case, verdict = max(settled, key=lambda part: _WEIGHT[part[1].status])
     _conclude(posting, verdict.status, verdict.code)
     if verdict.code == _PAYMENT_UNKNOWN and _is_awaited(posting, now):
         posting.retry_at = now + _pause(posting)
@@ -290,8 +289,17 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
         case.invoice.customer_id if case.invoice else (payment.customer_id if payment else case.customer_id)
     )
     _log_webhook_event(posting, now)
-    posting.happenings += _happenings(posting, verdict, now)
-    return any(link.status is not PaymentLinkStatus.COMPLETED for link in verdict.links)
+    for _, each in settled:
+        posting.happenings += _happenings(posting, each, now)
+    return any(link.status is not PaymentLinkStatus.COMPLETED for _, each in settled for link in each.links)
+
+
+_WEIGHT: Final = {
+    WebhookEventStatus.IGNORED: 0,
+    WebhookEventStatus.PROCESSED: 1,
+    WebhookEventStatus.UNAPPLIED: 2,
+}
+"""Of an event of several payments the one that a person has to look at says what became of it."""
 
 
 def _is_awaited(posting: Posting, now: datetime) -> bool:
@@ -310,10 +318,12 @@ def _tries(posting: Posting) -> int:
 
 def _follow(posting: Posting, books: Books) -> None:
     """Point at what the payment turned out to be later in the batch: it itself is not written any more."""
-    surviving = books.surviving(posting.payment_id)
-    if surviving != posting.payment_id:
-        posting.payment_id = surviving
-        posting.happenings = [entry._replace(payment_id=surviving) for entry in posting.happenings]
+    posting.payment_id = books.surviving(posting.payment_id)
+    posting.happenings = [
+        entry if surviving == entry.payment_id else entry._replace(payment_id=surviving)
+        for entry in posting.happenings
+        for surviving in (books.surviving(entry.payment_id),)
+    ]
 
 
 def _conclude(posting: Posting, status: WebhookEventStatus, code: str | None, detail: str | None = None) -> None:
@@ -329,7 +339,7 @@ def _log_webhook_event(posting: Posting, now: datetime) -> None:
 
 def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
     return [
-        _happening(posting, type_, now, previous_status=previous, status=status)
+        _happening(posting, type_, now, previous_status=previous, status=status)._replace(payment_id=verdict.payment_id)
         for type_, previous, status in verdict.log
     ]
 

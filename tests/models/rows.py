@@ -148,6 +148,7 @@ ROWS: Final[Rows] = {
         "presentment_amount": None,
         "presentment_currency": None,
         "amount_received": None,
+        "is_whole": False,
         "dispute_decided_by": None,
         "dispute_status": None,
         "dispute_reason": None,

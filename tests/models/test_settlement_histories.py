@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
+from models.event import EventType
 from models.instant import from_epoch
 from models.stripe_event import StripeEvent, read
 from tests.models.histories.machine import Histories
@@ -112,3 +113,45 @@ def test_a_payment_is_counted_once_whatever_its_events_call_it(events: list[Stri
 
 def _rank(name: str) -> int:
     return ["pi", "cs", "in"].index(name.partition("_")[0])
+
+
+@st.composite
+def paying_in_parts(draw: st.DrawFn) -> list[StripeEvent]:
+    """What may come of a Stripe invoice over 50.00 that two payments pay, listed or not; each event perhaps."""
+    is_listed = draw(st.booleans())
+    order = None if is_listed and draw(st.booleans()) else "in_0"
+    about: dict[str, Any] = OURS | {"invoice": "in_0", "amount": 5000}
+    if is_listed:
+        about["payments"] = {"pi_0": 2000, "pi_1": 3000}
+    made = [
+        stripe.stripe_invoice_paid(**about, created=draw(_seconds)),
+        stripe.stripe_invoice_paid(**about, created=draw(_seconds)) | {"type": "invoice.paid"},
+    ]
+    intents = [
+        stripe.payment_intent_succeeded(
+            **OURS, payment_intent=f"pi_{number}", amount=amount, order=order, created=draw(_seconds)
+        )
+        for number, amount in enumerate([2000, 3000])
+    ]
+    declined = [stripe.payment_intent_failed(**OURS, payment_intent="pi_1", created=draw(_seconds))]
+    some = [event for event in [*made, *declined] if draw(st.booleans())]
+    return [read(stripe.body(event)) for event in [*intents, *some]]
+
+
+@settings(HOW, derandomize=ASKED is None)
+@given(paying_in_parts(), st.randoms(use_true_random=False))
+def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list[StripeEvent], chance: Random) -> None:
+    for _ in range(2):
+        desk = Desk(open_invoice(total=5000), [active_link(amount=5000)])
+        chance.shuffle(events)
+
+        desk.take(*events, *events[::2])
+
+        assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
+            "pi_0": 2000,
+            "pi_1": 3000,
+        }
+        assert (desk.invoice.amount_paid, desk.invoice.status.value) == (5000, "PAID")
+        assert [payment.overpaid for payment in desk.payments] == [0, 0]
+        assert not desk.live_links
+        assert desk.log.count(EventType.INVOICE_PAID) == 1

@@ -358,14 +358,24 @@ def test_a_thin_event_is_known_by_its_id_and_says_what_to_choose_in_stripe() -> 
     assert (refusal.value.event_id, refusal.value.event_type) == (thin["id"], thin["type"])
 
 
-def test_several_intents_of_a_stripe_invoice_are_one_payment() -> None:
-    event = stripe.stripe_invoice_paid(payment_intent="pi_a", amount=10_000)
-    other = {"payment": {"type": "payment_intent", "payment_intent": "pi_b"}}
-    subject(event)["payments"]["data"].append(other)
+def test_several_intents_of_a_stripe_invoice_are_several_payments() -> None:
+    event = stripe.stripe_invoice_paid(invoice="in_a", amount=500, payments={"pi_b": 300, "pi_a": 200})
 
     known = read_event(event)
 
-    assert known.provider_ids == ("pi_a", "pi_b", subject(event)["id"])
+    assert [(part.provider_ids, part.amount) for part in known.each] == [
+        (("pi_a", "in_a"), 200),
+        (("pi_b", "in_a"), 300),
+    ]
+
+
+def test_a_payment_of_a_stripe_invoice_that_was_canceled_is_none() -> None:
+    event = stripe.stripe_invoice_paid(invoice="in_a", amount=500, payments={"pi_a": 500, "pi_b": 500})
+    subject(event)["payments"]["data"][0]["status"] = "canceled"
+
+    known = read_event(event)
+
+    assert [(part.provider_ids, part.amount) for part in known.each] == [(("pi_b", "in_a"), 500)]
 
 
 def test_an_amount_is_missing_only_where_stripe_may_leave_it_out() -> None:

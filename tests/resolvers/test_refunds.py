@@ -197,3 +197,35 @@ async def test_all_that_a_payment_is_told_is_kept_between_deliveries(business: B
     assert payment["amountReceived"] is None
     assert payment["dispute"] == {"status": "needs_response"}
     assert [each["status"] for each in payment["disputes"]] == ["won", "needs_response"]
+
+
+async def test_a_stripe_invoice_that_several_payments_paid_is_counted_once(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    ours: Any = {"invoice_id": invoice["id"], "workspace_id": business.workspace.id}
+    parts = {stripe.fresh("pi"): 500, stripe.fresh("pi"): 1200, "": 300}
+    whole = stripe.stripe_invoice_paid(**ours, amount=2000, payments=parts)
+
+    for event in (
+        *(stripe.payment_intent_succeeded(payment_intent=name, amount=parts[name], **ours) for name in list(parts)[:1]),
+        whole,
+        whole | {"id": stripe.fresh("evt"), "type": "invoice.paid"},
+        *(stripe.payment_intent_succeeded(payment_intent=name, amount=parts[name], **ours) for name in list(parts)[:2]),
+    ):
+        await business.deliver(integration["id"], event)
+
+    told = await business.mutate(PARTS, id=invoice["id"])
+    assert (told["status"], told["amountPaid"]["amount"], told["amountPaidOutOfBand"]["amount"]) == (
+        "PAID",
+        "20.00",
+        "3.00",
+    )
+    assert sorted(each["amount"]["amount"] for each in told["payments"]["nodes"]) == ["12.00", "5.00"]
+    assert (await business.happened(invoice["id"])).count(EventType.PAYMENT_SUCCEEDED) == 2
+
+
+PARTS: Final = """
+query ($id: ID!) { invoice(id: $id) {
+  status amountPaid { amount } amountPaidOutOfBand { amount } payments(first: 5) { nodes { amount { amount } } }
+} }
+"""

@@ -11,7 +11,7 @@ from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
 from models.stripe_event import StripeEvent, read
 from models.workspace import Mode
 from tests.support import stripe_payloads as stripe
@@ -130,9 +130,8 @@ class Desk:
         """Settle events in the order given; the verdict on the last."""
         verdict: Verdict | None = None
         for event in events:
-            case = self.case(event)
-            verdict = settle(case)
-            self._books.enter(self._origin, case.invoice.id if case.invoice else None, verdict)
-            self.log += [type_ for type_, _, _ in verdict.log]
+            known = event if isinstance(event, StripeEvent) else read(stripe.body(event))
+            for _, verdict in self._books.settle(self._origin, known):
+                self.log += [type_ for type_, _, _ in verdict.log]
         assert verdict is not None
         return verdict

@@ -47,10 +47,13 @@ def payment_intent_succeeded(
     amount: int = 2000,
     currency: str = "usd",
     invoice: str | None = None,
+    order: str | None = None,
     **told: Unpack[Told],
 ) -> Event:
-    """The money came. `invoice` is Stripe's own, which old shapes name."""
+    """The money came. `invoice` is Stripe's own, which old shapes name; `order` is it or a session, in new ones."""
     intent = _intent(payment_intent, amount, currency, invoice, told)
+    if order is not None:
+        intent["payment_details"] = {"order_reference": order}
     return _event("payment_intent.succeeded", intent | {"amount_received": amount, "status": "succeeded"}, told)
 
 
@@ -122,10 +125,14 @@ def checkout_session_async_failed(**told: Unpack[Session]) -> Event:
 
 
 class Invoiced(Told):
-    """What a Stripe Invoice can be told to be, besides. New shapes tell the payment intent only when asked to."""
+    """What a Stripe Invoice can be told to be, besides. New shapes tell the payment intent only when asked to.
+
+    `payments` are several, by their intents ("" for one out of band), each with its amount.
+    """
 
     invoice: NotRequired[str]
     payment_intent: NotRequired[str | dict[str, Any] | None]
+    payments: NotRequired[dict[str, int]]
     amount: NotRequired[int]
     currency: NotRequired[str]
 
@@ -401,17 +408,22 @@ def _stripe_invoice(told: Invoiced, *, paid: bool) -> dict[str, Any]:
     }
     if told.get("shape", NEW) == OLD:
         return invoice | {"charge": fresh("ch"), "paid": paid, "payment_intent": intent, "subscription": None}
-    payments = {"object": "list", "data": [_invoice_payment(intent, amount)], "has_more": False}
-    return invoice | {"parent": None} | ({"payments": payments} if intent else {})
+    parts = told.get("payments")
+    entries = [_invoice_payment(each, part, paid=paid) for each, part in (parts or {}).items()]
+    if intent:
+        entries = [_invoice_payment(intent, amount, paid=paid)]
+    payments = {"object": "list", "data": entries, "has_more": False}
+    return invoice | {"parent": None} | ({"payments": payments} if entries else {})
 
 
-def _invoice_payment(intent: str | dict[str, Any] | None, amount: int) -> dict[str, Any]:
+def _invoice_payment(intent: str | dict[str, Any], amount: int, *, paid: bool) -> dict[str, Any]:
+    payment = {"payment_intent": intent, "type": "payment_intent"} if intent else {"type": "payment_record"}
     return {
         "id": fresh("inpay"),
         "object": "invoice_payment",
-        "amount_paid": amount,
+        "amount_paid": amount if paid else None,
         "amount_requested": amount,
         "is_default": True,
-        "payment": {"payment_intent": intent, "type": "payment_intent"},
-        "status": "paid",
+        "payment": payment,
+        "status": "paid" if paid else "open",
     }

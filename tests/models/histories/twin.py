@@ -15,7 +15,7 @@ from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus
 from models.payment import Allocation, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.settlement import InvoiceState, LinkState, PaymentState, Verdict, allocate, settle, why_not_allocated
+from models.settlement import InvoiceState, LinkState, PaymentState, Verdict, allocate, why_not_allocated
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode
 from tests.models.histories.facts import CUSTOMERS, MONEY, WORKSPACE, Fact
@@ -117,13 +117,13 @@ class Twin:
         if not self._active:
             self._entries[door, fact.id] = Entry(fact, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
             return
-        case = self._books.case(DOORS[door], fact.event)
-        verdict = settle(case)
-        self._enter(case.invoice.id if case.invoice else None, verdict, door)
+        settled = self._books.settle(DOORS[door], fact.event)
+        for case, verdict in settled:
+            self._check(case.invoice.id if case.invoice else None, verdict)
+        _, verdict = settled[-1]
         self._entries[door, fact.id] = Entry(fact, verdict.status, verdict.code)
 
-    def _enter(self, invoice_id: str | None, verdict: Verdict, door: int = 0) -> None:
-        self._books.enter(DOORS[door], invoice_id, verdict)
+    def _check(self, invoice_id: str | None, verdict: Verdict) -> None:
         self.log.update(type_ for type_, _, _ in verdict.log)
         if invoice_id is not None:
             self._assert_sound(self._books.invoices[WORKSPACE, invoice_id])
@@ -174,7 +174,9 @@ class Twin:
             self._books = _reloaded(self._books)
             links = tuple(self._links(invoice))
             others = self._books.payments_of(WORKSPACE, invoice.id)
-            self._enter(invoice.id, allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK)))
+            verdict = allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK))
+            self._books.enter(DOORS[0], invoice.id, verdict)
+            self._check(invoice.id, verdict)
             self._entries |= {
                 key: Entry(entry.fact, WebhookEventStatus.PROCESSED)
                 for key, entry in self._entries.items()
