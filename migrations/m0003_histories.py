@@ -1,4 +1,7 @@
-"""What Stripe's histories need besides: what the customer saw, what came so far, and several disputes of one payment."""
+"""What Stripe's histories need besides: what the customer saw, what came so far, and several disputes of one payment.
+
+Events that an earlier version could not read are marked, so that this one tries them again.
+"""
 
 from tortoise.migrations.migration import Migration as BaseMigration
 
@@ -16,6 +19,12 @@ class Migration(BaseMigration):
             "ALTER TABLE payments ADD COLUMN presentment_currency TEXT",
             "ALTER TABLE payments ADD COLUMN disputes TEXT",
             "ALTER TABLE payments ADD COLUMN is_whole {BOOL} NOT NULL DEFAULT FALSE",
+            "ALTER TABLE webhook_events ADD COLUMN reader_version {BIGINT}",
+            "UPDATE webhook_events SET reader_version = 1 WHERE reason_code = 'UNREADABLE_PAYLOAD'",
+            """
+            CREATE INDEX webhook_events_unread ON webhook_events (reader_version, id)
+            WHERE reader_version IS NOT NULL
+            """,
             "UPDATE payments SET is_whole = TRUE WHERE substr(provider_payment_id, 1, 3) = 'in_'",
         ),
     ]

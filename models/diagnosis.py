@@ -41,7 +41,8 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
     "UNREADABLE_PAYLOAD": (
         "The event is signed by Stripe but can't be read: {detail}.",
         "Nothing was changed. Look the event up in the Stripe Dashboard; if it is about a payment, mark its invoice"
-        " paid by hand and report the payload's shape to Fluxrate.",
+        " paid by hand and report the payload's shape to Fluxrate. If a later version of Fluxrate can read it, it is"
+        " applied then.",
     ),
     # Money that fits no invoice
     "OUT_OF_BAND_PARTLY": (
@@ -181,6 +182,12 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here and can be reached from the"
         " internet; the endpoint's page in Stripe shows what each post was answered. Nothing is lost: fetch what was"
         " missed (syncStripeEvents).",
+    ),
+    "EVENTS_UNREADABLE": (
+        "{detail} verified webhook events may be about money but can't be read.",
+        "Look at them (webhookEvents with the status UNAPPLIED): each says what can't be read. See in the Stripe"
+        " Dashboard what was paid, mark those invoices as paid by hand (markInvoicePaid), and report the payloads'"
+        " shape to Fluxrate. A version that can read them applies them by itself.",
     ),
     "CLOCK_SKEW": (
         "This server's clock is {detail} Stripe's; signatures are refused from 5 minutes on.",

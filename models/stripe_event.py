@@ -12,6 +12,9 @@ import orjson
 
 from models.money import MAX_MINOR_UNITS
 
+READER_VERSION: Final = 2
+"""Grows with every change that reads more: events that an older reader could not read are tried again by themselves."""
+
 _LATEST_EPOCH: Final = 253_402_300_799  # the end of the year 9999
 _THIN: Final = "v2.core.event"
 _ID_LENGTH: Final = 255
@@ -38,13 +41,17 @@ class Evidence(Enum):
 class UnreadableError(ValueError):
     """A verified body that is not a Stripe event as Stripe documents it; the message says where.
 
-    `event_id` and `event_type` are what could be read all the same.
+    `event_id` and `event_type` are what could be read all the same. `is_money`: it may be about money, since its type
+    is one that we handle.
     """
 
-    def __init__(self, message: str, event_id: str | None = None, event_type: str | None = None) -> None:
+    def __init__(
+        self, message: str, event_id: str | None = None, event_type: str | None = None, *, is_money: bool = False
+    ) -> None:
         super().__init__(message)
         self.event_id = event_id
         self.event_type = event_type
+        self.is_money = is_money
 
 
 class DisputeTold(NamedTuple):
@@ -186,7 +193,7 @@ def read(body: bytes) -> StripeEvent:
         known = StripeEvent(**envelope, **told, is_handled=True)
         return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
     except UnreadableError as error:
-        raise UnreadableError(str(error), envelope["id"], envelope["type"]) from None
+        raise UnreadableError(str(error), envelope["id"], envelope["type"], is_money=True) from None
 
 
 def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,7 +320,7 @@ def _stripe_invoice_failed(invoice: Mapping[str, Any]) -> dict[str, Any]:
     told = _stripe_invoice(invoice, Evidence.FAILED, "amount_due")
     own_id, intent = told["provider_ids"][-1], _reference(invoice, "payment_intent")
     if intent is None:
-        tried = [entry for entry in _invoice_payments(invoice) if entry.get("status") not in {"paid", "canceled"}]
+        tried = [entry for entry in _invoice_payments(invoice) if entry.get("status") not in ("paid", "canceled")]
         tried.sort(key=lambda entry: entry.get("is_default") is not True)
         payment = tried[0].get("payment") if tried else None
         intent = _reference(payment, "payment_intent") if isinstance(payment, dict) else None
@@ -366,7 +373,7 @@ def _refunded(charge: Mapping[str, Any], captured: int) -> int:
 
 def _refund(refund: Mapping[str, Any]) -> dict[str, Any]:
     status = refund.get("status")
-    if status not in _REFUND_STATUSES:
+    if not isinstance(status, str) or status not in _REFUND_STATUSES:
         raise UnreadableError("data.object.status is none that Stripe documents")
     is_gone = _REFUND_STATUSES[status]
     told = RefundTold(

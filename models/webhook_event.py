@@ -25,7 +25,8 @@ class WebhookEvent(Model):
 
     `delivery_key` is the Stripe event's id, or the body's hash where none could be read. `deliveries` counts Stripe's
     posts, `attempts` our tries to apply it. `posts` is a JSON list of the headers and times of receipt of a delivery
-    that could not be verified yet.
+    that could not be verified yet. `reader_version` is set while the payload, which may be about money, can't be read:
+    that of the reader which tried last.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -49,6 +50,7 @@ class WebhookEvent(Model):
     received_at = fields.DatetimeField()
     processed_at = fields.DatetimeField(null=True)
     retry_at = fields.DatetimeField(null=True)
+    reader_version = fields.BigIntField(null=True)
 
     class Meta:
         table = "webhook_events"

@@ -27,6 +27,7 @@ GRAVITY: Final = (
     "ENDPOINT_EVENTS_MISSING",
     "ENDPOINT_API_VERSION_OLD",
     "EVENTS_NOT_ARRIVING",
+    "EVENTS_UNREADABLE",
     "NO_EVENT_YET",
     "STRIPE_NOT_ASKED",
     "KEY_LACKS_OPTIONAL_PERMISSION",
@@ -46,6 +47,7 @@ class Health:
     deliveries: int
     rejected: int
     quarantined: int
+    unreadable: int
     quarantine_refused: int
     last_rejected_at: datetime | None
 
@@ -59,16 +61,15 @@ async def last_event_at(ctx: Context, integration: Integration) -> datetime | No
 async def health(ctx: Context, integration: Integration) -> Health:
     """How an integration is doing."""
     traffic = await ctx.loaders.traffic.load(integration.id)
-    quarantined = (
-        await ctx.rows(WebhookEvent)
-        .filter(integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
-        .count()
-    )
+    waiting = ctx.rows(WebhookEvent).filter(integration_id=integration.id)
+    quarantined = await waiting.filter(status=WebhookEventStatus.QUARANTINED).count()
+    unreadable = await waiting.filter(status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD").count()
     return Health(
-        problems=_problems(integration, traffic),
+        problems=_problems(integration, traffic, unreadable),
         deliveries=traffic.deliveries if traffic else 0,
         rejected=traffic.rejected if traffic else 0,
         quarantined=quarantined,
+        unreadable=unreadable,
         quarantine_refused=traffic.quarantine_refused if traffic else 0,
         last_rejected_at=traffic.last_rejected_at if traffic else None,
     )
@@ -108,7 +109,7 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     return integration
 
 
-def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> list[Diagnosis]:
+def _problems(integration: Integration, traffic: IntegrationTraffic | None, unreadable: int) -> list[Diagnosis]:
     """What the rows say now, and what the latest check found besides, the gravest first."""
     if integration.disconnected_at is not None:
         return []
@@ -122,11 +123,12 @@ def _problems(integration: Integration, traffic: IntegrationTraffic | None) -> l
         "WEBHOOK_SECRET_MISSING": integration.webhook_secret_sealed is None,
         "SIGNATURES_FAILING": signatures_failing(integration, traffic) and "CLOCK_SKEW" not in found,
         "EVENTS_NOT_ARRIVING": silent,
+        "EVENTS_UNREADABLE": unreadable > 0,
     }
     waiting = traffic is None or traffic.last_event_at is None
     explained = silent or facts["WEBHOOK_SECRET_MISSING"] or facts["SIGNATURES_FAILING"]
     facts["NO_EVENT_YET"] = waiting and not explained
-    details = found | {"KEY_REJECTED": integration.key_problem}
+    details = found | {"KEY_REJECTED": integration.key_problem, "EVENTS_UNREADABLE": str(unreadable)}
     return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
 
 

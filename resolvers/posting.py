@@ -14,14 +14,16 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict
-from models.stripe_event import StripeEvent, UnreadableError
+from models.stripe_event import READER_VERSION, StripeEvent, UnreadableError
 from models.webhook_event import WebhookEventStatus
 
 _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
 _LOOKED_AT_AGAIN: Final = frozenset({WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
 _PAYMENT_UNKNOWN: Final = "PAYMENT_UNKNOWN"
+UNREADABLE: Final = "UNREADABLE_PAYLOAD"
 _PAYMENT_AWAITED: Final = timedelta(days=3)
 _FEWEST_TRIES: Final = 5
+_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
 _FIRST_RETRY: Final = timedelta(seconds=10)
 _LAST_RETRY: Final = timedelta(hours=1)
 
@@ -267,8 +269,10 @@ def _is_due(posting: Posting, integrations: Mapping[str, Door]) -> bool:
 
 def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Door]) -> bool:
     delivery = posting.delivery
-    if delivery.event is None:
-        _conclude(posting, WebhookEventStatus.IGNORED, "UNREADABLE_PAYLOAD", str(delivery.unreadable))
+    if delivery.unreadable is not None and delivery.unreadable.is_money:
+        _conclude(posting, WebhookEventStatus.UNAPPLIED, UNREADABLE, str(delivery.unreadable))
+    elif delivery.event is None:
+        _conclude(posting, WebhookEventStatus.IGNORED, UNREADABLE, str(delivery.unreadable))
     elif not integrations[delivery.origin.integration_id].applies(delivery):
         _conclude(posting, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
         _log_webhook_event(posting, now)
@@ -373,6 +377,7 @@ _OUTCOME: Final = {
     "payment_id": "text",
     "processed_at": "timestamptz",
     "retry_at": "timestamptz",
+    "reader_version": "bigint",
     "deliveries": "bigint",
 }
 _CONTENT: Final = {
@@ -416,6 +421,7 @@ def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
         posting.payment_id,
         now if posting.settled and posting.status is not WebhookEventStatus.FAILED else None,
         posting.retry_at,
+        READER_VERSION if (posting.status, posting.reason_code) == _UNREAD else None,
         (known.deliveries if known else 0) + posting.posts,
     )
 

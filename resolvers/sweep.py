@@ -10,6 +10,7 @@ from models.database import scoped, unscoped
 from models.errors import FluxrateError
 from models.instant import utc_now
 from models.integration import Integration
+from models.stripe_event import READER_VERSION
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import retire_previous_secrets
 from resolvers.inbox import Inbox, kept
@@ -22,8 +23,9 @@ _AT_ONCE: Final = 100
 
 
 class Sweep:
-    """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, and what
-    a saved secret was to release from quarantine; retires webhook secrets that Stripe has stopped signing with.
+    """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, what an
+    earlier version could not read, and what a saved secret was to release from quarantine; retires webhook secrets
+    that Stripe has stopped signing with.
     """
 
     def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
@@ -47,6 +49,7 @@ class Sweep:
             try:
                 await self._release_held()
                 await self._retry_failed()
+                await self._read_again()
                 await self._quarantine.release_owed()
                 self._published(await retire_previous_secrets())
             except FluxrateError as error:
@@ -72,3 +75,10 @@ class Sweep:
             integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)
             again = integration.disconnected_at is not None
             await self._inbox.accept(kept(integration, webhook_event, again=again))
+
+    async def _read_again(self) -> None:
+        """What may be about money and could not be read by an older reader."""
+        unread = unscoped(WebhookEvent).filter(reader_version__lt=READER_VERSION)
+        for webhook_event in await unread.order_by("reader_version", "id").limit(_AT_ONCE):
+            integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)
+            await self._inbox.accept(kept(integration, webhook_event, again=True))

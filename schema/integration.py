@@ -31,6 +31,9 @@ class IntegrationHealth:
     quarantined: int = strawberry.field(
         description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
     )
+    unreadable: int = strawberry.field(
+        description="How many verified webhook events may be about money but can't be read, and wait for a person."
+    )
     quarantine_refused: int = strawberry.field(
         description="How many could not wait, because there was no more room; Stripe posts them again for three days."
     )
@@ -45,6 +48,7 @@ class IntegrationHealth:
             deliveries=found.deliveries,
             rejected=found.rejected,
             quarantined=found.quarantined,
+            unreadable=found.unreadable,
             quarantine_refused=found.quarantine_refused,
             last_rejected_at=found.last_rejected_at,
         )

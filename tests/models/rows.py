@@ -180,6 +180,7 @@ ROWS: Final[Rows] = {
         "received_at": AT,
         "processed_at": AT,
         "retry_at": None,
+        "reader_version": None,
         "posts": None,
     },
     "events": {

@@ -18,7 +18,7 @@ from models.integration import Integration
 from models.invoice import Invoice, InvoiceStatus
 from models.payment import Allocation, Payment, PaymentStatus
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.stripe_event import UnreadableError, body_key, read
+from models.stripe_event import READER_VERSION, UnreadableError, body_key, read
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode, Workspace
 from resolvers.feed import Feed
@@ -520,7 +520,7 @@ async def test_what_cannot_be_read_is_kept_byte_for_byte(
 ) -> None:
     receipts = await deliver(inbox, integration, *UNREADABLE, *UNREADABLE)
 
-    assert statuses(receipts) == {WebhookEventStatus.IGNORED}
+    assert statuses(receipts) == {WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED}
     kept = {event.delivery_key: event for event in await books.webhook_events_of(workspace)}
     assert set(kept) == {readable_id(body) or body_key(body) for body in UNREADABLE}
     for body in UNREADABLE:
@@ -530,6 +530,9 @@ async def test_what_cannot_be_read_is_kept_byte_for_byte(
         assert (event.stripe_event_id, event.livemode) == (stripe_event_id, None)
         assert (event.type is None) == (stripe_event_id is None)
         assert event.reason_detail
+        may_be_money = event.type == "payment_intent.succeeded"
+        assert event.status is (WebhookEventStatus.UNAPPLIED if may_be_money else WebhookEventStatus.IGNORED)
+        assert event.reader_version == (READER_VERSION if may_be_money else None)
 
 
 async def test_what_can_be_read_is_kept_byte_for_byte_too(

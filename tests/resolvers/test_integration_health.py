@@ -24,7 +24,7 @@ from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents
 from tests.support.business import Business, Json
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.support.stripe_payloads import body, fresh, payment_intent_succeeded, signed_headers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -614,3 +614,19 @@ async def test_a_repair_that_stripe_refuses_leaves_all_as_it_was(business: Busin
     assert (refusal["__typename"], refusal["code"]) == ("StripeRefused", "WEBHOOK_NOT_REGISTERED")
     assert (await _only_endpoint(business))["id"] == endpoint_id
     assert await _secret(business, by_hand["id"]) == SECRET
+
+
+async def test_verified_money_that_cannot_be_read_is_counted_and_named(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    unread = payment_intent_succeeded(invoice_id=invoice["id"], currency="dollars")
+    nothing = {"id": fresh("evt"), "object": "event", "type": "customer.created", "livemode": "maybe"}
+
+    for event in (unread, nothing):
+        await business.deliver(integration["id"], event)
+
+    health = await business.integration(integration["id"])
+    assert health["health"]["unreadable"] == 1
+    (problem,) = [each for each in health["health"]["problems"] if each["code"] == "EVENTS_UNREADABLE"]
+    assert problem["message"].startswith("1 verified webhook event")
+    assert "markInvoicePaid" in problem["fix"]

@@ -12,6 +12,7 @@ from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
+from models.stripe_event import READER_VERSION
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers import sweep
@@ -123,3 +124,27 @@ async def test_what_failed_is_applied_though_its_integration_was_disconnected_me
 
     assert (await books.again(invoice)).status is InvoiceStatus.PAID
     assert logged
+
+
+async def test_what_an_earlier_version_could_not_read_is_applied_by_one_that_can(
+    database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    unread, still_unread = (stripe.payment_intent_succeeded(**ours(invoice), currency="dollars") for _ in range(2))
+    async with AsyncExitStack() as stack:
+        inbox = await stack.enter_async_context(Inbox(database, lambda _: None, lambda: None))
+        for event in (unread, still_unread):
+            receipt = await inbox.accept(delivery(integration, event))
+            assert receipt.status is WebhookEventStatus.UNAPPLIED
+    first, second = await books.webhook_events_of(workspace)
+    unread["data"]["object"]["currency"] = "usd"
+    await books.change(first, reader_version=READER_VERSION - 1, payload=stripe.body(unread))
+    await books.change(second, reader_version=READER_VERSION - 1)
+
+    async with process(database):
+        await eventually(lambda: has_attempts(first, 2))
+        await eventually(lambda: has_attempts(second, 2))
+
+    assert (await books.again(invoice)).status is InvoiceStatus.PAID
+    tried = await books.again(second)
+    assert (tried.status, tried.reader_version) == (WebhookEventStatus.UNAPPLIED, READER_VERSION)

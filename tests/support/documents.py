@@ -176,7 +176,7 @@ INTEGRATION: Final = """
 query ($id: ID!) { stripeIntegration(id: $id) {
   id name status isActive webhookUrl secretKeyPreview webhookSecretPreview previousWebhookSecretExpiresAt
   stripeAccountId disconnectedAt lastEventAt
-  health { problems { code message fix } deliveries rejected quarantined lastRejectedAt }
+  health { problems { code message fix } deliveries rejected quarantined unreadable lastRejectedAt }
 } }
 """
 
