@@ -89,6 +89,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
+        self._services.feed.check_keys_with(self.keys.check)
         self._watching = asyncio.create_task(self.keys.watch())
         return self
 
