@@ -21,6 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from models.errors import Unauthenticated
+from resolvers.rate_limit import RateLimited
 from schema import fanout
 from schema.document import NUL_REFUSED, has_nul, is_subscription
 from schema.error import of_exception
@@ -229,8 +230,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         try:
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 context = await self.view.operation(self._authorization, request_id)
+                await self.view.count_request(self.websocket.ws)
         except Unauthenticated:
-            await self.view.count_failure(self.websocket.ws)
+            with suppress(RateLimited):
+                await self.view.count_failure(self.websocket.ws)
             await self.websocket.close(*UNAUTHORIZED)
             return
         except Exception as error:
