@@ -124,6 +124,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         ],
         metrics=metrics,
         lifespan=lifespan,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 
@@ -306,7 +307,6 @@ def serve(
             "main:create_app" if workers > 1 else lambda: create_app(settings),
             bound,
             workers=workers,
-            trusted_proxies=settings.trusted_proxies,
         )
 
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge.forwarded import Forwarded
 from edge.metrics import Metrics
 from edge.telemetry import Telemetry, masked_error
 from models.errors import FluxrateError
@@ -49,6 +50,7 @@ class Application(Starlette):
         express: Sequence[ExpressLane],
         metrics: Metrics,
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         super().__init__(
             routes=routes,
@@ -57,6 +59,7 @@ class Application(Starlette):
         )
         self.router.redirect_slashes = False
         self._express = express
+        self._forwarded = Forwarded(trusted_proxies)
         quiet = QUIET | {lane.template for lane in express if lane.kind == "http"}
         self._observed = Telemetry(self._dispatch, metrics, self._template_of, quiet)
 
@@ -65,6 +68,7 @@ class Application(Starlette):
         if scope["type"] == "lifespan":
             await super().__call__(scope, receive, _in_a_sentence(send))
         else:
+            self._forwarded.read(scope)
             await self._observed(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:

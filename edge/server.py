@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -275,7 +275,6 @@ def run(
     bound: socket.socket,
     *,
     workers: int = 1,
-    trusted_proxies: Sequence[str] = (),
     ping_s: float = PING_S,
 ) -> None:
     """Serve until told to stop. Several workers are processes of their own and need the factory's import string."""
@@ -289,8 +288,7 @@ def run(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=list(trusted_proxies),
+        proxy_headers=False,  # edge/forwarded.py reads them: uvicorn takes any text for an address
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
         ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,

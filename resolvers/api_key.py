@@ -76,7 +76,9 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
 
 
 async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
-    """Revoke an API key: it opens nothing from now on. Revoking it again changes nothing.
+    """Revoke an API key: it opens nothing from now on, nor holds it anything open in this process.
+
+    Revoking it again changes nothing.
 
     Raises:
         NotFound: This workspace has none with this id.
@@ -88,6 +90,7 @@ async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
             api_key.revoked_at = utc_now()
             await api_key.save(update_fields=["revoked_at"])
             write.log(EventType.API_KEY_REVOKED)
+    await ctx.services.feed.check_keys()
     return api_key
 
 

@@ -79,9 +79,9 @@ def _instant(name: str, value: object) -> object:
 
 async def still_valid(key_ids: set[str]) -> set[str]:
     """Which of these API keys still open anything: for connections that outlive a request."""
-    keys = await unscoped(ApiKey).filter(id__in=list(key_ids))
-    now = utc_now()
-    return {key.id for key in keys if key.is_valid(now)}
+    kept = unscoped(ApiKey).filter(id__in=list(key_ids), revoked_at__isnull=True)
+    now, ends = utc_now(), await kept.values_list("id", "expires_at")
+    return {id_ for id_, expires_at in ends if expires_at is None or expires_at > now}
 
 
 async def note_use(used_at: dict[str, datetime]) -> None:

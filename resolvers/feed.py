@@ -3,11 +3,14 @@
 Subscribe, then read, then follow. A follower is registered before it reads the log from its cursor, so nothing falls
 between the two; what both have shown is passed over by its number. The buffer of each is bounded: one that falls
 behind goes back to reading the log.
+
+The line of an API key's revocation, and what stands after it, is told only when the keys of open connections have been
+checked: so in every process a revoked key hears nothing that was committed later.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +19,7 @@ import structlog
 from models.bulk import any_of
 from models.database import fetch, reading_dialect, scoped
 from models.errors import InvalidCursor
-from models.event import Event
+from models.event import Event, EventType
 from resolvers.bus import Bus
 from resolvers.loaders import Loaders
 
@@ -69,6 +72,7 @@ class Feed:
         self._channels: dict[str, _Channel] = {}
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
+        self._check_keys: Callable[[], Awaitable[None]] | None = None
 
     async def __aenter__(self) -> "Feed":
         await self._bus.__aenter__()
@@ -86,6 +90,15 @@ class Feed:
     def wake(self, newest: Mapping[str, int]) -> None:
         """Say that lines were committed: the newest number of each workspace."""
         self._bus.wake(newest)
+
+    def check_keys_with(self, check: Callable[[], Awaitable[None]]) -> None:
+        """Say how the connections of keys that are not valid any more are closed."""
+        self._check_keys = check
+
+    async def check_keys(self) -> None:
+        """Have them closed now."""
+        if self._check_keys is not None:
+            await self._check_keys()
 
     @property
     def follower_count(self) -> int:
@@ -138,12 +151,13 @@ class Feed:
         if not channel.followers and channel.reading is None:
             del self._channels[workspace_id]
 
-    @staticmethod
-    async def _read(workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line]:
+    async def _read(self, workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line]:
         while after < until:
             loaders = Loaders(workspace_id)
             later = scoped(Event, workspace_id).filter(number__gt=after, number__lte=until)
             events = await later.order_by("number").limit(PAGE)
+            if any(event.type is EventType.API_KEY_REVOKED for event in events):
+                await self.check_keys()
             for event in events:
                 yield Line(event, loaders)
             if len(events) < PAGE:

@@ -1,5 +1,8 @@
 """How often may be asked: per API key, and per address; counted on Redis where several processes serve.
 
+An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So whoever
+guesses keys is stopped, and those who share the address, behind a proxy that isn't known, are not.
+
 While Redis is away each process counts by itself, so nobody is refused for that, and nobody waits for it.
 """
 
@@ -21,7 +24,7 @@ from models.errors import FluxrateError
 log = structlog.get_logger(__name__)
 
 FAILURE_COUNTS: Final = 20
-"""A request without a valid API key counts as much as so many others: keys are not to be guessed."""
+"""An address may ask this much less often without a valid API key than with one: keys are not to be guessed."""
 
 _REDIS_TIMEOUT_S: Final = 0.1
 _REDIS_REST_S: Final = 5.0
@@ -50,6 +53,7 @@ class RateLimits:
     def __init__(self, url: str, per_key: str | None, per_address: str | None) -> None:
         self._per_key = _Limit("perKey", "for one API key", per_key) if per_key else None
         self._per_address = _Limit("perAddress", "from one address", per_address) if per_address else None
+        self._failures = _failures_of(per_address) if per_address else None
         self._alone = SlidingWindowCounterRateLimiter(_Memory())
         self._shared = _Shared(url) if url.startswith(("redis://", "rediss://")) else None
         self._refused_until: dict[tuple[str, str], float] = {}
@@ -69,8 +73,16 @@ class RateLimits:
         """
         await self._count(self._per_key, key_id)
 
+    def check_address(self, host: str | None) -> None:
+        """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
+
+        Raises:
+            RateLimited: There were too many.
+        """
+        self._check(self._per_address, address_of(host))
+
     async def count_request(self, host: str | None) -> None:
-        """Count a request from an address.
+        """Count a request from an address that had a valid API key, or needed none.
 
         Raises:
             RateLimited: There were too many.
@@ -78,36 +90,35 @@ class RateLimits:
         await self._count(self._per_address, address_of(host))
 
     async def count_failure(self, host: str | None) -> None:
-        """Count that the request from an address, which is counted already, had no valid API key.
+        """Count a request from an address that had no valid API key.
 
-        An address that has not so many left is refused for as long as they take to come back.
+        Raises:
+            RateLimited: There were too many of these.
         """
-        limit, address = self._per_address, address_of(host)
-        if limit is not None and address and not await self._hit(limit, address, FAILURE_COUNTS - 1):
-            self._refuse(limit, address, FAILURE_COUNTS * limit.item.get_expiry() / limit.item.amount)
+        await self._count(self._failures, address_of(host))
+
+    def _check(self, limit: "_Limit | None", who: str) -> None:
+        if limit is not None:
+            now = time.monotonic()
+            if (until := self._refused_until.get((limit.counted_as, who), 0.0)) > now:
+                raise limit.refusal(math.ceil(until - now))
 
     async def _count(self, limit: "_Limit | None", who: str) -> None:
+        self._check(limit, who)
         if limit is None or not who:
             return
-        now = time.monotonic()
-        until = self._refused_until.get((limit.name, who), 0.0)
-        if until <= now and await self._hit(limit, who, 1):
-            return
-        if until <= now:
-            window = await self._asked(lambda limiter: limiter.get_window_stats(limit.item, limit.name, who))
-            retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), limit.item.get_expiry())
-            until = self._refuse(limit, who, retry_after_s)
-        raise limit.refusal(math.ceil(until - now))
+        item, name = limit.item, limit.counted_as
+        if not await self._asked(lambda limiter: limiter.hit(item, name, who)):
+            window = await self._asked(lambda limiter: limiter.get_window_stats(item, name, who))
+            retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), item.get_expiry())
+            self._refuse(limit, who, retry_after_s)
+            raise limit.refusal(retry_after_s)
 
-    def _refuse(self, limit: "_Limit", who: str, for_s: float) -> float:
-        """Refuse somebody for so long without a look at the counters; until when."""
+    def _refuse(self, limit: "_Limit", who: str, for_s: float) -> None:
+        """Refuse somebody for so long without a look at the counters."""
         if len(self._refused_until) >= _MOST_COUNTERS:
             self._refused_until.clear()
-        until = self._refused_until[limit.name, who] = time.monotonic() + for_s
-        return until
-
-    async def _hit(self, limit: "_Limit", who: str, cost: int) -> bool:
-        return bool(await self._asked(lambda limiter: limiter.hit(limit.item, limit.name, who, cost=cost)))
+        self._refused_until[limit.counted_as, who] = time.monotonic() + for_s
 
     async def _asked(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
         if self._shared is not None and self._shared.is_to_be_asked():
@@ -119,16 +130,23 @@ class RateLimits:
 
 
 class _Limit:
-    """A limit and what it is called."""
+    """A limit, what it is called, and what its counters are called."""
 
-    def __init__(self, name: str, whose: str, rate: str) -> None:
+    def __init__(self, name: str, whose: str, rate: str, counted_as: str | None = None) -> None:
         self.name = name
+        self.counted_as = counted_as or name
         self.item: RateLimitItem = parse(rate)
         self._rate = rate
         self._whose = whose
 
     def refusal(self, retry_after_s: int) -> RateLimited:
         return RateLimited(self.name, self._rate, self._whose, retry_after_s)
+
+
+def _failures_of(per_address: str) -> _Limit:
+    amount, _, unit = per_address.partition("/")
+    rate = f"{max(1, int(amount) // FAILURE_COUNTS)}/{unit}"
+    return _Limit("perAddress", "from one address without a valid API key", rate, "failuresPerAddress")
 
 
 @lru_cache(10_000)

@@ -1,8 +1,12 @@
-"""The API keys of open connections: one that is revoked or expires closes what it holds open."""
+"""The API keys of open connections: one that is revoked or expires closes what it holds open.
+
+The feed has them checked before it tells what was committed after a revocation. The poll is for what the log does not
+tell: keys that expire, and connections that follow nothing.
+"""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
@@ -14,8 +18,8 @@ from resolvers.auth import note_use, still_valid
 
 log = structlog.get_logger(__name__)
 
-POLL_INTERVAL_S: Final = 2.0
-_POLLS_PER_NOTE: Final = 15
+POLL_INTERVAL_S: Final = 0.5
+_POLLS_PER_NOTE: Final = 60
 
 
 class KeyWatch:
@@ -32,7 +36,7 @@ class KeyWatch:
 
     @contextmanager
     def holding(self, key_id: str, on_invalid: Callable[[], None]) -> Iterator[None]:
-        """Call back, soon, when the key stops to be valid within the block."""
+        """Call back when the key stops to be valid within the block."""
         self._held[key_id].add(on_invalid)
         try:
             yield
@@ -55,13 +59,19 @@ class KeyWatch:
             await asyncio.shield(self._write_use())
 
     async def _drop_invalid(self) -> None:
-        held = set(self._held)
         try:
-            invalid = held - await still_valid(held) if held else set()
+            await self.check()
         except Exception as error:
             log.warning("API keys could not be checked, trying again", error=repr(error))
-            return
-        for key_id in invalid:
+
+    async def check(self, key_ids: Collection[str] | None = None) -> None:
+        """Look now, by default at all keys that are held: what an invalid one holds has been called back then.
+
+        Raises:
+            Exception: The database can't be asked, so nobody knows.
+        """
+        held = set(self._held if key_ids is None else key_ids)
+        for key_id in held - await still_valid(held) if held else ():
             for on_invalid in list(self._held.get(key_id, ())):
                 on_invalid()
 

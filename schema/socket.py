@@ -21,8 +21,9 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from models.errors import Unauthenticated
+from resolvers.rate_limit import RateLimited
 from schema import fanout
-from schema.document import NUL_REFUSED, has_nul
+from schema.document import NUL_REFUSED, has_nul, is_subscription
 from schema.error import of_exception
 from schema.fanout import Asked, GoneError, Shown, StuckError, tell
 from schema.limits import Limit
@@ -56,6 +57,9 @@ and 4408.
 UNAUTHORIZED: Final = (4401, "Unauthorized")
 _TRY_AGAIN: Final = (1013, "Try again later")
 _TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor")
+_ANSWERED_WITHIN_S: Final = 1.0
+"""How long what a key has begun may take to be answered once the key is revoked."""
+
 _MOST_REASON_BYTES: Final = 123
 """What a close frame holds. Source: RFC 6455, section 5.5."""
 
@@ -226,8 +230,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         try:
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 context = await self.view.operation(self._authorization, request_id)
+                await self.view.count_request(self.websocket.ws)
         except Unauthenticated:
-            await self.view.count_failure(self.websocket.ws)
+            with suppress(RateLimited):
+                await self.view.count_failure(self.websocket.ws)
             await self.websocket.close(*UNAUTHORIZED)
             return
         except Exception as error:
@@ -241,12 +247,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self.connection_acknowledged = True
 
     def _close_unauthorized(self) -> None:
-        self._closing = asyncio.create_task(self._stop())
+        """End what is followed, at once, and close as soon as what else was begun with the valid key is answered."""
+        for operation in list(self.operations.values()):
+            if is_subscription(operation.query, operation.operation_name):
+                self._end(operation.id)
+        self._closing = self._closing or asyncio.create_task(self._stop())
 
     async def _stop(self) -> None:
+        if tasks := [operation.task for operation in self.operations.values() if operation.task]:
+            await asyncio.wait(tasks, timeout=_ANSWERED_WITHIN_S)
         await self.websocket.close(*UNAUTHORIZED)
         for operation_id in list(self.operations):
-            await self.cleanup_operation(operation_id)
+            self._end(operation_id)
 
     # --- Operations --------------------------------------------------------------------------------------------
 
@@ -274,9 +286,13 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted]})
 
     async def cleanup_operation(self, operation_id: str) -> None:
-        if (operation := self.operations.get(operation_id)) is not None:
+        self._end(operation_id)
+
+    def _end(self, operation_id: str) -> None:
+        if (operation := self.operations.pop(operation_id, None)) is not None:
             operation.completed = True  # whatever it still has to say, nobody listens: its id may be another's by then
-        await super().cleanup_operation(operation_id)
+            if operation.task is not None:
+                operation.task.cancel()
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Answer an operation: its results, or one error, then that it is complete."""

@@ -116,14 +116,14 @@ class Stream:
         stopping: asyncio.Event | None = (scope.get("extensions") or {}).get(STOPPING)
         loop = asyncio.get_running_loop()
         revoked = asyncio.Event()
-        revocation, gone = loop.create_task(revoked.wait()), loop.create_task(_gone(receive))
-        over: set[asyncio.Future[Any]] = {revocation, gone}
+        gone = loop.create_task(_gone(receive))
+        over: set[asyncio.Future[Any]] = {loop.create_task(revoked.wait()), gone}
         if stopping is not None:
             over.add(loop.create_task(stopping.wait()))
         try:
             with self.keys.holding(self.operation.caller.api_key.id, revoked.set):
                 await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
-                async with aclosing(self._frames(over, revocation)) as frames:
+                async with aclosing(self._frames(over, revoked)) as frames:
                     async for frame in frames:
                         await until_sent(send(_body(frame)))
             if not gone.done():
@@ -142,12 +142,10 @@ class Stream:
             (b"x-accel-buffering", b"no"),  # for nginx
         ]
 
-    async def _frames(
-        self, over: set[asyncio.Future[Any]], revocation: asyncio.Future[Any]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _frames(self, over: set[asyncio.Future[Any]], revoked: asyncio.Event) -> AsyncGenerator[bytes, None]:
         framing = self.framing
         yield framing.begin
-        async with aclosing(self._shown(over)) as shown:
+        async with aclosing(self._shown(over, revoked)) as shown:
             async for each in shown:
                 if each is None:
                     yield framing.keep_alive
@@ -156,19 +154,22 @@ class Stream:
                     yield framing.frame(_ended_by(each.result.errors).payload, None)
                     break
                 yield framing.frame(each.payload, cursor_of(self.operation, each.number) if each.number else None)
-        if revocation.done():
+        if revoked.is_set():
             yield framing.frame(self._failure(Unauthenticated(REVOKED)).payload, None)
-        if revocation.done() or not any(each.done() for each in over):
+        if revoked.is_set() or not any(each.done() for each in over):
             yield framing.end
 
-    async def _shown(self, over: set[asyncio.Future[Any]]) -> AsyncGenerator[Shown | None, None]:
+    async def _shown(
+        self, over: set[asyncio.Future[Any]], revoked: asyncio.Event
+    ) -> AsyncGenerator[Shown | None, None]:
         """The results until it is over, and None where none came for a while."""
         step: asyncio.Future[Shown | None] | None = None
         try:
+            await self.keys.check([self.operation.caller.api_key.id])  # it may have been revoked before it was held
             while True:
                 step = step or asyncio.ensure_future(anext(self.results, None))
                 await asyncio.wait({step, *over}, timeout=self.keep_alive_s, return_when=asyncio.FIRST_COMPLETED)
-                if any(each.done() for each in over):
+                if revoked.is_set() or any(each.done() for each in over):
                     return
                 if not step.done():
                     yield None

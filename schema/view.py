@@ -89,6 +89,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
+        self._services.feed.check_keys_with(self.keys.check)
         self._watching = asyncio.create_task(self.keys.watch())
         return self
 
@@ -111,8 +112,20 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await self._rate_limits.count_operation(caller.api_key.id)
         return Operation(self._services, caller, request_id=request_id, introspection=self._introspection)
 
+    async def count_request(self, connection: HTTPConnection) -> None:
+        """Count that somebody came with a valid API key, or for what needs none.
+
+        Raises:
+            RateLimited: The address was used too often.
+        """
+        await self._rate_limits.count_request(_host(connection))
+
     async def count_failure(self, connection: HTTPConnection) -> None:
-        """Count that somebody came without a valid API key."""
+        """Count that somebody came without a valid API key.
+
+        Raises:
+            RateLimited: Too many did from this address.
+        """
         await self._rate_limits.count_failure(_host(connection))
 
     # --- Answering ---------------------------------------------------------------------------------------------
@@ -121,7 +134,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         if scope["type"] == "websocket":
             socket = Socket(scope, receive, send)
             try:
-                await self._rate_limits.count_request(_host(socket))
+                self._rate_limits.check_address(_host(socket))
             except RateLimited as refusal:
                 await socket.send_denial_response(_too_many(socket, of_exception(refusal, new_request_id())))
                 return
@@ -135,12 +148,14 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         try:
             if request.method not in {"GET", "POST"}:
                 raise HTTPException(405, "GraphQL is asked by GET and POST.")
-            await self._rate_limits.count_request(_host(request))
+            self._rate_limits.check_address(_host(request))
             if self._wants_page(request):
+                await self.count_request(request)
                 if not self._graphiql:
                     raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
                 return HTMLResponse(self.page)
             operation = await self.operation(request.headers.get("authorization"), request_id)
+            await self.count_request(request)
             return await self._answer(request, operation)
         except HTTPException as refusal:
             headers = {"allow": "GET, POST"} if refusal.status_code == 405 else {}
@@ -151,14 +166,20 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         except RateLimited as refusal:
             return _too_many(request, of_exception(refusal, request_id))
         except Unauthenticated as refusal:
-            await self.count_failure(request)
-            return _refusal(request, 401, of_exception(refusal, request_id), {"www-authenticate": "Bearer"})
+            return await self._unauthenticated(request, of_exception(refusal, request_id))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:
             failure = of_exception(error, request_id)
             status = _STATUSES.get(str((failure.extensions or {}).get("code")), 500)
             return _refusal(request, status, failure, {})
+
+    async def _unauthenticated(self, request: Request, error: GraphQLError) -> Response:
+        try:
+            await self.count_failure(request)
+        except RateLimited as refusal:
+            return _too_many(request, of_exception(refusal, new_request_id()))
+        return _refusal(request, 401, error, {"www-authenticate": "Bearer"})
 
     @cached_property
     def page(self) -> str:

@@ -8,7 +8,7 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from models.workspace import Mode
 from resolvers.operator import create_workspace
@@ -535,6 +536,56 @@ async def test_an_open_socket_is_closed_when_its_key_ends(town: Town, ending: st
         reopened = await _opened_with(town, key)
 
     assert (code, reopened) == (UNAUTHORIZED, UNAUTHORIZED)
+
+
+async def test_a_revoked_key_hears_nothing_that_is_committed_later(town: Town) -> None:
+    """Whichever process it is connected to, and however soon the next commit comes."""
+    _, admin = town.workspace()
+    key_id, key = admin.new_key("READ")
+    client = GraphQLClient(town.servers.app.url, town.secret(key))
+
+    async with client, AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(client.socket()) for _ in range(4)]
+        for socket in sockets:
+            await socket.subscribe("subscription { events { type } }")
+        admin.ask(documents.CREATE_CUSTOMER, input={"name": "Before", "email": "before@example.com"})
+        before = [await socket.receive() for socket in sockets]
+        await asyncio.to_thread(_revoke_and_go_on, admin, key_id)
+        later = [await _until_closed(socket) for socket in sockets]
+        codes = {socket.connection.close_code for socket in sockets}
+
+    assert [message["payload"]["data"]["events"]["type"] for message in before] == ["CUSTOMER_CREATED"] * 4
+    assert later == [[]] * 4
+    assert codes == {UNAUTHORIZED}
+
+
+async def _until_closed(socket: Socket) -> list[Json]:
+    """What else is heard on a socket."""
+    heard = []
+    with suppress(ConnectionClosed):
+        while True:
+            heard.append(await socket.receive(CLOSED_WITHIN_S))
+    return heard
+
+
+def _revoke_and_go_on(admin: Api, key_id: str) -> None:
+    admin.ask(documents.REVOKE_API_KEY, id=key_id)
+    for _ in range(5):
+        admin.ask(documents.CREATE_CUSTOMER, input={"name": "Later", "email": "later@example.com"})
+
+
+async def test_who_revokes_its_own_key_on_a_socket_is_answered(town: Town) -> None:
+    """And then closed."""
+    _, admin = town.workspace()
+    key_id, key = admin.new_key("ADMIN")
+
+    async with GraphQLClient(town.servers.app.url, town.secret(key)) as client, client.socket() as socket:
+        await socket.subscribe(documents.REVOKE_API_KEY, id=key_id)
+        answer, complete = await socket.receive(), await socket.receive()
+        code = await _closed_with(socket, within_s=CLOSED_WITHIN_S)
+
+    assert answer["payload"]["data"]["revokeApiKey"]["__typename"] == "RevokeApiKeySuccess"
+    assert (complete["type"], code) == ("complete", UNAUTHORIZED)
 
 
 async def test_a_revoked_key_starts_nothing_new_on_its_open_socket(town: Town) -> None:

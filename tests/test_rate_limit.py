@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from resolvers import rate_limit
 from resolvers.rate_limit import FAILURE_COUNTS, RateLimited, RateLimits, address_of
@@ -69,28 +69,34 @@ async def test_an_address_is_let_through_so_often_whatever_the_key(url: str) -> 
     assert (refused.value.limit, refused.value.maximum) == ("perAddress", "3/day")
 
 
-async def test_a_failure_counts_as_many(url: str) -> None:
-    """Keys are not to be guessed."""
-    async with RateLimits(url, None, f"{FAILURE_COUNTS + 1}/day") as limits:
-        await limits.count_request("192.0.2.1")
-        await limits.count_failure("192.0.2.1")
-        await limits.count_request("192.0.2.1")
-
-        with pytest.raises(RateLimited):
-            await limits.count_request("192.0.2.1")
-
-
-async def test_a_failure_that_is_more_than_there_is_left_counts_too(url: str) -> None:
-    """Guessing does not get cheaper towards the limit."""
-    async with RateLimits(url, None, f"{FAILURE_COUNTS}/day") as limits:
-        await limits.count_request("192.0.2.1")
-        await limits.count_request("192.0.2.1")
-        await limits.count_failure("192.0.2.1")
-
+async def test_failures_are_refused_much_earlier_and_nothing_else_is(url: str) -> None:
+    """Keys are not to be guessed, and those who share an address are not to be locked out by it."""
+    async with RateLimits(url, None, f"{3 * FAILURE_COUNTS}/day") as limits:
+        for _ in range(3):
+            await limits.count_failure("192.0.2.1")
         with pytest.raises(RateLimited) as refused:
+            await limits.count_failure("192.0.2.1")
+        await limits.count_failure("192.0.2.2")
+        limits.check_address("192.0.2.1")
+        for _ in range(3 * FAILURE_COUNTS):
             await limits.count_request("192.0.2.1")
 
-    assert refused.value.retry_after_s > 80_000
+    assert (refused.value.limit, refused.value.maximum) == ("perAddress", "3/day")
+    assert refused.value.message.startswith("At most 3 requests per day are answered from one address without a valid")
+
+
+async def test_an_address_that_is_refused_is_so_before_anything_is_looked_up(url: str) -> None:
+    async with RateLimits(url, None, "1/day") as limits:
+        limits.check_address("192.0.2.1")
+        await limits.count_request("192.0.2.1")
+        with pytest.raises(RateLimited) as counted:
+            await limits.count_request("192.0.2.1")
+
+        with pytest.raises(RateLimited) as known:
+            limits.check_address("192.0.2.1")
+        limits.check_address("192.0.2.2")
+
+    assert known.value.retry_after_s == counted.value.retry_after_s
 
 
 async def test_who_waits_is_let_through_again(url: str) -> None:
@@ -284,22 +290,50 @@ async def test_a_socket_stays_open_when_its_key_asks_too_often(strict: RunningAp
     assert pong["type"] == "pong"
 
 
-async def test_handshakes_count_per_address_and_those_without_a_key_count_as_failures(strict: RunningApp) -> None:
-    url = f"{strict.ws_url}/graphql"
+async def closed_for(app: RunningApp, key: str) -> int | None:
+    """The code that a new socket with a key is closed with; None where it is acknowledged."""
     protocols: Any = ["graphql-transport-ws"]
-    for _ in range(2):
-        async with connect(url, subprotocols=protocols) as socket:
-            await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": "Bearer flx_no"}}))
-            with pytest.raises(ConnectionClosedError):
-                await socket.recv()
+    async with connect(f"{app.ws_url}/graphql", subprotocols=protocols) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}}))
+        try:
+            await socket.recv()
+        except ConnectionClosed:
+            return socket.close_code
+    return None
 
-    for _ in range(5):
-        await (await connect(url, subprotocols=protocols)).close()
-    with pytest.raises(InvalidStatus) as refused:
-        await connect(url, subprotocols=protocols)
 
+async def test_sockets_count_per_address_once_they_have_a_key(tmp_path: Path) -> None:
+    """Then new ones are refused before there is a socket."""
+    env = {"FLUXRATE_RATE_LIMIT_PER_KEY": "off", "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "3/day"}
+    with running_app(cwd=tmp_path, env=env) as app:
+        without = [await closed_for(app, "flx_no") for _ in range(5)]
+        codes = [await closed_for(app, app.announced["apiKey"]) for _ in range(4)]
+        with pytest.raises(InvalidStatus) as refused:
+            await closed_for(app, app.announced["apiKey"])
+
+    assert without == [4401] * 5
+    assert codes == [None] * 3 + [1013]
     assert refused.value.response.status_code == 429
     assert int(refused.value.response.headers["retry-after"]) > 0
+
+
+async def test_bad_keys_do_not_lock_out_good_ones(tmp_path: Path) -> None:
+    """A flood of them from the one address that a proxy shows, by the limits as they are."""
+    with running_app(cwd=tmp_path) as app:
+        key = app.announced["apiKey"]
+        async with httpx.AsyncClient(base_url=app.url, trust_env=False, timeout=30) as guessing:
+            guesses = [
+                await guessing.post("/graphql", json=QUERY, headers={"Authorization": f"Bearer flx_test_{number:040x}"})
+                for number in range(700)
+            ]
+        good = [ask(app, key).status_code for _ in range(5)]
+        on_socket = await closed_for(app, key)
+
+    statuses = [guess.status_code for guess in guesses]
+    assert set(statuses[:600]) == {401}
+    assert statuses[-1] == 429
+    assert refusal_of(guesses[-1])["maximum"] == "600/minute"
+    assert (good, on_socket) == ([200] * 5, None)
 
 
 def test_workers_count_together(migrated_postgres_url: str, valkey_url: str) -> None:

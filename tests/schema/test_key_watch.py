@@ -6,8 +6,12 @@ from collections.abc import Callable
 from models.api_key import ApiKey
 from models.database import transaction, unscoped
 from models.instant import utc_now
+from models.workspace import Workspace
+from resolvers.context import Services
+from resolvers.operator import revoke_key
 from schema.key_watch import KeyWatch
 from tests.schema.caller import Caller
+from tests.support import documents
 
 
 class Called:
@@ -47,6 +51,51 @@ async def test_what_a_revoked_key_holds_is_called_back(admin: Caller, reader: Ca
     await asyncio.gather(watching, return_exceptions=True)
 
     assert set(called.names) == {"revoked"}
+
+
+async def test_what_a_revoked_key_holds_is_called_back_before_later_lines_are_told(
+    admin: Caller, reader: Caller, services: Services, workspace: Workspace
+) -> None:
+    """Also when another process revoked it, and however late this one hears of both."""
+    watch, heard = KeyWatch(poll_interval_s=60), list[str]()
+    services.feed.check_keys_with(watch.check)
+    key, newest = (await reader.operation()).caller.api_key, workspace.seq
+    everything = asyncio.Event()
+
+    async def follow() -> None:
+        async for line in services.feed.follow(workspace.id, newest):
+            heard.append(line.event.type.value)
+            if len(heard) == 3:
+                everything.set()
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0.05)
+    with watch.holding(key.id, lambda: heard.append("called back")):
+        await revoke_key(key.id)
+        await admin.query(documents.CREATE_CUSTOMER, input={"name": "Ada", "email": "ada@example.com"})
+        async with asyncio.timeout(20):
+            await everything.wait()
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+
+    assert heard[0] == "called back"
+    assert [told for told in heard if told != "called back"][:2] == ["API_KEY_REVOKED", "CUSTOMER_CREATED"]
+
+
+async def test_who_catches_up_after_a_revocation_is_called_back_first(
+    reader: Caller, services: Services, workspace: Workspace
+) -> None:
+    """What it missed is read from the log by itself."""
+    watch, heard = KeyWatch(poll_interval_s=60), list[str]()
+    services.feed.check_keys_with(watch.check)
+    key = (await reader.operation()).caller.api_key
+
+    with watch.holding(key.id, lambda: heard.append("called back")):
+        await revoke_key(key.id)
+        async for line in services.feed.follow(workspace.id, workspace.seq, workspace.seq + 1):
+            heard.append(line.event.type.value)
+
+    assert heard == ["called back", "API_KEY_REVOKED"]
 
 
 async def test_the_use_of_a_key_is_written_down_at_the_end(reader: Caller) -> None:

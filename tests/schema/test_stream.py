@@ -11,7 +11,10 @@ import pytest
 from starlette.types import Message
 
 from models.errors import Unavailable
+from models.workspace import Workspace
 from resolvers.context import Services
+from resolvers.feed import encode_cursor
+from resolvers.operator import revoke_key
 from schema.fanout import Asked, Fanout, Shown
 from schema.key_watch import KeyWatch
 from schema.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
@@ -348,6 +351,22 @@ async def test_a_client_that_hangs_up_ends_what_was_executed_for_it(reader: Call
     await answering
 
     assert (fanout.group_count, services.feed.follower_count) == (0, 0)
+
+
+async def test_a_key_that_was_revoked_while_the_stream_began_is_told_so(
+    reader: Caller, services: Services, workspace: Workspace
+) -> None:
+    """Between its look-up and the first event nobody would call it back."""
+    peer, fanout, operation = Peer(), Fanout(), await reader.operation()
+    await revoke_key(operation.caller.api_key.id)
+
+    results = fanout.results(Asked(EVENTS, {"after": encode_cursor(workspace.id, 0)}), operation)
+    async with asyncio.timeout(10):
+        await Stream(EVENT_STREAM, results, operation, KeyWatch())({}, peer.receive, peer.send)
+
+    told = b"".join(peer.bodies)
+    assert b"UNAUTHENTICATED" in told
+    assert b"API_KEY_REVOKED" not in told
 
 
 async def test_an_exception_is_told_as_an_error_and_masked(reader: Caller) -> None:
