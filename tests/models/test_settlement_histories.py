@@ -155,3 +155,38 @@ def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list
         assert [payment.overpaid for payment in desk.payments] == [0, 0]
         assert not desk.live_links
         assert desk.log.count(EventType.INVOICE_PAID) == 1
+
+
+@st.composite
+def in_two_currencies(draw: st.DrawFn) -> list[StripeEvent]:
+    """A payment of 20.00 USD whose intent and charge are told in yen, as before 2025-03-31; and what went back."""
+    yen: dict[str, Any] = OURS | {"payment_intent": "pi_0", "amount": 3100, "currency": "jpy"}
+    session = stripe.checkout_session_completed(
+        **OURS, payment_intent="pi_0", session="cs_0", amount=3100, currency="jpy", created=draw(_seconds)
+    )
+    session["data"]["object"]["currency_conversion"] = {"amount_total": 2000, "source_currency": "usd"}
+    others = [
+        stripe.payment_intent_succeeded(**yen, created=draw(_seconds)),
+        stripe.payment_intent_processing(**yen, created=draw(_seconds)),
+        stripe.payment_intent_failed(**yen, created=draw(_seconds)),
+        stripe.checkout_session_async_succeeded(
+            **OURS, payment_intent="pi_0", session="cs_0", amount=2000, created=draw(_seconds)
+        ),
+        stripe.charge_refunded(**yen, refunded=1500, paid_at=draw(_seconds), created=draw(_seconds)),
+    ]
+    return [read(stripe.body(event)) for event in [session, *(each for each in others if draw(st.booleans()))]]
+
+
+@settings(HOW, derandomize=ASKED is None)
+@given(in_two_currencies(), st.randoms(use_true_random=False))
+def test_no_amount_is_ever_taken_from_another_currency(events: list[StripeEvent], chance: Random) -> None:
+    for _ in range(2):
+        desk = Desk(open_invoice(total=2000), [active_link(amount=2000)])
+        chance.shuffle(events)
+
+        desk.take(*events, *events[::2])
+
+        payment = desk.payment
+        assert (payment.amount, payment.currency, payment.unapplied_code) == (2000, "USD", None)
+        assert (payment.presentment, payment.refunds.amount) == ((3100, "JPY"), 0)
+        assert (desk.invoice.status.value, desk.invoice.amount_paid) == ("PAID", 2000)
