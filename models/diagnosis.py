@@ -161,8 +161,7 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
     ),
     "ENDPOINT_EVENTS_RECOMMENDED": (
-        "The webhook endpoint is sent what invoices need to be marked as paid, but not the events that tell of bank"
-        " debits, refunds and disputes: {detail}.",
+        "The webhook endpoint is sent what invoices need to be marked as paid, but not these events: {detail}.",
         "If you have any of these, select the events in Stripe → Developers → Webhooks, or let them be added"
         " (repairStripeIntegration). Otherwise leave it so.",
     ),

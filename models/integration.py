@@ -13,26 +13,32 @@ from models.database import WorkspaceManager
 from models.errors import InvalidInput, ModeMismatch
 from models.workspace import Mode
 
-EVENTS_TO_SEND: Final = (
-    "checkout.session.completed",
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "invoice.payment_succeeded",
-    "invoice.payment_failed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "charge.refunded",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.closed",
-    "payment_intent.processing",
-    "payment_intent.canceled",
-    "payment_intent.partially_funded",
-    "refund.created",
-    "refund.updated",
-    "invoice.paid",
-)
+WHEN_SENT: Final = {
+    "checkout.session.completed": "a customer is through with a Payment Link",
+    "payment_intent.succeeded": "money came",
+    "payment_intent.payment_failed": "an attempt to pay failed",
+    "invoice.payment_succeeded": "a Stripe invoice was paid",
+    "invoice.payment_failed": "an attempt to pay a Stripe invoice failed",
+    "checkout.session.async_payment_succeeded": "a bank debit came after the customer was through",
+    "checkout.session.async_payment_failed": "a bank debit did not come",
+    "charge.refunded": "money went back, with the total of it",
+    "refund.failed": "a refund came back",
+    "charge.dispute.created": "a customer's bank disputes a payment",
+    "charge.dispute.closed": "a dispute was decided",
+    "payment_intent.processing": "a bank debit is under way, so nobody should pay again",
+    "payment_intent.canceled": "a payment was given up, so the invoice can be paid again",
+    "payment_intent.partially_funded": "a part of a bank transfer came",
+    "refund.created": "money goes back, refund by refund",
+    "refund.updated": "a refund was canceled or changed",
+    "invoice.paid": "a Stripe invoice was paid, perhaps outside of Stripe",
+}
+"""What Stripe sends each event for. Source: Stripe, "Types of events"."""
+
+EVENTS_TO_SEND: Final = tuple(WHEN_SENT)
 """What to select in Stripe. The first five alone are enough to mark invoices paid."""
+
+NEEDED_EVENTS: Final = EVENTS_TO_SEND[:5]
+"""Those that mark invoices paid; the others tell of bank debits, refunds, disputes and what was paid outside Stripe."""
 
 _WEBHOOK_TOKEN_BYTES: Final = 24
 _SECRET_KEY_FORM: Final = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{6,250}")

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from models.integration import EVENTS_TO_SEND
-
-NEEDED_EVENTS: Final = EVENTS_TO_SEND[:5]
-"""Those that mark invoices paid; the others tell of bank debits, refunds and disputes."""
+from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, WHEN_SENT
 
 OLDEST_API_VERSION: Final = "2020-08-27"
 """The oldest API version whose payloads are read."""
+
+_TOLD_BY: Final = {
+    "charge.refunded": ("refund.created", "refund.updated"),
+    "refund.created": ("charge.refunded",),
+    "invoice.paid": ("invoice.payment_succeeded",),
+}
+"""Events that tell nothing more to an endpoint that is sent another: an account chooses either."""
 
 EVERYTHING: Final = "*"
 PATH: Final = "/webhooks/stripe/"
@@ -33,10 +37,15 @@ class Endpoint:
 
     @property
     def missing_events(self) -> list[str]:
-        """The events that are not sent to it, in our order."""
+        """The events that it lacks, in our order: neither they nor others that tell the same are sent to it."""
         if EVERYTHING in self.events:
             return []
-        return [name for name in EVENTS_TO_SEND if name not in self.events]
+        told = {*self.events, *(other for name in self.events for other in _TOLD_BY.get(name, ()))}
+        return [name for name in EVENTS_TO_SEND if name not in told]
+
+    def is_sent(self, name: str) -> bool:
+        """Whether events of a type are sent to it."""
+        return EVERYTHING in self.events or name in self.events
 
     @property
     def is_outdated(self) -> bool:
@@ -94,7 +103,8 @@ def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
     missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
     needed = [name for name in missing if name in NEEDED_EVENTS]
     if missing:
-        yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", ", ".join(missing)
+        named = ", ".join(f"{name} ({WHEN_SENT[name]})" for name in missing)
+        yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", named
     for endpoint in sending:
         if endpoint.is_outdated:
             yield "ENDPOINT_API_VERSION_OLD", endpoint.api_version

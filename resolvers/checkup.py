@@ -13,7 +13,7 @@ from models.diagnosis import Diagnosis, diagnose
 from models.errors import SealError, StripeRefused, StripeUnavailable
 from models.event import SYSTEM, EventType, Happening, append
 from models.instant import from_epoch, utc_now
-from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
+from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, Integration, IntegrationTraffic, bound_to
 from models.secret import Keyring
 from models.signature import verify
 from models.webhook_endpoint import Endpoints, Finding, endpoint_url, endpoints_of, findings
@@ -298,9 +298,9 @@ def _named(denied: Iterable[Permission]) -> str:
 def _sent_to(endpoints: Endpoints | None) -> list[str]:
     """The types of events that are sent here, as far as we could see."""
     if endpoints is None:
-        return list(EVENTS_TO_SEND[:5])
+        return list(NEEDED_EVENTS)
     posting = endpoints.sending or endpoints.astray
-    return [name for name in EVENTS_TO_SEND if any(name not in each.missing_events for each in posting)]
+    return [name for name in EVENTS_TO_SEND if any(each.is_sent(name) for each in posting)]
 
 
 def _listening_since(endpoints: Endpoints | None, saved_at: datetime) -> datetime:

@@ -230,7 +230,7 @@ class StripeGateway:
         """
         params: WebhookEndpointCreateParams = {
             "url": url,
-            "enabled_events": list(EVENTS_TO_SEND),
+            "enabled_events": list[Any](EVENTS_TO_SEND),
             "api_version": API_VERSION,
             "description": "Fluxrate",
         }

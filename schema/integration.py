@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from models import integration as models
-from models.integration import EVENTS_TO_SEND, IntegrationStatus
+from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, WHEN_SENT, IntegrationStatus
 from models.workspace import Mode
 from resolvers import integration, integration_health, webhook_event
 from resolvers.paging import page
@@ -54,6 +54,13 @@ class IntegrationHealth:
         )
 
 
+@strawberry.type(description="A type of event that Stripe can send.")
+class StripeEventType:
+    type: str = strawberry.field(description="Stripe's name for it.")
+    is_needed: bool = strawberry.field(description="Whether invoices are not marked as paid without it.")
+    sent_when: str = strawberry.field(description="When Stripe sends it: “money came”.")
+
+
 @strawberry.type(description="A Stripe account connected to this workspace.")
 class StripeIntegration(Node):
     name: str = strawberry.field(description="The connection's name.")
@@ -87,6 +94,13 @@ class StripeIntegration(Node):
     @strawberry.field(description="The events to select for the endpoint in Stripe.")
     def events_to_send(self) -> list[str]:
         return list(EVENTS_TO_SEND)
+
+    @strawberry.field(description="The same events, with what Stripe sends each for.")
+    def event_types(self) -> "list[StripeEventType]":
+        return [
+            StripeEventType(type=name, is_needed=name in NEEDED_EVENTS, sent_when=WHEN_SENT[name])
+            for name in EVENTS_TO_SEND
+        ]
 
     @strawberry.field(description="How it is doing.")
     async def health(self, info: Info) -> IntegrationHealth:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from models.integration import EVENTS_TO_SEND
-from models.stripe_event import Evidence, StripeEvent, UnreadableError, body_key, read
+from models.stripe_event import _READERS, Evidence, StripeEvent, UnreadableError, body_key, read
 from tests.support import stripe_payloads as stripe
 from tests.support.recorded import RECORDED, load, needs_recorded
 from tests.support.stripe_payloads import OLD, SHAPES, Event, Shape
@@ -522,3 +522,7 @@ def test_a_torn_event_is_read_or_refused(event: Event, data: st.DataObject) -> N
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
 
     assert_readable_or_refused(bytes(body))
+
+
+def test_what_is_asked_for_is_what_is_read() -> None:
+    assert set(EVENTS_TO_SEND) == set(_READERS)

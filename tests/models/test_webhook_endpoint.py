@@ -68,6 +68,23 @@ def test_the_five_events_are_needed_and_the_others_recommended(events: tuple[str
 
 
 @pytest.mark.parametrize(
+    "left_out", [{"charge.refunded"}, {"refund.created", "refund.updated"}, {"invoice.payment_succeeded"}]
+)
+def test_of_events_that_tell_the_same_one_is_enough(left_out: set[str]) -> None:
+    events = tuple(name for name in EVENTS_TO_SEND if name not in left_out)
+
+    assert found(endpoint(events=events)) == []
+
+
+def test_what_is_not_sent_is_named_with_what_it_is_sent_for() -> None:
+    events = tuple(name for name in EVENTS_TO_SEND if name != "payment_intent.processing")
+
+    ((_, detail),) = findings(endpoints_of([endpoint(events=events)], URL, None), TOKEN)
+
+    assert detail == "payment_intent.processing (a bank debit is under way, so nobody should pay again)"
+
+
+@pytest.mark.parametrize(
     ("version", "codes"),
     [
         (None, []),
