@@ -65,13 +65,13 @@ class RateLimits:
         if self._shared is not None:
             await self._shared.close()
 
-    async def count_operation(self, key_id: str) -> None:
-        """Count an operation of an API key.
+    async def count_operation(self, key_id: str, times: int = 1) -> None:
+        """Count an operation of an API key, or several: all are refused where there is not room for all.
 
         Raises:
             RateLimited: There were too many.
         """
-        await self._count(self._per_key, key_id)
+        await self._count(self._per_key, key_id, times)
 
     def check_address(self, host: str | None) -> None:
         """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
@@ -103,15 +103,16 @@ class RateLimits:
             if (until := self._refused_until.get((limit.counted_as, who), 0.0)) > now:
                 raise limit.refusal(math.ceil(until - now))
 
-    async def _count(self, limit: "_Limit | None", who: str) -> None:
+    async def _count(self, limit: "_Limit | None", who: str, times: int = 1) -> None:
         self._check(limit, who)
         if limit is None or not who:
             return
         item, name = limit.item, limit.counted_as
-        if not await self._asked(lambda limiter: limiter.hit(item, name, who)):
+        if not await self._asked(lambda limiter: limiter.hit(item, name, who, cost=times)):
             window = await self._asked(lambda limiter: limiter.get_window_stats(item, name, who))
             retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), item.get_expiry())
-            self._refuse(limit, who, retry_after_s)
+            if times == 1:  # there may be room for fewer
+                self._refuse(limit, who, retry_after_s)
             raise limit.refusal(retry_after_s)
 
     def _refuse(self, limit: "_Limit", who: str, for_s: float) -> None:

@@ -28,6 +28,7 @@ from strawberry.schema.schema import validate_document
 from schema.limits import (
     TOKENS,
     introspects,
+    mutations_of,
     refused_for_cost,
     refused_for_lines,
     refused_for_shape,
@@ -150,6 +151,14 @@ def is_subscription(query: str, operation_name: str | None) -> bool:
     except (GraphQLError, RecursionError):
         return False
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+def mutations_in(query: str, operation_name: str | None) -> int:
+    """How many mutations a document makes; none where it can't be read."""
+    try:
+        return mutations_of(_document_of(query), operation_name)
+    except (GraphQLError, RecursionError):
+        return 0
 
 
 def followed_by(query: str, operation_name: str | None) -> Followed | None:

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLNonNull,
     GraphQLSchema,
     GraphQLSyntaxError,
+    OperationType,
     get_named_type,
     get_operation_ast,
 )
@@ -34,6 +35,9 @@ from resolvers.paging import DEFAULT_PAGE, LARGEST_PAGE
 CODE: Final = "LIMIT_EXCEEDED"
 _PLAIN_LIST: Final = 10
 """How long a list without a bound is taken to be."""
+
+_MUTATION: Final = 250
+"""As many objects as a mutation costs beside what it answers: it locks, writes and logs, each in a transaction."""
 
 _LARGEST_TOLD: Final = 2**53 - 1
 """Beyond it JSON's numbers are not exact; fragments multiply to any number."""
@@ -72,8 +76,8 @@ DIRECTIVES: Final = Limit("directives", 100, "The document has more than {maximu
 COMPLEXITY: Final = Limit(
     "complexity",
     25_000,
-    "The operation could answer more than {maximum} objects: ask for shorter lists (first, last), above all within"
-    " lists.",
+    "The operation could answer more than {maximum} objects, of which each mutation counts 250: ask for shorter lists"
+    " (first, last), above all within lists, or for less in several operations.",
 )
 VALUES: Final = Limit(
     "values",
@@ -206,10 +210,39 @@ def refused_for_cost(
         return []
     fragments = _fragments(document)
     objects = _Cost(schema, fragments, variables or {}, values=False).of(operation.selection_set, root)[0]
+    objects += _MUTATION * mutations_of(document, operation_name)
     if objects > COMPLEXITY.maximum:
         return [COMPLEXITY.refusal(objects, operation)]
     values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
     return list(VALUES.exceeded_by(values, operation))
+
+
+def mutations_of(document: DocumentNode, operation_name: str | None) -> int:
+    """How many mutations an operation makes, through fragments too."""
+    operation = get_operation_ast(document, operation_name)
+    if operation is None or operation.operation is not OperationType.MUTATION:
+        return 0
+    return _fields_of(operation.selection_set, _fragments(document), {})
+
+
+def _fields_of(
+    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], known: dict[str, int]
+) -> int:
+    """How many fields stand at the top of a selection; those of a fragment as often as it is spread."""
+    fields = 0
+    for selection in selection_set.selections:
+        if isinstance(selection, FieldNode):
+            fields += not selection.name.value.startswith("__")
+        elif isinstance(selection, InlineFragmentNode):
+            fields += _fields_of(selection.selection_set, fragments, known)
+        elif isinstance(selection, FragmentSpreadNode):
+            name = selection.name.value
+            if name not in known:
+                known[name] = 0  # one that contains itself, which a rule refuses
+                fragment = fragments.get(name)
+                known[name] = _fields_of(fragment.selection_set, fragments, known) if fragment else 0
+            fields += known[name]
+    return fields
 
 
 @dataclass

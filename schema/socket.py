@@ -302,6 +302,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if has_nul(operation.variables):
                 await operation.send_initial_errors([GraphQLError(NUL_REFUSED)])
                 return
+            await self.view.count_mutations(context, operation.query, operation.operation_name)
             asked = Asked(operation.query, operation.variables, operation.operation_name)
             send = self._sender(operation)
             async with aclosing(self.view.fanout.results(asked, context, send)) as results:

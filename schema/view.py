@@ -29,7 +29,7 @@ from resolvers.context import Services
 from resolvers.event import number_of
 from resolvers.rate_limit import RateLimited, RateLimits
 from schema.build import schema
-from schema.document import is_subscription
+from schema.document import is_subscription, mutations_in
 from schema.error import of_exception
 from schema.fanout import Asked, Fanout, Shown
 from schema.key_watch import KeyWatch
@@ -111,6 +111,16 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self.keys.note(caller.api_key.id)
         await self._rate_limits.count_operation(caller.api_key.id)
         return Operation(self._services, caller, request_id=request_id, introspection=self._introspection)
+
+    async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
+        """Count each mutation that an operation makes as an operation of its own; the first is counted already.
+
+        Raises:
+            RateLimited: The key was used too often.
+        """
+        more = mutations_in(query, operation_name) - 1
+        if more > 0:
+            await self._rate_limits.count_operation(operation.caller.api_key.id, more)
 
     async def count_request(self, connection: HTTPConnection) -> None:
         """Count that somebody came with a valid API key, or for what needs none.
@@ -204,6 +214,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             raise HTTPException(400, 'There is no "query" in the request.')
         allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
         asked = Asked(query, members.get("variables"), members.get("operationName") or None, allowed)
+        await self.count_mutations(operation, asked.query, asked.operation_name)
         accept = request.headers.get("accept", "")
         framing = framing_of(accept)
         if framing is EVENT_STREAM or (framing and is_subscription(asked.query, asked.operation_name)):

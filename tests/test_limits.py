@@ -241,6 +241,14 @@ def test_what_is_asked_of_each_object_counts_too() -> None:
     assert cost(page % "id status createdAt") == 0
 
 
+def test_a_mutation_costs_as_much_as_a_long_list() -> None:
+    void = " ".join(f'v{number}: voidInvoice(id: "inv_{number}") {{ __typename }}' for number in range(50))
+    twice = "mutation { ...M ...M } fragment M on Mutation { " + void + " }"
+
+    assert cost("mutation { " + void + " }") == 0
+    assert cost(twice) > 25_000
+
+
 def test_introspection_is_asked_a_few_times_at_once_not_often() -> None:
     whole = get_introspection_query()
     fragments = whole[whole.index("fragment FullType") :]
@@ -296,13 +304,19 @@ LOOP = (
     "query ($n: Int) { invoices(first: $n) { nodes { customer { invoices(first: $n) { nodes {"
     " total { amount } amountPaid { amount } } } } } } }"
 )
+MUTATIONS = " ".join(f'v{number}: voidInvoice(id: "inv_{number}") {{ __typename }}' for number in range(199))
 TOO_MANY = {"query": LOOP, "variables": {"n": 100}}
 
 
 @pytest.mark.parametrize(
     ("asked", "limit"),
-    [({"query": ALIASED}, "aliases"), (TOO_LARGE, "variableBytes"), (TOO_MANY, "complexity")],
-    ids=["document", "variables", "cost"],
+    [
+        ({"query": ALIASED}, "aliases"),
+        (TOO_LARGE, "variableBytes"),
+        (TOO_MANY, "complexity"),
+        ({"query": f"mutation {{ {MUTATIONS} }}"}, "complexity"),
+    ],
+    ids=["document", "variables", "cost", "mutations"],
 )
 async def test_limits_are_the_same_over_http_server_sent_events_and_websockets(
     app: RunningApp, asked: dict[str, Any], limit: str
@@ -321,6 +335,23 @@ async def test_limits_are_the_same_over_http_server_sent_events_and_websockets(
     for errors in (plain.json()["errors"], json.loads(streamed.removeprefix("data: "))["errors"], frame["payload"]):
         assert errors[0]["extensions"]["code"] == "LIMIT_EXCEEDED"
         assert errors[0]["extensions"]["limit"] == limit
+
+
+async def test_what_a_subscription_answers_for_each_event_is_bounded_like_a_query(app: RunningApp) -> None:
+    lists = "payments(first: 100) { nodes { invoice { " * 3 + "id" + " } } }" * 3
+    asked = {"query": f"subscription {{ events {{ invoice {{ {lists} }} }} }}"}
+    authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
+
+    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, trust_env=False) as http:
+        events = await http.post("/graphql", json=asked, headers={"Accept": "text/event-stream"})
+    async with GraphQLClient(app.url, app.announced["apiKey"]).socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": asked})
+        frame = await socket.receive()
+
+    streamed = next(line for line in events.text.splitlines() if line.startswith("data: {"))
+    assert frame["type"] == "error"
+    for errors in (json.loads(streamed.removeprefix("data: "))["errors"], frame["payload"]):
+        assert (errors[0]["extensions"]["code"], errors[0]["extensions"]["limit"]) == ("LIMIT_EXCEEDED", "complexity")
 
 
 def test_operations_are_not_taken_in_batches(app: RunningApp) -> None:

@@ -57,6 +57,15 @@ async def test_a_key_is_let_through_so_often(url: str) -> None:
     assert refused.value.message.startswith("At most 5 requests per day are answered for one API key: try again in ")
 
 
+async def test_several_at_once_are_counted_each_and_let_through_together_or_not_at_all(url: str) -> None:
+    async with RateLimits(url, "10/day", None) as limits:
+        await limits.count_operation("key_1", 7)
+        with pytest.raises(RateLimited):
+            await limits.count_operation("key_1", 4)
+
+        assert await count(limits, 8) == 3
+
+
 async def test_an_address_is_let_through_so_often_whatever_the_key(url: str) -> None:
     async with RateLimits(url, None, "3/day") as limits:
         for _ in range(3):
@@ -357,3 +366,31 @@ def test_redis_away_stops_nobody(migrated_postgres_url: str, tmp_path: Path) -> 
     assert before == 200
     assert statuses == {200}
     assert 1 <= len(told) <= 4
+
+
+# --- Mutations ---------------------------------------------------------------------------------------------------
+
+
+async def test_each_mutation_of_a_document_counts(tmp_path: Path) -> None:
+    """Over HTTP and over a socket; a document for which there is no room changes nothing."""
+    fragment = " fragment More on Mutation { c: %s d: %s }" % ((NEW_CUSTOMER,) * 2)
+    four = "mutation { a: %s b: %s ...More }" % ((NEW_CUSTOMER,) * 2) + fragment
+    with running_app(cwd=tmp_path, env={"FLUXRATE_RATE_LIMIT_PER_KEY": "12/day"}) as app:
+        key = app.announced["apiKey"]
+        async with httpx.AsyncClient(base_url=app.url, timeout=30, trust_env=False) as http:
+            http.headers["Authorization"] = f"Bearer {key}"
+            first = await http.post("/graphql", json={"query": four})
+            async with GraphQLClient(app.url, key).socket() as socket:
+                await socket.send({"id": "1", "type": "subscribe", "payload": {"query": four}})
+                second = await socket.receive()
+            third = await http.post("/graphql", json={"query": four})
+            seen = await http.post("/graphql", json={"query": "{ customers { totalCount } }"})
+
+    assert first.json()["data"]["a"] is not None
+    assert second["type"] == "next"
+    assert third.status_code == 429
+    assert third.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+    assert seen.json()["data"]["customers"]["totalCount"] == 8
+
+
+NEW_CUSTOMER = 'createCustomer(input: {name: "Ada", email: "ada@example.com"}) { __typename }'
