@@ -25,6 +25,10 @@ HEAD_TIMEOUT_S: Final = 10.0
 MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
 MAX_WEBSOCKET_FRAGMENTS: Final = 1024
 MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
+DRAIN_S: Final = 10.0
+MAX_DRAINED_BYTES: Final = 64 * 1024 * 1024
+"""How long and how much a client may go on sending that was answered before its end."""
+
 UNREAD_S: Final = 30.0
 """How long a client of HTTP may read nothing of what was sent to it."""
 
@@ -41,11 +45,16 @@ CLOSE_S: Final = 10.0
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose heads are bounded in size and time, and who reads no answers is let go; uvicorn's is not so.
 
+    Who is answered while it still sends is read on for a while: the kernel takes back an answer that was not read yet
+    when a connection is closed on unread bytes.
+
     Answers that go on for ever are given the ASGI extension "fluxrate.stopping", an asyncio.Event.
     """
 
     unread_s = UNREAD_S
+    drain_s = DRAIN_S
 
+    _drained: int | None = None
     _unread = 0
     _in_body = False
     _timer: asyncio.TimerHandle | None = None
@@ -55,6 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._stopping = asyncio.Event()
         self._extensions = {"fluxrate.stopping": self._stopping}
+        self._gentle = _GentleTransport(transport, self.close_gently)
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -97,20 +107,59 @@ class BoundedProtocol(HttpToolsProtocol):
             self._unread_timer = None
 
     def data_received(self, data: bytes) -> None:
+        if self._drained is not None:
+            self._drain(data)
+            return
         self._unread += len(data)
         super().data_received(data)
-        if self._in_body and self._is_answered() and self._timer is None:
-            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)  # nobody reads the rest
-        if not self._unread or self._in_body or self.transport.is_closing():
+        if self._in_body and self._is_answered():  # nobody reads the rest
+            if self._unread > MAX_DRAINED_BYTES:
+                self.transport.abort()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(self.drain_s, self.transport.abort)
+        if not self._unread or self._in_body or self.transport.is_closing() or self._drained is not None:
             return
         if self._unread > MAX_HEAD_BYTES:
-            self.send_400_response("The request's head is too large.")
+            self._refuse(b"431 Request Header Fields Too Large", f"A head has at most {MAX_HEAD_BYTES} bytes.")
         elif self._timer is None:
             self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
 
     def _is_answered(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", msg)
+
+    def _refuse(self, status: bytes, reason: str) -> None:
+        """Answer what is no request."""
+        self.transport.write(_REFUSAL % (status, len(reason), reason.encode("ascii")))
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._begin_to_drain()
+        else:  # the answer to a request before it would still be written
+            self.transport.close()
+
+    def close_gently(self) -> None:
+        """Close, as soon as the client has stopped to send."""
+        if self._in_body and not self.transport.is_closing():
+            self._begin_to_drain()
+        else:
+            self.transport.close()
+
+    def _begin_to_drain(self) -> None:
+        """Say that this was all, and drop what still comes until the client has closed too."""
+        self._drained = 0
+        self._stop_timer()
+        self._timer = self.loop.call_later(self.drain_s, self.transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _drain(self, data: bytes) -> None:
+        self._drained = (self._drained or 0) + len(data)
+        if self._drained > MAX_DRAINED_BYTES:
+            self.transport.abort()
 
     def handle_websocket_upgrade(self) -> None:
         if self.scope["method"] == "GET":
@@ -122,7 +171,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body = True
         self._stop_timer()
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # it is not, for a WebSocket
+            self.cycle.transport = self._gentle  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._unread = 0
@@ -139,6 +191,19 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
+
+class _GentleTransport:
+    """A transport as an answer sees it: what is written goes straight out, and closing waits for the client."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
+
+
+_REFUSAL: Final = (
+    b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+)
 
 _UNREADABLE_HANDSHAKE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 

@@ -120,7 +120,7 @@ def test_a_heads_size_is_bounded(app: RunningApp) -> None:
             except BlockingIOError:
                 connection.setblocking(True)
 
-    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.startswith(b"HTTP/1.1 431")
 
 
 def test_a_websocket_that_does_not_begin_with_get_is_refused(app: RunningApp) -> None:

@@ -1,0 +1,191 @@
+"""Who is answered before they have sent all reads that answer, whoever they are, and is not read for ever."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from edge import server
+from tests.support import migrated
+from tests.support.app import running_app
+from tests.support.seed import WEBHOOK_SECRET, add_integration, within
+from tests.support.stripe_payloads import signed_headers
+
+LARGE: Final = 10 * 1024 * 1024
+AS_NGINX: Final = "HTTP/1.0\r\nConnection: close"
+"""How nginx asks unless it is told otherwise."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server, a key of it, and where an integration takes its webhooks."""
+
+    url: str
+    key: str
+    webhook_path: str
+
+
+@pytest.fixture(scope="module")
+def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The product with an integration that is ready."""
+    database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("early"))))
+    with running_app(database_url) as app:
+        made = app.cli("workspace", "create", "Acme", "--mode", "test")
+        integration = within(database_url, lambda: add_integration(made["workspace"]["id"]))
+        yield Served(app.url, made["apiKey"], integration.webhook_path)
+
+
+def connected(url: str) -> socket.socket:
+    """A connection of its own."""
+    address = urlsplit(url)
+    return socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
+
+
+def head_of(path: str, version: str, length: int, **headers: str) -> bytes:
+    """The head of a post; the version may bring a header along."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    first = [f"POST {path} {version}", "Host: x", f"Content-Length: {length}", "Content-Type: application/json"]
+    return "\r\n".join([*first, *lines, "", ""]).encode()
+
+
+def read_to_its_end(connection: socket.socket) -> bytes:
+    """All that is answered; fails where the connection is reset."""
+    answer = b""
+    while chunk := connection.recv(65536):
+        answer += chunk
+    return answer
+
+
+def sent_whole(url: str, head: bytes, size: int) -> bytes:
+    """What is answered to a client that reads only once it has sent all."""
+    with connected(url) as connection:
+        connection.sendall(head)
+        for _ in range(size // 65536):
+            connection.sendall(b" " * 65536)
+            time.sleep(0.001)  # the answer is there long before the end, and must wait
+        connection.shutdown(socket.SHUT_WR)
+        return read_to_its_end(connection)
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.1\r\nConnection: close", AS_NGINX])
+def test_a_webhook_that_is_too_large_is_answered_413_after_its_last_byte(served: Served, version: str) -> None:
+    signature = signed_headers(b"", WEBHOOK_SECRET)
+
+    answer = sent_whole(served.url, head_of(served.webhook_path, version, LARGE, **signature), LARGE)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert answer.endswith(b'{"error":"too large"}')
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1\r\nConnection: close", AS_NGINX])
+def test_a_request_that_is_too_large_is_answered_413_after_its_last_byte(served: Served, version: str) -> None:
+    head = head_of("/graphql", version, LARGE, Authorization=f"Bearer {served.key}")
+
+    answer = sent_whole(served.url, head, LARGE)
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"PAYLOAD_TOO_LARGE" in answer
+
+
+@pytest.mark.parametrize(("path", "status"), [("/webhooks/stripe/unknown", 404), ("/graphql", 401), ("/nowhere", 404)])
+def test_whatever_is_answered_early_arrives(served: Served, path: str, status: int) -> None:
+    answer = sent_whole(served.url, head_of(path, AS_NGINX, LARGE), LARGE)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+@pytest.mark.parametrize("kind", ["webhook", "graphql"])
+def test_who_drips_is_answered_408_and_may_go_on_dripping(served: Served, kind: str) -> None:
+    """For a while: the answer is read seconds after it was sent."""
+    path = served.webhook_path if kind == "webhook" else "/graphql"
+    head = head_of(path, AS_NGINX, 1000, Authorization=f"Bearer {served.key}")
+    with connected(served.url) as connection:
+        connection.sendall(head)
+        for _ in range(36):
+            connection.sendall(b" ")
+            time.sleep(0.5)
+        answer = read_to_its_end(connection)
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_that_is_too_large_is_answered_431_after_its_last_byte(served: Served) -> None:
+    with connected(served.url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        for number in range(1000):
+            connection.sendall(f"X-{number}: {'x' * 1000}\r\n".encode())
+        connection.sendall(b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_to_its_end(connection)
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"at most 65536 bytes" in answer
+
+
+# --- Within bounds -----------------------------------------------------------------------------------------------
+
+
+class Impatient(server.BoundedProtocol):
+    """What serves, with less patience."""
+
+    drain_s = 0.5
+
+
+async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers without reading."""
+    assert scope["type"] == "http"
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body"})
+
+
+@pytest.fixture
+def impatient_url() -> Iterator[str]:
+    """A server that refuses all, in a thread of its own."""
+    bound = server.bind("127.0.0.1", 0)
+    options: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False}
+    uvicorn_ = uvicorn.Server(uvicorn.Config(refusing, http=Impatient, **options))
+    thread = threading.Thread(target=uvicorn_.run, kwargs={"sockets": [bound]}, daemon=True)
+    thread.start()
+    yield server.url_of(bound)
+    uvicorn_.should_exit = True
+    thread.join(20)
+    bound.close()
+
+
+def test_who_never_stops_to_send_is_hung_up_on(impatient_url: str) -> None:
+    with connected(impatient_url) as connection:
+        connection.sendall(head_of("/", "HTTP/1.1", 1000))
+        first = connection.recv(1000)
+        went_on = False
+        with suppress(ConnectionError):
+            for _ in range(200):
+                connection.sendall(b" ")
+                time.sleep(0.1)
+            went_on = True
+
+    assert first.startswith(b"HTTP/1.1 413 ")
+    assert not went_on
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", AS_NGINX])
+def test_who_sends_too_much_is_hung_up_on(served: Served, version: str) -> None:
+    """Before the time is over."""
+    with connected(served.url) as connection:
+        connection.sendall(head_of("/webhooks/stripe/unknown", version, 10 * server.MAX_DRAINED_BYTES))
+        sent = 0
+        with suppress(ConnectionError):
+            while sent < 10 * server.MAX_DRAINED_BYTES:
+                sent += connection.send(b" " * 1024 * 1024)
+
+    assert sent < 2 * server.MAX_DRAINED_BYTES
