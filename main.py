@@ -177,14 +177,14 @@ async def _check_keys(services: "Services") -> None:
 
 
 async def _unready_because() -> str | None:
-    from models.database import fetch
+    from models.database import fetch, unwritable_because
 
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             await fetch("SELECT seq FROM workspaces LIMIT 1")
+            return await unwritable_because()
     except Exception:
         return "The database can't be reached or is not migrated."
-    return None
 
 
 @contextlib.asynccontextmanager
@@ -310,14 +310,25 @@ def serve(
         )
 
 
+async def _migrate(settings: Settings) -> list[str]:
+    """Bring the database up to date, and say where a new one was made: a mistyped path would begin an empty one."""
+    from models import migration
+
+    missing = migration.missing_file(settings.database_url)
+    applied = await migration.migrate(settings.database_url, embedded=settings.embedded)
+    if missing is not None:
+        print(f"There was no database yet: a new one was made at {missing}.", file=sys.stderr)
+    return applied
+
+
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from models import database, migration
+    from models import database
     from models.secret import Keyring
     from resolvers import operator
 
     if migrate_first:
-        await migration.migrate(settings.database_url)
+        await _migrate(settings)
     else:
         await _refuse_pending(settings)
     async with database.Database(settings.database_url):
@@ -361,12 +372,10 @@ def _shared_metrics() -> Iterator[None]:
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to date."""
-    from models import migration
-
     settings = Settings.from_env(sealing=False)
     if settings.embedded:
         settings = Settings.from_env()  # makes its key, which must be there before the database
-    applied = asyncio.run(migration.migrate(settings.database_url))
+    applied = asyncio.run(_migrate(settings))
     if as_json:
         _print_json({"applied": applied})
     else:

@@ -289,8 +289,9 @@ def embedded_keys() -> tuple[str, ...]:
         if not EMBEDDED_KEY.exists():
             if EMBEDDED_DATABASE.exists():
                 raise ConfigurationError(
-                    f"{EMBEDDED_DATABASE} is there but the key that opens its secrets, {EMBEDDED_KEY}, is not:"
-                    " restore the key from a backup, or delete the database to begin anew."
+                    f"{EMBEDDED_DATABASE} is there but the key that opens its secrets is not: set"
+                    f" FLUXRATE_ENCRYPTION_KEYS as it was when the database was made, or restore {EMBEDDED_KEY} from a"
+                    " backup."
                 )
             _make_embedded_key()
         keys = tuple(_listed(EMBEDDED_KEY.read_text(encoding="ascii")))
@@ -310,7 +311,8 @@ def _make_embedded_key() -> None:
     """Write the key aside and link it into place: nobody ever sees half of it, and the first of several wins."""
     from models.secret import generate_key
 
-    EMBEDDED_KEY.parent.mkdir(parents=True, exist_ok=True)
+    EMBEDDED_KEY.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    EMBEDDED_KEY.parent.chmod(0o700)
     descriptor, aside = tempfile.mkstemp(dir=EMBEDDED_KEY.parent, prefix=".key-")  # O_EXCL, mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
@@ -23,6 +24,7 @@ from tortoise.manager import Manager
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from models import sqlite_file
 from models.connection import (
     READER,
     UNAVAILABLE_ERRORS,
@@ -285,3 +287,19 @@ async def fetch(sql: str, *values: object) -> Sequence[Row]:
     reader = get_connection(READER)
     statement = sql if isinstance(reader, AsyncpgDBClient) else to_sqlite(sql)
     return await reader.execute_query_dict(statement, list(values))
+
+
+async def unwritable_because() -> str | None:
+    """Why nothing can be written now, seen without writing; None when it can, as far as can be seen.
+
+    A full disk can be seen where the database is a file here; PostgreSQL tells of its own when it is written.
+    """
+    writer = get_connection(WRITER)
+    if isinstance(writer, SqliteClient):
+        return sqlite_file.unwritable_because(Path(writer.filename))
+    assert isinstance(writer, AsyncpgDBClient)  # noqa: S101  (there are two kinds)
+    async with writer.acquire_connection() as connection:
+        if await connection.fetchval("SHOW transaction_read_only") == "off":
+            return None
+        connection.terminate()  # this session stays so, even when the database no longer is
+    return "The database can't be written: it is read-only, or a standby."

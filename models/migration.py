@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import fcntl
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tortoise.migrations.executor import MigrationExecutor
 
 from models.connection import MODEL_MODULES, READER, dialect_of, postgres, reporting, sqlite, sqlite_path
 from models.errors import ConfigurationError
+from models.sqlite_file import make_file
 
 
 @contextlib.asynccontextmanager
@@ -33,10 +35,10 @@ async def _migration_executor(url: str) -> AsyncIterator[MigrationExecutor]:
             await context.close_connections()
 
 
-async def migrate(url: str) -> list[str]:
+async def migrate(url: str, *, embedded: bool = False) -> list[str]:
     """Bring a database up to date; the names of the migrations that were applied, in order.
 
-    Several processes may do so at once: one works, the others wait.
+    Several processes may do so at once: one works, the others wait. `embedded`: its folder is made where it is missing.
 
     Raises:
         ConfigurationError: The database can't be reached.
@@ -48,16 +50,17 @@ async def migrate(url: str) -> list[str]:
             applied.append(name)
 
     with reporting(url, "migrated"):
-        async with _migration_lock(url), _migration_executor(url) as executor:
+        async with _migration_lock(url, embedded=embedded), _migration_executor(url) as executor:
             await executor.migrate(progress=note)
     return applied
 
 
 @contextlib.asynccontextmanager
-async def _migration_lock(url: str) -> AsyncIterator[None]:
+async def _migration_lock(url: str, *, embedded: bool) -> AsyncIterator[None]:
     if dialect_of(url) == "sqlite":
-        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
-        async with _file_lock(sqlite_path(url).with_suffix(".migrating")):
+        path = sqlite_path(url)
+        make_file(path, embedded=embedded)
+        async with _file_lock(path.with_suffix(".migrating")):
             yield
         return
     connection = await asyncpg.connect(**_lock_credentials(url))
@@ -75,9 +78,16 @@ def _lock_credentials(url: str) -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def _file_lock(path: Path) -> AsyncIterator[None]:
-    with path.open("w") as file:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
         yield
+
+
+def missing_file(url: str) -> Path | None:
+    """The SQLite file that migrating would make; None where it is there, or where the database is no file."""
+    if dialect_of(url) != "sqlite" or sqlite_path(url).exists():
+        return None
+    return sqlite_path(url).absolute()
 
 
 async def pending_migrations(url: str) -> list[str]:

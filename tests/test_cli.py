@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -237,9 +238,40 @@ def test_the_embedded_databases_key_is_never_minted_anew(tmp_path: Path) -> None
 
     (tmp_path / "var" / "encryption.key").unlink()
 
-    assert_refused(cli, "serve", "--port", "0", says="restore the key from a backup")
+    assert_refused(cli, "serve", "--port", "0", says="set FLUXRATE_ENCRYPTION_KEYS")
     assert "encryption.key" not in os.listdir(tmp_path / "var")
     assert cli("workspace", "list") == {"workspaces": []}
+
+
+def test_what_the_embedded_database_is_kept_in_is_its_owners_alone(tmp_path: Path, start_app: StartApp) -> None:
+    """Also where an earlier version had left it open, while it is served."""
+    (tmp_path / "var").mkdir(mode=0o755)
+
+    start_app(cwd=tmp_path)
+
+    assert stat.S_IMODE((tmp_path / "var").stat().st_mode) == 0o700
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "var").iterdir()}
+    assert {"fluxrate.sqlite3", "fluxrate.sqlite3-wal", "encryption.key"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_database_whose_folder_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """A mistyped path would begin an empty database."""
+    cli = Cli(settings_env(f"sqlite://{tmp_path}/vra/fluxrate.sqlite3"))
+
+    for command in (["migrate"], ["serve", "--port", "0"]):
+        assert_refused(cli, *command, says=f"The folder {tmp_path}/vra does not exist")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_new_database_is_announced_with_its_path(tmp_path: Path) -> None:
+    cli = Cli(settings_env(f"sqlite://{tmp_path}/fluxrate.sqlite3"))
+
+    first, second = cli.run("migrate"), cli.run("migrate")
+
+    assert f"a new one was made at {tmp_path}/fluxrate.sqlite3" in first.stderr
+    assert second.stderr == ""
+    assert stat.S_IMODE((tmp_path / "fluxrate.sqlite3").stat().st_mode) == 0o600
 
 
 def test_a_person_is_told_what_to_do_next(tmp_path: Path) -> None:

@@ -252,6 +252,7 @@ def test_the_embedded_key_is_made_once_for_its_owner_alone(folder: Path) -> None
     assert first.encryption_keys == second.encryption_keys
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     assert os.listdir(folder / "var") == ["encryption.key"]
+    assert stat.S_IMODE((folder / "var").stat().st_mode) == 0o700
 
 
 def test_a_lost_key_is_never_replaced(folder: Path) -> None:
@@ -260,7 +261,8 @@ def test_a_lost_key_is_never_replaced(folder: Path) -> None:
 
     message = refusal({})
 
-    assert "restore the key from a backup, or delete the database" in message
+    assert "set FLUXRATE_ENCRYPTION_KEYS as it was when the database was made, or restore var/encryption.key" in message
+    assert "delete" not in message
     assert os.listdir(folder / "var") == ["fluxrate.sqlite3"]
 
 

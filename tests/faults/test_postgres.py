@@ -116,15 +116,19 @@ async def test_a_read_only_database_refuses_deliveries_answers_queries_and_is_wr
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             during = [await shop.post(app.url, events, timeout_s=PROMPT_S) for _ in range(3)]
+            unready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
             async with GraphQLClient(app.url, shop.api_key) as client:
                 read = await client.query("{ invoices(first: 1) { totalCount } }")
             await other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
             for _ in range(POOL_SIZE):  # a session from before is found out by its first write
                 await shop.post(app.url, shop.unacknowledged)
+            ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
 
         assert before == {200: 5}
         assert set().union(*during) == {503}
+        assert (unready.status_code, ready.status_code) == (503, 200)
+        assert "read-only" in unready.json()["reason"]
         assert read == {"invoices": {"totalCount": 10}}
         shop.audit(complete=True)
 

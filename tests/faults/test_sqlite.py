@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.serving import serving
@@ -46,7 +47,6 @@ async def test_while_another_holds_the_lock_deliveries_are_refused_and_queries_a
             other.execute("ROLLBACK")
 
             after = await shop.post(app.url, events)
-
         assert (set(during), after) == ({503}, {200: len(events)})
         assert read == {"invoices": {"totalCount": 10}}
         shop.audit(complete=True)
@@ -98,20 +98,24 @@ def files_kept_from_growing(path: Path, app: RunningApp) -> Iterator[None]:
 async def fill_and_empty(
     path: Path,
     full: Callable[[Path, RunningApp], AbstractContextManager[None]],
+    unready: int,
 ) -> None:
     async with open_shop(migrated.sqlite_url(path)) as shop:
         events = shop.sell(20)
         with serving(shop.database_url) as app:
             before = await shop.post(app.url, events[:5])
             with full(path, app):
+                ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
                 during: Counter[int | str] = Counter()
                 for _ in range(4):
                     during += await shop.post(app.url, shop.unacknowledged)
                     shop.audit()
 
             after = await shop.post(app.url, events)
+            ready_again = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
 
         assert before == {200: 5}
+        assert (ready.status_code, ready_again.status_code) == (unready, 200)
         assert 503 in during
         assert set(during) <= {200, 503}
         assert after == {200: len(events)}
@@ -121,10 +125,12 @@ async def fill_and_empty(
 
 async def test_on_a_full_disk_deliveries_are_refused_until_there_is_room(sqlite_template: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
-        await fill_and_empty(Path(shutil.copy(sqlite_template, tmp_path / "disk")), disk_filled_up)
+        await fill_and_empty(Path(shutil.copy(sqlite_template, tmp_path / "disk")), disk_filled_up, 503)
 
 
 async def test_where_files_may_not_grow_deliveries_are_refused_until_they_may(
     sqlite_template: Path, tmp_path: Path
 ) -> None:
-    await fill_and_empty(Path(shutil.copy(sqlite_template, tmp_path / "a.sqlite3")), files_kept_from_growing)
+    await fill_and_empty(
+        Path(shutil.copy(sqlite_template, tmp_path / "a.sqlite3")), files_kept_from_growing, 200
+    )  # unseen

@@ -119,7 +119,7 @@ async def test_a_migration_waits_for_one_that_holds_the_lock_and_not_for_a_dead_
         "-c",
         "import asyncio, sys; from models.migration import _migration_lock\n"
         "async def hold():\n"
-        "    async with _migration_lock(sys.argv[1]):\n"
+        "    async with _migration_lock(sys.argv[1], embedded=False):\n"
         "        print('held', flush=True)\n"
         "        await asyncio.sleep(600)\n"
         "asyncio.run(hold())",
@@ -275,10 +275,10 @@ async def test_a_database_that_was_never_made_is_told_with_the_command_that_make
     assert _names_in(tmp_path) == []
 
 
-async def test_migrating_makes_the_folder_of_a_file(tmp_path: Path) -> None:
+async def test_migrating_makes_the_folder_of_the_embedded_file(tmp_path: Path) -> None:
     url = f"sqlite://{tmp_path}/var/deep/fluxrate.sqlite3"
 
-    await migrate(url)
+    await migrate(url, embedded=True)
 
     async with Database(url):
         assert set(await found.nullable_columns()) == set(declared.tables())

@@ -1,0 +1,50 @@
+"""The SQLite file: where it may be made, who may read it, and whether it can be written."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Final
+
+from models.errors import ConfigurationError
+
+_OWNER_ONLY: Final = 0o600
+_OWNER_ONLY_FOLDER: Final = 0o700
+_BESIDE: Final = ("", "-wal", "-shm")
+ROOM_BYTES: Final = 16 * 1024 * 1024
+"""Below this much room on its disk a database counts as full: its log grows that far before it is worked in."""
+
+
+def make_file(path: Path, *, embedded: bool) -> None:
+    """Make a database's file where it is missing, for its owner alone whatever the umask.
+
+    The embedded database's folder is made with it, and both are closed to others, also where an earlier version left
+    them open. Another database's folder has to be there: a mistyped path would begin an empty database.
+
+    Raises:
+        ConfigurationError: The folder does not exist.
+    """
+    folder = path.absolute().parent
+    if embedded:
+        folder.mkdir(mode=_OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
+        folder.chmod(_OWNER_ONLY_FOLDER)
+    elif not folder.exists():
+        raise ConfigurationError(
+            f"The folder {folder} does not exist, so there can be no database in it: correct FLUXRATE_DATABASE_URL, or"
+            f' make the folder ("mkdir -p {folder}").'
+        )
+    is_new = not path.exists()
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, _OWNER_ONLY))
+    if embedded or is_new:
+        for suffix in _BESIDE:
+            beside = path.with_name(path.name + suffix)
+            if beside.exists():
+                beside.chmod(_OWNER_ONLY)
+
+
+def unwritable_because(path: Path) -> str | None:
+    """Why a database's file can't be written, seen without writing; None when it can, as far as can be seen."""
+    if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
+        return "The database can't be written: its file or folder is read-only."
+    if shutil.disk_usage(path.absolute().parent).free < ROOM_BYTES:
+        return "The database can't be written: its disk is full."
+    return None
