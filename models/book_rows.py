@@ -137,9 +137,10 @@ def _refunds(row: Row) -> Refunds:
     return Refunds(stored["told"], row["refund_decided_by"], tuple(sorted([*failed, *each])))
 
 
-def _refunds_value(refunds: Refunds) -> str | None:
-    """JSON of the refunds that are known by id; older rows list those that failed."""
-    if not refunds.each:
+def _refunds_value(payment: PaymentState) -> str | None:
+    """JSON of what is known of refunds, where the refunded amount alone doesn't say it."""
+    refunds = payment.refunds
+    if not refunds.each and refunds.total == payment.amount_refunded:
         return None
     return orjson.dumps({"told": refunds.total, "each": [list(refund) for refund in refunds.each]}).decode()
 
@@ -178,7 +179,7 @@ def payment_values(payment: PaymentState) -> tuple[Any, ...]:
         payment.status.value,
         payment.amount,
         payment.currency,
-        payment.refunds.amount,
+        payment.amount_refunded,
         payment.overpaid,
         payment.allocation.value,
         payment.unapplied_code,
@@ -187,7 +188,7 @@ def payment_values(payment: PaymentState) -> tuple[Any, ...]:
         payment.decided_by,
         payment.occurred_at,
         payment.refunds.decided_by,
-        _refunds_value(payment.refunds),
+        _refunds_value(payment),
         *(payment.dispute or _UNDISPUTED)[: len(_UNDISPUTED)],
         disputes_json(payment.disputes),
         *(payment.presentment or (None, None)),

@@ -71,6 +71,11 @@ class PaymentState(NamedTuple):
     is_whole: bool = False
 
     @property
+    def amount_refunded(self) -> int:
+        """What went back of it; no more than came, whatever was told."""
+        return min(self.refunds.amount, self.amount)
+
+    @property
     def dispute(self) -> Dispute | None:
         """The one that it is shown with."""
         return foremost(self.disputes)
@@ -244,7 +249,7 @@ def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> str | Non
         return "ALREADY_APPLIED"
     if payment.unapplied_code == "LIVEMODE_MISMATCH":
         return payment.unapplied_code
-    if payment.refunds.amount >= payment.amount > 0:
+    if payment.amount_refunded == payment.amount > 0:
         return "PAYMENT_REFUNDED"
     return None if payment.currency == invoice.currency else "CURRENCY_MISMATCH"
 
@@ -560,7 +565,7 @@ def _recount(
                 covered_at = payment.occurred_at
             paid += payment.amount
         recounted.append(payment._replace(overpaid=overpaid))
-    refunded = sum(payment.refunds.amount for payment in recounted if payment.counts)
+    refunded = sum(payment.amount_refunded for payment in recounted if payment.counts)
     counted = invoice._replace(amount_paid=paid, amount_refunded=refunded)
     if paid >= due and invoice.status in COLLECTING:
         counted = counted._replace(status=InvoiceStatus.PAID)
@@ -654,7 +659,7 @@ def _went_back(event: StripeEvent, before: PaymentState | None, payment: Payment
     refunds = before.refunds if before else Refunds()
     if event.evidence in _REFUNDS and payment.refunds.gone != refunds.gone:
         return EventType.PAYMENT_REFUND_FAILED
-    if event.evidence in _REFUNDS and payment.refunds.amount != refunds.amount:
+    if event.evidence in _REFUNDS and payment.amount_refunded != (before.amount_refunded if before else 0):
         return EventType.PAYMENT_REFUNDED
     if payment.disputes == (before.disputes if before else ()):
         return None

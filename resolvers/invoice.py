@@ -14,7 +14,7 @@ from models.api_key import Scope
 from models.charge import is_chargeable, step_of
 from models.customer import Customer
 from models.diagnosis import diagnose
-from models.errors import InvalidInput, StripeRefused, Unavailable
+from models.errors import Conflict, InvalidInput, StripeRefused, Unavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -73,7 +73,7 @@ async def create_invoice(
     Raises:
         InvalidInput: A field can't be taken as it is.
         NotFound: This workspace has no such customer.
-        Conflict: The idempotency key was used with other input.
+        Conflict: The idempotency key was used with other input, or its draft was deleted.
     """
     ctx.require(Scope.WRITE)
     now = utc_now()
@@ -94,12 +94,28 @@ async def create_invoice(
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
         if first != invoice.id:
-            return await ctx.one(Invoice, first, "invoice", ["input", "idempotencyKey"])
+            return await _made_before(ctx, first)
         await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
         await invoice.save()
         await ctx.rows(LineItem).bulk_create(lines)
         _log(write, invoice, EventType.INVOICE_CREATED)
     return invoice
+
+
+async def _made_before(ctx: Context, id_: str) -> Invoice:
+    """The invoice that an idempotency key's first use made.
+
+    Raises:
+        Conflict: It was a draft, and is deleted.
+    """
+    found = await ctx.rows(Invoice).filter(id=id_).first()
+    if found is None:
+        raise Conflict(
+            "The draft that was created with this idempotency key was deleted: use a new key for a new invoice.",
+            code="IDEMPOTENCY_KEY_SPENT",
+            path=["input", "idempotencyKey"],
+        )
+    return found
 
 
 async def update_invoice(

@@ -363,3 +363,14 @@ def test_a_canceled_refund_is_not_refunded(events: list[stripe.Event]) -> None:
         desk.take(paid(created=1), *order)
 
         assert desk.payment.refunds.amount == 0
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_no_more_goes_back_than_came(*, swapped: bool) -> None:
+    events = [paid(), stripe.refund(payment_intent="pi_a", refund="re_a", amount=2500)]
+    desk = Desk(open_invoice())
+
+    waiting = [event for event in (reversed(events) if swapped else events) if desk.take(event).code]
+    desk.take(*waiting or events)
+
+    assert (desk.payment.amount_refunded, desk.invoice.amount_refunded) == (2000, 2000)

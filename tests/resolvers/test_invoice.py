@@ -251,6 +251,17 @@ async def test_the_same_key_with_other_input_is_a_conflict(business: Business, o
     assert refusal["path"] == ["input", "idempotencyKey"]
 
 
+async def test_an_idempotency_key_whose_draft_was_deleted_is_spent(business: Business) -> None:
+    given = await business.draft_input("20.00", idempotencyKey="order-1")
+    draft = await business.mutate(documents.CREATE_INVOICE, input=given)
+    await business.mutate(documents.DELETE_INVOICE, id=draft["invoice"]["id"])
+
+    refusal = await business.mutate(documents.CREATE_INVOICE, input=given)
+
+    assert (refusal["__typename"], refusal["code"]) == ("Conflict", "IDEMPOTENCY_KEY_SPENT")
+    assert (refusal["path"], "use a new key" in refusal["message"]) == (["input", "idempotencyKey"], True)
+
+
 async def test_input_that_means_the_same_is_the_same(business: Business) -> None:
     given = await business.draft_input("20.00", idempotencyKey="order-1")
     again = given | {

@@ -94,7 +94,7 @@ class Account:
     @property
     def refunded(self) -> int:
         """Stripe's latest total, with the refunds made since and without those of it that failed since; at least what
-        is known one by one.
+        is known one by one, at most what came.
         """
         total = max((fact for fact in self.facts if fact.kind == REFUNDED), key=lambda fact: fact.order, default=None)
         until = total.created if total else -1
@@ -107,7 +107,7 @@ class Account:
         counted = total.refunded if total else 0
         counted += sum(fact.amount for fact in stand if fact.refunded_at > until)
         counted -= sum(fact.amount for fact in gone if total is None or fact.order > total.order)
-        return max(0, counted, sum(fact.amount for fact in stand))
+        return min(self.amount, max(0, counted, sum(fact.amount for fact in stand)))
 
     @property
     def dispute(self) -> tuple[str, str, int, int | None] | None:

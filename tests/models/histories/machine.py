@@ -329,7 +329,7 @@ def _told(payment: Any) -> tuple[Any, ...]:
         payment.unapplied_code,
         payment.occurred_at,
         payment.failure_code,
-        payment.refunds.amount,
+        payment.amount_refunded,
         payment.overpaid,
         dispute and (dispute.id, dispute.status, dispute.opened_at, dispute.closed_at),
     )

@@ -134,7 +134,7 @@ class Twin:
         applied = [payment for payment in members if payment.counts]
         covered = sum(payment.amount for payment in applied) + invoice.amount_paid_out_of_band >= invoice.total
         assert invoice.amount_paid == sum(payment.amount for payment in applied)
-        assert invoice.amount_refunded == sum(payment.refunds.amount for payment in applied)
+        assert invoice.amount_refunded == sum(payment.amount_refunded for payment in applied)
         assert covered == (invoice.status is InvoiceStatus.PAID) or invoice.status not in {
             *COLLECTING,
             InvoiceStatus.PAID,
