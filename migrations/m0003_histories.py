@@ -19,6 +19,7 @@ class Migration(BaseMigration):
             "ALTER TABLE payments ADD COLUMN presentment_currency TEXT",
             "ALTER TABLE payments ADD COLUMN disputes TEXT",
             "ALTER TABLE payments ADD COLUMN is_whole {BOOL} NOT NULL DEFAULT FALSE",
+            "ALTER TABLE payment_links ADD COLUMN sessions_closed_at {INSTANT}",
             "ALTER TABLE webhook_events ADD COLUMN reader_version {BIGINT}",
             "UPDATE webhook_events SET reader_version = 1 WHERE reason_code = 'UNREADABLE_PAYLOAD'",
             """

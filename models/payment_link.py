@@ -1,5 +1,6 @@
 """Payment Links at Stripe: one row per link to be made, whatever became of it."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -23,11 +24,24 @@ LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, Pa
 """Links that can be paid or will be: an invoice has at most one, the database sees to it."""
 
 
+class OpenSessions(StrEnum):
+    """Whether customers may have a page of a link open that they can pay. Stripe itself closes one after 24 hours."""
+
+    POSSIBLE = "POSSIBLE"
+    CLOSING = "CLOSING"
+    SETTLED = "SETTLED"
+
+
+SESSION_LIFETIME: Final = timedelta(hours=24)
+"""How long a customer can pay a page that was opened. Source: Stripe, "The Checkout Session object", `expires_at`."""
+
+
 class PaymentLink(Model):
     """A link for what remained of an invoice when it was asked for.
 
     `attempt` is part of Stripe's idempotency key: it stays while the outcome of a try is unknown and grows after a
     definite answer. `due_at` is when the background sweep acts on it next, None when there is nothing left to do.
+    `sessions_closed_at` is when Stripe said that no customer has a page of the closed link open any more.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -44,6 +58,7 @@ class PaymentLink(Model):
     tries = fields.BigIntField(default=0)
     checked_at = fields.DatetimeField(null=True)
     due_at = fields.DatetimeField(null=True)
+    sessions_closed_at = fields.DatetimeField(null=True)
     problem_code = fields.CharField(max_length=4096, null=True)
     problem_message = fields.CharField(max_length=4096, null=True)
     created_at = fields.DatetimeField()
@@ -52,6 +67,22 @@ class PaymentLink(Model):
     class Meta:
         table = "payment_links"
         manager = WorkspaceManager()
+
+    def open_sessions(self, now: datetime) -> OpenSessions:
+        """Whether customers may still pay a page of it that they have open.
+
+        One that a session of its own completed is settled: Stripe completes no second one (`restrictions`).
+        """
+        if self.stripe_id is None and self.due_at is None:
+            return OpenSessions.SETTLED
+        if self.status in LIVE:
+            return OpenSessions.POSSIBLE if self.stripe_id else OpenSessions.SETTLED
+        if self.sessions_closed_at is not None or now - self.updated_at > SESSION_LIFETIME:
+            return OpenSessions.SETTLED
+        if self.due_at is not None:
+            return OpenSessions.CLOSING
+        is_spent = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
+        return OpenSessions.SETTLED if is_spent else OpenSessions.POSSIBLE
 
     @property
     def idempotency_key(self) -> str:

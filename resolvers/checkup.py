@@ -55,6 +55,12 @@ ENDPOINTS_WRITE: Final = Permission(
 PERMISSIONS: Final = (
     Permission("write Payment Links", "post", "/v1/payment_links/plink_none"),
     Permission("read Checkout Sessions", "get", "/v1/checkout/sessions", "to find payments of which no event arrived"),
+    Permission(
+        "write Checkout Sessions",
+        "post",
+        "/v1/checkout/sessions/cs_none/expire",
+        "to close the pages that customers have open of a link that is void or paid",
+    ),
     EVENTS_READ,
     ENDPOINTS_WRITE,
 )

@@ -18,7 +18,7 @@ import structlog
 from models.errors import StripeRefused
 from models.integration import EVENTS_TO_SEND
 from models.webhook_endpoint import Endpoint
-from resolvers.stripe_errors import asking_errors, link_errors, refused
+from resolvers.stripe_errors import LinkNotMade, asking_errors, link_errors, refused
 
 if TYPE_CHECKING:
     import stripe
@@ -33,6 +33,7 @@ TIMEOUT_S: Final = 10.0
 NETWORK_RETRIES: Final = 1
 _LOAD_AFTER_S: Final = 1.0
 _PAGE: Final = 100
+_SESSION_PAGES: Final = 20
 _LINK_PAGES: Final = 5
 GONE: Final = "resource_missing"
 _KEY_PATH: Final = ["input", "secretKey"]
@@ -177,6 +178,38 @@ class StripeGateway:
         """
         with link_errors():
             await self._client(secret_key).v1.payment_links.update_async(stripe_id, {"active": False})
+
+    async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
+        """Close the pages of a Payment Link that customers have open; to be called when it can open no more.
+
+        A session that was paid or expired meanwhile is none that is open.
+
+        Raises:
+            LinkNotMade: Stripe refused, failed or could not be reached, or some are open still.
+        """
+        import stripe
+
+        sessions = self._client(secret_key).v1.checkout.sessions
+        refused, left = set[str](), list[str]()
+        with link_errors():
+            for _ in range(_SESSION_PAGES):
+                page = await sessions.list_async({"payment_link": payment_link, "status": "open", "limit": _PAGE})
+                left = [session.id for session in page.data]
+                if refused >= set(left):
+                    break
+                for session_id in left:
+                    try:
+                        await sessions.expire_async(session_id)
+                    except stripe.InvalidRequestError:
+                        refused.add(session_id)  # the next look tells whether it is open still
+        if left:
+            raise LinkNotMade(
+                "STRIPE_BUSY",
+                f"{len(left)} checkout sessions are open still.",
+                outcome_unknown=False,
+                may_retry=True,
+                same_attempt=False,
+            )
 
     async def list_events(
         self,

@@ -1,5 +1,7 @@
 """Making and unmaking Payment Links at Stripe: now if asked, in the background until it is done.
 
+A link is unmade with the pages of it that customers have open, which Stripe would let them pay for a day.
+
 A row is claimed in one transaction, Stripe is called outside of any, the outcome is written in another. A claim
 carries the time at which somebody else may take over, so a process that dies loses nothing.
 """
@@ -253,6 +255,7 @@ class LinkMaker:
                     stripe_id = found.stripe_id if found else None
                 if stripe_id is not None:
                     await self._gateway.deactivate_payment_link(job.secret_key, stripe_id)
+                    await self._gateway.expire_open_sessions(job.secret_key, stripe_id)
         except LinkNotMade as refusal:
             again = refusal.may_retry and link.tries < _STOP_TRIES
             await _write_stopped(job, stripe_id, _pause(link.tries) if again else None, refusal)
@@ -260,7 +263,8 @@ class LinkMaker:
             log.warning("payment link not deactivated", link=link.id, code=refusal.code, again=again)
         else:
             unseen = stripe_id is None and link.outcome_unknown and utc_now() - link.updated_at < 2 * CLAIM
-            await _write_stopped(job, stripe_id, CLAIM if unseen else None, None)
+            is_closed = stripe_id is not None and job.secret_key is not None
+            await _write_stopped(job, stripe_id, CLAIM if unseen else None, None, is_closed=is_closed)
 
     # --- Sweeping ----------------------------------------------------------------------------------------------
 
@@ -322,8 +326,14 @@ async def _job(link: PaymentLink, invoice: Invoice, sealed_key: str | None, secr
 
 
 async def _write_stopped(
-    job: _Job, stripe_id: str | None, again_in: timedelta | None, refusal: LinkNotMade | None
+    job: _Job,
+    stripe_id: str | None,
+    again_in: timedelta | None,
+    refusal: LinkNotMade | None,
+    *,
+    is_closed: bool = False,
 ) -> None:
+    """Write what came of closing a link. `is_closed`: no customer has a page of it open any more."""
     async with transaction():
         locked = await _lock(job.link.id)
         if locked is None:
@@ -333,6 +343,7 @@ async def _write_stopped(
         if job.is_held(link):
             link.due_at = None if again_in is None else utc_now() + again_in
             link.problem_code = link.problem_message = None
+            link.sessions_closed_at = utc_now() if is_closed else None
             if refusal is not None and refusal.code in _KEY_REFUSED:
                 link.problem_code, link.problem_message = refusal.code, refusal.message
         await link.save()

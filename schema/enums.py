@@ -11,7 +11,7 @@ from models.event import EventType
 from models.integration import IntegrationStatus
 from models.invoice import InvoiceStatus
 from models.payment import Allocation, PaymentStatus
-from models.payment_link import PaymentLinkStatus
+from models.payment_link import OpenSessions, PaymentLinkStatus
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode
 
@@ -91,6 +91,15 @@ _describe(
         "COMPLETED": "It was paid.",
         "DEACTIVATED": "It can't be paid any more.",
         "FAILED": "Stripe did not make it; `problem` says why.",
+    },
+)
+_describe(
+    OpenSessions,
+    "Whether customers may have a page of a Payment Link open that they can still pay.",
+    {
+        "POSSIBLE": "Some may: the link can be paid, or its pages could not be closed; they close within a day.",
+        "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
+        "SETTLED": "None can pay it any more.",
     },
 )
 _describe(

@@ -6,9 +6,10 @@ from decimal import Decimal
 import strawberry
 
 from models import invoice as models
+from models.instant import utc_now
 from models.invoice import InvoiceStatus
+from models.payment_link import OpenSessions, PaymentLinkStatus
 from models.payment_link import PaymentLink as PaymentLinkRow
-from models.payment_link import PaymentLinkStatus
 from resolvers import event, invoice, payment
 from resolvers.event import EventQuery
 from resolvers.payment import PaymentQuery
@@ -44,6 +45,9 @@ class PaymentLink:
     stripe_id: str | None = strawberry.field(description="Stripe's id of it: plink_…")
     amount: Money = strawberry.field(description="What it asks for.")
     problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made it.")
+    open_sessions: OpenSessions = strawberry.field(
+        description="Whether customers may have its page open and can still pay it."
+    )
 
     @classmethod
     def of(cls, row: PaymentLinkRow) -> "PaymentLink":
@@ -53,6 +57,7 @@ class PaymentLink:
             stripe_id=row.stripe_id,
             amount=Money.of(row.amount, row.currency),
             problem=Diagnosis.of_code(row.problem_code, row.problem_message),
+            open_sessions=row.open_sessions(utc_now()),
         )
 
 

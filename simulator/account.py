@@ -15,6 +15,14 @@ from simulator.webhook import WebhookEndpoint
 
 ACCOUNT_READ: Final = "account_read"
 PAYMENT_LINKS_WRITE: Final = "payment_links_write"
+CHECKOUT_SESSIONS_WRITE: Final = "checkout_session_write"
+
+_DENIED: Final = {
+    "noaccount": ACCOUNT_READ,
+    "nolinks": PAYMENT_LINKS_WRITE,
+    "nosessions": CHECKOUT_SESSIONS_WRITE,
+}
+"""What a restricted key may not do, by the word in it that says so."""
 
 TEST_KEY: Final = re.compile(r"[sr]k_test_([A-Za-z0-9_]+)")
 WITHOUT_KEY: Final = (
@@ -85,7 +93,7 @@ def authenticate(authorization: str | None) -> ApiKey:
         raise unauthorized(f"Invalid API Key provided: {preview}")
     if match[1].startswith("revoked"):
         raise unauthorized(f"Expired API Key provided: {preview}", "api_key_expired")
-    denied = {"noaccount": ACCOUNT_READ, "nolinks": PAYMENT_LINKS_WRITE} if key.startswith("rk_") else {}
+    denied = _DENIED if key.startswith("rk_") else {}
     return ApiKey(
         account_name=account_name,
         preview=preview,

@@ -6,7 +6,8 @@ from typing import Final
 
 from simulator.account import Account
 from simulator.call import LISTING, Call, page
-from simulator.errors import Payload, no_such
+from simulator.errors import ExecutionError, Payload, no_such
+from simulator.event import record
 from simulator.ids import random_text
 from simulator.parameters import fields, one_of, text
 from simulator.payment_link import find_payment_link
@@ -115,6 +116,25 @@ def retrieve_checkout_session(call: Call) -> Payload:
     if call.object_id not in call.account.checkout_sessions:
         raise no_such("checkout.session", call.object_id, "session")
     return call.account.checkout_sessions[call.object_id]
+
+
+def expire_checkout_session(call: Call) -> Payload:
+    """Let nobody pay an open session any more."""
+    call.takes_nothing()
+    session = retrieve_checkout_session(call)
+    if not is_open(session):
+        raise ExecutionError(
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of'
+            f" `{session['status']}`."
+        )
+    session.update(status="expired", url=None)
+    record(call.account, "checkout.session.expired", session)
+    return session
+
+
+def is_open(session: Payload) -> bool:
+    """Whether its customer can still pay it."""
+    return bool(session["status"] == "open")
 
 
 def list_checkout_sessions(call: Call) -> Payload:

@@ -19,8 +19,8 @@ from simulator.payment import (
     Payment,
     check_events,
     pay,
-    refuse_unless_payable,
     settle,
+    visit,
 )
 from simulator.world import World
 
@@ -33,6 +33,7 @@ PAY: Final = fields(
     {
         **TELLING,
         "amount": integer(most=LARGEST_TOTAL),
+        "checkout_session": text(),
         "email": matching(r"[^@\s]{1,100}@[^@\s]{1,200}", "an e-mail address"),
         "outcome": one_of(*PAY_OUTCOMES),
     }
@@ -53,6 +54,7 @@ PAGE: Final = """<!doctype html>
 <p>A simulated payment page: no money moves.</p>
 <ul>{lines}</ul>
 <form method="post">
+<input type="hidden" name="checkout_session" value="{session}">
 <label>Outcome <select name="outcome">{outcomes}</select></label>
 <button>Pay {amount}</button>
 </form>
@@ -61,12 +63,13 @@ PAGE: Final = """<!doctype html>
 
 
 async def show_page(world: World, request: Request) -> Response:
-    """Show what the link sells, and a button to pay."""
+    """Show what the link sells, and a button to pay: the page stays payable until its session expires."""
     account, link = world.payment_link(request.path_params["link"])
-    refuse_unless_payable(link)
+    session = visit(account, link)
     items = account.line_items[link["id"]]
     lines = (f"{item['quantity']} × {item['description']}: {_amount(item['amount_total'], link)}" for item in items)
     page = PAGE.format(
+        session=escape(session["id"]),
         amount=escape(_amount(total(items), link)),
         lines="".join(f"<li>{escape(line)}</li>" for line in lines),
         outcomes="".join(f"<option>{outcome}</option>" for outcome in PAY_OUTCOMES),
@@ -80,7 +83,8 @@ async def pay_link(world: World, request: Request) -> Response:
     options = PAY(await read_params(request, json_allowed=True), "")
     outcome = options.get("outcome", "paid")
     check_events(outcome, options.get("events", ()))
-    payment = pay(account, link, outcome, options.get("amount"), options.get("email", "customer@example.com"))
+    email = options.get("email", "customer@example.com")
+    payment = pay(account, link, outcome, options.get("amount"), email, options.get("checkout_session"))
     return await _tell(world, payment, options)
 
 

@@ -4,9 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from simulator.account import ACCOUNT_READ, PAYMENT_LINKS_WRITE, describe_account, describe_balance
+from simulator.account import (
+    ACCOUNT_READ,
+    CHECKOUT_SESSIONS_WRITE,
+    PAYMENT_LINKS_WRITE,
+    describe_account,
+    describe_balance,
+)
 from simulator.call import Call
-from simulator.checkout_session import list_checkout_sessions, retrieve_checkout_session
+from simulator.checkout_session import expire_checkout_session, list_checkout_sessions, retrieve_checkout_session
 from simulator.errors import Payload, unrecognized_url
 from simulator.event import list_events, retrieve_event
 from simulator.payment_intent import retrieve_payment_intent
@@ -72,6 +78,7 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/payment_links/{id}/line_items", list_line_items),
     Operation("GET", "/v1/checkout/sessions", list_checkout_sessions),
     Operation("GET", "/v1/checkout/sessions/{id}", retrieve_checkout_session),
+    Operation("POST", "/v1/checkout/sessions/{id}/expire", expire_checkout_session, CHECKOUT_SESSIONS_WRITE),
     Operation("GET", "/v1/payment_intents/{id}", retrieve_payment_intent),
     Operation("POST", "/v1/webhook_endpoints", create_webhook_endpoint),
     Operation("GET", "/v1/webhook_endpoints", list_webhook_endpoints),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from simulator.account import Account
-from simulator.checkout_session import describe_customer, latest_session, open_checkout_session
+from simulator.checkout_session import describe_customer, is_open, latest_session, open_checkout_session
 from simulator.errors import Payload, StripeError
 from simulator.line_item import total
 from simulator.payment_intent import (
@@ -90,17 +90,34 @@ def check_events(outcome: str, events: Collection[str]) -> None:
             raise StripeError(message, param="events")
 
 
-def pay(account: Account, link: Payload, outcome: str, amount: int | None, email: str) -> Payment:
-    """Pay a link: a session that a declined card left open goes on, with its PaymentIntent.
+def visit(account: Account, link: Payload) -> Payload:
+    """Open a link as a customer does: each visit is a session, which can be paid when the link no longer can.
+
+    Raises:
+        StripeError: The link can't be paid any more.
+    """
+    refuse_unless_payable(link)
+    session = open_checkout_session(account, link)
+    amount = total(account.line_items[link["id"]])
+    session.update(amount_subtotal=amount, amount_total=amount)
+    return session
+
+
+def pay(
+    account: Account, link: Payload, outcome: str, amount: int | None, email: str, session_id: str | None = None
+) -> Payment:
+    """Pay a link, or a session of it that is open, also when the link was deactivated meanwhile.
+
+    Without a session the latest that is open goes on, with its PaymentIntent.
 
     Raises:
         StripeError: The link can't be paid any more, or there is nothing to pay.
     """
-    refuse_unless_payable(link)
+    visited = _visited(account, link, session_id)
     amount = total(account.line_items[link["id"]]) if amount is None else amount
     if amount == 0 and outcome != "paid":
         raise StripeError("There is nothing to pay, so the outcome can only be paid.", param="outcome")
-    session = latest_session(account, link, _is_open) or open_checkout_session(account, link)
+    session = visited or latest_session(account, link, is_open) or open_checkout_session(account, link)
     session.update(amount_subtotal=amount, amount_total=amount, customer_details=describe_customer(email))
     payment = Payment(account, session)
     if amount == 0:
@@ -141,6 +158,19 @@ def settle(account: Account, link: Payload, outcome: str, session_id: str | None
     return payment
 
 
+def _visited(account: Account, link: Payload, session_id: str | None) -> Payload | None:
+    """Find the open session that is to be paid; without one the link has to be payable."""
+    if session_id is None:
+        refuse_unless_payable(link)
+        return None
+    session = account.checkout_sessions.get(session_id)
+    if session is None or session["payment_link"] != link["id"]:
+        raise StripeError("This link has no such checkout session.", param="checkout_session", status=404)
+    if not is_open(session):
+        raise StripeError(f"This checkout session is {session['status']}: nobody can pay it any more.", status=409)
+    return session
+
+
 def refuse_unless_payable(link: Payload) -> None:
     """Refuse a link that nobody can pay any more, in a sentence for its customer."""
     if link["active"]:
@@ -149,10 +179,6 @@ def refuse_unless_payable(link: Payload) -> None:
     if is_used_up(link):
         sentence = "This payment link was paid as often as it may be: nobody can pay it any more."
     raise StripeError(link["inactive_message"] or sentence, status=409)
-
-
-def _is_open(session: Payload) -> bool:
-    return bool(session["status"] == "open")
 
 
 def _is_awaited(account: Account, session: Payload, session_id: str | None) -> bool:

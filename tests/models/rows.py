@@ -119,6 +119,7 @@ ROWS: Final[Rows] = {
         "outcome_unknown": False,
         "tries": 1,
         "due_at": AT,
+        "sessions_closed_at": AT,
         "checked_at": AT,
         "problem_code": None,
         "problem_message": None,

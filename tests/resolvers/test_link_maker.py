@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any, Final
 
+import httpx
 import pytest
 import pytest_asyncio
 from starlette.applications import Starlette
@@ -589,6 +590,114 @@ async def test_a_link_that_could_not_be_stopped_for_want_of_a_key_is_stopped_wit
     assert (rejected.problem_code, rejected.due_at, status) == ("KEY_REJECTED", None, "KEY_REJECTED")
     assert (row.status, row.problem_code, row.due_at) == (PaymentLinkStatus.DEACTIVATED, None, None)
     assert not await business.stripe.is_payable(invoice["paymentLink"]["stripeId"])
+
+
+# --- Pages that customers have open ----------------------------------------------------------------------------
+
+OPEN_SESSIONS: Final = "query ($id: ID!) { invoice(id: $id) { paymentLink { openSessions problem { code } } } }"
+
+
+async def open_sessions(business: Business, invoice_id: str) -> Any:
+    """Whether customers may have a page of an invoice's link open."""
+    return (await business.mutate(OPEN_SESSIONS, id=invoice_id))["paymentLink"]["openSessions"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_whatever_ends_an_invoice_closes_the_pages_that_customers_have_open(
+    business: Business, connected: str, ending: str
+) -> None:
+    invoice = await business.finalized("20.00")
+    other = await business.finalized("30.00")
+    link_id = invoice["paymentLink"]["stripeId"]
+    visits = [await business.stripe.visit(link_id) for _ in range(2)]
+    elsewhere = await business.stripe.visit(other["paymentLink"]["stripeId"])
+    before = await open_sessions(business, invoice["id"])
+
+    await business.mutate(ENDINGS[ending], id=invoice["id"])
+    meanwhile = await open_sessions(business, invoice["id"])
+    await business.work_off(invoice["id"])
+
+    assert (before, meanwhile, await open_sessions(business, invoice["id"])) == ("POSSIBLE", "CLOSING", "SETTLED")
+    assert await business.stripe.sessions() == {**dict.fromkeys(visits, "expired"), elsewhere: "open"}
+    with pytest.raises(httpx.HTTPStatusError):
+        await business.stripe.pay(link_id, checkout_session=visits[0])
+
+
+async def test_the_pages_of_a_link_for_the_old_amount_are_closed_after_a_partial_payment(
+    business: Business, connected: str
+) -> None:
+    invoice = await business.finalized("20.00")
+    visit = await business.stripe.visit(invoice["paymentLink"]["stripeId"])
+
+    await business.deliver(connected, _paid(business, invoice["id"], 500))
+    await business.work_off(invoice["id"])
+
+    old, _ = await business.links(invoice["id"])
+    assert old.sessions_closed_at is not None
+    assert (await business.stripe.sessions())[visit] == "expired"
+    assert await open_sessions(business, invoice["id"]) == "POSSIBLE"
+
+
+async def test_money_that_wins_the_race_is_recorded(business: Business, connected: str) -> None:
+    """A customer pays the open page before Stripe is told to close it."""
+    invoice = await business.finalized("20.00")
+    link_id = invoice["paymentLink"]["stripeId"]
+    visit = await business.stripe.visit(link_id)
+    await business.mutate(documents.VOID, id=invoice["id"])
+
+    paid = await business.stripe.pay(link_id, checkout_session=visit)
+    await business.work_off(invoice["id"])
+    await business.deliver(connected, *paid)
+
+    unapplied = await business.mutate("{ payments(filter: {allocation: UNAPPLIED}) { nodes { amount { amount } } } }")
+    assert [payment["amount"]["amount"] for payment in unapplied["nodes"]] == ["20.00"]
+    assert (await business.stripe.sessions())[visit] == "complete"
+    assert await open_sessions(business, invoice["id"]) == "SETTLED"
+
+
+async def test_closing_pages_is_tried_again_until_stripe_does_it(business: Business, connected: str) -> None:
+    invoice = await business.finalized("20.00")
+    visit = await business.stripe.visit(invoice["paymentLink"]["stripeId"])
+    await business.stripe.fault("status_before", path="/v1/checkout/sessions/*", status=500, times=3)
+    await business.mutate(documents.VOID, id=invoice["id"])
+
+    refused = await business.work_off(invoice["id"])
+    unsettled = await open_sessions(business, invoice["id"])
+    row = await business.work_off(invoice["id"])
+
+    assert (refused.sessions_closed_at, unsettled) == (None, "CLOSING")
+    assert refused.due_at is not None
+    assert row.sessions_closed_at is not None
+    assert (await business.stripe.sessions())[visit] == "expired"
+
+
+async def test_a_key_that_may_not_close_pages_is_told_so_and_the_next_closes_them(business: Business) -> None:
+    denied = f"rk_test_{business.stripe.name}_nosessions"
+    integration = await business.connect(secretKey=denied, webhookSecret="whsec_abcdefghijklmnop")
+    invoice = await business.finalized("20.00")
+    visit = await business.stripe.visit(invoice["paymentLink"]["stripeId"])
+    await business.mutate(documents.VOID, id=invoice["id"])
+
+    await business.work_off(invoice["id"])
+    left_open = await business.mutate(OPEN_SESSIONS, id=invoice["id"])
+    found = await business.check(integration["id"])
+    await business.update_integration(integration["id"], secretKey=business.stripe.key())
+    await business.work_off(invoice["id"])
+
+    assert left_open["paymentLink"] == {"openSessions": "POSSIBLE", "problem": {"code": "KEY_NOT_PERMITTED"}}
+    assert "KEY_LACKS_OPTIONAL_PERMISSION" in found
+    assert (await business.stripe.sessions())[visit] == "expired"
+    assert await open_sessions(business, invoice["id"]) == "SETTLED"
+
+
+async def test_disconnecting_closes_the_pages_too(business: Business, connected: str) -> None:
+    invoice = await business.finalized("20.00")
+    visit = await business.stripe.visit(invoice["paymentLink"]["stripeId"])
+
+    await business.mutate(documents.DISCONNECT, id=connected)
+
+    assert (await business.stripe.sessions())[visit] == "expired"
+    assert await open_sessions(business, invoice["id"]) == "SETTLED"
 
 
 # --- Payments --------------------------------------------------------------------------------------------------

@@ -118,6 +118,18 @@ class StripeAccount:
         """Pay a link as a customer does; the events that Stripe tells, in order."""
         return await self._told(f"/pay/{link_id}", options)
 
+    async def visit(self, link_id: str) -> str:
+        """Open a link's page, as a customer who leaves it open; the id of the checkout session."""
+        async with self.client() as http:
+            page = (await http.get(f"/pay/{link_id}")).raise_for_status().text
+        return page.partition('name="checkout_session" value="')[2].partition('"')[0]
+
+    async def sessions(self) -> dict[str, str]:
+        """The status of each checkout session, by its id."""
+        async with self.client() as http:
+            found = (await http.get("/v1/checkout/sessions?limit=100")).raise_for_status().json()["data"]
+        return {session["id"]: session["status"] for session in found}
+
     async def settle(self, link_id: str, outcome: str) -> list[Event]:
         """Let a bank debit succeed or fail; the events that Stripe tells, in order."""
         return await self._told(f"/pay/{link_id}/settle", {"outcome": outcome})
