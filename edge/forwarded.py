@@ -29,7 +29,7 @@ class Forwarded:
             return
         if client[0] in self._trusted:
             self._take(scope)
-        elif not self._has_warned and any(name == _FOR for name, _ in scope["headers"]):
+        elif not self._has_warned and _FOR in dict(scope["headers"]):
             self._has_warned = True
             log.warning(
                 "X-Forwarded-For is ignored: if its sender is your proxy, add it to FLUXRATE_TRUSTED_PROXIES, else all"
