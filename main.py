@@ -38,6 +38,8 @@ T = TypeVar("T")
 
 SAMPLE_INTERVAL_S: Final = 1.0
 READY_TIMEOUT_S: Final = 2.0
+ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
+"""What is answered however many connections there are."""
 
 
 def create_app(settings: Settings | None = None) -> "Starlette":
@@ -307,6 +309,8 @@ def serve(
             "main:create_app" if workers > 1 else lambda: create_app(settings),
             bound,
             workers=workers,
+            trusted_proxies=settings.trusted_proxies,
+            room_for=ROOM_FOR,
         )
 
 

@@ -59,6 +59,7 @@ class Application(Starlette):
         )
         self.router.redirect_slashes = False
         self._express = express
+        self.count_dropped = metrics.count_dropped
         self._forwarded = Forwarded(trusted_proxies)
         quiet = QUIET | {lane.template for lane in express if lane.kind == "http"}
         self._observed = Telemetry(self._dispatch, metrics, self._template_of, quiet)

@@ -1,12 +1,12 @@
 """Behind a proxy: who the client is. Anybody can write these headers, so only a trusted proxy's count."""
 
-import ipaddress
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 import structlog
 from starlette.types import Scope
+
+from edge.address import Networks, address_in
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +19,7 @@ class Forwarded:
     """Reads X-Forwarded-For and X-Forwarded-Proto of proxies within `trusted` networks."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        self._networks = [ipaddress.ip_network(network) for network in trusted]
-        self._is_trusted = lru_cache(4096)(self._trusts)
+        self._trusted = Networks(trusted)
         self._has_warned = False
 
     def read(self, scope: Scope) -> None:
@@ -28,9 +27,9 @@ class Forwarded:
         client = scope.get("client")
         if client is None:
             return
-        if self._networks and self._is_trusted(client[0]):
+        if client[0] in self._trusted:
             self._take(scope)
-        elif not self._has_warned and any(name == _FOR for name, _ in scope["headers"]):
+        elif not self._has_warned and _FOR in dict(scope["headers"]):
             self._has_warned = True
             log.warning(
                 "X-Forwarded-For is ignored: if its sender is your proxy, add it to FLUXRATE_TRUSTED_PROXIES, else all"
@@ -58,24 +57,6 @@ class Forwarded:
             if address is None:
                 break
             nearest = address
-            if not self._is_trusted(address):
+            if address not in self._trusted:
                 break
         return nearest
-
-    def _trusts(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return any((getattr(address, "ipv4_mapped", None) or address) in network for network in self._networks)
-
-
-def address_in(text: str) -> str | None:
-    """The IP address in a text that may name a port too: `192.0.2.1:80`, `[2001:db8::1]:80`; None for all else."""
-    host = text[1:].partition("]")[0] if text.startswith("[") else text
-    if host.count(":") == 1:
-        host = host.partition(":")[0]
-    try:
-        return str(ipaddress.ip_address(host.partition("%")[0]))
-    except ValueError:
-        return None

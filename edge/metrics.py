@@ -46,6 +46,12 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
+        self._dropped = Counter(
+            "fluxrate_connections_dropped",
+            "Connections that were not kept, for want of room: idle ones, and new ones that were refused.",
+            ["why"],
+            registry=self._registry,
+        )
         self._queued = Gauge(
             "fluxrate_inbox_queued",
             "Deliveries that wait for their commit.",
@@ -76,6 +82,10 @@ class Metrics:
         counter.inc()
         if outcome == "accepted":
             self._delivery_seconds.observe(seconds)
+
+    def count_dropped(self, why: str) -> None:
+        """Count a connection that was not kept."""
+        self._dropped.labels(why).inc()
 
     def sample(self, *, queued: int, subscriptions: int) -> None:
         """Say how things are right now."""

@@ -77,6 +77,9 @@ ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at
 class Texts(Protocol):
     """The ASGI extension "fluxrate.texts" of our server, by which texts are written without a message each."""
 
+    def in_use(self) -> None:
+        """Say that its client is known; until then the socket makes room for others when connections are short."""
+
     def head(self, size: int) -> bytes:
         """What stands before a text of so many bytes."""
 
@@ -243,6 +246,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             return
         holding = self.view.keys.holding(context.caller.api_key.id, self._close_unauthorized)
         self._while_open.enter_context(holding)
+        if self.websocket.ws.texts is not None:
+            self.websocket.ws.texts.in_use()
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
 

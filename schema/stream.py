@@ -7,7 +7,7 @@ for GraphQL subscriptions".
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,6 +110,8 @@ class Stream:
     operation: Operation
     keys: KeyWatch
     keep_alive_s: float = KEEP_ALIVE_S
+    outlives_key: bool = False
+    """Whether what was begun with the valid key is answered when that is revoked meanwhile: all but subscriptions."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -121,7 +123,7 @@ class Stream:
         if stopping is not None:
             over.add(loop.create_task(stopping.wait()))
         try:
-            with self.keys.holding(self.operation.caller.api_key.id, revoked.set):
+            with self._holding(revoked):
                 await send({"type": "http.response.start", "status": 200, "headers": self._headers()})
                 async with aclosing(self._frames(over, revoked)) as frames:
                     async for frame in frames:
@@ -134,6 +136,10 @@ class Stream:
             for each in over:
                 each.cancel()
             await asyncio.wait(over)
+
+    def _holding(self, revoked: asyncio.Event) -> AbstractContextManager[None]:
+        key_id = self.operation.caller.api_key.id
+        return nullcontext() if self.outlives_key else self.keys.holding(key_id, revoked.set)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [
@@ -165,7 +171,8 @@ class Stream:
         """The results until it is over, and None where none came for a while."""
         step: asyncio.Future[Shown | None] | None = None
         try:
-            await self.keys.check([self.operation.caller.api_key.id])  # it may have been revoked before it was held
+            if not self.outlives_key:
+                await self.keys.check([self.operation.caller.api_key.id])  # it may have been revoked before it was held
             while True:
                 step = step or asyncio.ensure_future(anext(self.results, None))
                 await asyncio.wait({step, *over}, timeout=self.keep_alive_s, return_when=asyncio.FIRST_COMPLETED)

@@ -217,10 +217,12 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await self.count_mutations(operation, asked.query, asked.operation_name)
         accept = request.headers.get("accept", "")
         framing = framing_of(accept)
-        if framing is EVENT_STREAM or (framing and is_subscription(asked.query, asked.operation_name)):
+        follows = framing is not None and is_subscription(asked.query, asked.operation_name)
+        if framing is not None and (framing is EVENT_STREAM or follows):
             asked = replace(asked, allowed={*allowed, OperationType.SUBSCRIPTION})
             last_event_id = request.headers.get("last-event-id")
-            return Stream(framing, self._followed(asked, operation, last_event_id), operation, self.keys)
+            results = self._followed(asked, operation, last_event_id)
+            return Stream(framing, results, operation, self.keys, outlives_key=not follows)
         kind = media_type(accept)
         answer = as_json(await self._execute(asked, operation))
         return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from edge import server
+from edge.http import MAX_DRAINED_BYTES, BoundedProtocol
 from tests.support import migrated
 from tests.support.app import running_app
 from tests.support.seed import WEBHOOK_SECRET, add_integration, within
@@ -135,7 +136,7 @@ def test_a_head_that_is_too_large_is_answered_431_after_its_last_byte(served: Se
 # --- Within bounds -----------------------------------------------------------------------------------------------
 
 
-class Impatient(server.BoundedProtocol):
+class Impatient(BoundedProtocol):
     """What serves, with less patience."""
 
     drain_s = 0.5
@@ -182,10 +183,10 @@ def test_who_never_stops_to_send_is_hung_up_on(impatient_url: str) -> None:
 def test_who_sends_too_much_is_hung_up_on(served: Served, version: str) -> None:
     """Before the time is over."""
     with connected(served.url) as connection:
-        connection.sendall(head_of("/webhooks/stripe/unknown", version, 10 * server.MAX_DRAINED_BYTES))
+        connection.sendall(head_of("/webhooks/stripe/unknown", version, 10 * MAX_DRAINED_BYTES))
         sent = 0
         with suppress(ConnectionError):
-            while sent < 10 * server.MAX_DRAINED_BYTES:
+            while sent < 10 * MAX_DRAINED_BYTES:
                 sent += connection.send(b" " * 1024 * 1024)
 
-    assert sent < 2 * server.MAX_DRAINED_BYTES
+    assert sent < 2 * MAX_DRAINED_BYTES

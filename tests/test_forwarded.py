@@ -9,7 +9,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from edge.forwarded import Forwarded, address_in
+from edge.address import address_in
+from edge.forwarded import Forwarded
 from tests.support.app import running_app
 
 TRUSTED: Final = ("10.0.0.0/8", "2001:db8:aaaa::/48")

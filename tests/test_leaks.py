@@ -13,6 +13,8 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from edge import server
+from edge.http import BoundedProtocol
+from edge.websocket import BoundedWebSocket
 from main import create_app
 from models.workspace import Mode
 from resolvers.feed import Feed
@@ -60,8 +62,8 @@ async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
     bound = server.bind("127.0.0.1", 0)
     config = uvicorn.Config(
         create_app(Settings.from_env({**environ, "FLUXRATE_SYNC_INTERVAL_S": "0"})),
-        http=server.BoundedProtocol,
-        ws=server.BoundedWebSocket,
+        http=BoundedProtocol,
+        ws=BoundedWebSocket,
         lifespan="on",
         log_config=None,
         access_log=False,

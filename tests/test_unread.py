@@ -14,12 +14,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from edge import server
+from edge.http import BoundedProtocol
 
 LARGE: Final = 16 * 1024 * 1024
 """More bytes than the kernel takes for a client."""
 
 
-class Impatient(server.BoundedProtocol):
+class Impatient(BoundedProtocol):
     """What serves, with less patience."""
 
     unread_s = 0.5

@@ -20,7 +20,7 @@ from schema.key_watch import KeyWatch
 from schema.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
 from tests.schema.caller import Caller
 from tests.support.app import RunningApp, running_app
-from tests.support.documents import CREATE_CUSTOMER
+from tests.support.documents import CREATE_CUSTOMER, REVOKE_API_KEY
 from tests.support.graphql_client import GraphQLClient
 
 EVENTS: Final = "subscription ($after: String) { events(after: $after) { type cursor } }"
@@ -290,6 +290,17 @@ async def test_a_revoked_key_is_told_and_ends_the_stream(app: RunningApp, key: s
     *_, (_, last) = received.events()
     assert last["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert received.text.endswith(ENDED)
+
+
+async def test_who_revokes_its_own_key_in_a_stream_is_answered(app: RunningApp, key: str) -> None:
+    made = app.cli("key", "create", "--name", "self-revoking")
+    variables = {"id": made["key"]["id"]}
+
+    async with streamed(app.url, made["apiKey"], query=REVOKE_API_KEY, variables=variables) as received:
+        await received.to_its_end()
+
+    ((_, answer),) = received.events()
+    assert answer["data"]["revokeApiKey"]["__typename"] == "RevokeApiKeySuccess"
 
 
 class Peer:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -96,13 +96,20 @@ def settings_env(
 class Running:
     """A process that serves. `announced` is the object that it printed when it began."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None, port: int = 0) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        port: int = 0,
+        within: Sequence[str] = (),
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, MAIN, *arguments, "--port", str(port), "--json"],
+                [*within, sys.executable, MAIN, *arguments, "--port", str(port), "--json"],
                 env=environment(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -189,9 +196,16 @@ class Running:
 class RunningApp(Running):
     """`python main.py serve`, ready. `cli` is the command line with the same settings."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None, port: int = 0) -> None:
+    def __init__(
+        self,
+        arguments: list[str],
+        env: Mapping[str, str],
+        cwd: Path | None,
+        port: int = 0,
+        within: Sequence[str] = (),
+    ) -> None:
         self.cli = Cli(env, cwd)
-        super().__init__(["serve", *arguments], env, cwd, port)
+        super().__init__(["serve", *arguments], env, cwd, port, within)
 
 
 @contextmanager
@@ -203,10 +217,14 @@ def running_app(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     port: int = 0,
+    within: Sequence[str] = (),
 ) -> Iterator[RunningApp]:
-    """The product, serving for as long as the block lasts; on a free port, unless one is named."""
+    """The product, serving for as long as the block lasts; on a free port, unless one is named.
+
+    `within` is a command that runs another, such as one that lowers limits first.
+    """
     wanted = settings_env(database_url, broadcast_url, stripe_api_base, env)
-    app = RunningApp(["--workers", str(workers)], wanted, cwd, port)
+    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, within)
     try:
         app.wait_until_ok("/readyz")
         yield app
