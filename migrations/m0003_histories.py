@@ -26,6 +26,8 @@ class Migration(BaseMigration):
             CREATE INDEX webhook_events_unread ON webhook_events (reader_version, id)
             WHERE reader_version IS NOT NULL
             """,
+            "ALTER TABLE integration_traffic ADD COLUMN quarantine_judged_at {INSTANT}",
+            "CREATE INDEX webhook_events_quarantined ON webhook_events (received_at) WHERE status = 'QUARANTINED'",
             "UPDATE payments SET is_whole = TRUE WHERE substr(provider_payment_id, 1, 3) = 'in_'",
         ),
     ]

@@ -107,6 +107,7 @@ class Integration(Model):
 class IntegrationTraffic(Model):
     """What came to an integration's webhook URL: kept apart, since every delivery writes it.
 
+    What waits in quarantine and came before `quarantine_judged_at` was tried with the current secret, in vain.
     `secret_alone_since` is when deliveries began to be signed with the current secret and not with the previous one.
     `synced_until` is how far Stripe's list of events has been read, by the events' own time.
     """
@@ -119,6 +120,7 @@ class IntegrationTraffic(Model):
     last_rejected_at = fields.DatetimeField(null=True)
     quarantine_refused = fields.BigIntField(default=0)
     quarantine_logged_at = fields.DatetimeField(null=True)
+    quarantine_judged_at = fields.DatetimeField(null=True)
     secret_matched_at = fields.DatetimeField(null=True)
     previous_secret_matched_at = fields.DatetimeField(null=True)
     secret_alone_since = fields.DatetimeField(null=True)

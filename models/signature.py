@@ -26,6 +26,12 @@ def verify(header: bytes | str | None, body: bytes, secrets: Sequence[str], now:
     return any(_matches(signed, secret, signatures) for secret in secrets if secret)
 
 
+def could_sign(header: bytes | str | None, now: float) -> bool:
+    """Whether a header that came now could sign anything, with whatever secret: it has a signature, made just now."""
+    timestamp, signatures = _parse(header)
+    return bool(signatures) and _is_recent(timestamp, now)
+
+
 def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> tuple[str, str | None]:
     """Why a header does not sign a body: the code of its diagnosis, and the detail that completes it."""
     if not secrets:

@@ -28,7 +28,8 @@ def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> Non
 async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: Integration, secret: str) -> None:
     """Put a webhook secret into an integration that the caller holds and saves; the one before verifies for a day more.
 
-    A secret that never verified anything doesn't push out the one before it. Saving the same secret again says that it
+    A secret that never verified anything doesn't push out the one before it. What was refused before, as there was no
+    room to let it wait, is asked of Stripe soon. Saving the same secret again says that it
     was looked at anew, and changes nothing else.
     """
     where = bound_to(integration.id, "webhook_secret_sealed")
@@ -48,7 +49,9 @@ async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: In
             integration.id,
         )
     await tx.execute(
-        "UPDATE integration_traffic SET secret_matched_at = NULL, secret_alone_since = NULL WHERE integration_id = $1",
+        "UPDATE integration_traffic SET secret_matched_at = NULL, secret_alone_since = NULL,"
+        " quarantine_judged_at = NULL,"
+        " sync_due_at = CASE WHEN quarantine_refused > 0 THEN NULL ELSE sync_due_at END WHERE integration_id = $1",
         integration.id,
     )
 

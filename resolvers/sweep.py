@@ -24,8 +24,8 @@ _AT_ONCE: Final = 100
 
 class Sweep:
     """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, what an
-    earlier version could not read, and what a saved secret was to release from quarantine; retires webhook secrets
-    that Stripe has stopped signing with.
+    earlier version could not read, and what a saved secret was to release from quarantine; drops what no secret
+    verified in time, and webhook secrets that Stripe has stopped signing with.
     """
 
     def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
@@ -51,6 +51,7 @@ class Sweep:
                 await self._retry_failed()
                 await self._read_again()
                 await self._quarantine.release_owed()
+                await self._quarantine.drop_expired()
                 self._published(await retire_previous_secrets())
             except FluxrateError as error:
                 log.warning("webhook events left for later", error=error.message)

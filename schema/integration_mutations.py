@@ -85,6 +85,12 @@ class RepairStripeIntegrationSuccess:
     )
 
 
+@strawberry.type(description="Nothing waits any more for a webhook secret that verifies it.")
+class DiscardQuarantinedSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    discarded: int = strawberry.field(description="How many webhook events were dropped.")
+
+
 ConnectStripeResult = Annotated[
     ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
     strawberry.union("ConnectStripeResult", description="What came of `connectStripe`."),
@@ -98,6 +104,10 @@ DisconnectStripeResult = Annotated[
     strawberry.union("DisconnectStripeResult", description="What came of `disconnectStripe`."),
 ]
 
+DiscardQuarantinedResult = Annotated[
+    DiscardQuarantinedSuccess | NotFound,
+    strawberry.union("DiscardQuarantinedResult", description="What came of `discardQuarantined`."),
+]
 CheckStripeIntegrationResult = Annotated[
     CheckStripeIntegrationSuccess | NotFound,
     strawberry.union("CheckStripeIntegrationResult", description="What came of `checkStripeIntegration`."),
@@ -154,6 +164,18 @@ class IntegrationMutations:
     ) -> DisconnectStripeResult:
         row = await integration.disconnect_stripe(info.context, id)
         return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
+
+    @mutation(
+        description=(
+            "Drop the webhook events of an integration that wait for a webhook secret that verifies them: forgeries, or"
+            " what another endpoint signed. Stripe keeps its own: `syncStripeEvents` fetches them. Needs ADMIN."
+        )
+    )
+    async def discard_quarantined(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> DiscardQuarantinedResult:
+        row, discarded = await integration.discard_quarantined(info.context, id)
+        return DiscardQuarantinedSuccess(integration=StripeIntegration.of(row), discarded=discarded)
 
     @mutation(
         description=(

@@ -20,7 +20,7 @@ from models.webhook_event import WebhookEventStatus
 from resolvers.context import Services
 from resolvers.inbox import delivery_of
 from resolvers.posting import Delivery
-from resolvers.quarantine import Post
+from resolvers.quarantine_rows import Post
 from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
 from webhooks.directory import Directory, Listener
 

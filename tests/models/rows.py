@@ -58,6 +58,7 @@ ROWS: Final[Rows] = {
         "last_rejected_at": AT,
         "quarantine_refused": 0,
         "quarantine_logged_at": AT,
+        "quarantine_judged_at": AT,
         "secret_matched_at": AT,
         "previous_secret_matched_at": AT,
         "secret_alone_since": AT,

@@ -1,11 +1,13 @@
 """What can't be verified waits, bounded, and is applied as of its receipt once a secret verifies it."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 import httpx
+import orjson
 import pytest
 
 from models.books import Origin
@@ -17,8 +19,9 @@ from models.stripe_event import body_key
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
 from models.workspace import Mode
-from resolvers import inbox, quarantine
-from resolvers.quarantine import Post, Quarantine
+from resolvers import inbox, quarantine, quarantine_rows
+from resolvers.quarantine import Quarantine
+from resolvers.quarantine_rows import Post
 from tests.resolvers.eventually import eventually
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
@@ -29,6 +32,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SECRET: Final = "whsec_quarantine1234567"
 OTHER: Final = "whsec_somebodyelse12345"
+DISCARD: Final = """
+mutation ($id: ID!) { discardQuarantined(id: $id) {
+  __typename
+  ... on DiscardQuarantinedSuccess { discarded integration { health { quarantined } } }
+  ... on Problem { code message }
+} }
+"""
 REPLAY: Final = """
 mutation ($id: ID!, $dryRun: Boolean) { replayWebhookEvent(id: $id, dryRun: $dryRun) {
   __typename
@@ -192,6 +202,186 @@ async def test_a_forged_post_of_a_body_does_not_hide_the_genuine_one(business: B
     assert merged.deliveries == 3
 
 
+def _signed(business: Business, integration: Any, raw: bytes, secret: str, *, seconds_ago: int = 0) -> Post:
+    """A post that no secret was there to verify."""
+    headers = signed_headers(raw, secret, at=int(utc_now().timestamp()) - seconds_ago)
+    return Post(
+        origin=Origin(business.workspace.id, integration["id"], Mode.TEST),
+        body=raw,
+        headers={"stripe-signature": headers["Stripe-Signature"]},
+        received_at=utc_now(),
+        secrets=[],
+        judged_by=(None, None),
+    )
+
+
+async def test_forged_posts_of_the_exact_body_do_not_push_out_the_genuine_one(business: Business) -> None:
+    integration = await business.connect()
+    raw = body(stripe.payment_intent_succeeded())
+    keep = business.services.quarantine.keep
+    forged = [_signed(business, integration, raw, f"whsec_forged{number:012}") for number in range(100)]
+    await asyncio.gather(*(keep(post) for post in forged[:20]))
+    assert await keep(_signed(business, integration, raw, SECRET))
+    await asyncio.gather(*(keep(post) for post in forged[20:50]))
+    await asyncio.gather(*(keep(post) for post in forged[50:]))
+    (waiting,) = await kept(integration)
+
+    saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert saved["appliedFromQuarantine"] == 1
+    assert waiting.deliveries == 101
+    assert len(orjson.loads(waiting.posts or "[]")) == quarantine_rows.FIRST_POSTS + quarantine_rows.LAST_POSTS
+
+
+async def test_what_can_never_verify_takes_no_signatures_place(business: Business) -> None:
+    integration = await business.connect()
+    raw = body(stripe.payment_intent_succeeded())
+    keep = business.services.quarantine.keep
+    for post in [_signed(business, integration, raw, OTHER, seconds_ago=1000 + each) for each in range(3)]:
+        await keep(post)
+    await asyncio.gather(*(keep(_signed(business, integration, raw, OTHER)) for _ in range(5)))
+
+    (waiting,) = await kept(integration)
+
+    assert waiting.deliveries == 8
+    assert len(orjson.loads(waiting.posts or "[]")) <= 3  # the first of all, and each signature of the present second
+
+
+async def test_a_flood_at_one_integration_leaves_room_for_the_others(business: Business) -> None:
+    flooded, other = await business.connect(), await business.connect()
+    keep = business.services.quarantine.keep
+    flood = [_signed(business, flooded, body(stripe.payment_intent_succeeded()), OTHER) for _ in range(400)]
+    genuine = [_signed(business, other, body(stripe.payment_intent_succeeded()), SECRET) for _ in range(30)]
+
+    await asyncio.gather(*(keep(post) for post in [*flood, *genuine]))
+
+    assert len(await kept(other)) == 30
+    assert 0 < len(await kept(flooded)) < 200
+
+
+async def test_repeats_of_one_post_take_one_slot_and_are_all_counted(business: Business) -> None:
+    integration = await business.connect()
+    keep = business.services.quarantine.keep
+    repeated = _signed(business, integration, body(stripe.payment_intent_succeeded()), OTHER)
+    genuine = [_signed(business, integration, body(stripe.payment_intent_succeeded()), SECRET) for _ in range(30)]
+
+    await asyncio.gather(*(keep(replace(post)) for post in [*[repeated] * 400, *genuine]))
+
+    rows = await kept(integration)
+    assert sorted(row.deliveries for row in rows) == [*[1] * 30, 400]
+    assert (await traffic(integration)).rejected == 430
+
+
+async def test_whoever_hangs_up_takes_no_post_with_them(business: Business) -> None:
+    integration = await business.connect()
+    keep = business.services.quarantine.keep
+    post_of_both = _signed(business, integration, body(stripe.payment_intent_succeeded()), OTHER)
+    gone, stays = (asyncio.create_task(keep(replace(post_of_both))) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    assert await stays
+    assert [row.deliveries for row in await kept(integration)] == [2]
+
+
+async def _age(integration: Any) -> None:
+    """Let what waits have come four days ago."""
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE webhook_events SET received_at = $2 WHERE integration_id = $1",
+            integration["id"],
+            utc_now() - timedelta(days=4),
+        )
+
+
+async def test_what_no_secret_verified_is_dropped_once_stripe_posts_it_no_more(business: Business) -> None:
+    connected, unfinished = await business.connect(webhookSecret=SECRET), await business.connect()
+    await post(business, connected, stripe.payment_intent_succeeded(), OTHER)
+    await post(business, unfinished, stripe.payment_intent_succeeded(), OTHER)
+    await _age(connected)
+    await _age(unfinished)
+    await post(business, connected, stripe.payment_intent_succeeded(), OTHER)
+
+    await business.services.quarantine.drop_expired()
+
+    assert len(await kept(connected)) == 1
+    assert len(await kept(unfinished)) == 1
+
+
+@pytest.mark.parametrize("why", ["old", "tried in vain"])
+async def test_what_has_no_claim_to_its_place_makes_room(
+    business: Business, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 3)
+    monkeypatch.setattr(quarantine, "_FULL_FOR_S", 0.0)
+    integration = await business.connect()
+    before = [stripe.payment_intent_succeeded() for _ in range(3)]
+    for event in before:
+        await post(business, integration, event, OTHER)
+    if why == "old":
+        await _age(integration)
+    else:
+        await business.update_integration(integration["id"], webhookSecret="whsec_anotheroneagain12")
+    after = [stripe.payment_intent_succeeded() for _ in range(2)]
+
+    for event in after:
+        await post(business, integration, event, SECRET)
+
+    assert [each.payload for each in await kept(integration)] == [body(event) for event in [before[2], *after]]
+    assert (await traffic(integration)).quarantine_refused == 0
+
+
+async def test_what_was_refused_for_want_of_room_is_fetched_once_a_secret_is_saved(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 0)
+    integration = await business.connect()
+    later = utc_now() + timedelta(days=1)
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE integration_traffic SET sync_due_at = $2 WHERE integration_id = $1", integration["id"], later
+        )
+    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    counted = await traffic(integration)
+    assert (counted.quarantine_refused, counted.sync_due_at) == (1, None)
+
+
+async def test_an_admin_can_discard_what_waits(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 2)
+    integration, other = await business.connect(), await business.connect()
+    for event in [stripe.payment_intent_succeeded() for _ in range(3)]:
+        await post(business, integration, event, OTHER)
+    await post(business, other, stripe.payment_intent_succeeded(), OTHER)
+
+    discarded = await business.mutate(DISCARD, id=integration["id"])
+    again = await business.mutate(DISCARD, id=integration["id"])
+    unknown = await business.mutate(DISCARD, id=business.workspace.id)
+
+    assert (discarded["discarded"], discarded["integration"]["health"]["quarantined"]) == (2, 0)
+    assert again["discarded"] == 0
+    assert unknown["__typename"] == "NotFound"
+    assert len(await kept(other)) == 1
+    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)  # there is room again, at once
+    assert len(await kept(integration)) == 1
+
+
+async def test_a_rotation_keeps_the_secret_that_verified_something_at_another_worker(business: Business) -> None:
+    """A process that has just heard of the new secret verifies with it; another one rotates again at that moment."""
+    integration = await business.connect(webhookSecret=OTHER)
+    elsewhere = StripeWebhook(business.services, lambda *_: None)
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+    await business.update_integration(integration["id"], webhookSecret="whsec_secondoneisused12")
+    await post(business, integration, stripe.payment_intent_succeeded(), "whsec_secondoneisused12", at=elsewhere)
+
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    assert await post(business, integration, stripe.payment_intent_succeeded(), "whsec_secondoneisused12") == 200
+    assert await post(business, integration, stripe.payment_intent_succeeded(), SECRET) == 200
+
+
 @pytest.mark.parametrize(
     ("secrets", "code"), [((), "SIGNATURE_MISSING"), ((OTHER,), "SIGNATURE_MISMATCH")], ids=["none", "another's"]
 )
@@ -207,7 +397,7 @@ async def test_each_says_why_it_waits(business: Business, secrets: tuple[str, ..
 async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine, "MOST_KEPT", 3)
+    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 3)
     integration = await business.connect()
     events = [stripe.payment_intent_succeeded() for _ in range(5)]
 
