@@ -28,6 +28,10 @@ class Migration(BaseMigration):
             """,
             "ALTER TABLE integration_traffic ADD COLUMN quarantine_judged_at {INSTANT}",
             "CREATE INDEX webhook_events_quarantined ON webhook_events (received_at) WHERE status = 'QUARANTINED'",
+            """
+            CREATE INDEX payment_links_active ON payment_links (integration_id, created_at)
+            WHERE status = 'ACTIVE'
+            """,
             "UPDATE payments SET is_whole = TRUE WHERE substr(provider_payment_id, 1, 3) = 'in_'",
         ),
     ]

@@ -117,6 +117,12 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " copy the Signing secret (whsec_…) and save it here; or let all of that be done (repairStripeIntegration)."
         " What came meanwhile is kept, and applied then.",
     ),
+    "PUBLIC_URL_LOCAL": (
+        "The webhookUrl begins with {detail}, an address of this machine alone: Stripe can't reach it.",
+        "Set FLUXRATE_PUBLIC_URL to the https URL under which this server can be reached. On your own machine forward"
+        " with the Stripe CLI (stripe listen --forward-to the webhookUrl) and save the secret (whsec_…) that it prints."
+        " Until then payments are found within half a minute by asking Stripe. The simulator needs none of this.",
+    ),
     "NO_EVENT_YET": (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here, that its events are selected,"

@@ -1,13 +1,15 @@
 """How a Stripe integration is doing: what came to it, what is the matter, and how to mend it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from models.api_key import Scope
 from models.diagnosis import Diagnosis, diagnose
 from models.errors import NotFound
+from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
+from models.webhook_endpoint import is_local
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers.checkup import kept_findings, signatures_failing
 from resolvers.context import Context
@@ -18,6 +20,7 @@ GRAVITY: Final = (
     "KEY_NOT_PERMITTED",
     "WEBHOOK_SECRET_MISSING",
     "CLOCK_SKEW",
+    "PUBLIC_URL_LOCAL",
     "ENDPOINT_MISSING",
     "ENDPOINT_DISABLED",
     "ENDPOINT_OTHER_URL",
@@ -37,6 +40,10 @@ GRAVITY: Final = (
 
 _DISPROVED_BY_ARRIVAL: Final = frozenset({"ENDPOINT_MISSING", "ENDPOINT_DISABLED", "EVENTS_NOT_ARRIVING"})
 """What an event that arrives after the check shows to be over."""
+
+
+_FORWARDED_LATELY: Final = timedelta(days=1)
+"""How recent a post has to be to show that something forwards to an address that Stripe can't reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ async def health(ctx: Context, integration: Integration) -> Health:
     quarantined = await waiting.filter(status=WebhookEventStatus.QUARANTINED).count()
     unreadable = await waiting.filter(status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD").count()
     return Health(
-        problems=_problems(integration, traffic, unreadable),
+        problems=_problems(integration, traffic, unreadable, ctx.services.public_url),
         deliveries=traffic.deliveries if traffic else 0,
         rejected=traffic.rejected if traffic else 0,
         quarantined=quarantined,
@@ -109,7 +116,9 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     return integration
 
 
-def _problems(integration: Integration, traffic: IntegrationTraffic | None, unreadable: int) -> list[Diagnosis]:
+def _problems(
+    integration: Integration, traffic: IntegrationTraffic | None, unreadable: int, public_url: str
+) -> list[Diagnosis]:
     """What the rows say now, and what the latest check found besides, the gravest first."""
     if integration.disconnected_at is not None:
         return []
@@ -124,12 +133,24 @@ def _problems(integration: Integration, traffic: IntegrationTraffic | None, unre
         "SIGNATURES_FAILING": signatures_failing(integration, traffic) and "CLOCK_SKEW" not in found,
         "EVENTS_NOT_ARRIVING": silent,
         "EVENTS_UNREADABLE": unreadable > 0,
+        "PUBLIC_URL_LOCAL": is_local(public_url) and not _is_reached(integration, traffic),
     }
     waiting = traffic is None or traffic.last_event_at is None
     explained = silent or facts["WEBHOOK_SECRET_MISSING"] or facts["SIGNATURES_FAILING"]
     facts["NO_EVENT_YET"] = waiting and not explained
-    details = found | {"KEY_REJECTED": integration.key_problem, "EVENTS_UNREADABLE": str(unreadable)}
+    details = found | {
+        "KEY_REJECTED": integration.key_problem,
+        "EVENTS_UNREADABLE": str(unreadable),
+        "PUBLIC_URL_LOCAL": public_url,
+    }
     return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
+
+
+def _is_reached(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
+    """Whether something posts here though the URL is this machine's own: it did lately, or Stripe took the URL."""
+    came = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
+    lately = bool(came) and max(came) > utc_now() - _FORWARDED_LATELY
+    return lately or integration.webhook_endpoint_id is not None
 
 
 def _came_since(traffic: IntegrationTraffic | None, checked_at: datetime | None) -> bool:

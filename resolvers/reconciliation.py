@@ -27,6 +27,7 @@ from models.invoice import COLLECTING, Invoice
 from models.payment import Payment, PaymentStatus
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
+from models.webhook_endpoint import is_local
 from models.webhook_event import WebhookEventStatus
 from resolvers.checkup import Checkup, kept_findings
 from resolvers.gateway import GONE, StripeGateway
@@ -44,6 +45,8 @@ _PAGE: Final = 100
 _TICK_S: Final = 15.0
 _PATIENCE: Final = 5
 _LONGEST_WAIT_S: Final = 30.0
+_SOON_S: Final = 30.0
+_AWAITED_FOR: Final = timedelta(days=1)
 _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
@@ -77,7 +80,8 @@ Window = tuple[int, int]
 class Reconciliation:
     """Reads Stripe's events of an integration when it is asked to, and of all of them every `interval_s` seconds.
 
-    It then also checks them: hourly, and each time while something is the matter.
+    It then also checks them: hourly, and each time while something is the matter. Where a payment may have been made
+    that nothing would tell of, it asks every half minute.
     """
 
     def __init__(
@@ -294,16 +298,33 @@ class Reconciliation:
             )
 
     async def _claim(self, integration: Integration) -> bool:
+        """Take an integration's turn, if it is due; soon, where a payment may be awaited that nothing would tell of."""
         now = utc_now()
+        ahead_s = max(self._interval_s - _SOON_S, 0.0) if await self._is_awaited(integration) else 0.0
         async with transaction() as tx:
             claimed = await tx.fetch(
                 "UPDATE integration_traffic SET sync_due_at = $2"
                 " WHERE integration_id = $1 AND (sync_due_at IS NULL OR sync_due_at <= $3) RETURNING integration_id",
                 integration.id,
                 now + timedelta(seconds=self._interval_s),
-                now,
+                now + timedelta(seconds=ahead_s),
             )
         return bool(claimed)
+
+    async def _is_awaited(self, integration: Integration) -> bool:
+        """Whether a young link can be paid and nothing was posted since it was made, to a URL that Stripe can't reach
+        or by an account from which no event ever came.
+        """
+        traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
+        if traffic.last_event_at is not None and not is_local(self._checkup.url_of(integration)):
+            return False
+        since = max(filter(None, (traffic.last_event_at, utc_now() - _AWAITED_FOR)))
+        links = await fetch(
+            "SELECT 1 FROM payment_links WHERE integration_id = $1 AND status = 'ACTIVE' AND created_at > $2 LIMIT 1",
+            integration.id,
+            since,
+        )
+        return bool(links)
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:

@@ -208,7 +208,8 @@ async def test_what_is_connected_says_where_to_post_what_and_what_is_missing(bus
 
     assert integration["stripeAccountId"] == business.stripe.id
     assert integration["eventsToSend"] == list(EVENTS_TO_SEND)
-    assert [problem["code"] for problem in integration["health"]["problems"]] == ["WEBHOOK_SECRET_MISSING"]
+    codes = [problem["code"] for problem in integration["health"]["problems"]]
+    assert codes == ["WEBHOOK_SECRET_MISSING", "PUBLIC_URL_LOCAL"]
     token = integration["webhookUrl"].removeprefix("http://127.0.0.1:8000/webhooks/stripe/")
     assert len(token) == 32
     assert await books.log_types(business.workspace) == [EventType.INTEGRATION_CONNECTED]
@@ -526,7 +527,7 @@ async def test_health_says_what_is_missing_until_nothing_is(business: Business) 
     await _post(business, url, SECRET)
     seen.append(await _problems(business, id_))
 
-    assert seen == [["WEBHOOK_SECRET_MISSING"], ["NO_EVENT_YET"], []]
+    assert seen == [["WEBHOOK_SECRET_MISSING", "PUBLIC_URL_LOCAL"], ["PUBLIC_URL_LOCAL", "NO_EVENT_YET"], []]
     health = (await business.integration(id_))["health"]
     assert (health["deliveries"], health["rejected"]) == (1, 0)
 
@@ -567,9 +568,9 @@ async def test_a_rejected_key_and_a_switch_that_is_off_are_told_the_gravest_firs
 
     assert (rejected, off["status"], well["status"]) == ("KEY_REJECTED", "INACTIVE", "READY")
     codes = [problem["code"] for problem in off["health"]["problems"]]
-    assert codes == ["INTEGRATION_OFF", "KEY_REJECTED", "NO_EVENT_YET"]
+    assert codes == ["INTEGRATION_OFF", "KEY_REJECTED", "PUBLIC_URL_LOCAL", "NO_EVENT_YET"]
     assert "told to refuse" in off["health"]["problems"][1]["message"]
-    assert [problem["code"] for problem in well["health"]["problems"]] == ["NO_EVENT_YET"]
+    assert [problem["code"] for problem in well["health"]["problems"]] == ["PUBLIC_URL_LOCAL", "NO_EVENT_YET"]
     assert (await books.log_types(business.workspace)).count(EventType.INTEGRATION_UPDATED) == 3
 
 

@@ -630,3 +630,47 @@ async def test_verified_money_that_cannot_be_read_is_counted_and_named(business:
     (problem,) = [each for each in health["health"]["problems"] if each["code"] == "EVENTS_UNREADABLE"]
     assert problem["message"].startswith("1 verified webhook event")
     assert "markInvoicePaid" in problem["fix"]
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost:8000", True),
+        ("http://[::1]:8000", True),
+        ("https://pay.example", False),
+        ("https://10.0.0.7", False),
+    ],
+)
+async def test_a_url_that_only_this_machine_can_reach_is_told(business: Business, url: str, found: bool) -> None:
+    services = replace(business.services, public_url=url)
+    there = replace(business, services=services, admin=Caller(services, business.admin.authorization))
+    integration = await there.connect(webhookSecret=SECRET)
+
+    problems = {each["code"]: each for each in (await there.integration(integration["id"]))["health"]["problems"]}
+
+    assert ("PUBLIC_URL_LOCAL" in problems) is found
+    assert not found or url in problems["PUBLIC_URL_LOCAL"]["message"]
+
+
+async def test_what_is_forwarded_shows_that_this_machine_is_reached(business: Business) -> None:
+    """With the secret of `stripe listen`, beside an endpoint that is registered with another integration."""
+    registered = await business.connect(registerWebhook=True)
+    invoice = await business.finalized("20.00")
+    forwarded = await business.connect(webhookSecret=SECRET)
+    paid = payment_intent_succeeded(
+        amount=2000, currency="usd", invoice_id=invoice["id"], workspace_id=business.workspace.id
+    )
+    raw = body(paid)
+
+    by_endpoint = await business.post(
+        registered["webhookUrl"], raw, signed_headers(raw, await _secret(business, registered["id"]))
+    )
+    by_cli = await business.post(forwarded["webhookUrl"], raw, signed_headers(raw, SECRET))
+
+    told = await business.integration(forwarded["id"])
+    before = [each["code"] for each in forwarded["health"]["problems"]]
+    assert (by_endpoint, by_cli) == (200, 200)
+    assert (before, told["health"]["problems"]) == (["PUBLIC_URL_LOCAL", "NO_EVENT_YET"], [])
+    assert (await business.invoice(invoice["id"]))["amountPaid"]["amount"] == "20.00"
+    assert (await business.happened(invoice["id"])).count(EventType.INVOICE_PAID) == 1

@@ -11,11 +11,14 @@ from models.integration import Integration, IntegrationTraffic
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers import reconciliation
-from resolvers.reconciliation import Progress
+from resolvers.checkup import Checkup
+from resolvers.reconciliation import Progress, Reconciliation
+from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+INTERVAL_S: Final = 300.0
 SYNC: Final = """
 mutation ($id: ID!, $since: DateTime) { syncStripeEvents(integrationId: $id, since: $since) {
   __typename
@@ -226,8 +229,13 @@ async def test_what_is_the_matter_is_looked_for_every_hour(business: Business) -
     await business.services.reconciliation.reconcile_due()
 
     found = await business.integration(integration["id"])
-    assert [each["code"] for each in unchecked["health"]["problems"]] == ["NO_EVENT_YET"]
-    assert [each["code"] for each in found["health"]["problems"]] == ["ENDPOINT_MISSING", "NO_EVENT_YET"]
+    unheard = ["PUBLIC_URL_LOCAL", "NO_EVENT_YET"]
+    assert [each["code"] for each in unchecked["health"]["problems"]] == unheard
+    assert [each["code"] for each in found["health"]["problems"]] == [
+        "PUBLIC_URL_LOCAL",
+        "ENDPOINT_MISSING",
+        unheard[1],
+    ]
 
 
 async def test_a_key_that_was_rejected_and_works_again_is_taken_up_again(business: Business) -> None:
@@ -274,3 +282,54 @@ async def test_of_several_processes_one_reconciles(business: Business) -> None:
 
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
     assert (await traffic(integration)).sync_due_at == first
+
+
+async def _claimed(integration: Any, *, ago: timedelta) -> None:
+    """Let an integration have had its turn a while ago."""
+    due_at = utc_now() - ago + timedelta(seconds=INTERVAL_S)
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE integration_traffic SET sync_due_at = $2 WHERE integration_id = $1", integration["id"], due_at
+        )
+
+
+async def test_where_nothing_was_ever_posted_a_payment_is_found_within_half_a_minute(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await paid_unheard(business)
+    await _claimed(integration, ago=timedelta(seconds=20))
+    await business.services.reconciliation.reconcile_due()
+    too_soon = (await business.invoice(invoice["id"]))["status"]
+    await _claimed(integration, ago=timedelta(seconds=31))
+
+    await business.services.reconciliation.reconcile_due()
+
+    assert (too_soon, (await business.invoice(invoice["id"]))["status"]) == ("OPEN", "PAID")
+
+
+@pytest.mark.parametrize(
+    ("url", "found"), [("http://localhost:8000", "PAID"), ("https://fluxrate.example", "OPEN")], ids=["local", "public"]
+)
+async def test_where_something_was_posted_before_it_depends_on_whether_stripe_can_post(
+    business: Business, url: str, found: str
+) -> None:
+    services = business.services
+    checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake)
+    there = Reconciliation(services.inbox, checkup, services.gateway, services.keyring, INTERVAL_S)
+    integration = await business.connect(webhookSecret="whsec_localwork123456789")
+    await business.deliver(integration["id"], stripe.payment_intent_succeeded())
+    invoice = await paid_unheard(business)
+    await _claimed(integration, ago=timedelta(seconds=31))
+
+    await there.reconcile_due()
+
+    assert (await business.invoice(invoice["id"]))["status"] == found
+
+
+async def test_without_a_link_that_can_be_paid_the_interval_stands(business: Business) -> None:
+    integration = await business.connect()
+    await _claimed(integration, ago=timedelta(seconds=31))
+    before = (await traffic(integration)).sync_due_at
+
+    await business.services.reconciliation.reconcile_due()
+
+    assert (await traffic(integration)).sync_due_at == before
