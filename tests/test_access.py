@@ -402,6 +402,7 @@ LEAST: Final = {
     "Mutation.createInvoice": "WRITE",
     "Mutation.createPaymentLink": "WRITE",
     "Mutation.deleteInvoice": "WRITE",
+    "Mutation.discardQuarantined": "ADMIN",
     "Mutation.disconnectStripe": "ADMIN",
     "Mutation.finalizeInvoice": "WRITE",
     "Mutation.markInvoicePaid": "WRITE",
