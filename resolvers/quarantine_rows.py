@@ -162,7 +162,7 @@ async def _make_room(
             " JOIN integration_traffic t ON t.integration_id = e.integration_id"
             " WHERE e.integration_id = $1 AND e.status = 'QUARANTINED'"
             f" AND (e.received_at < $2 OR e.received_at < t.quarantine_judged_at) AND NOT ({kept})"
-            " ORDER BY e.received_at, e.id LIMIT $3) RETURNING id",
+            f" ORDER BY e.received_at, e.id LIMIT $3{_unlocked(tx)}) RETURNING id",
             id_,
             utc_now() - STRIPE_POSTS_FOR,
             lacking,
@@ -176,15 +176,20 @@ async def _make_room(
 async def drop_expired(tx: Transaction) -> None:
     """Drop what no saved secret verified for as long as Stripe posts again; without a secret, it goes on waiting."""
     rows = await tx.fetch(
-        "DELETE FROM webhook_events WHERE id IN (SELECT e.id FROM webhook_events e"
+        "DELETE FROM webhook_events WHERE id IN (SELECT e.id FROM webhook_events e"  # noqa: S608
         " JOIN integrations i ON i.id = e.integration_id"
         " WHERE e.status = 'QUARANTINED' AND e.received_at < $1 AND i.webhook_secret_sealed IS NOT NULL"
-        " ORDER BY e.received_at LIMIT $2) RETURNING id",
+        f" ORDER BY e.received_at LIMIT $2{_unlocked(tx)}) RETURNING id",
         utc_now() - STRIPE_POSTS_FOR,
         _DROPPED_AT_ONCE,
     )
     if rows:
         log.info("unverified webhook events dropped", count=len(rows), why="no secret verified them for three days")
+
+
+def _unlocked(tx: Transaction) -> str:
+    """Pass over rows that another transaction holds, as one that releases them: both would wait for each other."""
+    return " FOR UPDATE OF e SKIP LOCKED" if tx.dialect == "postgres" else ""
 
 
 async def drop_all(tx: Transaction, integration_id: str) -> int:
