@@ -40,6 +40,7 @@ UNAVAILABLE_ERRORS: Final = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -59,9 +60,13 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE_ERRORS)
 
 
-def is_read_only(error: BaseException) -> bool:
-    """Whether an error says that PostgreSQL takes no writes in this session."""
-    return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError)
+def is_spent(error: BaseException) -> bool:
+    """Whether an error says that a PostgreSQL session is of no more use, though its socket may still be open.
+
+    It stays read-only even when the database no longer is; or the driver was told of its end but not yet of the
+    socket's, and refuses every statement as out of order.
+    """
+    return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError | asyncpg.InternalClientError)
 
 
 def _unwrapped(error: BaseException) -> BaseException:

@@ -32,7 +32,7 @@ from models.connection import (
     Dialect,
     configuration,
     dialect_of,
-    is_read_only,
+    is_spent,
     is_unavailable,
     reporting,
     sqlite_path,
@@ -226,8 +226,8 @@ class _PostgresDoor:
 
     async def rollback(self, because: BaseException) -> None:
         try:
-            if is_read_only(because):
-                self.client._connection.terminate()  # this session stays so, even when the database no longer is
+            if is_spent(because):
+                self.client._connection.terminate()
             else:
                 with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
                     await self.client.rollback()

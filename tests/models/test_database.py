@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -313,6 +315,49 @@ async def test_a_postgres_connection_that_breaks_halfway_is_unavailable_and_repl
 
         await _write()
         assert await _names() == ["Acme"]
+
+
+async def test_a_session_that_has_ended_before_its_socket_is_unavailable_and_replaced(
+    migrated_postgres_url: str,
+) -> None:
+    """The server's farewell can come a moment before the socket closes: the driver then raises an error of its own."""
+    other = await asyncpg.connect(migrated_postgres_url)
+    async with _postgres_behind_a_socket_that_stays_open(migrated_postgres_url) as url:
+        async with Database(url, pool_size=1):
+            with pytest.raises(Unavailable):
+                await _write_while_the_connection_breaks(other)
+            await other.close()
+
+            await _write()
+            assert await _names() == ["Acme"]
+
+
+@contextlib.asynccontextmanager
+async def _postgres_behind_a_socket_that_stays_open(url: str) -> AsyncIterator[str]:
+    folder = parse_qs(urlsplit(url).query)["host"][0]
+    ended = asyncio.Event()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
+        answers = asyncio.create_task(_copy(server_reader, writer))
+        await _copy(reader, server_writer)
+        await answers
+        server_writer.close()
+        await ended.wait()
+        writer.close()
+
+    with tempfile.TemporaryDirectory(prefix="fluxrate-") as own:
+        server = await asyncio.start_unix_server(pass_on, f"{own}/.s.PGSQL.5432")
+        async with server:
+            yield url.replace(folder, own)
+            ended.set()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
 
 
 async def _write_while_the_connection_breaks(other: Any) -> None:
