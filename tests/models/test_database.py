@@ -322,14 +322,13 @@ async def test_a_session_that_has_ended_before_its_socket_is_unavailable_and_rep
 ) -> None:
     """The server's farewell can come a moment before the socket closes: the driver then raises an error of its own."""
     other = await asyncpg.connect(migrated_postgres_url)
-    async with _postgres_behind_a_socket_that_stays_open(migrated_postgres_url) as url:
-        async with Database(url, pool_size=1):
-            with pytest.raises(Unavailable):
-                await _write_while_the_connection_breaks(other)
-            await other.close()
+    async with _postgres_behind_a_socket_that_stays_open(migrated_postgres_url) as url, Database(url, pool_size=1):
+        with pytest.raises(Unavailable):
+            await _write_while_the_connection_breaks(other)
+        await other.close()
 
-            await _write()
-            assert await _names() == ["Acme"]
+        await _write()
+        assert await _names() == ["Acme"]
 
 
 @contextlib.asynccontextmanager
