@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from models.errors import ConfigurationError, FluxrateError, InvalidInput
+from errors import ConfigurationError, FluxrateError, InvalidInput
 from settings import Settings
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
 
 def compose(settings: Settings) -> "Services":
     """What lives as long as the process, put together; nothing is opened yet."""
-    from models.database import Database
+    from database.door import Database
     from models.secret import Keyring
     from resolvers.checkup import Checkup
     from resolvers.context import Services
@@ -165,7 +165,7 @@ def compose(settings: Settings) -> "Services":
 
 
 async def _refuse_pending(settings: Settings) -> None:
-    from models.migration import pending_migrations
+    from database.migrate import pending_migrations
 
     pending = await pending_migrations(settings.database_url)
     if pending:
@@ -179,7 +179,7 @@ async def _check_keys(services: "Services") -> None:
 
 
 async def _unready_because() -> str | None:
-    from models.database import fetch, unwritable_because
+    from database.door import fetch, unwritable_because
 
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
@@ -316,10 +316,10 @@ def serve(
 
 async def _migrate(settings: Settings) -> list[str]:
     """Bring the database up to date, and say where a new one was made: a mistyped path would begin an empty one."""
-    from models import migration
+    from database import migrate
 
-    missing = migration.missing_file(settings.database_url)
-    applied = await migration.migrate(settings.database_url, embedded=settings.embedded)
+    missing = migrate.missing_file(settings.database_url)
+    applied = await migrate.migrate(settings.database_url, embedded=settings.embedded)
     if missing is not None:
         print(f"There was no database yet: a new one was made at {missing}.", file=sys.stderr)
     return applied
@@ -327,7 +327,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from models import database
+    from database import door
     from models.secret import Keyring
     from resolvers import operator
 
@@ -335,7 +335,7 @@ async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspa
         await _migrate(settings)
     else:
         await _refuse_pending(settings)
-    async with database.Database(settings.database_url):
+    async with door.Database(settings.database_url):
         await operator.check_encryption_keys(Keyring.parse(settings.encryption_keys))
         return await operator.create_first_workspace() if settings.embedded else None
 
@@ -611,7 +611,7 @@ def _operated(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
-    from models.database import Database
+    from database.door import Database
 
     await _refuse_pending(settings)
     async with Database(settings.database_url, pool_size=1):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 
 EMBEDDED_DATABASE_URL: Final = "sqlite://var/fluxrate.sqlite3"
 EMBEDDED_DATABASE: Final = Path("var/fluxrate.sqlite3")
@@ -163,7 +163,7 @@ class _Reader:
 
 
 def _database_url(text: str) -> str:
-    from models.connection import dialect_of, sqlite_path  # Tortoise takes its time
+    from database.dialect import dialect_of, sqlite_path  # Tortoise takes its time
 
     if dialect_of(text) == "sqlite":
         sqlite_path(text)

@@ -32,8 +32,8 @@ from benchmarks.ingest import Target, prepare, webhooks
 from benchmarks.load import post_all, request
 from benchmarks.servers import Server, fluxrate, mercurius, postgres, uvicorn
 from benchmarks.sockets import Crowd
+from database.door import Database
 from models.api_key import Scope
-from models.database import Database
 from models.secret import Keyring, generate_key
 from resolvers import operator
 

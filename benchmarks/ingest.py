@@ -25,12 +25,12 @@ from rich.table import Table
 
 from benchmarks.load import Outcome, post_all, request
 from benchmarks.servers import fluxrate, postgres, uvicorn
-from models.bulk import insert_rows
-from models.database import Database, Transaction, transaction
+from database.bulk import insert_rows
+from database.door import Database, Transaction, transaction
+from database.migrate import migrate
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
-from models.migration import migrate
 from models.secret import Keyring, generate_key
 from models.workspace import Mode, add_workspace
 

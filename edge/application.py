@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from edge.forwarded import Forwarded
 from edge.metrics import Metrics
 from edge.telemetry import Telemetry, masked_error
-from models.errors import FluxrateError
+from errors import FluxrateError
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 

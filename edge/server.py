@@ -12,7 +12,7 @@ from uvicorn.supervisors import Multiprocess
 from edge.connections import Admission, BoundedConfig, Capacity, descriptors, raise_descriptors
 from edge.http import BoundedProtocol
 from edge.websocket import BoundedWebSocket
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 
 GRACE_S: Final = 10
 KEEP_ALIVE_S: Final = 75

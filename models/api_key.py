@@ -9,7 +9,7 @@ from typing import Final
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import WorkspaceManager
+from database.scope import WorkspaceManager
 from models.workspace import Mode
 
 _RANDOM_CHARACTERS: Final = 40

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from models.database import Row
+from database.door import Row
 from models.instant import from_row
 from models.invoice import InvoiceStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json

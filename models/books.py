@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from database.bulk import any_of, insert_rows, update_rows
+from database.door import Row, Transaction
 from models.book_rows import (
     INVOICE_CHANGES,
     INVOICE_COLUMNS,
@@ -25,8 +27,6 @@ from models.book_rows import (
     payment_of,
     payment_values,
 )
-from models.bulk import any_of, insert_rows, update_rows
-from models.database import Row, Transaction
 from models.ids import Prefix, is_id, new_id
 from models.payment import Allocation
 from models.payment_link import PaymentLinkStatus

@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import WorkspaceManager
+from database.scope import WorkspaceManager
 
 
 class Customer(Model):

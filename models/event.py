@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
-from models.bulk import insert_rows
-from models.database import Transaction, WorkspaceManager
+from database.bulk import insert_rows
+from database.door import Transaction
+from database.scope import WorkspaceManager
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus
 

@@ -9,8 +9,8 @@ from typing import Final
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import WorkspaceManager
-from models.errors import InvalidInput, ModeMismatch
+from database.scope import WorkspaceManager
+from errors import InvalidInput, ModeMismatch
 from models.workspace import Mode
 
 WHEN_SENT: Final = {

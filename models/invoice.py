@@ -7,8 +7,9 @@ from typing import Final
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import Transaction, WorkspaceManager
-from models.errors import InvalidTransition
+from database.door import Transaction
+from database.scope import WorkspaceManager
+from errors import InvalidTransition
 
 
 class InvoiceStatus(StrEnum):

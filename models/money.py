@@ -4,7 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Final
 
-from models.errors import InvalidInput
+from errors import InvalidInput
 
 CURRENCY_EXPONENT: Final[dict[str, int]] = dict.fromkeys(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split(), 0

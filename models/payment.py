@@ -5,7 +5,7 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import WorkspaceManager
+from database.scope import WorkspaceManager
 from models.money_back import Dispute, disputes_in
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from models.errors import ConfigurationError, SealError
+from errors import ConfigurationError, SealError
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from models.errors import InvalidInput
+from errors import InvalidInput
 
 LONGEST_KEPT: Final = 4096
 """No column of texts takes more characters: what is longer is looked for in vain."""

@@ -6,7 +6,7 @@ from typing import Final
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import WorkspaceManager
+from database.scope import WorkspaceManager
 
 
 class WebhookEventStatus(StrEnum):

@@ -5,8 +5,9 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.models import Model
 
-from models.database import Transaction, unscoped
-from models.errors import InvalidInput
+from database.door import Transaction
+from database.scope import unscoped
+from errors import InvalidInput
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 

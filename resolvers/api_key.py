@@ -5,8 +5,8 @@ from datetime import datetime
 
 from tortoise.queryset import QuerySet
 
+from errors import Conflict, InvalidInput
 from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
-from models.errors import Conflict, InvalidInput
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

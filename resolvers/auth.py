@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from database.door import fetch, transaction
+from database.scope import unscoped
+from errors import Forbidden, Unauthenticated
 from models.api_key import IMPLIED_SCOPES, ApiKey, Scope, sha256_of
-from models.database import fetch, transaction, unscoped
-from models.errors import Forbidden, Unauthenticated
 from models.instant import from_row, utc_now
 from models.workspace import Mode, Workspace
 

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 import orjson
 
-from models.database import scoped, transaction
+from database.door import transaction
+from database.scope import scoped
+from errors import SealError, StripeRefused, StripeUnavailable
 from models.diagnosis import Diagnosis, diagnose
-from models.errors import SealError, StripeRefused, StripeUnavailable
 from models.event import SYSTEM, EventType, Happening, append
 from models.instant import from_epoch, utc_now
 from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, Integration, IntegrationTraffic, bound_to

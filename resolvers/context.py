@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.door import Database, Transaction, transaction
+from database.scope import scoped
+from errors import NotFound
 from models.api_key import Scope
-from models.database import Database, Transaction, scoped, transaction
-from models.errors import NotFound
 from models.event import EventType, Happening, append
 from models.instant import utc_now
 from models.invoice import InvoiceStatus

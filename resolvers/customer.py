@@ -4,9 +4,9 @@ from tortoise.exceptions import IntegrityError
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from errors import Conflict
 from models.api_key import Scope
 from models.customer import Customer
-from models.errors import Conflict
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

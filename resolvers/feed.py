@@ -16,9 +16,10 @@ from typing import Final
 
 import structlog
 
-from models.bulk import any_of
-from models.database import fetch, reading_dialect, scoped
-from models.errors import InvalidCursor
+from database.bulk import any_of
+from database.door import fetch, reading_dialect
+from database.scope import scoped
+from errors import InvalidCursor
 from models.event import Event, EventType
 from resolvers.bus import Bus
 from resolvers.loaders import Loaders

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import orjson
 import structlog
 
-from models.errors import StripeRefused
+from errors import StripeRefused
 from models.integration import EVENTS_TO_SEND
 from models.webhook_endpoint import Endpoint
 from resolvers.stripe_errors import LinkNotMade, asking_errors, link_errors, refused

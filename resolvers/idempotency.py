@@ -5,8 +5,8 @@ from typing import Final
 
 import orjson
 
-from models.database import fetch
-from models.errors import Conflict, InvalidInput
+from database.door import fetch
+from errors import Conflict, InvalidInput
 from models.instant import utc_now
 from resolvers.context import Context, Write
 

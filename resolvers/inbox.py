@@ -6,7 +6,6 @@ flood shares its commits. An answer is given only after the commit that holds th
 
 import asyncio
 import contextlib
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +13,13 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
-import asyncpg
 import structlog
 
+from database.door import Database, retrying, transaction
+from database.scope import scoped
+from errors import FluxrateError, Unavailable
 from models import crash
 from models.books import Origin
-from models.database import Database, scoped, transaction
-from models.errors import FluxrateError, Unavailable
 from models.integration import Integration
 from models.stripe_event import UnreadableError, event_key, read
 from models.webhook_event import WebhookEvent, WebhookEventStatus
@@ -32,16 +31,7 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED: Final = 4096
 MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 MAX_BATCH: Final = 128
-_CONFLICT_TRIES: Final = 5
 _PAGE: Final = 200
-CONFLICTS: Final = (
-    asyncpg.UniqueViolationError,
-    asyncpg.ForeignKeyViolationError,
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    sqlite3.IntegrityError,
-)
-"""What two writers of the same event or payment can do to each other: the loser reads again and finds it done."""
 
 
 def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any) -> Delivery:
@@ -175,7 +165,7 @@ class Inbox:
                     future.set_result(receipt)
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        receipts, newest, links_changed = await _post_with_retries(deliveries)
+        receipts, newest, links_changed = await retrying(lambda: _post(deliveries))
         crash.point("committed")
         self._published(newest)
         crash.point("published")
@@ -206,16 +196,9 @@ async def _waiting(integration: Integration, status: WebhookEventStatus, after: 
     return await rows.order_by("id").limit(_PAGE)
 
 
-async def _post_with_retries(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
-    attempt = 1
-    while True:
-        try:
-            async with transaction() as tx:
-                return await posting.post(tx, deliveries)
-        except CONFLICTS:
-            if attempt == _CONFLICT_TRIES:
-                raise
-            attempt += 1
+async def _post(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
+    async with transaction() as tx:
+        return await posting.post(tx, deliveries)
 
 
 def _refuse(batch: Sequence[tuple[Delivery, "asyncio.Future[Receipt]"]], error: Exception) -> None:

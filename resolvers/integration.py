@@ -9,8 +9,8 @@ import orjson
 import structlog
 from tortoise.queryset import QuerySet
 
+from errors import Conflict, FluxrateError, InvalidInput, SealError, StripeRefused, StripeUnavailable
 from models.api_key import Scope
-from models.errors import Conflict, FluxrateError, InvalidInput, SealError, StripeRefused, StripeUnavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from errors import NotFound
 from models.api_key import Scope
 from models.diagnosis import Diagnosis, diagnose
-from models.errors import NotFound
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.webhook_endpoint import is_local

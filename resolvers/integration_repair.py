@@ -4,9 +4,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+from errors import InvalidInput, StripeRefused, StripeUnavailable
 from models.api_key import Scope
 from models.diagnosis import Diagnosis
-from models.errors import InvalidInput, StripeRefused, StripeUnavailable
 from models.event import EventType
 from models.instant import utc_now
 from models.integration import Integration

@@ -10,11 +10,11 @@ from typing import Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from errors import Conflict, InvalidInput, StripeRefused, Unavailable
 from models.api_key import Scope
 from models.charge import is_chargeable, step_of
 from models.customer import Customer
 from models.diagnosis import diagnose
-from models.errors import Conflict, InvalidInput, StripeRefused, Unavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from database.door import Transaction, transaction
+from database.scope import scoped, unscoped
+from errors import FluxrateError
 from models.charge import charge_lines, metadata_of
-from models.database import Transaction, scoped, transaction, unscoped
-from models.errors import FluxrateError
 from models.event import SYSTEM, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now

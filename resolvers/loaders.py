@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 from aiodataloader import DataLoader
 from tortoise.models import Model
 
-from models.bulk import any_of
+from database.bulk import any_of
+from database.door import fetch, reading_dialect
+from database.scope import scoped
 from models.customer import Customer
-from models.database import fetch, reading_dialect, scoped
 from models.event import Event
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem

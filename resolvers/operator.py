@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from database.door import Row, Transaction, fetch, transaction
+from database.scope import scoped, unscoped
+from errors import ConfigurationError, InvalidInput, NotFound, SealError
 from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
-from models.database import Row, Transaction, fetch, scoped, transaction, unscoped
-from models.errors import ConfigurationError, InvalidInput, NotFound, SealError
 from models.event import SYSTEM, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from models.errors import InvalidInput
+from errors import InvalidInput
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100

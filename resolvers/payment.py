@@ -8,10 +8,10 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
+from database.door import Row, Transaction, fetch, retrying
+from errors import Conflict, InvalidInput, NotFound
 from models.api_key import Scope
 from models.books import Books, Origin
-from models.database import Row, Transaction, fetch
-from models.errors import Conflict, InvalidInput, NotFound
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -20,7 +20,6 @@ from models.money import parse_currency
 from models.payment import Allocation, Payment, PaymentStatus
 from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
-from resolvers.inbox import CONFLICTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,6 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
 
 _PAYMENT: Final = ["paymentId"]
 _INVOICE: Final = ["invoiceId"]
-_TRIES: Final = 5
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
@@ -88,7 +86,7 @@ async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple
     payment = await ctx.one(Payment, payment_id, "payment", _PAYMENT)
     await ctx.one(Invoice, invoice_id, "invoice", _INVOICE)
     if not _counts_for(payment, invoice_id):
-        await _apply_with_retries(ctx, payment, invoice_id)
+        await retrying(lambda: _apply_once(ctx, payment, invoice_id))
         ctx.services.link_maker.wake()
     return await ctx.rows(Payment).get(id=payment_id), await ctx.rows(Invoice).get(id=invoice_id)
 
@@ -97,15 +95,9 @@ def _counts_for(payment: Payment | PaymentState, invoice_id: str) -> bool:
     return payment.allocation is Allocation.APPLIED and payment.invoice_id == invoice_id
 
 
-async def _apply_with_retries(ctx: Context, payment: Payment, invoice_id: str) -> None:
-    for attempt in range(_TRIES):
-        try:
-            async with ctx.write() as write:
-                await _apply(ctx, write, payment, invoice_id)
-            return
-        except CONFLICTS:  # an event of the same payment went the other way round: what it did is seen by the next try
-            if attempt == _TRIES - 1:
-                raise
+async def _apply_once(ctx: Context, payment: Payment, invoice_id: str) -> None:
+    async with ctx.write() as write:
+        await _apply(ctx, write, payment, invoice_id)
 
 
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from database.bulk import any_of, insert_rows, update_rows
+from database.door import Transaction
 from models import crash
 from models.books import Books, Origin
-from models.bulk import any_of, insert_rows, update_rows
-from models.database import Transaction
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now

@@ -16,15 +16,16 @@ from typing import Final
 import orjson
 import structlog
 
+from database.door import Transaction, retrying, transaction
+from database.scope import scoped, unscoped
+from errors import Unavailable
 from models.books import Origin
-from models.database import Transaction, scoped, transaction, unscoped
-from models.errors import Unavailable
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.secret import Keyring
 from models.signature import verify
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.inbox import CONFLICTS, Inbox, delivery_of
+from resolvers.inbox import Inbox, delivery_of
 from resolvers.posting import Delivery
 from resolvers.quarantine_rows import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
 
@@ -36,7 +37,6 @@ MOST_BYTES: Final = 256 * 1024
 _PAUSE_S: Final = 0.2
 _FULL_FOR_S: Final = 2.0
 _MOST_WAITING: Final = 128
-_TRIES: Final = 5
 
 
 @dataclass(slots=True)
@@ -132,7 +132,7 @@ class Quarantine:
         self._shares.clear()
         counts, self._counts = self._counts, {}
         try:
-            outcome = await self._write_with_retries([each.post for each in waiting], counts)
+            outcome = await retrying(lambda: _write([each.post for each in waiting], counts))
         except Exception as error:
             log.warning("posts could not be quarantined", posts=len(waiting), error=repr(error))
             for each in waiting:
@@ -154,16 +154,6 @@ class Quarantine:
             again.refused += count.refused
         if counts:
             self._something.set()
-
-    async def _write_with_retries(self, posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:
-        for attempt in range(_TRIES):
-            try:
-                async with transaction() as tx:
-                    return await write(tx, posts, counts)
-            except CONFLICTS:  # another process keeps the same body: read again and find it
-                if attempt == _TRIES - 1:
-                    raise
-        raise AssertionError("the last try returns or raises")
 
     # --- Verifying ---------------------------------------------------------------------------------------------
 
@@ -246,3 +236,8 @@ class Quarantine:
         if expires_at is not None and received_at < expires_at:
             sealed["previous_webhook_secret_sealed"] = integration.previous_webhook_secret_sealed
         return [self._keyring.open(text, bound_to(integration.id, column)) for column, text in sealed.items() if text]
+
+
+async def _write(posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:
+    async with transaction() as tx:
+        return await write(tx, posts, counts)

@@ -11,9 +11,9 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from database.bulk import any_of, insert_rows
+from database.door import Row, Transaction
 from models.books import Origin
-from models.bulk import any_of, insert_rows
-from models.database import Row, Transaction
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import from_row, utc_now

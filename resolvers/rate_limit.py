@@ -19,7 +19,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from models.errors import FluxrateError
+from errors import FluxrateError
 
 log = structlog.get_logger(__name__)
 

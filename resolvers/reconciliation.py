@@ -16,11 +16,12 @@ import orjson
 import structlog
 from tortoise.expressions import Q
 
+from database.bulk import any_of
+from database.door import fetch, reading_dialect, transaction
+from database.scope import scoped, unscoped
+from errors import FluxrateError, StripeRefused, StripeUnavailable
 from models.books import Origin
-from models.bulk import any_of
-from models.database import fetch, reading_dialect, scoped, transaction, unscoped
 from models.diagnosis import Diagnosis, diagnose
-from models.errors import FluxrateError, StripeRefused, StripeUnavailable
 from models.instant import from_epoch, utc_now
 from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
 from models.invoice import COLLECTING, Invoice

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from models.errors import FluxrateError, StripeRefused, StripeUnavailable
+from errors import FluxrateError, StripeRefused, StripeUnavailable
 from resolvers.gateway import Registered, StripeGateway
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from models.errors import FluxrateError, StripeRefused, StripeUnavailable
+from errors import FluxrateError, StripeRefused, StripeUnavailable
 from models.secret import without_secrets
 
 if TYPE_CHECKING:

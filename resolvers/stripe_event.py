@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from errors import InvalidInput, StripeRefused, StripeUnavailable
 from models.api_key import Scope
-from models.errors import InvalidInput, StripeRefused, StripeUnavailable
 from models.instant import utc_now
 from models.integration import Integration
 from resolvers.context import Context

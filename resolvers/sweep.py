@@ -6,8 +6,8 @@ from typing import Final
 
 import structlog
 
-from models.database import scoped, unscoped
-from models.errors import FluxrateError
+from database.scope import scoped, unscoped
+from errors import FluxrateError
 from models.instant import utc_now
 from models.integration import Integration
 from models.stripe_event import READER_VERSION

@@ -8,8 +8,8 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
+from errors import Conflict, InvalidInput
 from models.api_key import Scope
-from models.errors import Conflict, InvalidInput
 from models.event import EventType, Happening
 from models.integration import Integration
 from models.invoice import Invoice

@@ -7,8 +7,8 @@ from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from models.connection import is_unavailable
-from models.errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
+from database.errors import is_unavailable
+from errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
 from models.secret import without_secrets
 from resolvers.rate_limit import RateLimited
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import strawberry
 
-from models.errors import InvalidInput
+from errors import InvalidInput
 from resolvers.context import KEEP, Context, Keep
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from graphql import GraphQLError
 
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 from schema.build import schema
 from schema.document import refusals_of
 from schema.limits import in_our_words

@@ -6,7 +6,7 @@ from typing import Any, Final, Self
 
 import strawberry
 
-from models import errors
+import errors
 from models.invoice import InvoiceStatus
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from models.errors import Unavailable
+from errors import Unavailable
 
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation,
 )
 
-from models.errors import Unauthenticated
+from errors import Unauthenticated
 from resolvers.rate_limit import RateLimited
 from schema import fanout
 from schema.document import NUL_REFUSED, has_nul, is_subscription

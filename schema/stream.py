@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from strawberry.http.parse_content_type import parse_content_type
 from strawberry.types import ExecutionResult
 
-from models.errors import Unauthenticated
+from errors import Unauthenticated
 from resolvers.event import cursor_of
 from schema.error import of_exception
 from schema.fanout import GoneError, Shown, StuckError, until_sent

@@ -9,7 +9,7 @@ import structlog
 from strawberry.extensions import FieldExtension
 from strawberry.extensions.field_extension import AsyncExtensionResolver
 
-from models.errors import FluxrateError
+from errors import FluxrateError
 
 log = structlog.get_logger(__name__)
 

@@ -23,7 +23,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from models.errors import Unauthenticated, Unavailable
+from errors import Unauthenticated, Unavailable
 from resolvers.auth import authenticate
 from resolvers.context import Services
 from resolvers.event import number_of

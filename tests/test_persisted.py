@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 from schema import persisted
 from schema.persisted import DocumentRefused, PersistedDocuments, read_trusted
 from tests.support.app import Cli, RunningApp, running_app, settings_env

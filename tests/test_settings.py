@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 from settings import NAMES, Settings
 from tests.support.app import ENCRYPTION_KEY
 

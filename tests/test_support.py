@@ -108,6 +108,6 @@ def test_sqlite_can_be_made_where_the_fixture_says(sqlite_url: str) -> None:
 
 async def test_a_migrated_database_has_nothing_left_to_migrate(database_url: str) -> None:
     """On either kind."""
-    from models import migration
+    from database import migrate
 
-    assert await migration.migrate(database_url) == []
+    assert await migrate.migrate(database_url) == []

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from database.door import Row, fetch
+from database.errors import is_unavailable
+from errors import Unavailable
 from models.books import Origin
-from models.connection import is_unavailable
-from models.database import Row, fetch
-from models.errors import Unavailable
 from models.instant import from_row
 from models.integration import bound_to
 from models.secret import Keyring

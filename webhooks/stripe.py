@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 from starlette.types import Message, Receive, Scope, Send
 
+from errors import Unavailable
 from models import crash
-from models.errors import Unavailable
 from models.instant import utc_now
 from models.signature import verify
 from models.webhook_event import WebhookEventStatus

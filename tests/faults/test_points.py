@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from errors import ConfigurationError
 from models import crash
-from models.errors import ConfigurationError
 from settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 import migrations
-from models.connection import dialect_of, sqlite_path
-from models.database import Database, transaction
-from models.errors import ConfigurationError
-from models.migration import migrate, pending_migrations
+from database.dialect import dialect_of, sqlite_path
+from database.door import Database, transaction
+from database.migrate import migrate, pending_migrations
+from errors import ConfigurationError
 from tests.migrations import declared, found
 from tests.models.rows import ROWS, insert_all
 
 ROOT = Path(migrations.__path__[0]).parent
 MIGRATE = """
 import asyncio, json, sys
-from models.migration import migrate
+from database.migrate import migrate
 print(json.dumps(asyncio.run(migrate(sys.argv[1]))))
 """
 
@@ -117,7 +117,7 @@ async def test_a_migration_waits_for_one_that_holds_the_lock_and_not_for_a_dead_
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
-        "import asyncio, sys; from models.migration import _migration_lock\n"
+        "import asyncio, sys; from database.migrate import _migration_lock\n"
         "async def hold():\n"
         "    async with _migration_lock(sys.argv[1], embedded=False):\n"
         "        print('held', flush=True)\n"

@@ -10,7 +10,8 @@ import pytest
 from tortoise.context import require_context
 from tortoise.models import Model
 
-from models.database import Database, transaction, unscoped
+from database.door import Database, transaction
+from database.scope import unscoped
 from tests.migrations import declared, found
 from tests.migrations.violations import VIOLATIONS
 from tests.models.rows import ROWS, TWINS, insert, insert_all, rehearsal

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from models.database import Database, transaction
+from database.door import Database, transaction
 from models.event import EventType, Happening, append
 from models.instant import utc_now
 from tests.models.rows import RolledBack

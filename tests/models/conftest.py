@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from models.database import Database, transaction
+from database.door import Database, transaction
 from models.workspace import Mode, Workspace, add_workspace
 
 

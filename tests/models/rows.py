@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from models.database import Transaction, transaction
+from database.door import Transaction, transaction
 
 Rows = Mapping[str, Mapping[str, Any]]
 

@@ -10,9 +10,10 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 
-from models.connection import READER, WRITER
+from database.dialect import READER, WRITER
+from database.door import Database, fetch, transaction
+from database.scope import scoped
 from models.customer import Customer
-from models.database import Database, fetch, scoped, transaction
 from models.event import Event, EventType, Happening, append
 from models.instant import utc_now
 from models.workspace import Workspace

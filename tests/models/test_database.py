@@ -14,19 +14,11 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
-from models.connection import LOCK_TIMEOUT_S, sqlite_path
+from database.dialect import LOCK_TIMEOUT_S, sqlite_path
+from database.door import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
+from database.scope import UnscopedQueryError, scoped, unscoped
+from errors import Unavailable
 from models.customer import Customer
-from models.database import (
-    ACQUIRE_TIMEOUT_S,
-    Database,
-    Transaction,
-    UnscopedQueryError,
-    fetch,
-    scoped,
-    transaction,
-    unscoped,
-)
-from models.errors import Unavailable
 from models.workspace import Mode, Workspace, add_workspace
 from tests.models.rows import ROWS, TWINS, RolledBack, insert, insert_all, rehearsal
 
@@ -322,34 +314,34 @@ async def test_a_session_that_has_ended_before_its_socket_is_unavailable_and_rep
 ) -> None:
     """The server's farewell can come a moment before the socket closes: the driver then raises an error of its own."""
     other = await asyncpg.connect(migrated_postgres_url)
-    async with _postgres_behind_a_socket_that_stays_open(migrated_postgres_url) as url, Database(url, pool_size=1):
+    ended = asyncio.Event()
+    async with _postgres_behind_sockets_that_stay_open(migrated_postgres_url, ended) as url, Database(url, pool_size=1):
         with pytest.raises(Unavailable):
             await _write_while_the_connection_breaks(other)
         await other.close()
 
         await _write()
         assert await _names() == ["Acme"]
+        ended.set()
 
 
 @contextlib.asynccontextmanager
-async def _postgres_behind_a_socket_that_stays_open(url: str) -> AsyncIterator[str]:
+async def _postgres_behind_sockets_that_stay_open(url: str, ended: asyncio.Event) -> AsyncIterator[str]:
     folder = parse_qs(urlsplit(url).query)["host"][0]
-    ended = asyncio.Event()
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.5432")
-        answers = asyncio.create_task(_copy(server_reader, writer))
-        await _copy(reader, server_writer)
-        await answers
-        server_writer.close()
+        asked = asyncio.create_task(_copy(reader, server_writer))
+        await _copy(server_reader, writer)
         await ended.wait()
         writer.close()
+        await asked
+        server_writer.close()
 
     with tempfile.TemporaryDirectory(prefix="fluxrate-") as own:
         server = await asyncio.start_unix_server(pass_on, f"{own}/.s.PGSQL.5432")
         async with server:
             yield url.replace(folder, own)
-            ended.set()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

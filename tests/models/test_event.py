@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from models.database import Database, fetch, scoped, transaction
+from database.door import Database, fetch, transaction
+from database.scope import scoped
 from models.event import Event, EventType, Happening, append
 from models.invoice import InvoiceStatus
 from models.workspace import Mode, Workspace, add_workspace

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from models.database import Database, transaction
-from models.errors import InvalidTransition
+from database.door import Database, transaction
+from errors import InvalidTransition
 from models.invoice import (
     COLLECTING,
     Invoice,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import InvalidInput
+from errors import InvalidInput
 from models.money import (
     CURRENCIES,
     CURRENCY_EXPONENT,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import ConfigurationError, SealError
+from errors import ConfigurationError, SealError
 from models.secret import KEY_BYTES, Keyring, generate_key, key_id, sealing_key_id
 
 ROW = "integrations/int_1/webhook_secret_sealed"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.database import Database, fetch, transaction
-from models.errors import InvalidInput
+from database.door import Database, fetch, transaction
+from errors import InvalidInput
 from models.text import email_address, optional_text, required_text
 from models.workspace import Mode, add_workspace
 

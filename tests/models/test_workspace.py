@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.database import Database, transaction
-from models.errors import InvalidInput
+from database.door import Database, transaction
+from errors import InvalidInput
 from models.workspace import Mode, add_workspace, workspaces
 
 

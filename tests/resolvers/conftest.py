@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from models.database import Database
+from database.door import Database
 from models.integration import Integration
 from models.workspace import Workspace
 from resolvers.context import Services

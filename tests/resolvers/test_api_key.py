@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from database.door import fetch
+from errors import Unauthenticated
 from models.api_key import sha256_of
-from models.database import fetch
-from models.errors import Unauthenticated
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.secret import Keyring, generate_key

@@ -6,8 +6,9 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
+from database.door import transaction
+from database.scope import unscoped
 from models.api_key import Scope
-from models.database import transaction, unscoped
 from models.event import Event, EventType
 from models.payment import Payment
 from models.payment_link import PaymentLinkStatus

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.errors import StripeRefused, StripeUnavailable
+from errors import StripeRefused, StripeUnavailable
 from models.integration import EVENTS_TO_SEND
 from resolvers.gateway import API_VERSION, Page, StripeGateway, decoded
 from tests.support.business import StripeAccount

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from models.database import Database, scoped, transaction
-from models.errors import Unavailable
+from database.door import Database, transaction
+from database.scope import scoped
+from errors import Unavailable
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch, utc_now

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from models.database import Database
+from database.door import Database
 from models.settlement import InvoiceState
 from resolvers.inbox import Inbox
 from tests.models.histories.machine import Histories

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from models.database import Database
-from models.errors import Unavailable
+from database.door import Database
+from errors import Unavailable
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus

@@ -13,9 +13,9 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from models.connection import sqlite_path
-from models.database import scoped
-from models.errors import FluxrateError
+from database.dialect import sqlite_path
+from database.scope import scoped
+from errors import FluxrateError
 from models.event import EventType
 from models.integration import EVENTS_TO_SEND, SEALED_COLUMNS, Integration, bound_to
 from models.payment_link import PaymentLinkStatus

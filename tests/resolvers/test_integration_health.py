@@ -12,7 +12,8 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from models.database import scoped, transaction
+from database.door import transaction
+from database.scope import scoped
 from models.diagnosis import Diagnosis
 from models.event import EventType
 from models.instant import utc_now

@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tortoise.exceptions import IntegrityError
 
-from models.database import scoped, transaction
+from database.door import transaction
+from database.scope import scoped
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.integration import Integration

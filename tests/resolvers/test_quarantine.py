@@ -10,8 +10,9 @@ import httpx
 import orjson
 import pytest
 
+from database.door import transaction
+from database.scope import unscoped
 from models.books import Origin
-from models.database import transaction, unscoped
 from models.event import Event, EventType
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic

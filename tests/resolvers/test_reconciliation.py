@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from models.database import transaction, unscoped
+from database.door import transaction
+from database.scope import unscoped
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.payment_link import PaymentLink

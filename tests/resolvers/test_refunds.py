@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from models.database import transaction, unscoped
+from database.door import transaction
+from database.scope import unscoped
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

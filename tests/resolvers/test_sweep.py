@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.database import Database
+from database.door import Database
 from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import InvoiceStatus

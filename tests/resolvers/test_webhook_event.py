@@ -4,7 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from models.database import transaction, unscoped
+from database.door import transaction
+from database.scope import unscoped
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business

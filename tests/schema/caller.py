@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from database.door import transaction
 from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
-from models.database import transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.workspace import Workspace

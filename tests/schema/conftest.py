@@ -5,9 +5,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from database.door import transaction
 from main import compose
 from models.api_key import Scope
-from models.database import transaction
 from models.secret import generate_key
 from models.workspace import Mode, Workspace, add_workspace
 from resolvers.context import Services

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from tortoise.models import Model
 
+from database.door import transaction
 from models.customer import Customer
-from models.database import transaction
 from models.event import Event, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.integration import Integration, IntegrationTraffic

@@ -6,7 +6,7 @@ import pytest
 import structlog
 from graphql import GraphQLError
 
-from models.errors import Conflict, Forbidden, InvalidCursor, NotFound, SealError, Unauthenticated, Unavailable
+from errors import Conflict, Forbidden, InvalidCursor, NotFound, SealError, Unauthenticated, Unavailable
 from schema.error import of_exception, told
 from tests.schema.caller import Caller
 

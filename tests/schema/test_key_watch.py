@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
+from database.door import transaction
+from database.scope import unscoped
 from models.api_key import ApiKey
-from models.database import transaction, unscoped
 from models.instant import utc_now
 from models.workspace import Workspace
 from resolvers.context import Services

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from models.errors import Unavailable
+from errors import Unavailable
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.feed import encode_cursor

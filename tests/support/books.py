@@ -5,10 +5,11 @@ from typing import Any, TypeVar
 
 from tortoise.models import Model
 
+from database.door import transaction
+from database.scope import scoped, unscoped
 from models import workspace as workspaces
 from models.books import Origin
 from models.customer import Customer
-from models.database import scoped, transaction, unscoped
 from models.event import Event, EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

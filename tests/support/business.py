@@ -15,9 +15,10 @@ from typing import Any
 
 import httpx
 
+from database.door import transaction
+from database.scope import unscoped
 from models.api_key import Scope
 from models.books import Origin
-from models.database import transaction, unscoped
 from models.event import EventType
 from models.instant import utc_now
 from models.payment_link import PaymentLink

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
+from database.door import Transaction
 from models.books import Books, Origin
-from models.database import Transaction
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus

@@ -16,8 +16,8 @@ from types import FrameType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MODULES: Final = ("main", "settings")
-PACKAGES: Final = ("edge", "migrations", "models", "resolvers", "schema", "simulator", "webhooks")
+MODULES: Final = ("errors", "main", "settings")
+PACKAGES: Final = ("database", "edge", "migrations", "models", "resolvers", "schema", "simulator", "webhooks")
 WATCHED_EVENTS: Final = frozenset(
     {
         "os.fork",

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from database.door import Database
 from models.books import Origin
-from models.database import Database
 from models.instant import utc_now
 from models.integration import Integration
 from models.workspace import Mode

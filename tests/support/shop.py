@@ -20,7 +20,8 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from models.database import fetch, reading_dialect, scoped
+from database.door import fetch, reading_dialect
+from database.scope import scoped
 from models.event import EventType
 from models.integration import Integration
 from models.invoice import Invoice, InvoiceStatus

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from starlette.types import Message
 
-from models.database import transaction
+from database.door import transaction
 from models.workspace import Mode, add_workspace
 from resolvers.context import Services
 from settings import Settings

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from database.door import fetch, reading_dialect
+from database.scope import unscoped
 from models.api_key import Scope
-from models.database import fetch, unscoped
 from models.integration import Integration
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Workspace
@@ -226,12 +227,15 @@ def distorted(make: Any, told: dict[str, Any]) -> Iterator[bytes]:
 async def test_an_event_with_any_field_of_another_type_is_acknowledged_kept_and_explained(
     stripe: Stripe, services: Services, workspace_id: str, integration: Seeded
 ) -> None:
-    """Every field of every type and shape that is handled, replaced by each of nine values."""
+    """Every field of every type and shape that is handled, replaced by each of nine values.
+
+    What is read depends on no database: PostgreSQL is shown the newest shape alone.
+    """
     account = await unscoped(Integration).get(id=integration.id)
     paid = payloads.fresh("pi")
     sent = [body(payment_intent_succeeded(payment_intent=paid, **ours(await books.add_invoice(account))))]
     assert (await stripe.post(integration, sent[0], WEBHOOK_SECRET)).status == 200
-    for shape in payloads.SHAPES:
+    for shape in payloads.SHAPES if reading_dialect() == "sqlite" else payloads.SHAPES[-1:]:
         for make in payloads.HANDLED:
             sent += distorted(make, {**ours(await books.add_invoice(account)), "shape": shape})
         for make in MONEY_BACK:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from models.errors import InvalidTransition
+from errors import InvalidTransition
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch

@@ -6,10 +6,11 @@ from collections.abc import Coroutine, Iterable, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
+from database.door import fetch, transaction
+from database.scope import unscoped
 from models.book_rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
 from models.books import Books
 from models.customer import Customer
-from models.database import fetch, transaction, unscoped
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now

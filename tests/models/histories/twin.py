@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final, NamedTuple, cast
 
+from database.door import Transaction
 from models.books import Books, Origin
-from models.database import Transaction
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus

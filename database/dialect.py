@@ -2,30 +2,19 @@
 
 import contextlib
 import re
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import asyncpg
-from tortoise.exceptions import OperationalError, TransactionManagementError
-
-from models.errors import ConfigurationError
+from database.errors import is_unavailable
+from errors import ConfigurationError
 
 READER: Final = "default"
 WRITER: Final = "writer"
-MODEL_MODULES: Final = (
-    "models.workspace",
-    "models.api_key",
-    "models.integration",
-    "models.customer",
-    "models.invoice",
-    "models.payment_link",
-    "models.payment",
-    "models.webhook_event",
-    "models.event",
-)
+TABLES: Final = "models.tables"
+"""The module in which Tortoise finds every table."""
+
 LOCK_TIMEOUT_S: Final = 5.0
 """How long a write waits for another's row or file lock."""
 
@@ -35,45 +24,6 @@ CHECKPOINT_PAGES: Final = 4096
 """How far SQLite's log grows before it is worked into the file: the disk is waited for less often than by default."""
 
 Dialect = Literal["sqlite", "postgres"]
-
-UNAVAILABLE_ERRORS: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
-)
-"""What a database that is stopped, restarting, full, locked or read-only raises; SQLite tells by its error code."""
-
-
-def is_unavailable(error: BaseException) -> bool:
-    """Whether an error says that the database can't be had, rather than that a statement was wrong."""
-    error = _unwrapped(error)
-    if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
-        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
-    return isinstance(error, UNAVAILABLE_ERRORS)
-
-
-def is_spent(error: BaseException) -> bool:
-    """Whether an error says that a PostgreSQL session is of no more use, though its socket may still be open.
-
-    It stays read-only even when the database no longer is; or the driver was told of its end but not yet of the
-    socket's, and refuses every statement as out of order.
-    """
-    return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError | asyncpg.InternalClientError)
-
-
-def _unwrapped(error: BaseException) -> BaseException:
-    """The driver's error in Tortoise's."""
-    is_wrapper = isinstance(error, OperationalError | TransactionManagementError)
-    wrapped = error.args[0] if is_wrapper and error.args else None
-    return wrapped if isinstance(wrapped, BaseException) else error
 
 
 def dialect_of(url: str) -> Dialect:
@@ -141,7 +91,7 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
     )
     return {
         "connections": connections,
-        "apps": {"models": {"models": list(MODEL_MODULES), "default_connection": READER}},
+        "apps": {"models": {"models": [TABLES], "default_connection": READER}},
     }
 
 

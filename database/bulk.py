@@ -5,8 +5,8 @@ from functools import cache
 
 import orjson
 
-from models.connection import Dialect
-from models.database import Transaction
+from database.dialect import Dialect
+from database.door import Transaction
 
 Columns = Mapping[str, str]
 """Column names with their PostgreSQL types, in the order of a row's values."""

@@ -12,9 +12,9 @@ import asyncpg
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
 
-from models.connection import MODEL_MODULES, READER, dialect_of, postgres, reporting, sqlite, sqlite_path
-from models.errors import ConfigurationError
-from models.sqlite_file import make_file
+from database.dialect import READER, TABLES, dialect_of, postgres, reporting, sqlite, sqlite_path
+from database.sqlite_file import make_file
+from errors import ConfigurationError
 
 
 @contextlib.asynccontextmanager
@@ -24,7 +24,7 @@ async def _migration_executor(url: str) -> AsyncIterator[MigrationExecutor]:
     else:
         connection = postgres(url, 2, statement_timeout="0", idle_in_transaction_session_timeout="0")
         connection["credentials"]["command_timeout"] = None
-    app = {"models": list(MODEL_MODULES), "default_connection": READER, "migrations": "migrations"}
+    app = {"models": [TABLES], "default_connection": READER, "migrations": "migrations"}
     async with TortoiseContext() as context:
         await context.init(config={"connections": {READER: connection}, "apps": {"models": app}})
         client = context.connections.get(READER)

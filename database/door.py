@@ -1,4 +1,4 @@
-"""The database: opening it, the one door for writes, and the one place where rows are scoped.
+"""The database: opening it, and the one door for writes.
 
 Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
 which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
@@ -9,7 +9,7 @@ gives back a connection would lose it for good.
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -20,51 +20,18 @@ from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext, set_global_context
-from tortoise.manager import Manager
-from tortoise.models import Model
-from tortoise.queryset import QuerySet
 
-from models import sqlite_file
-from models.connection import (
-    READER,
-    UNAVAILABLE_ERRORS,
-    WRITER,
-    Dialect,
-    configuration,
-    dialect_of,
-    is_spent,
-    is_unavailable,
-    reporting,
-    sqlite_path,
-)
-from models.errors import ConfigurationError, Unavailable
+from database import sqlite_file
+from database.dialect import READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
+from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_spent, is_unavailable
+from errors import ConfigurationError, Unavailable
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
 
+_CONFLICTING_TRIES: Final = 5
+
 T = TypeVar("T")
-ModelT = TypeVar("ModelT", bound=Model)
-
-
-class UnscopedQueryError(RuntimeError):
-    """A workspace's table was queried without saying whose rows are meant."""
-
-
-class WorkspaceManager(Manager):
-    """Refuses every query that does not go through `scoped` or `unscoped`."""
-
-    def get_queryset(self) -> QuerySet[Any]:
-        raise UnscopedQueryError(f"query {self._model.__name__} through scoped() or unscoped()")
-
-
-def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The rows of one workspace: the only way to a workspace's rows on behalf of a caller."""
-    return QuerySet(model).filter(workspace_id=workspace_id)
-
-
-def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:
-    """The rows of all workspaces: for authentication, the operator's commands and background work only."""
-    return QuerySet(model)
 
 
 class Database:
@@ -138,6 +105,14 @@ class Transaction:
 def to_sqlite(sql: str) -> str:
     """A statement's `$1` parameters in SQLite's notation."""
     return _PARAMETER.sub(r"?\1", sql)
+
+
+async def retrying(work: Callable[[], Awaitable[T]]) -> T:
+    """Do what opens a transaction of its own, and once more when another writer came first: five times at most."""
+    for _ in range(_CONFLICTING_TRIES - 1):
+        with contextlib.suppress(*CONFLICTS):
+            return await work()
+    return await work()
 
 
 @contextlib.asynccontextmanager

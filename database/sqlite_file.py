@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from models.errors import ConfigurationError
+from errors import ConfigurationError
 
 _OWNER_ONLY: Final = 0o600
 _OWNER_ONLY_FOLDER: Final = 0o700

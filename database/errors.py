@@ -1,0 +1,56 @@
+"""What the two databases raise when they can't be had, or when two writers meet."""
+
+import sqlite3
+from typing import Final
+
+import asyncpg
+from tortoise.exceptions import OperationalError, TransactionManagementError
+
+UNAVAILABLE_ERRORS: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+)
+"""What a database that is stopped, restarting, full, locked or read-only raises; SQLite tells by its error code."""
+
+
+CONFLICTS: Final = (
+    asyncpg.UniqueViolationError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    sqlite3.IntegrityError,
+)
+"""What two writers of the same rows can do to each other: the loser reads again and finds them as they are then."""
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error says that the database can't be had, rather than that a statement was wrong."""
+    error = _unwrapped(error)
+    if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
+        return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
+    return isinstance(error, UNAVAILABLE_ERRORS)
+
+
+def is_spent(error: BaseException) -> bool:
+    """Whether an error says that a PostgreSQL session is of no more use, though its socket may still be open.
+
+    It stays read-only even when the database no longer is; or the driver was told of its end but not yet of the
+    socket's, and refuses every statement as out of order.
+    """
+    return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError | asyncpg.InternalClientError)
+
+
+def _unwrapped(error: BaseException) -> BaseException:
+    """The driver's error in Tortoise's."""
+    is_wrapper = isinstance(error, OperationalError | TransactionManagementError)
+    wrapped = error.args[0] if is_wrapper and error.args else None
+    return wrapped if isinstance(wrapped, BaseException) else error
