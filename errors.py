@@ -13,6 +13,8 @@ FluxrateError
 ├── InvalidCursor        a cursor that this workspace never gave out
 ├── Unavailable          the database can't be had right now; trying again is safe
 ├── StripeUnavailable    Stripe can't be asked right now; trying again is safe
+├── RateLimited          somebody asks too often
+├── LinkNotMade          a Payment Link that Stripe did not say it made
 ├── SealError            a sealed secret that no configured key opens
 └── ConfigurationError   what the operator must mend before the product starts
 """
@@ -123,6 +125,34 @@ class StripeUnavailable(FluxrateError):
     def __init__(self, message: str, *, code: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+
+
+class RateLimited(FluxrateError):
+    """Somebody asks too often. `limit` and `maximum` say which limit it is, `retry_after_s` when to come back."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, limit: str, maximum: str, whose: str, retry_after_s: int) -> None:
+        amount, _, unit = maximum.partition("/")
+        message = f"At most {amount} requests per {unit} are answered {whose}: try again in {retry_after_s} s."
+        super().__init__(message)
+        self.limit = limit
+        self.maximum = maximum
+        self.retry_after_s = retry_after_s
+
+
+class LinkNotMade(FluxrateError):
+    """A Payment Link that Stripe did not say it made.
+
+    `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.
+    `same_attempt`: the next try has to repeat the idempotency key.
+    """
+
+    def __init__(self, code: str, detail: str, *, outcome_unknown: bool, may_retry: bool, same_attempt: bool) -> None:
+        super().__init__(detail, code=code)
+        self.outcome_unknown = outcome_unknown
+        self.may_retry = may_retry
+        self.same_attempt = same_attempt
 
 
 class SealError(FluxrateError):

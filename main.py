@@ -133,13 +133,13 @@ def create_app(settings: Settings | None = None) -> "Starlette":
 def compose(settings: Settings) -> "Services":
     """What lives as long as the process, put together; nothing is opened yet."""
     from database.door import Database
+    from gateways.stripe.checkup import Checkup
+    from gateways.stripe.client import StripeGateway
     from models.secret import Keyring
-    from resolvers.checkup import Checkup
     from resolvers.context import Services
     from resolvers.feed import Feed
-    from resolvers.gateway import StripeGateway
     from resolvers.inbox import Inbox
-    from resolvers.link_maker import LinkMaker
+    from resolvers.link_maker import LinkMaker, retry_links
     from resolvers.quarantine import Quarantine
     from resolvers.reconciliation import Reconciliation
 
@@ -149,7 +149,7 @@ def compose(settings: Settings) -> "Services":
     feed = Feed(settings.broadcast_url)
     link_maker = LinkMaker(keyring, gateway, published=feed.wake)
     inbox = Inbox(database, feed.wake, link_maker.wake)
-    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake)
+    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=retry_links)
     return Services(
         database=database,
         keyring=keyring,

@@ -10,9 +10,9 @@ from models.instant import from_row
 from models.invoice import InvoiceStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
 from models.payment import Allocation, PaymentStatus
+from models.payment_fact import Presentment
 from models.payment_link import LIVE, PaymentLinkStatus
 from models.settlement import InvoiceState, LinkState, PaymentState
-from models.stripe_event import Presentment
 
 INVOICE_COLUMNS: Final = (
     "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"

@@ -29,9 +29,9 @@ from models.book_rows import (
 )
 from models.ids import Prefix, is_id, new_id
 from models.payment import Allocation
+from models.payment_fact import Evidence, PaymentFact
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
-from models.stripe_event import Evidence, StripeEvent
 from models.workspace import Mode
 
 
@@ -47,7 +47,7 @@ class Origin:
 SESSION_GRACE: Final = timedelta(minutes=1)
 """How long after a payment the session that it was made in may take to be told."""
 
-Sourced = tuple[Origin, StripeEvent]
+Sourced = tuple[Origin, PaymentFact]
 Key = tuple[str, str]
 """A workspace's id and the id of something in it."""
 
@@ -133,7 +133,7 @@ class Books:
         await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as})
         await self._load_links()
 
-    def _named_invoice(self, origin: Origin, event: StripeEvent) -> str | None:
+    def _named_invoice(self, origin: Origin, event: PaymentFact) -> str | None:
         if event.metadata_invoice_id is not None:
             return event.metadata_invoice_id
         return self._by_stripe_link.get((origin.workspace_id, event.payment_link_id or ""))
@@ -237,7 +237,7 @@ class Books:
 
     # --- Settling ----------------------------------------------------------------------------------------------
 
-    def case(self, origin: Origin, event: StripeEvent) -> Case:
+    def case(self, origin: Origin, event: PaymentFact) -> Case:
         """What settlement looks at for an event, as the books stand now."""
         workspace_id = origin.workspace_id
         known = {
@@ -273,7 +273,7 @@ class Books:
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
 
-    def settle(self, origin: Origin, event: StripeEvent) -> list[tuple[Case, Verdict]]:
+    def settle(self, origin: Origin, event: PaymentFact) -> list[tuple[Case, Verdict]]:
         """Settle an event, payment by payment: what was looked at and what was decided, which is taken over."""
         settled = []
         for part in event.each:

@@ -1,7 +1,6 @@
 """A Stripe account connected to a workspace: its keys, its webhook URL, its state."""
 
 import base64
-import re
 import secrets
 from enum import StrEnum
 from typing import Final
@@ -10,39 +9,9 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-from errors import InvalidInput, ModeMismatch
 from models.workspace import Mode
 
-WHEN_SENT: Final = {
-    "checkout.session.completed": "a customer is through with a Payment Link",
-    "payment_intent.succeeded": "money came",
-    "payment_intent.payment_failed": "an attempt to pay failed",
-    "invoice.payment_succeeded": "a Stripe invoice was paid",
-    "invoice.payment_failed": "an attempt to pay a Stripe invoice failed",
-    "checkout.session.async_payment_succeeded": "a bank debit came after the customer was through",
-    "checkout.session.async_payment_failed": "a bank debit did not come",
-    "charge.refunded": "money went back, with the total of it",
-    "refund.failed": "a refund came back",
-    "charge.dispute.created": "a customer's bank disputes a payment",
-    "charge.dispute.closed": "a dispute was decided",
-    "payment_intent.processing": "a bank debit is under way, so nobody should pay again",
-    "payment_intent.canceled": "a payment was given up, so the invoice can be paid again",
-    "payment_intent.partially_funded": "a part of a bank transfer came",
-    "refund.created": "money goes back, refund by refund",
-    "refund.updated": "a refund was canceled or changed",
-    "invoice.paid": "a Stripe invoice was paid, perhaps outside of Stripe",
-}
-"""What Stripe sends each event for. Source: Stripe, "Types of events"."""
-
-EVENTS_TO_SEND: Final = tuple(WHEN_SENT)
-"""What to select in Stripe. The first five alone are enough to mark invoices paid."""
-
-NEEDED_EVENTS: Final = EVENTS_TO_SEND[:5]
-"""Those that mark invoices paid; the others tell of bank debits, refunds, disputes and what was paid outside Stripe."""
-
 _WEBHOOK_TOKEN_BYTES: Final = 24
-_SECRET_KEY_FORM: Final = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{6,250}")
-_WEBHOOK_SECRET_FORM: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,250}")
 
 
 class IntegrationStatus(StrEnum):
@@ -151,72 +120,3 @@ def preview_of(secret: str) -> str:
     """What of a Stripe secret may be shown: sk_test_…4242, whsec_…4242."""
     prefix = secret[: secret.rindex("_", 0, 9) + 1] if "_" in secret[:9] else ""
     return f"{prefix}…{secret[-4:]}"
-
-
-def parse_secret_key(text: str, workspace_mode: Mode, *, live_keys_allowed: bool, path: list[str]) -> str:
-    """A Stripe secret key, without the spaces and quotes that pasting adds.
-
-    Raises:
-        InvalidInput: It is something else; the message says what.
-        ModeMismatch: It is a live key in a test workspace, or the reverse.
-    """
-    key = _pasted(text)
-    if not _SECRET_KEY_FORM.fullmatch(key):
-        raise InvalidInput(_what_instead_of_a_secret_key(key), code="INVALID_SECRET_KEY", path=path)
-    mode = Mode.LIVE if key[3:7] == "live" else Mode.TEST
-    if mode is Mode.LIVE and not live_keys_allowed:
-        raise InvalidInput(
-            "Live keys are refused while FLUXRATE_STRIPE_API_BASE points to another host than Stripe's:"
-            " use a test key (sk_test_…).",
-            code="LIVE_KEY_REFUSED",
-            path=path,
-        )
-    if mode is not workspace_mode:
-        raise ModeMismatch(
-            f"This is a {mode.value.lower()} key, but the workspace is in {workspace_mode.value.lower()} mode for"
-            f" good: use a key that begins with sk_{workspace_mode.value.lower()}_, or another workspace.",
-            path=path,
-        )
-    return key
-
-
-def parse_webhook_secret(text: str, path: list[str]) -> str:
-    """A webhook signing secret, without the spaces and quotes that pasting adds.
-
-    Raises:
-        InvalidInput: It is something else; the message says what.
-    """
-    secret = _pasted(text)
-    if not _WEBHOOK_SECRET_FORM.fullmatch(secret):
-        raise InvalidInput(_what_instead_of_a_webhook_secret(secret), code="INVALID_WEBHOOK_SECRET", path=path)
-    return secret
-
-
-def _pasted(text: str) -> str:
-    return "".join(text.split()).strip("\"'`“”‘’\u200b\ufeff")
-
-
-def _what_instead_of_a_secret_key(text: str) -> str:
-    where = "copy the Secret key (sk_test_… or sk_live_…) from Stripe → Developers → API keys"
-    if text.startswith(("pk_test_", "pk_live_")):
-        return f"This is the publishable key, which can't create Payment Links: {where}."
-    if text.startswith("whsec_"):
-        return f"This is a webhook signing secret; it belongs in the Webhook Secret field. Here, {where}."
-    if text.startswith(("http://", "https://")):
-        return f"This is a URL, not a key: {where}."
-    if not text:
-        return f"The secret key is empty: {where}."
-    return f"This is not a Stripe secret key: {where}."
-
-
-def _what_instead_of_a_webhook_secret(text: str) -> str:
-    where = "copy the Signing secret (whsec_…) from the endpoint's page under Stripe → Developers → Webhooks"
-    if text.startswith(("http://", "https://")):
-        return f"This is the endpoint's URL, not its signing secret: {where}."
-    if text.startswith(("sk_", "rk_", "pk_")):
-        return f"This is an API key, not a signing secret: {where}."
-    if text.startswith("we_"):
-        return f"This is the endpoint's id, not its signing secret: {where}."
-    if not text:
-        return f"The webhook secret is empty: {where}."
-    return f"This is not a webhook signing secret: {where}."

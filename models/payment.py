@@ -27,7 +27,7 @@ class Allocation(StrEnum):
 class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
-    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `StripeEvent.order` of the event that its
+    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `PaymentFact.order` of the event that its
     status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
     `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
     the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what

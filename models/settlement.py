@@ -16,8 +16,8 @@ from models.instant import from_epoch
 from models.invoice import COLLECTING, InvoiceStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_of_both, foremost
 from models.payment import Allocation, PaymentStatus
+from models.payment_fact import Evidence, PaymentFact, Presentment
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.stripe_event import Evidence, Presentment, StripeEvent
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode
 
@@ -105,7 +105,7 @@ class Case(NamedTuple):
     `new_payment_id` and `new_link_id` are for what has to be made.
     """
 
-    event: StripeEvent
+    event: PaymentFact
     workspace_id: str
     mode: Mode
     received_at: datetime
@@ -325,7 +325,7 @@ def _without_others_names(case: Case) -> tuple[Case, list[PaymentState]]:
     return case._replace(event=case.event._replace(provider_ids=names), payments=payments), known
 
 
-def _is_of_another_intent(payment: PaymentState, event: StripeEvent) -> bool:
+def _is_of_another_intent(payment: PaymentState, event: PaymentFact) -> bool:
     own = _intents(event.provider_ids)
     return bool(own) and bool(_intents(payment.provider_ids)) and own.isdisjoint(_intents(payment.provider_ids))
 
@@ -401,12 +401,12 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     )
 
 
-def _is_in_another_currency(event: StripeEvent, payment: PaymentState) -> bool:
+def _is_in_another_currency(event: PaymentFact, payment: PaymentState) -> bool:
     """Whether an event tells of a refund that can't be taken off the payment's amount."""
     return event.evidence in _REFUNDS and event.currency != payment.currency
 
 
-def _refunds_told(event: StripeEvent) -> Refunds:
+def _refunds_told(event: PaymentFact) -> Refunds:
     if event.evidence is Evidence.REFUNDED:
         return Refunds(event.refunded, event.order)
     if event.refund is None:
@@ -415,7 +415,7 @@ def _refunds_told(event: StripeEvent) -> Refunds:
     return Refunds(each=(Refund(told.id, event.amount, told.created, told.is_gone, event.order),))
 
 
-def _disputes_told(event: StripeEvent) -> tuple[Dispute, ...]:
+def _disputes_told(event: PaymentFact) -> tuple[Dispute, ...]:
     told = event.dispute
     if told is None:
         return ()
@@ -475,7 +475,7 @@ def _amount_of_both(case: Case, known: PaymentState) -> tuple[int, str]:
     return min(told, key=lambda each: (each[1] != wanted, each[1]))
 
 
-def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatus) -> PaymentState:
+def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatus) -> PaymentState:
     failed = event if status is PaymentStatus.FAILED else None
     decided = payment._replace(
         status=status,
@@ -489,7 +489,7 @@ def _with_status(payment: PaymentState, event: StripeEvent, status: PaymentStatu
     return _with_failure(decided, failed)
 
 
-def _decided_by(event: StripeEvent) -> str:
+def _decided_by(event: PaymentFact) -> str:
     """What orders an event among others of its payment; nothing where a charge alone tells when the money came."""
     return "" if event.evidence is Evidence.REFUNDED else event.order
 
@@ -528,11 +528,11 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
     return _allocated(_with_failure(payment, failed), case, misfit)
 
 
-def _paid_at(event: StripeEvent) -> datetime:
+def _paid_at(event: PaymentFact) -> datetime:
     return from_epoch(event.created if event.paid_at is None else event.paid_at)
 
 
-def _with_failure(payment: PaymentState, event: StripeEvent | None) -> PaymentState:
+def _with_failure(payment: PaymentState, event: PaymentFact | None) -> PaymentState:
     code, message = (event.failure_code, event.failure_message) if event else (None, None)
     return payment._replace(failure_code=code, failure_message=message)
 
@@ -654,7 +654,7 @@ def _log_invoice(
             yield EventType.PAYMENT_LINK_DEACTIVATED, None, None
 
 
-def _went_back(event: StripeEvent, before: PaymentState | None, payment: PaymentState) -> EventType | None:
+def _went_back(event: PaymentFact, before: PaymentState | None, payment: PaymentState) -> EventType | None:
     """What an event told anew of a refund or a dispute."""
     refunds = before.refunds if before else Refunds()
     if event.evidence in _REFUNDS and payment.refunds.gone != refunds.gone:

@@ -12,15 +12,15 @@ from tortoise.queryset import QuerySet
 from database.door import Database, Transaction, transaction
 from database.scope import scoped
 from errors import NotFound
+from gateways.stripe.checkup import Checkup
+from gateways.stripe.client import StripeGateway
 from models.api_key import Scope
 from models.event import EventType, Happening, append
 from models.instant import utc_now
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
 from resolvers.auth import Caller
-from resolvers.checkup import Checkup
 from resolvers.feed import Feed
-from resolvers.gateway import StripeGateway
 from resolvers.inbox import Inbox
 from resolvers.link_maker import LinkMaker
 from resolvers.loaders import Loaders

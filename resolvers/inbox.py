@@ -18,10 +18,12 @@ import structlog
 from database.door import Database, retrying, transaction
 from database.scope import scoped
 from errors import FluxrateError, Unavailable
+from gateways.stripe.events import read
 from models import crash
 from models.books import Origin
+from models.delivery_key import event_key
 from models.integration import Integration
-from models.stripe_event import UnreadableError, event_key, read
+from models.payment_fact import UnreadableError
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers import posting
 from resolvers.posting import Delivery, Receipt

@@ -10,27 +10,21 @@ import structlog
 from tortoise.queryset import QuerySet
 
 from errors import Conflict, FluxrateError, InvalidInput, SealError, StripeRefused, StripeUnavailable
+from gateways.stripe.endpoints import endpoint_url
+from gateways.stripe.keys import parse_secret_key, parse_webhook_secret
+from gateways.stripe.registration import not_registered, register, remove, withdraw
 from models.api_key import Scope
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.integration import (
-    Integration,
-    IntegrationTraffic,
-    bound_to,
-    new_webhook_token,
-    parse_secret_key,
-    parse_webhook_secret,
-)
+from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
 from models.invoice import Invoice
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
-from models.webhook_endpoint import endpoint_url
 from models.webhook_secret import save_secret_key, save_webhook_secret
 from resolvers.context import KEEP, Context, Keep
 from resolvers.idempotency import earlier_result, first_result
 from resolvers.link_maker import retire_links, retry_links
-from resolvers.registration import not_registered, register, remove, withdraw
 
 log = structlog.get_logger(__name__)
 

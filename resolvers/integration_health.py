@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from errors import NotFound
+from gateways.stripe.checkup import kept_findings, signatures_failing
+from gateways.stripe.endpoints import is_local
 from models.api_key import Scope
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
-from models.webhook_endpoint import is_local
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.checkup import kept_findings, signatures_failing
 from resolvers.context import Context
 
 GRAVITY: Final = (

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from errors import InvalidInput, StripeRefused, StripeUnavailable
+from gateways.stripe.checkup import Checkup
+from gateways.stripe.client import Registered
+from gateways.stripe.endpoints import Endpoint, Endpoints
+from gateways.stripe.registration import not_registered, register, remove
 from models.api_key import Scope
 from models.diagnosis import Diagnosis
 from models.event import EventType
 from models.instant import utc_now
 from models.integration import Integration
-from models.webhook_endpoint import Endpoint, Endpoints
 from models.webhook_secret import save_webhook_secret
-from resolvers.checkup import Checkup
 from resolvers.context import Context
-from resolvers.gateway import Registered
 from resolvers.integration_health import connected_integration, health
-from resolvers.registration import not_registered, register, remove
 
 REPLACED: Final = frozenset(
     {

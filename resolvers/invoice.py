@@ -11,8 +11,8 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from errors import Conflict, InvalidInput, StripeRefused, Unavailable
+from gateways.stripe.currencies import is_chargeable, step_of
 from models.api_key import Scope
-from models.charge import is_chargeable, step_of
 from models.customer import Customer
 from models.diagnosis import diagnose
 from models.event import EventType

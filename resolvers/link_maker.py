@@ -10,14 +10,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
 from database.door import Transaction, transaction
 from database.scope import scoped, unscoped
-from errors import FluxrateError
-from models.charge import charge_lines, metadata_of
+from errors import FluxrateError, LinkNotMade
+from gateways.base import LinkGateway, LinkRequest, MadeLink
 from models.event import SYSTEM, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -25,11 +25,6 @@ from models.integration import Integration, bound_to
 from models.invoice import Invoice, LineItem
 from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
-from resolvers.gateway import MadeLink, StripeGateway
-from resolvers.stripe_errors import LinkNotMade
-
-if TYPE_CHECKING:
-    from stripe.params import PaymentLinkCreateParams
 
 log = structlog.get_logger(__name__)
 
@@ -65,9 +60,7 @@ class _Job:
 class LinkMaker:
     """Works off payment links: `make` for the caller that waits, a sweep for everything else that is due."""
 
-    def __init__(
-        self, keyring: Keyring, gateway: StripeGateway, published: Callable[[Mapping[str, int]], None]
-    ) -> None:
+    def __init__(self, keyring: Keyring, gateway: LinkGateway, published: Callable[[Mapping[str, int]], None]) -> None:
         self._keyring = keyring
         self._gateway = gateway
         self._published = published
@@ -142,10 +135,9 @@ class LinkMaker:
 
     async def _make(self, job: _Job) -> None:
         assert job.secret_key is not None  # noqa: S101  (_claim gives up without one)
-        metadata = metadata_of(job.invoice)
         if job.was_unknown:
             try:
-                found = await self._gateway.find_payment_link(job.secret_key, metadata, job.known)
+                found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
             except LinkNotMade as refusal:
                 await self._write_refusal(job, refusal, asked_only=True)
                 return
@@ -153,7 +145,8 @@ class LinkMaker:
                 await self._write_made(job, found)
                 return
         try:
-            made = await self._gateway.create_payment_link(job.secret_key, _params(job), job.link.idempotency_key)
+            request = LinkRequest(job.invoice, job.lines, job.link.amount)
+            made = await self._gateway.create_payment_link(job.secret_key, request, job.link.idempotency_key)
         except LinkNotMade as refusal:
             await self._write_refusal(job, refusal, asked_only=False)
         else:
@@ -252,7 +245,7 @@ class LinkMaker:
         try:
             if job.secret_key is not None:
                 if stripe_id is None and link.outcome_unknown:
-                    found = await self._gateway.find_payment_link(job.secret_key, metadata_of(job.invoice), job.known)
+                    found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
                     stripe_id = found.stripe_id if found else None
                 if stripe_id is not None:
                     await self._gateway.deactivate_payment_link(job.secret_key, stripe_id)
@@ -348,27 +341,6 @@ async def _write_stopped(
             if refusal is not None and refusal.code in _KEY_REFUSED:
                 link.problem_code, link.problem_message = refusal.code, refusal.message
         await link.save()
-
-
-def _params(job: _Job) -> "PaymentLinkCreateParams":
-    invoice, metadata = job.invoice, metadata_of(job.invoice)
-    return {
-        "line_items": [
-            {
-                "price_data": {
-                    "currency": invoice.currency.lower(),
-                    "unit_amount": line.unit_amount,
-                    "product_data": {"name": line.name},
-                },
-                "quantity": line.quantity,
-            }
-            for line in charge_lines(invoice, job.lines, job.link.amount)
-        ],
-        "metadata": metadata,
-        "payment_intent_data": {"metadata": metadata, "description": f"Invoice {invoice.number}"},
-        "restrictions": {"completed_sessions": {"limit": 1}},
-        "inactive_message": f"Invoice {invoice.number} can no longer be paid with this link.",
-    }
 
 
 def _pause(tries: int) -> timedelta:

@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Transaction
+from gateways.stripe.events import READER_VERSION
 from models import crash
 from models.books import Books, Origin
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.payment_fact import PaymentFact, UnreadableError
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict
-from models.stripe_event import READER_VERSION, StripeEvent, UnreadableError
 from models.webhook_event import WebhookEventStatus
 
 _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
@@ -41,7 +42,7 @@ class Delivery:
     origin: Origin
     key: str
     body: bytes
-    event: StripeEvent | None
+    event: PaymentFact | None
     unreadable: UnreadableError | None
     received_at: datetime
     posts: int = 1
@@ -442,7 +443,7 @@ def _content(posting: Posting) -> tuple[Any, ...]:
     )
 
 
-def _stripe_id(event: StripeEvent) -> str | None:
+def _stripe_id(event: PaymentFact) -> str | None:
     """Stripe's id of an event; what was made from something else that Stripe told has none."""
     return None if ":" in event.id else event.id
 

@@ -19,11 +19,11 @@ import structlog
 from database.door import Transaction, retrying, transaction
 from database.scope import scoped, unscoped
 from errors import Unavailable
+from gateways.stripe.signature import verify
 from models.books import Origin
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.secret import Keyring
-from models.signature import verify
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers.inbox import Inbox, delivery_of
 from resolvers.posting import Delivery

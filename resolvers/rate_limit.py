@@ -19,7 +19,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from errors import FluxrateError
+from errors import RateLimited
 
 log = structlog.get_logger(__name__)
 
@@ -31,20 +31,6 @@ _REDIS_REST_S: Final = 5.0
 _MOST_CONNECTIONS: Final = 16
 _SWEEP_INTERVAL_S: Final = 10.0
 _MOST_COUNTERS: Final = 100_000
-
-
-class RateLimited(FluxrateError):
-    """Somebody asks too often. `limit` and `maximum` say which limit it is, `retry_after_s` when to come back."""
-
-    code = "RATE_LIMITED"
-
-    def __init__(self, limit: str, maximum: str, whose: str, retry_after_s: int) -> None:
-        amount, _, unit = maximum.partition("/")
-        message = f"At most {amount} requests per {unit} are answered {whose}: try again in {retry_after_s} s."
-        super().__init__(message)
-        self.limit = limit
-        self.maximum = maximum
-        self.retry_after_s = retry_after_s
 
 
 class RateLimits:

@@ -20,18 +20,19 @@ from database.bulk import any_of
 from database.door import fetch, reading_dialect, transaction
 from database.scope import scoped, unscoped
 from errors import FluxrateError, StripeRefused, StripeUnavailable
+from gateways.stripe.checkup import Checkup, kept_findings
+from gateways.stripe.client import GONE, StripeGateway
+from gateways.stripe.endpoints import is_local
+from gateways.stripe.events import EVENTS_TO_SEND
 from models.books import Origin
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
-from models.integration import EVENTS_TO_SEND, Integration, IntegrationTraffic, bound_to
+from models.integration import Integration, IntegrationTraffic, bound_to
 from models.invoice import COLLECTING, Invoice
 from models.payment import Payment, PaymentStatus
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
-from models.webhook_endpoint import is_local
 from models.webhook_event import WebhookEventStatus
-from resolvers.checkup import Checkup, kept_findings
-from resolvers.gateway import GONE, StripeGateway
 from resolvers.inbox import Inbox, delivery_of
 
 log = structlog.get_logger(__name__)

@@ -8,9 +8,9 @@ import structlog
 
 from database.scope import scoped, unscoped
 from errors import FluxrateError
+from gateways.stripe.events import READER_VERSION
 from models.instant import utc_now
 from models.integration import Integration
-from models.stripe_event import READER_VERSION
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import retire_previous_secrets
 from resolvers.inbox import Inbox, kept

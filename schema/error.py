@@ -8,9 +8,8 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from database.errors import is_unavailable
-from errors import Forbidden, InvalidCursor, Problem, Unauthenticated, Unavailable
+from errors import Forbidden, InvalidCursor, Problem, RateLimited, Unauthenticated, Unavailable
 from models.secret import without_secrets
-from resolvers.rate_limit import RateLimited
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import strawberry
 
+from gateways.stripe.events import EVENTS_TO_SEND, HANDLED
 from models import integration as models
-from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, WHEN_SENT, IntegrationStatus
+from models.integration import IntegrationStatus
 from models.workspace import Mode
 from resolvers import integration, integration_health, webhook_event
 from resolvers.paging import page
@@ -98,8 +99,8 @@ class StripeIntegration(Node):
     @strawberry.field(description="The same events, with what Stripe sends each for.")
     def event_types(self) -> "list[StripeEventType]":
         return [
-            StripeEventType(type=name, is_needed=name in NEEDED_EVENTS, sent_when=WHEN_SENT[name])
-            for name in EVENTS_TO_SEND
+            StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
+            for name, handled in HANDLED.items()
         ]
 
     @strawberry.field(description="How it is doing.")

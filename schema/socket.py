@@ -20,8 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation,
 )
 
-from errors import Unauthenticated
-from resolvers.rate_limit import RateLimited
+from errors import RateLimited, Unauthenticated
 from schema import fanout
 from schema.document import NUL_REFUSED, has_nul, is_subscription
 from schema.error import of_exception

@@ -23,11 +23,11 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from errors import Unauthenticated, Unavailable
+from errors import RateLimited, Unauthenticated, Unavailable
 from resolvers.auth import authenticate
 from resolvers.context import Services
 from resolvers.event import number_of
-from resolvers.rate_limit import RateLimited, RateLimits
+from resolvers.rate_limit import RateLimits
 from schema.build import schema
 from schema.document import is_subscription, mutations_in
 from schema.error import of_exception

@@ -13,9 +13,9 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 
 from errors import Unavailable
+from gateways.stripe.signature import verify
 from models import crash
 from models.instant import utc_now
-from models.signature import verify
 from models.webhook_event import WebhookEventStatus
 from resolvers.context import Services
 from resolvers.inbox import delivery_of

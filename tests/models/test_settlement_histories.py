@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
+from gateways.stripe.events import read
 from models.event import EventType
 from models.instant import from_epoch
-from models.stripe_event import StripeEvent, read
+from models.payment_fact import PaymentFact
 from tests.models.histories.machine import Histories
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
@@ -52,7 +53,7 @@ _seconds: Final = st.integers(1, 30)
 
 
 @st.composite
-def named_alike(draw: st.DrawFn) -> list[StripeEvent]:
+def named_alike(draw: st.DrawFn) -> list[PaymentFact]:
     """Events of two payments; each names its payment by one to three of its names, which they tie together."""
     events = []
     for number in range(2):
@@ -75,9 +76,9 @@ def named_alike(draw: st.DrawFn) -> list[StripeEvent]:
     return events
 
 
-def tied(events: Sequence[StripeEvent]) -> list[list[StripeEvent]]:
+def tied(events: Sequence[PaymentFact]) -> list[list[PaymentFact]]:
     """The events of each payment: those that share a name, or are tied by others that do."""
-    groups: list[tuple[set[str], list[StripeEvent]]] = []
+    groups: list[tuple[set[str], list[PaymentFact]]] = []
     for event in events:
         names, members = set(event.provider_ids), [event]
         for group in [group for group in groups if group[0] & names]:
@@ -90,7 +91,7 @@ def tied(events: Sequence[StripeEvent]) -> list[list[StripeEvent]]:
 
 @settings(HOW, derandomize=ASKED is None)
 @given(named_alike(), st.randoms(use_true_random=False))
-def test_a_payment_is_counted_once_whatever_its_events_call_it(events: list[StripeEvent], chance: Random) -> None:
+def test_a_payment_is_counted_once_whatever_its_events_call_it(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):
         desk = Desk(open_invoice(total=10_000), [active_link(amount=10_000)])
         chance.shuffle(events)
@@ -116,7 +117,7 @@ def _rank(name: str) -> int:
 
 
 @st.composite
-def paying_in_parts(draw: st.DrawFn) -> list[StripeEvent]:
+def paying_in_parts(draw: st.DrawFn) -> list[PaymentFact]:
     """What may come of a Stripe invoice over 50.00 that two payments pay, listed or not; each event perhaps."""
     is_listed = draw(st.booleans())
     order = None if is_listed and draw(st.booleans()) else "in_0"
@@ -140,7 +141,7 @@ def paying_in_parts(draw: st.DrawFn) -> list[StripeEvent]:
 
 @settings(HOW, derandomize=ASKED is None)
 @given(paying_in_parts(), st.randoms(use_true_random=False))
-def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list[StripeEvent], chance: Random) -> None:
+def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):
         desk = Desk(open_invoice(total=5000), [active_link(amount=5000)])
         chance.shuffle(events)
@@ -158,7 +159,7 @@ def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list
 
 
 @st.composite
-def in_two_currencies(draw: st.DrawFn) -> list[StripeEvent]:
+def in_two_currencies(draw: st.DrawFn) -> list[PaymentFact]:
     """A payment of 20.00 USD whose intent and charge are told in yen, as before 2025-03-31; and what went back."""
     yen: dict[str, Any] = OURS | {"payment_intent": "pi_0", "amount": 3100, "currency": "jpy"}
     session = stripe.checkout_session_completed(
@@ -179,7 +180,7 @@ def in_two_currencies(draw: st.DrawFn) -> list[StripeEvent]:
 
 @settings(HOW, derandomize=ASKED is None)
 @given(in_two_currencies(), st.randoms(use_true_random=False))
-def test_no_amount_is_ever_taken_from_another_currency(events: list[StripeEvent], chance: Random) -> None:
+def test_no_amount_is_ever_taken_from_another_currency(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):
         desk = Desk(open_invoice(total=2000), [active_link(amount=2000)])
         chance.shuffle(events)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.integration import EVENTS_TO_SEND
-from models.webhook_endpoint import Endpoint, endpoint_url, endpoints_of, findings
+from gateways.stripe.endpoints import Endpoint, endpoint_url, endpoints_of, findings
+from gateways.stripe.events import EVENTS_TO_SEND
 
 TOKEN = "tok3n"
 URL = endpoint_url("https://fluxrate.example", TOKEN)

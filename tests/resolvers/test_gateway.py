@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from errors import StripeRefused, StripeUnavailable
-from models.integration import EVENTS_TO_SEND
-from resolvers.gateway import API_VERSION, Page, StripeGateway, decoded
+from gateways.stripe.client import API_VERSION, Page, StripeGateway, decoded
+from gateways.stripe.events import EVENTS_TO_SEND
 from tests.support.business import StripeAccount
 
 URL = "http://127.0.0.1:9/webhooks/stripe/token"
@@ -29,13 +29,19 @@ async def gateway(stripe_url: str) -> AsyncIterator[StripeGateway]:
         yield opened
 
 
-async def _paid_link(gateway: StripeGateway, stripe: StripeAccount, times: int = 1) -> str:
+async def _paid_link(stripe: StripeAccount, times: int = 1) -> str:
     """A Payment Link that was paid so many times."""
-    line: Any = {"price_data": {"currency": "usd", "unit_amount": 500, "product_data": {"name": "Work"}}, "quantity": 1}
-    made = await gateway.create_payment_link(stripe.key(), {"line_items": [line]}, uuid.uuid4().hex)
+    form = {
+        "line_items[0][price_data][currency]": "usd",
+        "line_items[0][price_data][unit_amount]": 500,
+        "line_items[0][price_data][product_data][name]": "Work",
+        "line_items[0][quantity]": 1,
+    }
+    async with stripe.client() as http:
+        made = (await http.post("/v1/payment_links", data=form)).raise_for_status().json()
     for _ in range(times):
-        await stripe.pay(made.stripe_id)
-    return made.stripe_id
+        await stripe.pay(made["id"])
+    return str(made["id"])
 
 
 async def _events(gateway: StripeGateway, key: str, **more: Any) -> Page:
@@ -49,7 +55,7 @@ async def _events(gateway: StripeGateway, key: str, **more: Any) -> Page:
 async def test_events_are_paged_the_newest_first_as_stripe_wrote_them(
     gateway: StripeGateway, stripe: StripeAccount
 ) -> None:
-    await _paid_link(gateway, stripe, times=2)
+    await _paid_link(stripe, times=2)
 
     everything = await _events(gateway, stripe.key())
     first = await _events(gateway, stripe.key(), limit=3)
@@ -63,7 +69,7 @@ async def test_events_are_paged_the_newest_first_as_stripe_wrote_them(
 
 
 async def test_events_are_of_the_time_and_types_asked_for(gateway: StripeGateway, stripe: StripeAccount) -> None:
-    await _paid_link(gateway, stripe)
+    await _paid_link(stripe)
     (newest, *_) = (await _events(gateway, stripe.key())).rows
 
     before = await _events(gateway, stripe.key(), created_lt=newest["created"] - 60)
@@ -75,7 +81,7 @@ async def test_events_are_of_the_time_and_types_asked_for(gateway: StripeGateway
 
 
 async def test_the_completed_sessions_of_a_link_are_told(gateway: StripeGateway, stripe: StripeAccount) -> None:
-    paid, unpaid = await _paid_link(gateway, stripe), await _paid_link(gateway, stripe, times=0)
+    paid, unpaid = await _paid_link(stripe), await _paid_link(stripe, times=0)
 
     (session,) = await gateway.completed_sessions(stripe.key(), paid)
 

@@ -12,14 +12,16 @@ import pytest
 from database.door import Database, transaction
 from database.scope import scoped
 from errors import Unavailable
+from gateways.stripe.events import READER_VERSION, read
+from models.delivery_key import body_key
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch, utc_now
 from models.integration import Integration
 from models.invoice import Invoice, InvoiceStatus
 from models.payment import Allocation, Payment, PaymentStatus
+from models.payment_fact import UnreadableError
 from models.payment_link import LIVE, PaymentLinkStatus
-from models.stripe_event import READER_VERSION, UnreadableError, body_key, read
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode, Workspace
 from resolvers.feed import Feed

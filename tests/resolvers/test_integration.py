@@ -16,12 +16,13 @@ import pytest_asyncio
 from database.dialect import sqlite_path
 from database.scope import scoped
 from errors import FluxrateError
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.events import EVENTS_TO_SEND
 from models.event import EventType
-from models.integration import EVENTS_TO_SEND, SEALED_COLUMNS, Integration, bound_to
+from models.integration import SEALED_COLUMNS, Integration, bound_to
 from models.payment_link import PaymentLinkStatus
 from models.workspace import Mode
 from resolvers.context import Services
-from resolvers.gateway import StripeGateway
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents

@@ -14,13 +14,15 @@ import pytest_asyncio
 
 from database.door import transaction
 from database.scope import scoped
+from gateways.stripe.checkup import Checkup
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.events import EVENTS_TO_SEND
 from models.diagnosis import Diagnosis
 from models.event import EventType
 from models.instant import utc_now
-from models.integration import EVENTS_TO_SEND, Integration, bound_to
+from models.integration import Integration, bound_to
 from models.payment_link import PaymentLinkStatus
-from resolvers.checkup import Checkup
-from resolvers.gateway import StripeGateway
+from resolvers.link_maker import retry_links
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents
@@ -323,7 +325,7 @@ async def test_a_clock_that_is_not_stripes_is_told(
 ) -> None:
     async with _stripe_of_another_time(ahead_s) as url, StripeGateway(url) as gateway:
         mine = business.services
-        checkup = Checkup(mine.keyring, gateway, mine.public_url, mine.feed.wake)
+        checkup = Checkup(mine.keyring, gateway, mine.public_url, mine.feed.wake, on_key_accepted=retry_links)
         services = replace(mine, gateway=gateway, checkup=checkup)
         elsewhere = replace(business, services=services, admin=Caller(services, business.admin.authorization))
         assert await elsewhere.check(by_hand["id"]) == found
@@ -437,7 +439,14 @@ async def _checked_hours_after_connecting(business: Business, id_: str, *, came:
             utc_now() if came else long_ago,
         )
     services = business.services
-    checkup = Checkup(services.keyring, services.gateway, services.public_url, services.feed.wake, settled=timedelta(0))
+    checkup = Checkup(
+        services.keyring,
+        services.gateway,
+        services.public_url,
+        services.feed.wake,
+        on_key_accepted=retry_links,
+        settled=timedelta(0),
+    )
     return await checkup.check(await _row(business, id_))
 
 

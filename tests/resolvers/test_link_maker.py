@@ -18,6 +18,7 @@ from tortoise.exceptions import IntegrityError
 
 from database.door import transaction
 from database.scope import scoped
+from gateways.stripe.client import StripeGateway
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.integration import Integration
@@ -25,7 +26,6 @@ from models.invoice import Invoice
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from resolvers import invoice as use_cases
 from resolvers.context import Services
-from resolvers.gateway import StripeGateway
 from resolvers.link_maker import LinkMaker, plan_link
 from tests.models.interrupting import Interrupted, Moment
 from tests.resolvers.eventually import eventually

@@ -13,10 +13,10 @@ import pytest
 from database.door import transaction
 from database.scope import unscoped
 from models.books import Origin
+from models.delivery_key import body_key
 from models.event import Event, EventType
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
-from models.stripe_event import body_key
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
 from models.workspace import Mode

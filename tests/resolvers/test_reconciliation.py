@@ -7,12 +7,13 @@ import pytest
 
 from database.door import transaction
 from database.scope import unscoped
+from gateways.stripe.checkup import Checkup
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from resolvers import reconciliation
-from resolvers.checkup import Checkup
+from resolvers.link_maker import retry_links
 from resolvers.reconciliation import Progress, Reconciliation
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
@@ -314,7 +315,7 @@ async def test_where_something_was_posted_before_it_depends_on_whether_stripe_ca
     business: Business, url: str, found: str
 ) -> None:
     services = business.services
-    checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake)
+    checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake, on_key_accepted=retry_links)
     there = Reconciliation(services.inbox, checkup, services.gateway, services.keyring, INTERVAL_S)
     integration = await business.connect(webhookSecret="whsec_localwork123456789")
     await business.deliver(integration["id"], stripe.payment_intent_succeeded())

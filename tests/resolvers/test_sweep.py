@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from database.door import Database
+from gateways.stripe.events import READER_VERSION
 from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
-from models.stripe_event import READER_VERSION
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers import sweep

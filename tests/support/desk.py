@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 from database.door import Transaction
+from gateways.stripe.events import read
 from models.books import Books, Origin
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus
+from models.payment_fact import PaymentFact
 from models.payment_link import LIVE, PaymentLinkStatus
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
-from models.stripe_event import StripeEvent, read
 from models.workspace import Mode
 from tests.support import stripe_payloads as stripe
 
@@ -118,19 +119,19 @@ class Desk:
             link._replace(status=PaymentLinkStatus.DEACTIVATED) if link.status in LIVE else link for link in links
         ]
 
-    def case(self, event: stripe.Event | StripeEvent) -> Case:
+    def case(self, event: stripe.Event | PaymentFact) -> Case:
         """What is looked at for an event."""
-        return self._books.case(self._origin, event if isinstance(event, StripeEvent) else read(stripe.body(event)))
+        return self._books.case(self._origin, event if isinstance(event, PaymentFact) else read(stripe.body(event)))
 
     def enter(self, verdict: Verdict) -> None:
         """Take over what was decided about the invoice by hand."""
         self._books.enter(self._origin, INVOICE, verdict)
 
-    def take(self, *events: stripe.Event | StripeEvent) -> Verdict:
+    def take(self, *events: stripe.Event | PaymentFact) -> Verdict:
         """Settle events in the order given; the verdict on the last."""
         verdict: Verdict | None = None
         for event in events:
-            known = event if isinstance(event, StripeEvent) else read(stripe.body(event))
+            known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
             for _, verdict in self._books.settle(self._origin, known):
                 self.log += [type_ for type_, _, _ in verdict.log]
         assert verdict is not None

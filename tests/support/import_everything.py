@@ -17,7 +17,17 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MODULES: Final = ("errors", "main", "settings")
-PACKAGES: Final = ("database", "edge", "migrations", "models", "resolvers", "schema", "simulator", "webhooks")
+PACKAGES: Final = (
+    "database",
+    "edge",
+    "gateways",
+    "migrations",
+    "models",
+    "resolvers",
+    "schema",
+    "simulator",
+    "webhooks",
+)
 WATCHED_EVENTS: Final = frozenset(
     {
         "os.fork",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.signature import MOST_SIGNATURES, TOLERANCE_S, verify
+from gateways.stripe.signature import MOST_SIGNATURES, TOLERANCE_S, verify
 
 NOW = 1_800_000_000.25
 SECRET = "whsec_right"

@@ -6,8 +6,9 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
+from gateways.stripe.events import read
 from models.ids import Prefix, new_id
-from models.stripe_event import StripeEvent, read
+from models.payment_fact import PaymentFact
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
@@ -48,7 +49,7 @@ class Fact:
     refunded_at: int
     dispute: tuple[str, str, int, int | None] | None
     body: bytes
-    event: StripeEvent
+    event: PaymentFact
 
     @property
     def order(self) -> tuple[int, int, int, str]:

@@ -3,14 +3,13 @@
 Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-27 to 2026-10-28.
 """
 
-import hashlib
-from collections.abc import Mapping
-from enum import Enum, auto
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from models.money import MAX_MINOR_UNITS
+from models.payment_fact import DisputeTold, Evidence, PaymentFact, Presentment, RefundTold, UnreadableError
 
 READER_VERSION: Final = 2
 """Grows with every change that reads more: events that an older reader could not read are tried again by themselves."""
@@ -25,138 +24,7 @@ _BASIL: Final = "2025-03-31"
 """The first API version that tells of released money apart from refunds."""
 
 
-class Evidence(Enum):
-    """What an event proves about its payment."""
-
-    PAID = auto()
-    PENDING = auto()
-    FAILED = auto()
-    REFUNDED = auto()
-    REFUND = auto()
-    DISPUTED = auto()
-    DISPUTE_CLOSED = auto()
-    OUT_OF_BAND = auto()
-
-
-class UnreadableError(ValueError):
-    """A verified body that is not a Stripe event as Stripe documents it; the message says where.
-
-    `event_id` and `event_type` are what could be read all the same. `is_money`: it may be about money, since its type
-    is one that we handle.
-    """
-
-    def __init__(
-        self, message: str, event_id: str | None = None, event_type: str | None = None, *, is_money: bool = False
-    ) -> None:
-        super().__init__(message)
-        self.event_id = event_id
-        self.event_type = event_type
-        self.is_money = is_money
-
-
-class DisputeTold(NamedTuple):
-    """What an event tells of a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
-
-    id: str
-    status: str
-    reason: str
-    amount: int
-    opened: int
-
-
-class RefundTold(NamedTuple):
-    """What an event tells of one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
-
-    id: str
-    created: int
-    is_gone: bool
-
-
-class Presentment(NamedTuple):
-    """What the customer saw, where Stripe converted the price: minor units of a currency that may not be ours.
-
-    Source: Stripe, "Adaptive Pricing", `presentment_details`.
-    """
-
-    amount: int
-    currency: str
-
-
-class StripeEvent(NamedTuple):
-    """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
-
-    `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
-    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
-    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a single refund
-    `amount` is its own. `amount_received` is what came so far of money that comes in parts. `is_handled`: the type is
-    one that we read, whether there is a payment in it or not. `parts` are what it tells of each of several payments.
-    `weight` orders what happens to a payment within one
-    second: the cause has less of it than the consequence.
-    """
-
-    id: str
-    type: str
-    created: int
-    livemode: bool
-    api_version: str | None
-    evidence: Evidence | None = None
-    provider_ids: tuple[str, ...] = ()
-    amount: int = 0
-    currency: str = ""
-    metadata_invoice_id: str | None = None
-    metadata_customer_id: str | None = None
-    metadata_workspace_id: str | None = None
-    payment_link_id: str | None = None
-    failure_code: str | None = None
-    failure_message: str | None = None
-    paid_at: int | None = None
-    refunded: int = 0
-    refund: RefundTold | None = None
-    dispute: DisputeTold | None = None
-    presentment: Presentment | None = None
-    amount_received: int | None = None
-    parts: tuple["StripeEvent", ...] = ()
-    is_handled: bool = False
-    weight: int = 0
-
-    @property
-    def each(self) -> tuple["StripeEvent", ...]:
-        """What it tells of each payment, as an event of that payment alone."""
-        return self.parts or (self,)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it tells the amount of a Stripe invoice without the payments that made it up."""
-        return all(name.startswith("in_") for name in self.provider_ids)
-
-    @property
-    def order(self) -> str:
-        """Sorts a payment's events by Stripe's clock; within one second by what they say, then by id."""
-        return f"{self.created:012d} {self.weight:d}{self.refunded:019d} {self.id}"
-
-    def without_metadata(self) -> "StripeEvent":
-        """The event as one that is known by its payment alone, whatever system wrote its metadata."""
-        return self._replace(metadata_invoice_id=None, metadata_customer_id=None, metadata_workspace_id=None)
-
-
-OF_A_BODY: Final = "sha256:"
-IN_QUARANTINE: Final = "quarantine:"
-"""What the keys of bodies begin with that have no event id, or none that is verified."""
-
-
-def body_key(body: bytes) -> str:
-    """What a body is known by when no event id can be read from it."""
-    return f"{OF_A_BODY}{hashlib.sha256(body).hexdigest()}"
-
-
-def event_key(event_id: str | None, body: bytes) -> str:
-    """What an event is known by: its id, unless it has none or one that would be taken for a body's key."""
-    if event_id is None or event_id.startswith((OF_A_BODY, IN_QUARANTINE)):
-        return body_key(body)
-    return event_id
-
-
-def read(body: bytes) -> StripeEvent:
+def read(body: bytes) -> PaymentFact:
     """What a verified body says.
 
     Raises:
@@ -181,16 +49,16 @@ def read(body: bytes) -> StripeEvent:
         "livemode": _boolean(event, "livemode"),
         "api_version": _optional_id(event, "api_version"),
     }
-    reader = _READERS.get(envelope["type"])
-    if reader is None:
-        return StripeEvent(**envelope)
+    handled = HANDLED.get(envelope["type"])
+    if handled is None:
+        return PaymentFact(**envelope)
     try:
         subject = _subject(event)
         subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
-        told = _metadata(subject) | reader(subject)
-        told.setdefault("weight", _WEIGHTS.get(envelope["type"], 0))
+        told = _metadata(subject) | handled.read(subject)
+        told.setdefault("weight", handled.weight)
         parts = told.pop("parts", ())
-        known = StripeEvent(**envelope, **told, is_handled=True)
+        known = PaymentFact(**envelope, **told, is_handled=True)
         return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
     except UnreadableError as error:
         raise UnreadableError(str(error), envelope["id"], envelope["type"], is_money=True) from None
@@ -428,36 +296,56 @@ def _about_charge(subject: Mapping[str, Any], evidence: Evidence) -> dict[str, A
     }
 
 
-_READERS: Final = {
-    "payment_intent.succeeded": _payment_intent_succeeded,
-    "payment_intent.payment_failed": _payment_intent_failed,
-    "payment_intent.processing": _payment_intent_processing,
-    "payment_intent.canceled": _payment_intent_canceled,
-    "payment_intent.partially_funded": _payment_intent_partially_funded,
-    "checkout.session.completed": _session_completed,
-    "checkout.session.async_payment_succeeded": _session_async_succeeded,
-    "checkout.session.async_payment_failed": _session_async_failed,
-    "invoice.payment_succeeded": _stripe_invoice_paid,
-    "invoice.paid": _stripe_invoice_paid,
-    "invoice.payment_failed": _stripe_invoice_failed,
-    "charge.refunded": _charge_refunded,
-    "refund.created": _refund,
-    "refund.updated": _refund,
-    "refund.failed": _refund,
-    "charge.dispute.created": _dispute_created,
-    "charge.dispute.closed": _dispute_closed,
-}
+class _Handled(NamedTuple):
+    """A type of event that is read: how, and what Stripe sends it for. Source: Stripe, "Types of events".
+
+    `is_needed`: without it invoices are not marked as paid; the others tell of bank debits, refunds, disputes and what
+    was paid outside of Stripe. Of two events of a payment within one second what comes later has more `weight`.
+    """
+
+    read: Callable[[Mapping[str, Any]], dict[str, Any]]
+    when_sent: str
+    is_needed: bool = False
+    weight: int = 0
 
 
-_WEIGHTS: Final = {
-    "checkout.session.completed": 1,
-    "payment_intent.processing": 1,
-    "checkout.session.async_payment_failed": 2,
-    "payment_intent.canceled": 2,
-    "payment_intent.partially_funded": 1,
-    "charge.dispute.closed": 1,
+HANDLED: Final = {
+    "checkout.session.completed": _Handled(
+        _session_completed, "a customer is through with a Payment Link", is_needed=True, weight=1
+    ),
+    "payment_intent.succeeded": _Handled(_payment_intent_succeeded, "money came", is_needed=True),
+    "payment_intent.payment_failed": _Handled(_payment_intent_failed, "an attempt to pay failed", is_needed=True),
+    "invoice.payment_succeeded": _Handled(_stripe_invoice_paid, "a Stripe invoice was paid", is_needed=True),
+    "invoice.payment_failed": _Handled(
+        _stripe_invoice_failed, "an attempt to pay a Stripe invoice failed", is_needed=True
+    ),
+    "checkout.session.async_payment_succeeded": _Handled(
+        _session_async_succeeded, "a bank debit came after the customer was through"
+    ),
+    "checkout.session.async_payment_failed": _Handled(_session_async_failed, "a bank debit did not come", weight=2),
+    "charge.refunded": _Handled(_charge_refunded, "money went back, with the total of it"),
+    "refund.failed": _Handled(_refund, "a refund came back"),
+    "charge.dispute.created": _Handled(_dispute_created, "a customer's bank disputes a payment"),
+    "charge.dispute.closed": _Handled(_dispute_closed, "a dispute was decided", weight=1),
+    "payment_intent.processing": _Handled(
+        _payment_intent_processing, "a bank debit is under way, so nobody should pay again", weight=1
+    ),
+    "payment_intent.canceled": _Handled(
+        _payment_intent_canceled, "a payment was given up, so the invoice can be paid again", weight=2
+    ),
+    "payment_intent.partially_funded": _Handled(
+        _payment_intent_partially_funded, "a part of a bank transfer came", weight=1
+    ),
+    "refund.created": _Handled(_refund, "money goes back, refund by refund"),
+    "refund.updated": _Handled(_refund, "a refund was canceled or changed"),
+    "invoice.paid": _Handled(_stripe_invoice_paid, "a Stripe invoice was paid, perhaps outside of Stripe"),
 }
-"""What comes later of two events of a payment within one second has more; what isn't listed has 0."""
+"""Every type that is read, in the order in which it is shown."""
+
+EVENTS_TO_SEND: Final = tuple(HANDLED)
+"""What to select in Stripe."""
+
+NEEDED_EVENTS: Final = tuple(name for name, handled in HANDLED.items() if handled.is_needed)
 
 
 def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:

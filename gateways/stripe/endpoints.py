@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, WHEN_SENT
+from gateways.stripe.events import EVENTS_TO_SEND, HANDLED, NEEDED_EVENTS
 
 OLDEST_API_VERSION: Final = "2020-08-27"
 """The oldest API version whose payloads are read."""
@@ -113,7 +113,7 @@ def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
     missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
     needed = [name for name in missing if name in NEEDED_EVENTS]
     if missing:
-        named = ", ".join(f"{name} ({WHEN_SENT[name]})" for name in missing)
+        named = ", ".join(f"{name} ({HANDLED[name].when_sent})" for name in missing)
         yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", named
     for endpoint in sending:
         if endpoint.is_outdated:

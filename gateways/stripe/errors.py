@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from errors import FluxrateError, StripeRefused, StripeUnavailable
+from errors import LinkNotMade, StripeRefused, StripeUnavailable
 from models.secret import without_secrets
 
 if TYPE_CHECKING:
@@ -13,20 +13,6 @@ if TYPE_CHECKING:
 
 _MESSAGE_LENGTH: Final = 500
 _UNTOLD_PAUSE_S: Final = 1.0
-
-
-class LinkNotMade(FluxrateError):
-    """A Payment Link that Stripe did not say it made.
-
-    `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.
-    `same_attempt`: the next try has to repeat the idempotency key.
-    """
-
-    def __init__(self, code: str, detail: str, *, outcome_unknown: bool, may_retry: bool, same_attempt: bool) -> None:
-        super().__init__(detail, code=code)
-        self.outcome_unknown = outcome_unknown
-        self.may_retry = may_retry
-        self.same_attempt = same_attempt
 
 
 @contextmanager

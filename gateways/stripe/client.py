@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import orjson
 import structlog
 
-from errors import StripeRefused
-from models.integration import EVENTS_TO_SEND
-from models.webhook_endpoint import Endpoint
-from resolvers.stripe_errors import LinkNotMade, asking_errors, link_errors, refused
+from errors import LinkNotMade, StripeRefused
+from gateways.base import LinkRequest, MadeLink
+from gateways.stripe.endpoints import Endpoint
+from gateways.stripe.errors import asking_errors, link_errors, refused
+from gateways.stripe.events import EVENTS_TO_SEND
+from gateways.stripe.links import metadata_of, params_of
+from models.invoice import Invoice
 
 if TYPE_CHECKING:
     import stripe
-    from stripe.params import PaymentLinkCreateParams, WebhookEndpointCreateParams
+    from stripe.params import WebhookEndpointCreateParams
 
 log = structlog.get_logger(__name__)
 
@@ -37,14 +40,6 @@ _SESSION_PAGES: Final = 20
 _LINK_PAGES: Final = 5
 GONE: Final = "resource_missing"
 _KEY_PATH: Final = ["input", "secretKey"]
-
-
-@dataclass(frozen=True, slots=True)
-class MadeLink:
-    """A Payment Link as Stripe answered it."""
-
-    stripe_id: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +128,7 @@ class StripeGateway:
             return None
         return account.id
 
-    async def create_payment_link(
-        self, secret_key: str, params: "PaymentLinkCreateParams", idempotency_key: str
-    ) -> MadeLink:
+    async def create_payment_link(self, secret_key: str, request: LinkRequest, idempotency_key: str) -> MadeLink:
         """Make a Payment Link.
 
         Raises:
@@ -143,18 +136,17 @@ class StripeGateway:
         """
         with link_errors():
             link = await self._client(secret_key).v1.payment_links.create_async(
-                params, {"idempotency_key": idempotency_key}
+                params_of(request), {"idempotency_key": idempotency_key}
             )
         return MadeLink(link.id, link.url)
 
-    async def find_payment_link(
-        self, secret_key: str, metadata: Mapping[str, str], known: Collection[str]
-    ) -> MadeLink | None:
-        """The newest active Payment Link with this metadata that isn't known yet, among the newest 500.
+    async def find_payment_link(self, secret_key: str, invoice: Invoice, known: Collection[str]) -> MadeLink | None:
+        """The newest active Payment Link with an invoice's metadata that isn't known yet, among the newest 500.
 
         Raises:
             LinkNotMade: Stripe could not be asked.
         """
+        metadata = metadata_of(invoice)
         payment_links = self._client(secret_key).v1.payment_links
         with link_errors():
             page = await payment_links.list_async({"active": True, "limit": _PAGE})

@@ -3,18 +3,43 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from gateways.base import LinkRequest
+from gateways.stripe.currencies import is_chargeable
 from models.invoice import Invoice, LineItem
-from models.money import currency_exponent, unit_minor_units
+from models.money import unit_minor_units
+
+if TYPE_CHECKING:
+    from stripe.params import PaymentLinkCreateParams
 
 MOST_LINES: Final = 20
 """Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
 
-_STEP_BY_EXPONENT: Final = {3: 10}
-_STEP: Final = {"ISK": 100, "UGX": 100}
 _MOST_QUANTITY: Final = 999_999
 _NAME_LENGTH: Final = 250
+
+
+def params_of(request: LinkRequest) -> "PaymentLinkCreateParams":
+    """A link as Stripe is asked to make it."""
+    invoice, metadata = request.invoice, metadata_of(request.invoice)
+    return {
+        "line_items": [
+            {
+                "price_data": {
+                    "currency": invoice.currency.lower(),
+                    "unit_amount": line.unit_amount,
+                    "product_data": {"name": line.name},
+                },
+                "quantity": line.quantity,
+            }
+            for line in charge_lines(invoice, request.lines, request.amount)
+        ],
+        "metadata": metadata,
+        "payment_intent_data": {"metadata": metadata, "description": f"Invoice {invoice.number}"},
+        "restrictions": {"completed_sessions": {"limit": 1}},
+        "inactive_message": f"Invoice {invoice.number} can no longer be paid with this link.",
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +70,6 @@ def _whole(line: LineItem, currency: str) -> ChargeLine | None:
     if quantity != quantity.to_integral_value() or not 0 < quantity <= _MOST_QUANTITY:
         return None
     return ChargeLine(line.description[:_NAME_LENGTH], unit_amount, int(quantity))
-
-
-def step_of(currency: str) -> int:
-    """The minor units that Stripe charges multiples of alone. Source: Stripe, "Supported currencies", special cases."""
-    return _STEP.get(currency, _STEP_BY_EXPONENT.get(currency_exponent(currency), 1))
-
-
-def is_chargeable(amount: int, currency: str) -> bool:
-    """Whether Stripe takes an amount of a currency: the last digit of three has to be 0, ISK and UGX to be whole."""
-    return amount % step_of(currency) == 0
 
 
 def metadata_of(invoice: Invoice) -> dict[str, str]:

@@ -1,26 +1,26 @@
 """Looking at Stripe for what is the matter with an integration; what was found is kept with it."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import orjson
 
-from database.door import transaction
+from database.door import Transaction, transaction
 from database.scope import scoped
 from errors import SealError, StripeRefused, StripeUnavailable
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.endpoints import Endpoints, Finding, endpoint_url, endpoints_of, findings
+from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS
+from gateways.stripe.signature import verify
 from models.diagnosis import Diagnosis, diagnose
 from models.event import SYSTEM, EventType, Happening, append
 from models.instant import from_epoch, utc_now
-from models.integration import EVENTS_TO_SEND, NEEDED_EVENTS, Integration, IntegrationTraffic, bound_to
+from models.integration import Integration, IntegrationTraffic, bound_to
 from models.secret import Keyring
-from models.signature import verify
-from models.webhook_endpoint import Endpoints, Finding, endpoint_url, endpoints_of, findings
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.gateway import StripeGateway
-from resolvers.link_maker import retry_links
 
 CLOCK_TOLERANCE_S: Final = 60
 """How far our clock may be from Stripe's; signatures are refused from 300 s on."""
@@ -77,7 +77,10 @@ class _Found:
 
 
 class Checkup:
-    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with; `settled`: how old is missed."""
+    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with; `settled`: how old is missed.
+
+    `on_key_accepted` is called with an integration's id, in the transaction, when a key that was refused works again.
+    """
 
     def __init__(
         self,
@@ -86,12 +89,14 @@ class Checkup:
         public_url: str,
         published: Callable[[Mapping[str, int]], None],
         *,
+        on_key_accepted: Callable[[Transaction, str], Awaitable[None]],
         settled: timedelta = SETTLED,
     ) -> None:
         self._keyring = keyring
         self._gateway = gateway
         self._public_url = public_url
         self._published = published
+        self._on_key_accepted = on_key_accepted
         self._settled = settled
 
     async def check(self, integration: Integration) -> list[Diagnosis]:
@@ -261,7 +266,7 @@ class Checkup:
             key_problem = found.key_problem if found.heard else row.key_problem
             changed = after != before or (key_problem is None) != (row.key_problem is None)
             if row.key_problem is not None and key_problem is None:
-                await retry_links(tx, row.id)
+                await self._on_key_accepted(tx, row.id)
             row.key_problem, row.checked_at = key_problem, utc_now()
             row.findings = orjson.dumps(after).decode()
             await row.save(update_fields=["key_problem", "checked_at", "findings"])

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from errors import FluxrateError, StripeRefused, StripeUnavailable
-from resolvers.gateway import Registered, StripeGateway
+from gateways.stripe.client import Registered, StripeGateway
 
 log = structlog.get_logger(__name__)
 

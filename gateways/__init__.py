@@ -1,0 +1,1 @@
+"""Payment providers: what each is asked for and what it says, behind one wall."""

@@ -1,0 +1,1 @@
+"""Stripe: the only place that knows the shapes of its API and of its events."""

@@ -1,0 +1,118 @@
+"""What a gateway's event says about a payment, in nobody's words: what settlement decides by."""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+
+class Evidence(Enum):
+    """What an event proves about its payment."""
+
+    PAID = auto()
+    PENDING = auto()
+    FAILED = auto()
+    REFUNDED = auto()
+    REFUND = auto()
+    DISPUTED = auto()
+    DISPUTE_CLOSED = auto()
+    OUT_OF_BAND = auto()
+
+
+class UnreadableError(ValueError):
+    """A verified body that is not a Stripe event as Stripe documents it; the message says where.
+
+    `event_id` and `event_type` are what could be read all the same. `is_money`: it may be about money, since its type
+    is one that we handle.
+    """
+
+    def __init__(
+        self, message: str, event_id: str | None = None, event_type: str | None = None, *, is_money: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.event_id = event_id
+        self.event_type = event_type
+        self.is_money = is_money
+
+
+class DisputeTold(NamedTuple):
+    """What an event tells of a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
+
+    id: str
+    status: str
+    reason: str
+    amount: int
+    opened: int
+
+
+class RefundTold(NamedTuple):
+    """What an event tells of one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
+
+    id: str
+    created: int
+    is_gone: bool
+
+
+class Presentment(NamedTuple):
+    """What the customer saw, where Stripe converted the price: minor units of a currency that may not be ours.
+
+    Source: Stripe, "Adaptive Pricing", `presentment_details`.
+    """
+
+    amount: int
+    currency: str
+
+
+class PaymentFact(NamedTuple):
+    """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
+
+    `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
+    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
+    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a single refund
+    `amount` is its own. `amount_received` is what came so far of money that comes in parts. `is_handled`: the type is
+    one that we read, whether there is a payment in it or not. `parts` are what it tells of each of several payments.
+    `weight` orders what happens to a payment within one
+    second: the cause has less of it than the consequence.
+    """
+
+    id: str
+    type: str
+    created: int
+    livemode: bool
+    api_version: str | None
+    evidence: Evidence | None = None
+    provider_ids: tuple[str, ...] = ()
+    amount: int = 0
+    currency: str = ""
+    metadata_invoice_id: str | None = None
+    metadata_customer_id: str | None = None
+    metadata_workspace_id: str | None = None
+    payment_link_id: str | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
+    paid_at: int | None = None
+    refunded: int = 0
+    refund: RefundTold | None = None
+    dispute: DisputeTold | None = None
+    presentment: Presentment | None = None
+    amount_received: int | None = None
+    parts: tuple["PaymentFact", ...] = ()
+    is_handled: bool = False
+    weight: int = 0
+
+    @property
+    def each(self) -> tuple["PaymentFact", ...]:
+        """What it tells of each payment, as an event of that payment alone."""
+        return self.parts or (self,)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it tells the amount of a Stripe invoice without the payments that made it up."""
+        return all(name.startswith("in_") for name in self.provider_ids)
+
+    @property
+    def order(self) -> str:
+        """Sorts a payment's events by Stripe's clock; within one second by what they say, then by id."""
+        return f"{self.created:012d} {self.weight:d}{self.refunded:019d} {self.id}"
+
+    def without_metadata(self) -> "PaymentFact":
+        """The event as one that is known by its payment alone, whatever system wrote its metadata."""
+        return self._replace(metadata_invoice_id=None, metadata_customer_id=None, metadata_workspace_id=None)
