@@ -58,10 +58,11 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     from edge.metrics import Metrics
     from models import crash
     from resolvers.rate_limit import RateLimits
-    from resolvers.sweep import Sweep
     from schema.persisted import PersistedDocuments, read_trusted
     from schema.view import GraphQLEndpoint
     from webhooks.stripe import PATH_PREFIX, StripeWebhook
+    from workers.reconcile import Reconciliation
+    from workers.sweep import Sweep
 
     settings = settings or Settings.from_env()
     configure_logging()
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
                 rate_limits,
                 graphql,
                 Sweep(services.inbox, services.quarantine, services.feed.wake),
-                services.reconciliation,
+                Reconciliation(services.sync, services.checkup, settings.sync_interval_s),
                 _sampled(metrics, services, webhook),
             ]
             for part in parts:  # what is opened last is closed first: the doors, then what is behind them
@@ -133,20 +134,21 @@ def create_app(settings: Settings | None = None) -> "Starlette":
 def compose(settings: Settings) -> "Services":
     """What lives as long as the process, put together; nothing is opened yet."""
     from database.door import Database
+    from feed.follow import Feed
     from gateways.stripe.checkup import Checkup
     from gateways.stripe.client import StripeGateway
+    from inbox.quarantine.release import Quarantine
+    from inbox.queue import Inbox
+    from inbox.sync import Sync
     from models.secret import Keyring
+    from payment_links.maker import LinkMaker, retry_links
     from resolvers.context import Services
-    from resolvers.feed import Feed
-    from resolvers.inbox import Inbox
-    from resolvers.link_maker import LinkMaker, retry_links
-    from resolvers.quarantine import Quarantine
-    from resolvers.reconciliation import Reconciliation
+    from resolvers.reading.loaders import Loaders
 
     database = Database(settings.database_url)
     keyring = Keyring.parse(settings.encryption_keys)
     gateway = StripeGateway(settings.stripe_api_base)
-    feed = Feed(settings.broadcast_url)
+    feed = Feed(settings.broadcast_url, Loaders)
     link_maker = LinkMaker(keyring, gateway, published=feed.wake)
     inbox = Inbox(database, feed.wake, link_maker.wake)
     checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=retry_links)
@@ -159,7 +161,7 @@ def compose(settings: Settings) -> "Services":
         inbox=inbox,
         link_maker=link_maker,
         quarantine=Quarantine(inbox, keyring, feed.wake),
-        reconciliation=Reconciliation(inbox, checkup, gateway, keyring, settings.sync_interval_s),
+        sync=Sync(inbox, gateway, keyring),
         public_url=settings.public_url,
     )
 
@@ -422,14 +424,14 @@ async def _sync(settings: Settings, ids: list[str], since: datetime | None, *, a
         await _check_keys(services)
         for integration in await connected_integrations(ids):
             with console.status(f"{integration.name}: asking Stripe …") as status:
-                progress = await services.reconciliation.sync(
+                progress = await services.sync.fetch_events(
                     integration,
                     since,
                     told=lambda so_far, name=integration.name: status.update(  # type: ignore[misc]
                         f"{name}: {so_far.found} events read, {so_far.applied} applied, up to {_iso(so_far.until)}"
                     ),
                 )
-                paid = await services.reconciliation.check_links(integration, rest=timedelta(0))
+                paid = await services.sync.check_links(integration, rest=timedelta(0))
             answer = {
                 "id": integration.id,
                 "found": progress.found + paid,

@@ -12,20 +12,20 @@ from tortoise.queryset import QuerySet
 from database.door import Database, Transaction, transaction
 from database.scope import scoped
 from errors import NotFound
+from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway
+from inbox.quarantine.release import Quarantine
+from inbox.queue import Inbox
+from inbox.sync import Sync
 from models.api_key import Scope
 from models.event import EventType, Happening, append
 from models.instant import utc_now
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
+from payment_links.maker import LinkMaker
 from resolvers.auth import Caller
-from resolvers.feed import Feed
-from resolvers.inbox import Inbox
-from resolvers.link_maker import LinkMaker
-from resolvers.loaders import Loaders
-from resolvers.quarantine import Quarantine
-from resolvers.reconciliation import Reconciliation
+from resolvers.reading.loaders import Loaders
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -47,11 +47,11 @@ class Services:
     keyring: Keyring
     gateway: StripeGateway
     checkup: Checkup
-    feed: Feed
+    feed: Feed[Loaders]
     inbox: Inbox
     link_maker: LinkMaker
     quarantine: Quarantine
-    reconciliation: Reconciliation
+    sync: Sync
     public_url: str
 
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
+from feed.log import decode_cursor, encode_cursor
 from models.api_key import Scope
 from models.event import Event, EventType
 from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus
 from resolvers.context import Context
-from resolvers.feed import decode_cursor, encode_cursor
 
 STATUS_CHANGES: Final = (
     EventType.INVOICE_FINALIZED,
@@ -104,7 +104,7 @@ async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None
         async for line in lines:
             ctx.position = line.event.number
             if query.wants(line.event):
-                ctx.loaders = line.loaders
+                ctx.loaders = line.shared
                 yield line.event
 
 

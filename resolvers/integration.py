@@ -22,9 +22,9 @@ from models.invoice import Invoice
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
 from models.webhook_secret import save_secret_key, save_webhook_secret
+from payment_links.maker import retire_links, retry_links
 from resolvers.context import KEEP, Context, Keep
 from resolvers.idempotency import earlier_result, first_result
-from resolvers.link_maker import retire_links, retry_links
 
 log = structlog.get_logger(__name__)
 

@@ -23,9 +23,9 @@ from models.invoice import Invoice, InvoiceStatus, LineItem, check_draft, check_
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
 from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
 from models.text import LONGEST_KEPT, optional_text, required_text
+from payment_links.maker import CLAIM, plan_link, retire_links
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
-from resolvers.link_maker import CLAIM, plan_link, retire_links
 
 MOST_LINES: Final = 500
 _NOTE_LENGTH: Final = 1000

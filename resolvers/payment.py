@@ -10,8 +10,9 @@ from tortoise.queryset import QuerySet
 
 from database.door import Row, Transaction, fetch, retrying
 from errors import Conflict, InvalidInput, NotFound
+from inbox.books import Books
+from inbox.delivery import Origin
 from models.api_key import Scope
-from models.books import Books, Origin
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now

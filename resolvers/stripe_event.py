@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from errors import InvalidInput, StripeRefused, StripeUnavailable
+from inbox.sync import Progress
 from models.api_key import Scope
 from models.instant import utc_now
 from models.integration import Integration
 from resolvers.context import Context
-from resolvers.reconciliation import Progress
 
 WITHIN_S: Final = 20.0
 """How long one call reads; the next one goes on from there."""
@@ -34,9 +34,9 @@ async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime 
     if since is not None and since > utc_now():
         raise InvalidInput("This instant is still to come: leave it out to go on from the last sync.", path=["since"])
     try:
-        progress = await ctx.services.reconciliation.sync(integration, since, within_s=WITHIN_S)
+        progress = await ctx.services.sync.fetch_events(integration, since, within_s=WITHIN_S)
         if progress.complete:
-            paid = await ctx.services.reconciliation.check_links(integration, rest=timedelta(0))
+            paid = await ctx.services.sync.check_links(integration, rest=timedelta(0))
             progress = replace(progress, found=progress.found + paid, applied=progress.applied + paid)
     except StripeUnavailable as error:
         raise StripeRefused(error.message, code=error.code, path=["integrationId"]) from None

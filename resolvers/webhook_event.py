@@ -9,6 +9,7 @@ from typing import Final
 from tortoise.queryset import QuerySet
 
 from errors import Conflict, InvalidInput
+from inbox.delivery import Delivery, Receipt, kept
 from models.api_key import Scope
 from models.event import EventType, Happening
 from models.integration import Integration
@@ -16,8 +17,6 @@ from models.invoice import Invoice
 from models.text import LONGEST_KEPT
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent, WebhookEventStatus
 from resolvers.context import Context
-from resolvers.inbox import kept
-from resolvers.posting import Delivery, Receipt
 
 MOST_REPLAYED: Final = 100
 """How many webhook events one call tries again."""

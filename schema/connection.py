@@ -5,8 +5,8 @@ from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
 import strawberry
 
-from resolvers.loaders import ChildrenLoader
-from resolvers.paging import Page, PageRequest, encode_cursor, page
+from resolvers.reading.loaders import ChildrenLoader
+from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
 from schema.enums import OrderDirection
 from schema.operation import given
 

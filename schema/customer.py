@@ -8,7 +8,7 @@ import strawberry
 from models import customer as models
 from resolvers import invoice
 from resolvers.invoice import InvoiceQuery
-from resolvers.paging import page
+from resolvers.reading.pages import page
 from schema.connection import (
     After,
     Before,

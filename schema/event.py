@@ -11,7 +11,7 @@ from models.event import EventType
 from models.invoice import InvoiceStatus
 from resolvers import event
 from resolvers.context import Context
-from resolvers.paging import Page, PageRequest, encode_cursor
+from resolvers.reading.pages import Page, PageRequest, encode_cursor
 from schema.connection import Connection, asked
 from schema.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPayment, LazyWebhookEvent
 from schema.node import Node, linked

@@ -18,7 +18,7 @@ import orjson
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from resolvers.feed import MOST_BUFFERED
+from feed.follow import MOST_BUFFERED
 from schema.build import schema
 from schema.document import followed_by
 from schema.error import of_exception

@@ -10,7 +10,7 @@ from models import integration as models
 from models.integration import IntegrationStatus
 from models.workspace import Mode
 from resolvers import integration, integration_health, webhook_event
-from resolvers.paging import page
+from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.connection import After, Before, Connection, First, Last, asked
 from schema.diagnosis import Diagnosis

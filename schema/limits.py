@@ -30,7 +30,7 @@ from graphql.language import (
     VariableNode,
 )
 
-from resolvers.paging import DEFAULT_PAGE, LARGEST_PAGE
+from resolvers.reading.pages import DEFAULT_PAGE, LARGEST_PAGE
 
 CODE: Final = "LIMIT_EXCEEDED"
 _PLAIN_LIST: Final = 10

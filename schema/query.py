@@ -9,8 +9,8 @@ from models.ids import Prefix
 from resolvers import api_key, customer, event, integration, invoice, node, payment, webhook_event
 from resolvers.event import EventQuery
 from resolvers.invoice import InvoiceQuery
-from resolvers.paging import page
 from resolvers.payment import PaymentQuery
+from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.api_key import ApiKey, ApiKeyConnection
 from schema.connection import After, Before, First, Last, Order, asked, newest_first

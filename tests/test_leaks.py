@@ -15,9 +15,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from edge import server
 from edge.http import BoundedProtocol
 from edge.websocket import BoundedWebSocket
+from feed.follow import Feed
 from main import create_app
 from models.workspace import Mode
-from resolvers.feed import Feed
 from resolvers.operator import create_workspace
 from schema.fanout import Fanout
 from schema.key_watch import KeyWatch

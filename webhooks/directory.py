@@ -10,7 +10,7 @@ from typing import Final
 from database.door import Row, fetch
 from database.errors import is_unavailable
 from errors import Unavailable
-from models.books import Origin
+from inbox.delivery import Origin
 from models.instant import from_row
 from models.integration import bound_to
 from models.secret import Keyring

@@ -14,13 +14,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from errors import Unavailable
 from gateways.stripe.signature import verify
+from inbox.delivery import Delivery, delivery_of
+from inbox.quarantine.store import Post
 from models import crash
 from models.instant import utc_now
 from models.webhook_event import WebhookEventStatus
 from resolvers.context import Services
-from resolvers.inbox import delivery_of
-from resolvers.posting import Delivery
-from resolvers.quarantine_rows import Post
 from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
 from webhooks.directory import Directory, Listener
 

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS, read
-from models.delivery_key import body_key
+from inbox.delivery import body_key
 from models.payment_fact import Evidence, PaymentFact, UnreadableError
 from tests.support import stripe_payloads as stripe
 from tests.support.recorded import RECORDED, load, needs_recorded

@@ -10,11 +10,12 @@ import pytest_asyncio
 from structlog.testing import capture_logs
 
 from database.door import Database
+from feed.follow import Feed
+from inbox.queue import Inbox
 from models.integration import Integration
 from models.workspace import Workspace
 from resolvers.context import Services
-from resolvers.feed import Feed
-from resolvers.inbox import Inbox
+from resolvers.reading.loaders import Loaders
 from simulator.app import create_app
 from tests.simulator.serving import serve
 from tests.support import books, migrated
@@ -42,9 +43,9 @@ async def integration(workspace: Workspace) -> Integration:
 
 
 @pytest.fixture
-async def feed(database: Database) -> AsyncIterator[Feed]:
+async def feed(database: Database) -> AsyncIterator[Feed[Loaders]]:
     """What subscribers follow."""
-    async with Feed("memory://") as opened:
+    async with Feed("memory://", Loaders) as opened:
         yield opened
 
 
@@ -56,7 +57,7 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
 
 
 @pytest.fixture
-async def inbox(database: Database, feed: Feed) -> AsyncIterator[Inbox]:
+async def inbox(database: Database, feed: Feed[Loaders]) -> AsyncIterator[Inbox]:
     """An inbox that works."""
     async with Inbox(database, feed.wake, lambda: None) as opened:
         yield opened

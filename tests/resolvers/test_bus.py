@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from resolvers.bus import Bus
+from feed.bus import Bus
 from tests.support.valkey import Valkey
 
 PATIENCE_S: Final = 20.0

@@ -12,8 +12,11 @@ import pytest
 from database.door import Database, transaction
 from database.scope import scoped
 from errors import Unavailable
+from feed.follow import Feed
 from gateways.stripe.events import READER_VERSION, read
-from models.delivery_key import body_key
+from inbox.batch import post
+from inbox.delivery import Delivery, Receipt, body_key, kept
+from inbox.queue import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch, utc_now
@@ -24,9 +27,7 @@ from models.payment_fact import UnreadableError
 from models.payment_link import LIVE, PaymentLinkStatus
 from models.webhook_event import WebhookEventStatus
 from models.workspace import Mode, Workspace
-from resolvers.feed import Feed
-from resolvers.inbox import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox, kept
-from resolvers.posting import Delivery, Receipt, post
+from resolvers.reading.loaders import Loaders
 from tests.support import books
 from tests.support import stripe_payloads as stripe
 from tests.support.books import deliveries, delivery, ours
@@ -126,7 +127,7 @@ async def test_the_log_tells_what_happened_in_order(
 
 
 async def test_subscribers_are_told_after_the_commit(
-    inbox: Inbox, feed: Feed, workspace: Workspace, integration: Integration
+    inbox: Inbox, feed: Feed[Loaders], workspace: Workspace, integration: Integration
 ) -> None:
     invoice = await books.add_invoice(integration)
     lines = feed.follow(workspace.id, 0)

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from database.door import Database
+from inbox.queue import Inbox
 from models.settlement import InvoiceState
-from resolvers.inbox import Inbox
 from tests.models.histories.machine import Histories
 from tests.models.histories.shelf import Shelf
 from tests.models.histories.twin import Twin

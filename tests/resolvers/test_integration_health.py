@@ -22,7 +22,7 @@ from models.event import EventType
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.payment_link import PaymentLinkStatus
-from resolvers.link_maker import retry_links
+from payment_links.maker import retry_links
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents

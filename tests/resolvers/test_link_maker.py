@@ -24,9 +24,9 @@ from models.ids import Prefix, new_id
 from models.integration import Integration
 from models.invoice import Invoice
 from models.payment_link import PaymentLink, PaymentLinkStatus
+from payment_links.maker import LinkMaker, plan_link
 from resolvers import invoice as use_cases
 from resolvers.context import Services
-from resolvers.link_maker import LinkMaker, plan_link
 from tests.models.interrupting import Interrupted, Moment
 from tests.resolvers.eventually import eventually
 from tests.simulator.serving import serve

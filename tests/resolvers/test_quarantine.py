@@ -12,17 +12,17 @@ import pytest
 
 from database.door import transaction
 from database.scope import unscoped
-from models.books import Origin
-from models.delivery_key import body_key
+from inbox import queue
+from inbox.delivery import Origin, body_key
+from inbox.quarantine import release, store
+from inbox.quarantine.release import Quarantine
+from inbox.quarantine.store import Post
 from models.event import Event, EventType
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
 from models.workspace import Mode
-from resolvers import inbox, quarantine, quarantine_rows
-from resolvers.quarantine import Quarantine
-from resolvers.quarantine_rows import Post
 from tests.resolvers.eventually import eventually
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
@@ -169,7 +169,7 @@ async def test_a_release_that_finds_no_room_is_finished_later(
     await post(business, integration, paid(business, invoice), SECRET)
     await business.services.quarantine.release_owed()
     with monkeypatch.context() as full:
-        full.setattr(inbox, "MAX_QUEUED", 0)
+        full.setattr(queue, "MAX_QUEUED", 0)
 
         saved = await business.update_integration(integration["id"], webhookSecret=SECRET)
 
@@ -231,7 +231,7 @@ async def test_forged_posts_of_the_exact_body_do_not_push_out_the_genuine_one(bu
 
     assert saved["appliedFromQuarantine"] == 1
     assert waiting.deliveries == 101
-    assert len(orjson.loads(waiting.posts or "[]")) == quarantine_rows.FIRST_POSTS + quarantine_rows.LAST_POSTS
+    assert len(orjson.loads(waiting.posts or "[]")) == store.FIRST_POSTS + store.LAST_POSTS
 
 
 async def test_what_can_never_verify_takes_no_signatures_place(business: Business) -> None:
@@ -313,8 +313,8 @@ async def test_what_no_secret_verified_is_dropped_once_stripe_posts_it_no_more(b
 async def test_what_has_no_claim_to_its_place_makes_room(
     business: Business, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 3)
-    monkeypatch.setattr(quarantine, "_FULL_FOR_S", 0.0)
+    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    monkeypatch.setattr(release, "_FULL_FOR_S", 0.0)
     integration = await business.connect()
     before = [stripe.payment_intent_succeeded() for _ in range(3)]
     for event in before:
@@ -335,7 +335,7 @@ async def test_what_has_no_claim_to_its_place_makes_room(
 async def test_what_was_refused_for_want_of_room_is_fetched_once_a_secret_is_saved(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 0)
+    monkeypatch.setattr(store, "MOST_KEPT", 0)
     integration = await business.connect()
     later = utc_now() + timedelta(days=1)
     async with transaction() as tx:
@@ -351,7 +351,7 @@ async def test_what_was_refused_for_want_of_room_is_fetched_once_a_secret_is_sav
 
 
 async def test_an_admin_can_discard_what_waits(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 2)
+    monkeypatch.setattr(store, "MOST_KEPT", 2)
     integration, other = await business.connect(), await business.connect()
     for event in [stripe.payment_intent_succeeded() for _ in range(3)]:
         await post(business, integration, event, OTHER)
@@ -398,7 +398,7 @@ async def test_each_says_why_it_waits(business: Business, secrets: tuple[str, ..
 async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine_rows, "MOST_KEPT", 3)
+    monkeypatch.setattr(store, "MOST_KEPT", 3)
     integration = await business.connect()
     events = [stripe.payment_intent_succeeded() for _ in range(5)]
 
@@ -417,7 +417,7 @@ async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
 def _large(business: Business, integration: Any) -> Post:
     return Post(
         origin=Origin(business.workspace.id, integration["id"], Mode.TEST),
-        body=b" " * (quarantine.MOST_BYTES + 1),
+        body=b" " * (release.MOST_BYTES + 1),
         headers={},
         received_at=utc_now(),
         secrets=[],

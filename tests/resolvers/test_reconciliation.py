@@ -8,15 +8,16 @@ import pytest
 from database.door import transaction
 from database.scope import unscoped
 from gateways.stripe.checkup import Checkup
+from inbox import sync
+from inbox.sync import Progress
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers import reconciliation
-from resolvers.link_maker import retry_links
-from resolvers.reconciliation import Progress, Reconciliation
+from payment_links.maker import retry_links
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
+from workers.reconcile import Reconciliation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,7 +80,7 @@ async def test_what_was_asked_for_again_and_not_read_to_the_end_is_gone_on_with(
         further = utc_now() + timedelta(days=1)
         await unscoped(IntegrationTraffic).filter(integration_id=row.id).update(synced_until=further)
 
-    broken_off = await business.services.reconciliation.sync(row, utc_now() - timedelta(days=7), within_s=0)
+    broken_off = await business.services.sync.fetch_events(row, utc_now() - timedelta(days=7), within_s=0)
     synced = await business.mutate(SYNC, id=integration["id"])
 
     assert broken_off.complete is False
@@ -89,14 +90,14 @@ async def test_what_was_asked_for_again_and_not_read_to_the_end_is_gone_on_with(
 async def test_many_events_are_read_in_pages_the_oldest_first(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciliation, "_PAGE", 2)
+    monkeypatch.setattr(sync, "_PAGE", 2)
     integration = await business.connect()
     for _ in range(4):
         await paid_unheard(business)
     told: list[Progress] = []
     row = await unscoped(Integration).get(id=integration["id"])
 
-    progress = await business.services.reconciliation.sync(row, told=told.append)
+    progress = await business.services.sync.fetch_events(row, told=told.append)
 
     assert (progress.found, progress.applied, progress.complete) == (8, 8, True)
     assert [each.until for each in told] == sorted(each.until for each in told)
@@ -160,8 +161,8 @@ async def test_a_link_that_stripe_says_is_paid_pays_its_invoice(business: Busine
     async with transaction():
         await unscoped(PaymentLink).filter(invoice_id=invoice["id"]).update(created_at=utc_now() - timedelta(days=40))
 
-    paid = await business.services.reconciliation.check_links(row)
-    again = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+    paid = await business.services.sync.check_links(row)
+    again = await business.services.sync.check_links(row, rest=timedelta(0))
 
     assert (paid, again) == (1, 0)
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
@@ -188,7 +189,7 @@ async def test_a_link_that_stripe_does_not_know_does_not_stand_in_the_way_of_oth
     await old_link(invoice)
     row = await unscoped(Integration).get(id=integration["id"])
 
-    paid = await business.services.reconciliation.check_links(row)
+    paid = await business.services.sync.check_links(row)
 
     assert paid == 1
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
@@ -201,14 +202,19 @@ async def test_a_bank_debit_that_came_through_unheard_pays_its_invoice(business:
     await business.deliver(integration["id"], *await business.stripe.pay(link, outcome="async", deliveries=0))
     await old_link(invoice)
     row = await unscoped(Integration).get(id=integration["id"])
-    nothing = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+    nothing = await business.services.sync.check_links(row, rest=timedelta(0))
     under_way = await business.invoice(invoice["id"])
     await business.stripe.settle(link, "succeeded")
 
-    paid = await business.services.reconciliation.check_links(row, rest=timedelta(0))
+    paid = await business.services.sync.check_links(row, rest=timedelta(0))
 
     assert (under_way["status"], nothing, paid) == ("OPEN", 0, 1)
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
+async def reconcile_due(business: Business) -> None:
+    """What every process does now and then."""
+    await Reconciliation(business.services.sync, business.services.checkup, INTERVAL_S).reconcile_due()
 
 
 async def aged(integration: Any, **columns: Any) -> Integration:
@@ -224,11 +230,11 @@ async def aged(integration: Any, **columns: Any) -> Integration:
 
 async def test_what_is_the_matter_is_looked_for_every_hour(business: Business) -> None:
     integration = await business.connect(webhookSecret="whsec_abcdefghijklmnop")
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
     unchecked = await business.integration(integration["id"])
     await aged(integration)
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     found = await business.integration(integration["id"])
     unheard = ["PUBLIC_URL_LOCAL", "NO_EVENT_YET"]
@@ -245,7 +251,7 @@ async def test_a_key_that_was_rejected_and_works_again_is_taken_up_again(busines
     invoice = await paid_unheard(business)
     await aged(integration, key_problem="Stripe said so.")
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (await business.integration(integration["id"]))["status"] != "KEY_REJECTED"
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
@@ -256,7 +262,7 @@ async def test_a_rejected_key_is_tried_every_few_minutes_alone(business: Busines
     invoice = await paid_unheard(business)
     await aged(integration, key_problem="Stripe said so.", checked_at=utc_now())
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (await business.integration(integration["id"]))["status"] == "KEY_REJECTED"
     assert (await business.invoice(invoice["id"]))["status"] == "OPEN"
@@ -269,7 +275,7 @@ async def test_links_are_asked_about_though_the_key_may_not_read_the_events(busi
     await aged(integration, checked_at=utc_now())
     await business.stripe.fault("status_before", method="GET", path="/v1/events", status=403, times=9)
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
 
@@ -278,9 +284,9 @@ async def test_of_several_processes_one_reconciles(business: Business) -> None:
     integration = await business.connect()
     invoice = await paid_unheard(business)
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
     first = (await traffic(integration)).sync_due_at
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
     assert (await traffic(integration)).sync_due_at == first
@@ -299,11 +305,11 @@ async def test_where_nothing_was_ever_posted_a_payment_is_found_within_half_a_mi
     integration = await business.connect()
     invoice = await paid_unheard(business)
     await _claimed(integration, ago=timedelta(seconds=20))
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
     too_soon = (await business.invoice(invoice["id"]))["status"]
     await _claimed(integration, ago=timedelta(seconds=31))
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (too_soon, (await business.invoice(invoice["id"]))["status"]) == ("OPEN", "PAID")
 
@@ -316,7 +322,7 @@ async def test_where_something_was_posted_before_it_depends_on_whether_stripe_ca
 ) -> None:
     services = business.services
     checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake, on_key_accepted=retry_links)
-    there = Reconciliation(services.inbox, checkup, services.gateway, services.keyring, INTERVAL_S)
+    there = Reconciliation(services.sync, checkup, INTERVAL_S)
     integration = await business.connect(webhookSecret="whsec_localwork123456789")
     await business.deliver(integration["id"], stripe.payment_intent_succeeded())
     invoice = await paid_unheard(business)
@@ -332,6 +338,6 @@ async def test_without_a_link_that_can_be_paid_the_interval_stands(business: Bus
     await _claimed(integration, ago=timedelta(seconds=31))
     before = (await traffic(integration)).sync_due_at
 
-    await business.services.reconciliation.reconcile_due()
+    await reconcile_due(business)
 
     assert (await traffic(integration)).sync_due_at == before

@@ -9,22 +9,22 @@ import pytest
 
 from database.door import Database
 from gateways.stripe.events import READER_VERSION
+from inbox.quarantine.release import Quarantine
+from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import InvoiceStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.workspace import Workspace
-from resolvers import sweep
-from resolvers.inbox import Inbox
-from resolvers.quarantine import Quarantine
-from resolvers.sweep import Sweep
 from tests.resolvers.eventually import eventually
 from tests.resolvers.test_inbox import mend, refuse_payments
 from tests.support import books
 from tests.support import stripe_payloads as stripe
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.books import delivery, ours
+from workers import sweep
+from workers.sweep import Sweep
 
 
 @pytest.fixture(autouse=True)

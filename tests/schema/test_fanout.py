@@ -9,10 +9,10 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from feed.log import encode_cursor
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from resolvers.context import Services
-from resolvers.feed import encode_cursor
 from schema import fanout
 from schema.fanout import Asked, Fanout, Shown, StuckError, until_sent
 from tests.schema.caller import Caller

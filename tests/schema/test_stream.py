@@ -11,9 +11,9 @@ import pytest
 from starlette.types import Message
 
 from errors import Unavailable
+from feed.log import encode_cursor
 from models.workspace import Workspace
 from resolvers.context import Services
-from resolvers.feed import encode_cursor
 from resolvers.operator import revoke_key
 from schema.fanout import Asked, Fanout, Shown
 from schema.key_watch import KeyWatch

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from feed import follow
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus
-from resolvers import feed
 from resolvers.context import Services
 from schema.build import schema
 from tests.schema.caller import Caller
@@ -177,13 +177,13 @@ async def test_a_burst_is_told_in_parts_that_a_buffer_holds(
     """However many lines were committed at once, few are in memory."""
     told: list[int] = []
 
-    class Recorder(feed._Follower):
-        def offer(self, lines: Sequence[feed.Line]) -> None:
+    class Recorder(follow._Follower[Any]):
+        def offer(self, lines: Sequence[follow.Line[Any]]) -> None:
             told.append(len(lines))
             super().offer(lines)
 
-    monkeypatch.setattr(feed, "MOST_BUFFERED", 50)
-    monkeypatch.setattr(feed, "_Follower", Recorder)
+    monkeypatch.setattr(follow, "MOST_BUFFERED", 50)
+    monkeypatch.setattr(follow, "_Follower", Recorder)
     await rows.event(EventType.INVOICE_CREATED)
 
     async with aclosing(services.feed.follow(rows.workspace_id, 0)) as lines, asyncio.timeout(20):

@@ -7,8 +7,8 @@ from tortoise.models import Model
 
 from database.door import transaction
 from database.scope import scoped, unscoped
+from inbox.delivery import Delivery, Origin, delivery_of
 from models import workspace as workspaces
-from models.books import Origin
 from models.customer import Customer
 from models.event import Event, EventType
 from models.ids import Prefix, new_id
@@ -19,8 +19,6 @@ from models.payment import Payment
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.webhook_event import WebhookEvent
 from models.workspace import Mode, Workspace
-from resolvers.inbox import delivery_of
-from resolvers.posting import Delivery
 from tests.support import stripe_payloads as stripe
 
 RowT = TypeVar("RowT", bound=Model)

@@ -17,14 +17,13 @@ import httpx
 
 from database.door import transaction
 from database.scope import unscoped
+from inbox.delivery import Origin, delivery_of
 from models.api_key import Scope
-from models.books import Origin
 from models.event import EventType
 from models.instant import utc_now
 from models.payment_link import PaymentLink
 from models.workspace import Mode, Workspace, add_workspace
 from resolvers.context import Services
-from resolvers.inbox import delivery_of
 from simulator.ids import account_id
 from tests.schema.caller import Caller, caller_with
 from tests.support import documents

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from database.door import Transaction
 from gateways.stripe.events import read
-from models.books import Books, Origin
+from inbox.books import Books
+from inbox.delivery import Origin
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus

@@ -20,13 +20,17 @@ MODULES: Final = ("errors", "main", "settings")
 PACKAGES: Final = (
     "database",
     "edge",
+    "feed",
     "gateways",
+    "inbox",
     "migrations",
     "models",
+    "payment_links",
     "resolvers",
     "schema",
     "simulator",
     "webhooks",
+    "workers",
 )
 WATCHED_EVENTS: Final = frozenset(
     {

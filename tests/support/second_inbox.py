@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from database.door import Database
-from models.books import Origin
+from inbox.delivery import Origin, delivery_of
+from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
 from models.workspace import Mode
-from resolvers.inbox import Inbox, delivery_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

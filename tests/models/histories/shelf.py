@@ -8,8 +8,10 @@ from typing import Any, Final, TypeVar
 
 from database.door import fetch, transaction
 from database.scope import unscoped
-from models.book_rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
-from models.books import Books
+from inbox.books import Books
+from inbox.delivery import delivery_of, kept
+from inbox.queue import Inbox
+from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
 from models.customer import Customer
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
@@ -20,7 +22,6 @@ from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
 from models.settlement import InvoiceState, LinkState, allocate, why_not_allocated
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.workspace import Workspace
-from resolvers.inbox import Inbox, delivery_of, kept
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
 from tests.models.histories.twin import AGAIN, DOORS, Delivery, Entry, Twin
 from tests.support import books as rows

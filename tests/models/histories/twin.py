@@ -9,7 +9,8 @@ from random import Random
 from typing import Any, Final, NamedTuple, cast
 
 from database.door import Transaction
-from models.books import Books, Origin
+from inbox.books import Books
+from inbox.delivery import Origin
 from models.event import EventType
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceStatus

@@ -18,13 +18,12 @@ from tortoise.expressions import Q
 
 from database.bulk import any_of
 from database.door import fetch, reading_dialect, transaction
-from database.scope import scoped, unscoped
-from errors import FluxrateError, StripeRefused, StripeUnavailable
-from gateways.stripe.checkup import Checkup, kept_findings
+from database.scope import scoped
+from errors import StripeRefused, StripeUnavailable
 from gateways.stripe.client import GONE, StripeGateway
-from gateways.stripe.endpoints import is_local
 from gateways.stripe.events import EVENTS_TO_SEND
-from models.books import Origin
+from inbox.delivery import Origin, delivery_of
+from inbox.queue import Inbox
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to
@@ -33,7 +32,6 @@ from models.payment import Payment, PaymentStatus
 from models.payment_link import PaymentLink, PaymentLinkStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEventStatus
-from resolvers.inbox import Inbox, delivery_of
 
 log = structlog.get_logger(__name__)
 
@@ -44,17 +42,12 @@ OVERLAP: Final = timedelta(minutes=5)
 """How far before the position a sync begins: Stripe may list an event a little after its time."""
 
 _PAGE: Final = 100
-_TICK_S: Final = 15.0
 _PATIENCE: Final = 5
 _LONGEST_WAIT_S: Final = 30.0
-_SOON_S: Final = 30.0
-_AWAITED_FOR: Final = timedelta(days=1)
 _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
 _SESSION: Final = "session:"
-_CHECK_REST: Final = timedelta(hours=1)
-_RECHECK_REST: Final = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,36 +72,17 @@ Window = tuple[int, int]
 """From, including, to, excluding: Unix seconds."""
 
 
-class Reconciliation:
-    """Reads Stripe's events of an integration when it is asked to, and of all of them every `interval_s` seconds.
+class Sync:
+    """Asks Stripe what happened at an integration, and brings what is not known yet to the inbox."""
 
-    It then also checks them: hourly, and each time while something is the matter. Where a payment may have been made
-    that nothing would tell of, it asks every half minute.
-    """
-
-    def __init__(
-        self, inbox: Inbox, checkup: Checkup, gateway: StripeGateway, keyring: Keyring, interval_s: float
-    ) -> None:
+    def __init__(self, inbox: Inbox, gateway: StripeGateway, keyring: Keyring) -> None:
         self._inbox = inbox
-        self._checkup = checkup
         self._gateway = gateway
         self._keyring = keyring
-        self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "Reconciliation":
-        if self._interval_s > 0:
-            self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     # --- Events ------------------------------------------------------------------------------------------------
 
-    async def sync(
+    async def fetch_events(
         self,
         integration: Integration,
         since: datetime | None = None,
@@ -249,84 +223,6 @@ class Reconciliation:
             if refusal.stripe_code != GONE:
                 raise
             return ()
-
-    # --- By itself ---------------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(min(_TICK_S, self._interval_s))
-            try:
-                await self.reconcile_due()
-            except FluxrateError as error:
-                log.warning("stripe not asked, trying again later", error=error.message)
-            except Exception:
-                log.exception("stripe could not be asked, trying again later")
-
-    async def reconcile_due(self) -> None:
-        """Check and reconcile every integration whose time has come; of several processes one does it."""
-        for integration in await unscoped(Integration).filter(disconnected_at=None).order_by("id"):
-            if not await self._claim(integration):
-                continue
-            try:
-                if await self._works(integration):
-                    await self._reconcile(integration)
-            except FluxrateError as error:
-                log.warning("integration not reconciled", integration=integration.id, error=error.message)
-
-    async def _works(self, integration: Integration) -> bool:
-        """Whether Stripe takes the key, as of a check, which is made when it is due."""
-        troubled = integration.key_problem is not None or kept_findings(integration)
-        rest = _RECHECK_REST if troubled else _CHECK_REST
-        if (integration.checked_at or integration.created_at) > utc_now() - rest:
-            return integration.key_problem is None
-        await self._checkup.check(integration)
-        return await unscoped(Integration).filter(id=integration.id, key_problem=None, disconnected_at=None).exists()
-
-    async def _reconcile(self, integration: Integration) -> None:
-        """Read the events, then the links; a key that may not read the events may still read the links' sessions."""
-        progress = None
-        try:
-            progress = await self.sync(integration)
-        except StripeRefused as refusal:
-            log.warning("events not fetched from stripe", integration=integration.id, error=refusal.message)
-        paid = await self.check_links(integration)
-        if paid or (progress is not None and (progress.applied or progress.failed)):
-            log.info(
-                "events fetched from stripe",
-                integration=integration.id,
-                applied=progress.applied if progress else 0,
-                failed=progress.failed if progress else 0,
-                paid_links=paid,
-            )
-
-    async def _claim(self, integration: Integration) -> bool:
-        """Take an integration's turn, if it is due; soon, where a payment may be awaited that nothing would tell of."""
-        now = utc_now()
-        ahead_s = max(self._interval_s - _SOON_S, 0.0) if await self._is_awaited(integration) else 0.0
-        async with transaction() as tx:
-            claimed = await tx.fetch(
-                "UPDATE integration_traffic SET sync_due_at = $2"
-                " WHERE integration_id = $1 AND (sync_due_at IS NULL OR sync_due_at <= $3) RETURNING integration_id",
-                integration.id,
-                now + timedelta(seconds=self._interval_s),
-                now + timedelta(seconds=ahead_s),
-            )
-        return bool(claimed)
-
-    async def _is_awaited(self, integration: Integration) -> bool:
-        """Whether a young link can be paid and nothing was posted since it was made, to a URL that Stripe can't reach
-        or by an account from which no event ever came.
-        """
-        traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
-        if traffic.last_event_at is not None and not is_local(self._checkup.url_of(integration)):
-            return False
-        since = max(filter(None, (traffic.last_event_at, utc_now() - _AWAITED_FOR)))
-        links = await fetch(
-            "SELECT 1 FROM payment_links WHERE integration_id = $1 AND status = 'ACTIVE' AND created_at > $2 LIMIT 1",
-            integration.id,
-            since,
-        )
-        return bool(links)
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:

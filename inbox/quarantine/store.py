@@ -14,8 +14,7 @@ import structlog
 from database.bulk import any_of, insert_rows
 from database.door import Row, Transaction
 from gateways.stripe.signature import could_sign, examine
-from models.books import Origin
-from models.delivery_key import IN_QUARANTINE, body_key
+from inbox.delivery import IN_QUARANTINE, Origin, body_key
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import from_row, utc_now

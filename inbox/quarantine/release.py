@@ -20,14 +20,13 @@ from database.door import Transaction, retrying, transaction
 from database.scope import scoped, unscoped
 from errors import Unavailable
 from gateways.stripe.signature import verify
-from models.books import Origin
+from inbox.delivery import Delivery, Origin, delivery_of
+from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
+from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers.inbox import Inbox, delivery_of
-from resolvers.posting import Delivery
-from resolvers.quarantine_rows import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
 
 log = structlog.get_logger(__name__)
 

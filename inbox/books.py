@@ -12,7 +12,8 @@ from typing import Final
 
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Row, Transaction
-from models.book_rows import (
+from inbox.delivery import Origin
+from inbox.rows import (
     INVOICE_CHANGES,
     INVOICE_COLUMNS,
     LINK_CHANGES,
@@ -32,17 +33,6 @@ from models.payment import Allocation
 from models.payment_fact import Evidence, PaymentFact
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
-from models.workspace import Mode
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an event came in."""
-
-    workspace_id: str
-    integration_id: str
-    mode: Mode
-
 
 SESSION_GRACE: Final = timedelta(minutes=1)
 """How long after a payment the session that it was made in may take to be told."""

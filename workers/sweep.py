@@ -9,12 +9,13 @@ import structlog
 from database.scope import scoped, unscoped
 from errors import FluxrateError
 from gateways.stripe.events import READER_VERSION
+from inbox.delivery import kept
+from inbox.quarantine.release import Quarantine
+from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
 from models.webhook_event import WebhookEvent, WebhookEventStatus
 from models.webhook_secret import retire_previous_secrets
-from resolvers.inbox import Inbox, kept
-from resolvers.quarantine import Quarantine
 
 log = structlog.get_logger(__name__)
 

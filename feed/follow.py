@@ -12,17 +12,15 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, Self, TypeVar
 
 import structlog
 
 from database.bulk import any_of
 from database.door import fetch, reading_dialect
 from database.scope import scoped
-from errors import InvalidCursor
+from feed.bus import Bus
 from models.event import Event, EventType
-from resolvers.bus import Bus
-from resolvers.loaders import Loaders
 
 log = structlog.get_logger(__name__)
 
@@ -32,21 +30,24 @@ MOST_BUFFERED: Final = 1000
 _END: Final = 2**63 - 1
 
 
+SharedT = TypeVar("SharedT")
+
+
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of the log, with the loaders that all followers of the moment share."""
+class Line(Generic[SharedT]):
+    """A line of the log, with what all who follow it at the moment share: what is loaded for one serves the others."""
 
     event: Event
-    loaders: Loaders
+    shared: SharedT
 
 
 @dataclass(eq=False, slots=True)
-class _Follower:
-    buffer: deque[Line] = field(default_factory=deque)
+class _Follower(Generic[SharedT]):
+    buffer: deque[Line[SharedT]] = field(default_factory=deque)
     fell_behind: bool = False
     something: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, lines: Sequence[Line]) -> None:
+    def offer(self, lines: Sequence[Line[SharedT]]) -> None:
         if len(self.buffer) + len(lines) > MOST_BUFFERED:
             self.buffer.clear()
             self.fell_behind = True
@@ -56,26 +57,27 @@ class _Follower:
 
 
 @dataclass(eq=False, slots=True)
-class _Channel:
+class _Channel(Generic[SharedT]):
     """A workspace that is followed: up to which number its followers were told, and who they are."""
 
     position: int
     newest: int
-    followers: set[_Follower] = field(default_factory=set)
+    followers: set[_Follower[SharedT]] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
 
-class Feed:
-    """All workspaces that somebody follows in this process."""
+class Feed(Generic[SharedT]):
+    """All workspaces that somebody follows in this process. `share` makes what the followers of a line share."""
 
-    def __init__(self, broadcast_url: str) -> None:
+    def __init__(self, broadcast_url: str, share: Callable[[str], SharedT]) -> None:
         self._bus = Bus(broadcast_url, self._woken)
-        self._channels: dict[str, _Channel] = {}
+        self._share = share
+        self._channels: dict[str, _Channel[SharedT]] = {}
         self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
         self._check_keys: Callable[[], Awaitable[None]] | None = None
 
-    async def __aenter__(self) -> "Feed":
+    async def __aenter__(self) -> Self:
         await self._bus.__aenter__()
         self._poller = asyncio.create_task(self._poll())
         return self
@@ -106,7 +108,9 @@ class Feed:
         """How many subscriptions are open in this process."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
-    async def follow(self, workspace_id: str, after: int, until: int | None = None) -> AsyncGenerator[Line, None]:
+    async def follow(
+        self, workspace_id: str, after: int, until: int | None = None
+    ) -> AsyncGenerator[Line[SharedT], None]:
         """Every line after a number: what was committed since, then live; in order, none twice, none left out.
 
         With `until` it ends with that line, which has been committed.
@@ -115,7 +119,7 @@ class Feed:
             async for line in self._read(workspace_id, after, until):
                 yield line
             return
-        follower = _Follower()
+        follower: _Follower[SharedT] = _Follower()
         await self._join(workspace_id, follower)
         cursor = after
         try:
@@ -138,13 +142,13 @@ class Feed:
 
     # --- Following ---------------------------------------------------------------------------------------------
 
-    async def _join(self, workspace_id: str, follower: _Follower) -> None:
+    async def _join(self, workspace_id: str, follower: _Follower[SharedT]) -> None:
         if workspace_id not in self._channels:
             newest = (await _newest_numbers([workspace_id])).get(workspace_id, 0)
             self._channels.setdefault(workspace_id, _Channel(newest, newest))
         self._channels[workspace_id].followers.add(follower)
 
-    def _leave(self, workspace_id: str, follower: _Follower) -> None:
+    def _leave(self, workspace_id: str, follower: _Follower[SharedT]) -> None:
         channel = self._channels.get(workspace_id)
         if channel is None:
             return
@@ -152,15 +156,15 @@ class Feed:
         if not channel.followers and channel.reading is None:
             del self._channels[workspace_id]
 
-    async def _read(self, workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line]:
+    async def _read(self, workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line[SharedT]]:
         while after < until:
-            loaders = Loaders(workspace_id)
+            shared = self._share(workspace_id)
             later = scoped(Event, workspace_id).filter(number__gt=after, number__lte=until)
             events = await later.order_by("number").limit(PAGE)
             if any(event.type is EventType.API_KEY_REVOKED for event in events):
                 await self.check_keys()
             for event in events:
-                yield Line(event, loaders)
+                yield Line(event, shared)
             if len(events) < PAGE:
                 return
             after = events[-1].number
@@ -173,12 +177,12 @@ class Feed:
         elif (channel := self._channels.get(workspace_id)) is not None:
             self._advance(workspace_id, channel, number)
 
-    def _advance(self, workspace_id: str, channel: _Channel, newest: int) -> None:
+    def _advance(self, workspace_id: str, channel: _Channel[SharedT], newest: int) -> None:
         channel.newest = max(channel.newest, newest)
         if channel.reading is None and channel.newest > channel.position:
             channel.reading = asyncio.create_task(self._tell(workspace_id, channel))
 
-    async def _tell(self, workspace_id: str, channel: _Channel) -> None:
+    async def _tell(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
                 until = channel.position + MOST_BUFFERED  # of more than that nobody would be told, they would read it
@@ -220,25 +224,3 @@ async def _newest_numbers(workspace_ids: Sequence[str]) -> dict[str, int]:
 
 
 # --- Cursors ---------------------------------------------------------------------------------------------------
-
-
-def encode_cursor(workspace_id: str, number: int) -> str:
-    """A place in a workspace's log, opaque to clients."""
-    return f"{workspace_id.removeprefix('ws_')}.{number}"
-
-
-def decode_cursor(cursor: str, workspace_id: str, newest: int) -> int:
-    """The number that a cursor stands for.
-
-    Raises:
-        InvalidCursor: It is not one that this workspace has given out.
-    """
-    owner, _, number = cursor.partition(".")
-    advice = "take eventCursor of the workspace, or the cursor of an event"
-    if not (number.isascii() and number.isdecimal() and len(number) < 19 and str(int(number)) == number):
-        raise InvalidCursor(f"This is not an event cursor: {advice}.")
-    if f"ws_{owner}" != workspace_id:
-        raise InvalidCursor(f"This cursor is not one of this workspace's: {advice}.")
-    if int(number) > newest:
-        raise InvalidCursor(f"This cursor lies in the future of this workspace's log: {advice}.")
-    return int(number)

@@ -8,9 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -18,15 +16,11 @@ import structlog
 from database.door import Database, retrying, transaction
 from database.scope import scoped
 from errors import FluxrateError, Unavailable
-from gateways.stripe.events import read
+from inbox import batch
+from inbox.delivery import Delivery, Receipt, kept
 from models import crash
-from models.books import Origin
-from models.delivery_key import event_key
 from models.integration import Integration
-from models.payment_fact import UnreadableError
 from models.webhook_event import WebhookEvent, WebhookEventStatus
-from resolvers import posting
-from resolvers.posting import Delivery, Receipt
 
 log = structlog.get_logger(__name__)
 
@@ -34,26 +28,6 @@ MAX_QUEUED: Final = 4096
 MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 MAX_BATCH: Final = 128
 _PAGE: Final = 200
-
-
-def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any) -> Delivery:
-    """A delivery of a verified body, read as far as it can be; `more` are further fields of `Delivery`."""
-    try:
-        event, unreadable = read(body), None
-    except UnreadableError as error:
-        event, unreadable = None, error
-    told = event.id if event else (unreadable.event_id if unreadable else None)
-    key = event_key(told, body)
-    return Delivery(
-        origin=origin, key=key, body=body, event=event, unreadable=unreadable, received_at=received_at, **more
-    )
-
-
-def kept(integration: Integration, webhook_event: WebhookEvent, *, again: bool = False) -> Delivery:
-    """A stored event as a delivery, for another try."""
-    origin = Origin(integration.workspace_id, integration.id, integration.mode)
-    delivery = delivery_of(origin, webhook_event.payload, webhook_event.received_at, posts=0, again=again)
-    return replace(delivery, key=webhook_event.delivery_key)
 
 
 class _RehearsedError(Exception):
@@ -130,7 +104,7 @@ class Inbox:
         receipts: list[Receipt] = []
         with contextlib.suppress(_RehearsedError):
             async with transaction() as tx:
-                receipts, _, _ = await posting.post(tx, deliveries)
+                receipts, _, _ = await batch.post(tx, deliveries)
                 raise _RehearsedError
         return receipts
 
@@ -180,7 +154,7 @@ class Inbox:
         log.error("webhook event failed", reference=reference, key=delivery.key, exc_info=error)
         try:
             async with transaction() as tx:
-                receipt, newest = await posting.post_failure(tx, delivery, reference)
+                receipt, newest = await batch.post_failure(tx, delivery, reference)
             self._published(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)
@@ -200,7 +174,7 @@ async def _waiting(integration: Integration, status: WebhookEventStatus, after: 
 
 async def _post(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
     async with transaction() as tx:
-        return await posting.post(tx, deliveries)
+        return await batch.post(tx, deliveries)
 
 
 def _refuse(batch: Sequence[tuple[Delivery, "asyncio.Future[Receipt]"]], error: Exception) -> None:

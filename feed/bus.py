@@ -78,6 +78,6 @@ class Bus:
 def _broadcast(url: str) -> Broadcast:
     if not url.startswith(("redis://", "rediss://")):
         return Broadcast(url)
-    from resolvers.redis_backend import RedisBackend  # redis-py is slow to load, and most have none
+    from feed.redis import RedisBackend  # redis-py is slow to load, and most have none
 
     return Broadcast(backend=RedisBackend(url, RESYNC))

@@ -8,12 +8,13 @@ from typing import Any, Final
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Transaction
 from gateways.stripe.events import READER_VERSION
+from inbox.books import Books
+from inbox.delivery import Delivery, Receipt
 from models import crash
-from models.books import Books, Origin
 from models.event import STRIPE, EventType, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.payment_fact import PaymentFact, UnreadableError
+from models.payment_fact import PaymentFact
 from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict
 from models.webhook_event import WebhookEventStatus
@@ -27,44 +28,6 @@ _FEWEST_TRIES: Final = 5
 _UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
 _FIRST_RETRY: Final = timedelta(seconds=10)
 _LAST_RETRY: Final = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """A verified body.
-
-    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides anew on what was
-    IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `signed_by` are the sealed
-    webhook secrets that signed it, of those that it was `judged_by`. `quarantined_id` is the row in which it waited
-    until it could be verified.
-    """
-
-    origin: Origin
-    key: str
-    body: bytes
-    event: PaymentFact | None
-    unreadable: UnreadableError | None
-    received_at: datetime
-    posts: int = 1
-    again: bool = False
-    signed_by: Sequence[str] = field(default=(), repr=False)
-    judged_by: tuple[str | None, ...] = field(default=(), repr=False)
-    quarantined_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of a delivery; `status` is None when its integration has been disconnected meanwhile.
-
-    `before` is its event's status until then, None when it was new. `happenings` is what it did. `is_outdated`: other
-    webhook secrets are stored by now than it was judged by.
-    """
-
-    webhook_event_id: str | None = None
-    status: WebhookEventStatus | None = None
-    before: WebhookEventStatus | None = None
-    happenings: tuple[Happening, ...] = ()
-    is_outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

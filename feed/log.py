@@ -1,0 +1,25 @@
+"""Places in a workspace's log, as clients hold them."""
+
+from errors import InvalidCursor
+
+
+def encode_cursor(workspace_id: str, number: int) -> str:
+    """A place in a workspace's log, opaque to clients."""
+    return f"{workspace_id.removeprefix('ws_')}.{number}"
+
+
+def decode_cursor(cursor: str, workspace_id: str, newest: int) -> int:
+    """The number that a cursor stands for.
+
+    Raises:
+        InvalidCursor: It is not one that this workspace has given out.
+    """
+    owner, _, number = cursor.partition(".")
+    advice = "take eventCursor of the workspace, or the cursor of an event"
+    if not (number.isascii() and number.isdecimal() and len(number) < 19 and str(int(number)) == number):
+        raise InvalidCursor(f"This is not an event cursor: {advice}.")
+    if f"ws_{owner}" != workspace_id:
+        raise InvalidCursor(f"This cursor is not one of this workspace's: {advice}.")
+    if int(number) > newest:
+        raise InvalidCursor(f"This cursor lies in the future of this workspace's log: {advice}.")
+    return int(number)

@@ -1,0 +1,1 @@
+"""The one way into the books: every delivery, however it reached us."""

@@ -1,0 +1,1 @@
+"""What can't be verified yet: kept, and released once a secret fits."""

@@ -1,0 +1,1 @@
+"""Links: made, retired and spent."""
