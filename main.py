@@ -52,14 +52,14 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     from starlette.middleware.cors import CORSMiddleware
     from starlette.routing import Route
 
-    from edge.application import Application, ExpressLane
+    from edge.app import Application, ExpressLane
+    from edge.graphql.endpoint import GraphQLEndpoint
+    from edge.graphql.rate_limit import RateLimits
     from edge.health import health_routes, index_route
     from edge.logs import configure_logging
     from edge.metrics import Metrics
+    from execution.persisted import PersistedDocuments, read_trusted
     from models import crash
-    from resolvers.rate_limit import RateLimits
-    from schema.persisted import PersistedDocuments, read_trusted
-    from schema.view import GraphQLEndpoint
     from webhooks.stripe import PATH_PREFIX, StripeWebhook
     from workers.reconcile import Reconciliation
     from workers.sweep import Sweep
@@ -283,14 +283,14 @@ def serve(
 ) -> None:
     """Migrate, then serve GraphQL and webhooks."""
     gc.disable()  # until all is loaded: nothing of it is garbage
-    from edge import server
     from edge.logs import configure_logging
+    from edge.server import listen
 
     if trusted_documents is not None:
         os.environ["FLUXRATE_TRUSTED_DOCUMENTS"] = str(trusted_documents.absolute())  # worker processes read it too
     settings = Settings.from_env()
     if settings.trusted_documents is not None:
-        from schema.persisted import read_trusted
+        from execution.persisted import read_trusted
 
         read_trusted(settings.trusted_documents)
     if workers > 1 and not settings.shared_broadcast:
@@ -299,15 +299,15 @@ def serve(
             " set FLUXRATE_BROADCAST_URL to a redis:// URL, or serve with --workers 1."
         )
     configure_logging()
-    bound = server.bind(host, port)
-    url = server.url_of(bound)
+    bound = listen.bind(host, port)
+    url = listen.url_of(bound)
     if not os.environ.get("FLUXRATE_PUBLIC_URL", "").strip():
         os.environ["FLUXRATE_PUBLIC_URL"] = url  # worker processes read it too
         settings = replace(settings, public_url=url)
     first = asyncio.run(_prepare(settings, migrate_first=migrate_first))
     _announce(url, settings, first, as_json=as_json)
     with _shared_metrics() if workers > 1 else contextlib.nullcontext():
-        server.run(
+        listen.run(
             "main:create_app" if workers > 1 else lambda: create_app(settings),
             bound,
             workers=workers,
@@ -499,13 +499,13 @@ def simulator(
     """Serve a stand-in for Stripe, to try the product without an account."""
     import uvicorn
 
-    from edge import server
+    from edge.server import listen
     from simulator.app import create_app as create_simulator
 
     if host not in {"127.0.0.1", "::1", "localhost"}:
         raise InvalidInput("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
-    bound = server.bind(host, port)
-    url = server.url_of(bound)
+    bound = listen.bind(host, port)
+    url = listen.url_of(bound)
     if as_json:
         _print_json({"url": url})
     else:
@@ -517,7 +517,7 @@ def simulator(
 @app.command("schema")
 def print_schema(as_json: AsJson = False) -> None:
     """Print the GraphQL schema."""
-    from schema.build import schema
+    from execution.schema import schema
 
     sdl = schema.as_str()
     if as_json:

@@ -1,1 +1,3 @@
-"""GraphQL names and shapes: types, unions of problems, the HTTP and WebSocket views."""
+"""What the API says: types, mutations, queries and subscriptions."""
+
+import schema.enums  # noqa: F401  (GraphQL's names for the models' enums, before any type shows one)

@@ -12,18 +12,18 @@ from resolvers.invoice import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
-from schema.api_key import ApiKey, ApiKeyConnection
-from schema.connection import After, Before, First, Last, Order, asked, newest_first
-from schema.customer import Customer, CustomerConnection
-from schema.event import Event, EventConnection, asked_events
+from schema.context import Info, all_given, given
 from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
-from schema.integration import StripeIntegration, StripeIntegrationConnection
-from schema.invoice import Invoice, InvoiceConnection
 from schema.node import Node
-from schema.operation import Info, all_given, given
-from schema.payment import CurrencyTotals, Payment, PaymentConnection
-from schema.webhook_event import WebhookEvent, WebhookEventConnection
-from schema.workspace import Viewer, Workspace
+from schema.pages import After, Before, First, Last, Order, asked, newest_first
+from schema.types.api_key import ApiKey, ApiKeyConnection
+from schema.types.customer import Customer, CustomerConnection
+from schema.types.event import Event, EventConnection, asked_events
+from schema.types.integration import StripeIntegration, StripeIntegrationConnection
+from schema.types.invoice import Invoice, InvoiceConnection
+from schema.types.payment import CurrencyTotals, Payment, PaymentConnection
+from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
+from schema.types.workspace import Viewer, Workspace
 
 _TYPES: Final[dict[str, Any]] = {
     Prefix.WORKSPACE: Workspace,

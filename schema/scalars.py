@@ -1,12 +1,14 @@
 """Scalars that take nothing but what they say: no floats for money, no instants without an offset."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final, NewType
 
 import strawberry
-from graphql import GraphQLError, GraphQLID
+from graphql import GraphQLError, GraphQLID, GraphQLNamedType, GraphQLScalarType, Undefined
+from graphql.language import ConstValueNode
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
@@ -77,18 +79,39 @@ def parse_date(value: object) -> date:
     raise GraphQLError(f'{_shown(value)} is not a Date: give year, month and day, like "2026-11-23".')
 
 
-def bound_ids() -> None:
-    """Let ID, which graphql-core lets nobody define anew, refuse what is longer than any id that there is."""
-    parse_value, parse_literal = GraphQLID.coerce_input_value, GraphQLID.coerce_input_literal
+class _BoundedID(GraphQLScalarType):
+    """ID, which refuses what is longer than any id that there is. graphql-core lets nobody name a type so but here."""
+
+    reserved_types: Mapping[str, GraphQLNamedType] = {}
+
+
+def _bounded_id() -> ScalarDefinition:
+    parse_literal = GraphQLID.coerce_input_literal
+    assert parse_literal is not None  # noqa: S101  (graphql-core gives its own scalars one)
 
     def bounded_value(value: Any) -> Any:
-        return _not_too_long(parse_value(value))
+        return _not_too_long(GraphQLID.coerce_input_value(value))
 
-    def bounded_literal(*node_and_variables: Any) -> Any:
-        return _not_too_long(parse_literal(*node_and_variables))  # type: ignore[misc]
+    def bounded_literal(node: ConstValueNode) -> Any:
+        id_ = parse_literal(node)
+        return id_ if id_ is Undefined else _not_too_long(id_)
 
-    GraphQLID.parse_value = GraphQLID.coerce_input_value = bounded_value  # type: ignore[method-assign]
-    GraphQLID.coerce_input_literal = bounded_literal
+    return ScalarDefinition(
+        name="ID",
+        description=GraphQLID.description,
+        specified_by_url=None,
+        serialize=None,
+        parse_value=None,
+        parse_literal=None,
+        implementation=_BoundedID(
+            "ID",
+            description=GraphQLID.description,
+            coerce_output_value=GraphQLID.coerce_output_value,
+            coerce_input_value=bounded_value,
+            coerce_input_literal=bounded_literal,
+            value_to_literal=GraphQLID.value_to_literal,
+        ),
+    )
 
 
 def _not_too_long(id_: str) -> str:
@@ -110,6 +133,7 @@ def _shown(value: object) -> str:
 
 
 SCALARS: Final[dict[object, ScalarDefinition]] = {
+    strawberry.ID: _bounded_id(),
     Decimal: strawberry.scalar(
         name="Decimal",
         description=(

@@ -12,9 +12,9 @@ from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus
 from resolvers import event
 from resolvers.event import EventQuery
-from schema.event import Event
+from schema.context import Info, all_given, given
 from schema.filters import EventFilter
-from schema.operation import Info, all_given, given
+from schema.types.event import Event
 
 After = Annotated[
     str | None,

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge.application import Application, ExpressLane
+from edge.app import Application, ExpressLane
 from edge.metrics import Metrics
 from tests.support.app import RunningApp, StartApp, running_app
 from tests.support.postgres import Postgres

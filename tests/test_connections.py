@@ -19,7 +19,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.address import Networks, client_of
-from edge.connections import Capacity, Connections
+from edge.server.connections import Capacity, Connections
 from tests.support import migrated
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient, Socket

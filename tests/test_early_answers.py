@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from edge import server
-from edge.http import MAX_DRAINED_BYTES, BoundedProtocol
+from edge.server import listen
+from edge.server.http import MAX_DRAINED_BYTES, BoundedProtocol
 from tests.support import migrated
 from tests.support.app import running_app
 from tests.support.seed import WEBHOOK_SECRET, add_integration, within
@@ -153,12 +153,12 @@ async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def impatient_url() -> Iterator[str]:
     """A server that refuses all, in a thread of its own."""
-    bound = server.bind("127.0.0.1", 0)
+    bound = listen.bind("127.0.0.1", 0)
     options: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False}
     uvicorn_ = uvicorn.Server(uvicorn.Config(refusing, http=Impatient, **options))
     thread = threading.Thread(target=uvicorn_.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()
-    yield server.url_of(bound)
+    yield listen.url_of(bound)
     uvicorn_.should_exit = True
     thread.join(20)
     bound.close()

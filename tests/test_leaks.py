@@ -12,15 +12,15 @@ import stripe  # noqa: F401 - the product loads it when it has time
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
-from edge import server
-from edge.http import BoundedProtocol
-from edge.websocket import BoundedWebSocket
+from edge.graphql.keys import KeyWatch
+from edge.server import listen
+from edge.server.http import BoundedProtocol
+from edge.server.websocket import BoundedWebSocket
+from execution.shared import Fanout
 from feed.follow import Feed
 from main import create_app
 from models.workspace import Mode
 from resolvers.operator import create_workspace
-from schema.fanout import Fanout
-from schema.key_watch import KeyWatch
 from settings import Settings
 from tests.support.app import ENCRYPTION_KEY
 
@@ -59,7 +59,7 @@ def left() -> Left:
 async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
     """The product on a real port of this very process, and an API key."""
     environ = {"FLUXRATE_DATABASE_URL": migrated_sqlite_url, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY}
-    bound = server.bind("127.0.0.1", 0)
+    bound = listen.bind("127.0.0.1", 0)
     config = uvicorn.Config(
         create_app(Settings.from_env({**environ, "FLUXRATE_SYNC_INTERVAL_S": "0"})),
         http=BoundedProtocol,
@@ -74,7 +74,7 @@ async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
         await asyncio.sleep(0.01)
     gc.unfreeze()  # so that all can be counted
     _, key = await create_workspace("Acme", Mode.TEST)
-    yield server.url_of(bound).replace("http", "ws") + "/graphql", key
+    yield listen.url_of(bound).replace("http", "ws") + "/graphql", key
     serving.should_exit = True
     await task
     bound.close()

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
-from schema import limits
-from schema.build import schema
-from schema.document import refusals_of
-from schema.limits import LINES, in_our_words, refused_for_cost, refused_for_variables
+from execution import limits
+from execution.documents import refusals_of
+from execution.limits import LINES, in_our_words, refused_for_cost, refused_for_variables
+from execution.schema import schema
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from errors import ConfigurationError
-from schema import persisted
-from schema.persisted import DocumentRefused, PersistedDocuments, read_trusted
+from execution import persisted
+from execution.persisted import DocumentRefused, PersistedDocuments, read_trusted
 from tests.support.app import Cli, RunningApp, running_app, settings_env
 from tests.support.graphql_client import GraphQLClient
 

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from edge.graphql import rate_limit
+from edge.graphql.rate_limit import FAILURE_COUNTS, RateLimits, address_of
 from errors import RateLimited
-from resolvers import rate_limit
-from resolvers.rate_limit import FAILURE_COUNTS, RateLimits, address_of
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
 from tests.support.valkey import Valkey

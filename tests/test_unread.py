@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from edge import server
-from edge.http import BoundedProtocol
+from edge.server import listen
+from edge.server.http import BoundedProtocol
 
 LARGE: Final = 16 * 1024 * 1024
 """More bytes than the kernel takes for a client."""
@@ -45,7 +45,7 @@ async def endless(_: Request) -> Response:
 @asynccontextmanager
 async def serving() -> AsyncIterator[tuple[str, int, uvicorn.Server]]:
     """A real port, and who serves there."""
-    bound = server.bind("127.0.0.1", 0)
+    bound = listen.bind("127.0.0.1", 0)
     app = Starlette(routes=[Route("/whole", whole), Route("/endless", endless)])
     config = uvicorn.Config(app, http=Impatient, lifespan="off", log_config=None, access_log=False)
     uvicorn_ = uvicorn.Server(config)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from schema.socket import CLOSE_CODES
+from edge.graphql.socket import CLOSE_CODES
 from tests.clients.conftest import ROOT, recipes
 from tests.support.app import RunningApp, running_app
 from tests.support.documents import CREATE_CUSTOMER

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from database.door import transaction
+from execution.schema import schema
 from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.workspace import Workspace
 from resolvers.auth import authenticate
 from resolvers.context import Services
-from schema.build import schema
-from schema.operation import Operation
+from schema.context import Operation
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from graphql import (
     GraphQLUnionType,
 )
 
-from schema.build import schema
+from execution.schema import schema
 
 SDL = Path(__file__).with_name("schema.graphql")
 

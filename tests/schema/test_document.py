@@ -3,7 +3,7 @@
 import pytest
 from graphql import DocumentNode
 
-from schema import document
+from execution import documents
 from tests.schema.caller import Caller
 
 
@@ -11,42 +11,42 @@ async def test_a_document_is_parsed_and_validated_once(reader: Caller) -> None:
     """The second time it is known by its text."""
     text = "{ viewer { workspace { id } } } # once"
     await reader.query(text)
-    parsed, validated = document._parsed.made, document._validated.made
+    parsed, validated = documents._parsed.made, documents._validated.made
 
     await reader.query(text)
 
-    assert document._parsed.made == parsed
-    assert document._validated.made == validated
-    assert isinstance(document._parsed(text), DocumentNode)
-    assert document._parsed.made == parsed
+    assert documents._parsed.made == parsed
+    assert documents._validated.made == validated
+    assert isinstance(documents._parsed(text), DocumentNode)
+    assert documents._parsed.made == parsed
 
 
 async def test_what_is_kept_of_documents_is_bounded_by_their_characters(
     reader: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether they are right or wrong; the least used are let go first."""
-    monkeypatch.setattr(document, "_MOST_CHARACTERS", 1000)
+    monkeypatch.setattr(documents, "_MOST_CHARACTERS", 1000)
     known = "{ viewer { workspace { id } } } # known"
 
     for number in range(100):
         await reader.query(known)
         await reader.execute(f"{{ nope{number} }} # {'x' * 100}")
 
-    parsed = document._parsed.made
+    parsed = documents._parsed.made
     await reader.query(known)
-    assert document._parsed.made == parsed
-    assert document._parsed.characters <= 1000
-    assert document._validated.characters <= 1000
+    assert documents._parsed.made == parsed
+    assert documents._parsed.characters <= 1000
+    assert documents._validated.characters <= 1000
 
 
 def test_what_is_too_long_to_be_kept_is_not_kept_as_a_name_either() -> None:
-    kept = document._followed_by.cache_info().currsize
+    kept = documents._followed_by.cache_info().currsize
 
     for number in range(10):
-        assert document.followed_by("subscription { events { cursor } }", f"{number}{'x' * 100_000}") is None
-        assert document.followed_by(f"subscription {{ events {{ cursor }} }} # {number}{'x' * 100_000}", None) is None
+        assert documents.followed_by("subscription { events { cursor } }", f"{number}{'x' * 100_000}") is None
+        assert documents.followed_by(f"subscription {{ events {{ cursor }} }} # {number}{'x' * 100_000}", None) is None
 
-    assert document._followed_by.cache_info().currsize == kept
+    assert documents._followed_by.cache_info().currsize == kept
 
 
 async def test_a_wrong_document_is_as_wrong_the_second_time(reader: Caller) -> None:
@@ -76,6 +76,6 @@ async def test_a_text_with_nul_is_refused(reader: Caller) -> None:
     """PostgreSQL can't hold it."""
     error = await reader.refusal('{ customers(search: "a\\u0000b") { totalCount } }')
 
-    assert error["message"] == document.NUL_REFUSED
-    assert document.has_nul({"input": {"lines": ["x", "a\x00b"]}})
-    assert not document.has_nul({"input": {"lines": ["x", 1, None]}})
+    assert error["message"] == documents.NUL_REFUSED
+    assert documents.has_nul({"input": {"lines": ["x", "a\x00b"]}})
+    assert not documents.has_nul({"input": {"lines": ["x", 1, None]}})

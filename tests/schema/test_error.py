@@ -7,7 +7,7 @@ import structlog
 from graphql import GraphQLError
 
 from errors import Conflict, Forbidden, InvalidCursor, NotFound, SealError, Unauthenticated, Unavailable
-from schema.error import of_exception, told
+from execution.errors import of_exception, told
 from tests.schema.caller import Caller
 
 

@@ -9,12 +9,12 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from execution import shared as shared_module
+from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
 from feed.log import encode_cursor
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from resolvers.context import Services
-from schema import fanout
-from schema.fanout import Asked, Fanout, Shown, StuckError, until_sent
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows
 from tests.schema.statements import statements
@@ -183,7 +183,7 @@ async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
 async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_not_notice(
     reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "MOST_BUFFERED", 5)
+    monkeypatch.setattr(shared_module, "MOST_BUFFERED", 5)
     shared, slow, quick = Fanout(), Dashboard(), Dashboard()
 
     async with following(shared, reader, slow), following(shared, reader, quick):
@@ -201,7 +201,7 @@ async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_no
 async def test_one_that_never_reads_is_given_up_and_others_do_not_notice(
     reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fanout, "STUCK_AFTER_S", 0.2)
+    monkeypatch.setattr(shared_module, "STUCK_AFTER_S", 0.2)
     shared, stuck, quick = Fanout(), Dashboard(), Dashboard()
 
     async with following(shared, reader, stuck) as task, following(shared, reader, quick):
@@ -236,7 +236,7 @@ async def test_an_error_of_an_event_is_told_to_all_and_the_next_event_too(
 
     async with following(shared, reader, dashboards[0], query), following(shared, reader, dashboards[1], query):
         with monkeypatch.context() as broken:
-            broken.setattr("schema.invoice.Invoice.of", lambda _: 1 / 0)
+            broken.setattr("schema.types.invoice.Invoice.of", lambda _: 1 / 0)
             invoice = await rows.invoice(await rows.customer())
             await happens(rows, services, invoice_id=invoice.id)
             await asyncio.gather(*(each.has(1) for each in dashboards))

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from database.door import transaction
 from database.scope import unscoped
+from edge.graphql.keys import KeyWatch
 from models.api_key import ApiKey
 from models.instant import utc_now
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.operator import revoke_key
-from schema.key_watch import KeyWatch
 from tests.schema.caller import Caller
 from tests.support import documents
 

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
+from execution.schema import schema
 from models.invoice import InvoiceStatus
-from schema.build import schema
-from schema.uninterrupted import all_finished
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows
 
@@ -143,12 +142,13 @@ async def test_an_api_key_is_shown_once(admin: Caller) -> None:
 async def test_a_mutation_ends_though_its_client_has_gone(admin: Caller, after_s: float) -> None:
     """A socket that closes cancels its operations: what has begun is not torn."""
     document = 'mutation { createCustomer(input: {name: "Ada", email: "ada@example.com"}) { __typename } }'
-    operation = asyncio.create_task(schema.execute(document, context_value=await admin.operation()))
+    context = await admin.operation()
+    operation = asyncio.create_task(schema.execute(document, context_value=context))
     await asyncio.sleep(after_s)
 
     begun = operation.cancel()
     await asyncio.gather(operation, return_exceptions=True)
-    await all_finished()
+    await asyncio.gather(*context.running)
 
     answer = await admin.query("{ customers { totalCount } events { totalCount } }")
     assert answer["customers"]["totalCount"] == answer["events"]["totalCount"]

@@ -176,7 +176,7 @@ async def test_a_page_of_invoices_takes_a_statement_per_kind(reader: Caller, row
     """
 
     with statements() as sent:
-        from schema.build import schema
+        from execution.schema import schema
 
         result = await schema.execute(document, context_value=operation)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schema.request import GRAPHQL_RESPONSE, JSON, media_type
+from edge.graphql.request import GRAPHQL_RESPONSE, JSON, media_type
 
 
 @pytest.mark.parametrize(

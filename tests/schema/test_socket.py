@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from schema.socket import CLOSE_CODES, MOST_MESSAGES_AT_ONCE, OPERATIONS
+from edge.graphql.socket import CLOSE_CODES, MOST_MESSAGES_AT_ONCE, OPERATIONS
 from tests.simulator.serving import eventually
 from tests.support.app import Cli, RunningApp, environment, running_app, settings_env
 from tests.support.documents import CREATE_CUSTOMER
@@ -573,7 +573,7 @@ async def test_a_message_has_so_many_fragments(app: RunningApp) -> None:
 # --- Half-open -----------------------------------------------------------------------------------------------------
 
 SERVE: Final = """
-from edge import server
+from edge.server import listen as server
 from main import create_app
 bound = server.bind("127.0.0.1", 0)
 print(server.url_of(bound), flush=True)

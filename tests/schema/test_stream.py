@@ -10,14 +10,14 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from edge.graphql.keys import KeyWatch
+from edge.graphql.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
 from errors import Unavailable
+from execution.shared import Asked, Fanout, Shown
 from feed.log import encode_cursor
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.operator import revoke_key
-from schema.fanout import Asked, Fanout, Shown
-from schema.key_watch import KeyWatch
-from schema.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
 from tests.schema.caller import Caller
 from tests.support.app import RunningApp, running_app
 from tests.support.documents import CREATE_CUSTOMER, REVOKE_API_KEY

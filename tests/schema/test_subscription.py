@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from execution.schema import schema
 from feed import follow
 from models.event import EventType
 from models.invoice import InvoiceStatus
 from models.webhook_event import WebhookEventStatus
 from resolvers.context import Services
-from schema.build import schema
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows
 

@@ -20,6 +20,7 @@ MODULES: Final = ("errors", "main", "settings")
 PACKAGES: Final = (
     "database",
     "edge",
+    "execution",
     "feed",
     "gateways",
     "inbox",

@@ -1,0 +1,1 @@
+"""GraphQL's protocols: HTTP, WebSocket, and streams."""

@@ -1,0 +1,283 @@
+"""GraphQL over HTTP and WebSocket at one address.
+
+Source: "GraphQL over HTTP" (draft); for the rest `edge.graphql.stream` and `edge.graphql.socket`.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final, Self
+
+import orjson
+from graphql import GraphQLError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from strawberry.asgi import GraphQL
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from edge.graphql.keys import KeyWatch
+from edge.graphql.rate_limit import RateLimits
+from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
+from edge.graphql.socket import Socket, SocketAdapter, SocketHandler
+from edge.graphql.stream import EVENT_STREAM, Stream, framing_of
+from errors import RateLimited, Unauthenticated, Unavailable
+from execution.documents import is_subscription, mutations_in
+from execution.errors import of_exception
+from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
+from execution.results import as_json
+from execution.schema import schema
+from execution.shared import Asked, Fanout, Shown
+from resolvers.auth import authenticate
+from resolvers.context import Services
+from resolvers.event import number_of
+from schema.context import Operation, new_request_id
+
+INIT_TIMEOUT: Final = timedelta(seconds=5)
+
+_CODES: Final = {
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+_STATUSES: Final = {"BAD_REQUEST": 400, Unavailable.code: 503}
+
+
+class GraphQLEndpoint(GraphQL[Operation, None]):
+    """The ASGI endpoint of `Route("/graphql", …)` and `WebSocketRoute("/graphql", …)`.
+
+    It is used within `async with endpoint:`.
+    """
+
+    websocket_adapter_class = SocketAdapter
+    graphql_transport_ws_handler_class = SocketHandler
+
+    def __init__(
+        self,
+        services: Services,
+        *,
+        allowed_origins: Sequence[str],
+        rate_limits: RateLimits,
+        documents: PersistedDocuments | TrustedDocuments,
+        introspection: bool,
+        graphiql: bool,
+    ) -> None:
+        super().__init__(
+            schema,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=INIT_TIMEOUT,
+            allowed_origins=allowed_origins,
+        )
+        self._services = services
+        self._watching: asyncio.Task[None] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
+        self.keys = KeyWatch()
+        self.fanout = Fanout()
+        self.documents = documents
+        self._rate_limits = rate_limits
+        self._introspection = introspection
+        self._graphiql = graphiql
+
+    async def __aenter__(self) -> Self:
+        """Look after the keys of open connections."""
+        self._services.feed.check_keys_with(self.keys.check)
+        self._watching = asyncio.create_task(self.keys.watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let mutations that still run finish."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+    async def operation(self, authorization: str | None, request_id: str) -> Operation:
+        """The context of an operation that begins now.
+
+        Raises:
+            Unauthenticated: There is no valid API key.
+            RateLimited: The key was used too often.
+        """
+        caller = await authenticate(authorization)
+        self.keys.note(caller.api_key.id)
+        await self._rate_limits.count_operation(caller.api_key.id)
+        return Operation(
+            self._services, caller, request_id=request_id, introspection=self._introspection, running=self._running
+        )
+
+    async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
+        """Count each mutation that an operation makes as an operation of its own; the first is counted already.
+
+        Raises:
+            RateLimited: The key was used too often.
+        """
+        more = mutations_in(query, operation_name) - 1
+        if more > 0:
+            await self._rate_limits.count_operation(operation.caller.api_key.id, more)
+
+    async def count_request(self, connection: HTTPConnection) -> None:
+        """Count that somebody came with a valid API key, or for what needs none.
+
+        Raises:
+            RateLimited: The address was used too often.
+        """
+        await self._rate_limits.count_request(_host(connection))
+
+    async def count_failure(self, connection: HTTPConnection) -> None:
+        """Count that somebody came without a valid API key.
+
+        Raises:
+            RateLimited: Too many did from this address.
+        """
+        await self._rate_limits.count_failure(_host(connection))
+
+    # --- Answering ---------------------------------------------------------------------------------------------
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            socket = Socket(scope, receive, send)
+            try:
+                self._rate_limits.check_address(_host(socket))
+            except RateLimited as refusal:
+                await socket.send_denial_response(_too_many(socket, of_exception(refusal, new_request_id())))
+                return
+            await self.run(socket)
+            return
+        response = await self._respond(Request(scope, bounded(receive)))
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> ASGIApp:
+        request_id = request.scope.get("state", {}).get("request_id") or new_request_id()
+        try:
+            if request.method not in {"GET", "POST"}:
+                raise HTTPException(405, "GraphQL is asked by GET and POST.")
+            self._rate_limits.check_address(_host(request))
+            if self._wants_page(request):
+                await self.count_request(request)
+                if not self._graphiql:
+                    raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
+                return HTMLResponse(self.page)
+            operation = await self.operation(request.headers.get("authorization"), request_id)
+            await self.count_request(request)
+            return await self._answer(request, operation)
+        except HTTPException as refusal:
+            headers = {"allow": "GET, POST"} if refusal.status_code == 405 else {}
+            error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
+            return _refusal(request, refusal.status_code, error, headers)
+        except DocumentRefused as refusal:
+            return _refusal(request, _request_error_status(request), refusal, {})
+        except RateLimited as refusal:
+            return _too_many(request, of_exception(refusal, request_id))
+        except Unauthenticated as refusal:
+            return await self._unauthenticated(request, of_exception(refusal, request_id))
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except Exception as error:
+            failure = of_exception(error, request_id)
+            status = _STATUSES.get(str((failure.extensions or {}).get("code")), 500)
+            return _refusal(request, status, failure, {})
+
+    async def _unauthenticated(self, request: Request, error: GraphQLError) -> Response:
+        try:
+            await self.count_failure(request)
+        except RateLimited as refusal:
+            return _too_many(request, of_exception(refusal, new_request_id()))
+        return _refusal(request, 401, error, {"www-authenticate": "Bearer"})
+
+    @cached_property
+    def page(self) -> str:
+        """GraphiQL."""
+        return self.graphql_ide_html
+
+    @staticmethod
+    def _wants_page(request: Request) -> bool:
+        """Whether a browser asks for the page itself: it needs no key, its queries do."""
+        return (
+            request.method == "GET"
+            and not {"query", "documentId", "extensions"} & request.query_params.keys()
+            and "text/html" in request.headers.get("accept", "")
+        )
+
+    # --- Executing ---------------------------------------------------------------------------------------------
+
+    async def _answer(self, request: Request, operation: Operation) -> ASGIApp:
+        members = await asked_by(request)
+        query = self.documents.text_of(members)
+        if query is None:
+            raise HTTPException(400, 'There is no "query" in the request.')
+        allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
+        asked = Asked(query, members.get("variables"), members.get("operationName") or None, allowed)
+        await self.count_mutations(operation, asked.query, asked.operation_name)
+        accept = request.headers.get("accept", "")
+        framing = framing_of(accept)
+        follows = framing is not None and is_subscription(asked.query, asked.operation_name)
+        if framing is not None and (framing is EVENT_STREAM or follows):
+            asked = replace(asked, allowed={*allowed, OperationType.SUBSCRIPTION})
+            last_event_id = request.headers.get("last-event-id")
+            results = self._followed(asked, operation, last_event_id)
+            return Stream(framing, results, operation, self.keys, outlives_key=not follows)
+        kind = media_type(accept)
+        answer = as_json(await self._execute(asked, operation))
+        return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)
+
+    async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
+        """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
+        if after:
+            operation.begins_at = number_of(operation, after)
+        async with aclosing(self.fanout.results(asked, operation)) as results:
+            async for shown in results:
+                yield shown
+
+    @staticmethod
+    async def _execute(asked: Asked, operation: Operation) -> ExecutionResult:
+        try:
+            return await schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                context_value=operation,
+                operation_name=asked.operation_name,
+                allowed_operation_types=asked.allowed,
+            )
+        except CannotGetOperationTypeError as error:
+            raise HTTPException(400, error.as_http_error_reason()) from None
+        except InvalidOperationTypeError as error:
+            raise _wrong_way(error.operation_type) from None
+
+
+def _wrong_way(type_: OperationType) -> HTTPException:
+    if type_ is OperationType.SUBSCRIPTION:
+        return HTTPException(400, "A subscription needs a WebSocket, or Accept: text/event-stream, or multipart/mixed.")
+    return HTTPException(405, "A mutation must be sent by POST.")
+
+
+def _host(connection: HTTPConnection) -> str | None:
+    return connection.client.host if connection.client else None
+
+
+def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
+    retry_after = str((error.extensions or {})["retryAfter"])
+    return _refusal(connection, 429, error, {"retry-after": retry_after})
+
+
+def _request_error_status(request: Request) -> int:
+    """The status of an answer without `data`: plain JSON alone tells of it under 200."""
+    accept = request.headers.get("accept", "")
+    return 400 if framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
+
+
+def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
+    kind = media_type(request.headers.get("accept", ""))
+    return _response({"errors": [error.formatted]}, status, kind, headers)
+
+
+def _response(answer: object, status: int, kind: str, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(answer), status, headers, f"{kind}; charset=utf-8")

@@ -1,0 +1,404 @@
+"""GraphQL over WebSocket: the protocol graphql-transport-ws, each operation authenticated by itself.
+
+Source: graphql-ws, "GraphQL over WebSocket Protocol".
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
+from itertools import chain
+from typing import Any, Final, Protocol
+
+import orjson
+from graphql import GraphQLError
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+
+from edge.graphql.keys import KeyWatch
+from errors import RateLimited, Unauthenticated
+from execution import shared
+from execution.documents import NUL_REFUSED, has_nul, is_subscription
+from execution.errors import of_exception
+from execution.limits import Limit
+from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
+from execution.shared import Asked, Fanout, GoneError, Shown, StuckError, tell
+from schema.context import Operation as Context
+from schema.context import new_request_id
+
+CLOSE_CODES: Final[Mapping[int, str]] = {
+    1009: "A message is larger than the limit, which the reason tells. Don't send it again.",
+    1012: "The server restarts. Come back with your last cursor.",
+    1013: "You read too slowly, sent too much at once, or the server can't look a key up now; the reason tells which."
+    " Come back after a pause, with your last cursor.",
+    4400: "A message is not one of the protocol's; the reason tells why.",
+    4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, or an operation"
+    " came before connection_init. Come back with a valid one.",
+    4406: "The WebSocket was opened without the sub-protocol graphql-transport-ws, the only one here.",
+    4408: "No connection_init came within 5 seconds.",
+    4409: "An operation with this id runs already.",
+    4429: "connection_init came a second time.",
+}
+"""With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
+
+4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
+not do is an error of that operation. Of these, clients of graphql-ws come back by themselves after 1006, 1012, 1013
+and 4408.
+"""
+
+UNAUTHORIZED: Final = (4401, "Unauthorized")
+_TRY_AGAIN: Final = (1013, "Try again later")
+_TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor")
+_ANSWERED_WITHIN_S: Final = 1.0
+"""How long what a key has begun may take to be answered once the key is revoked."""
+
+_MOST_REASON_BYTES: Final = 123
+"""What a close frame holds. Source: RFC 6455, section 5.5."""
+
+MESSAGE_BYTES: Final = Limit("messageBytes", 1024 * 1024, "A message has at most {maximum} bytes.")
+OPERATIONS: Final = Limit(
+    "operationsPerSocket",
+    100,
+    "More than {maximum} operations at once on one socket: complete some, or open another socket.",
+)
+MESSAGES: Final = Limit("messagesPerSecond", 50, "More than {maximum} messages a second, 200 at once: send fewer.")
+MOST_MESSAGES_AT_ONCE: Final = 200
+ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at most {maximum} characters.")
+
+
+class Texts(Protocol):
+    """The ASGI extension "fluxrate.texts" of our server, by which texts are written without a message each."""
+
+    def in_use(self) -> None:
+        """Say that its client is known; until then the socket makes room for others when connections are short."""
+
+    def head(self, size: int) -> bytes:
+        """What stands before a text of so many bytes."""
+
+    def write(self, frames: bytes) -> bool:
+        """Write at once; False when it would have to wait."""
+
+    def write_in_time(self, frames: bytes) -> Coroutine[Any, Any, None]:
+        """Write as soon as possible."""
+
+
+class Socket(WebSocket):
+    """A WebSocket with a short way for what many are sent.
+
+    `send_raw` is the server's own, without a look at every message.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope, receive, send)
+        self.send_raw = send
+        self.texts: Texts | None = (scope.get("extensions") or {}).get("fluxrate.texts")
+
+    async def send_all(self, texts: Iterable[bytes]) -> None:
+        """Send texts in UTF-8 to any server, a message each."""
+        for text in texts:
+            await self.send_raw({"type": "websocket.send", "text": text.decode()})
+
+
+class SocketAdapter(ASGIWebSocketAdapter):
+    """Frames as text, and nothing sent to who is gone."""
+
+    ws: Socket
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._tokens = _Bucket(MOST_MESSAGES_AT_ONCE, MESSAGES.maximum)
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
+        """What the client sends, until it leaves."""
+        while self.ws.application_state is not WebSocketState.DISCONNECTED:
+            frame = await self.ws.receive()
+            if frame["type"] == "websocket.disconnect":
+                return
+            text = frame.get("text")
+            if text is None:
+                raise NonTextMessageReceived
+            if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
+                await self.close(1009, told(MESSAGE_BYTES))
+                return
+            if not self._tokens.take():
+                await self.close(1013, told(MESSAGES))
+                return
+            try:
+                yield orjson.loads(text)
+            except orjson.JSONDecodeError as error:
+                raise NonJsonMessageReceived from error
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        await self.send_text(orjson.dumps(message).decode())
+
+    async def send_text(self, text: str) -> None:
+        """Send a frame.
+
+        Raises:
+            WebSocketDisconnected: The client is gone.
+        """
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            raise WebSocketDisconnected
+        try:
+            await self.ws.send_raw({"type": "websocket.send", "text": text})
+        except (OSError, RuntimeError) as error:
+            raise WebSocketDisconnected from error
+
+    async def close(self, code: int, reason: str) -> None:
+        if self.ws.application_state is WebSocketState.DISCONNECTED:
+            return
+        with suppress(WebSocketDisconnect, RuntimeError):
+            await self.ws.close(code=code, reason=reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))
+
+
+class _Bucket:
+    """Tokens that come back at a steady rate; who takes one more than there are is too fast."""
+
+    def __init__(self, size: int, per_second: int) -> None:
+        self._size, self._per_second = size, per_second
+        self._tokens, self._at = float(size), _now()
+
+    def take(self) -> bool:
+        """Whether there was one to take."""
+        at = _now()
+        self._tokens = min(self._size, self._tokens + (at - self._at) * self._per_second)
+        self._at = at
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def told(limit: Limit) -> str:
+    """What a limit's refusal says."""
+    return limit.refusal().message
+
+
+class Endpoint(Protocol):
+    """Where a socket was opened, as far as the socket asks for anything."""
+
+    keys: KeyWatch
+    fanout: Fanout
+    documents: PersistedDocuments | TrustedDocuments
+
+    async def operation(self, authorization: str | None, request_id: str) -> Context:
+        """The context of an operation that begins now."""
+
+    async def count_request(self, connection: HTTPConnection) -> None:
+        """Count that somebody came with a valid API key."""
+
+    async def count_failure(self, connection: HTTPConnection) -> None:
+        """Count that somebody came without one."""
+
+    async def count_mutations(self, operation: Context, query: str, operation_name: str | None) -> None:
+        """Count each mutation that an operation makes."""
+
+
+class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """One socket. Its key is checked when it opens, at every operation, and every few seconds in between."""
+
+    view: Endpoint  # type: ignore[assignment]
+    websocket: SocketAdapter
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._authorization: str | None = None
+        self._while_open = AsyncExitStack()
+        self._closing: asyncio.Task[None] | None = None
+
+    async def handle(self) -> None:
+        async with self._while_open:
+            await super().handle()
+
+    async def handle_message(self, message: Any) -> None:
+        if (mistake := invalid_because(message)) is not None:
+            await self.handle_invalid_message(mistake)
+        else:
+            await super().handle_message(message)
+
+    async def handle_ping(self, message: Any) -> None:
+        payload = message.get("payload")
+        try:
+            await self.send_message({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+        except orjson.JSONEncodeError:
+            await self.handle_invalid_message("The payload of a ping is nested too deeply to be sent back")
+
+    # --- Opening -----------------------------------------------------------------------------------------------
+
+    async def handle_connection_init(self, message: Any) -> None:
+        if self.connection_timed_out:
+            return
+        if self.connection_init_received:
+            await self.websocket.close(4429, "Too many initialisation requests")
+            return
+        payload = message.get("payload") or {}
+        self.connection_init_received = True
+        if self.connection_init_timeout_task:
+            self.connection_init_timeout_task.cancel()
+        authorization = payload.get("authorization") or payload.get("Authorization")
+        self._authorization = authorization if isinstance(authorization, str) else None
+        request_id = new_request_id()
+        try:
+            async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
+                context = await self.view.operation(self._authorization, request_id)
+                await self.view.count_request(self.websocket.ws)
+        except Unauthenticated:
+            with suppress(RateLimited):
+                await self.view.count_failure(self.websocket.ws)
+            await self.websocket.close(*UNAUTHORIZED)
+            return
+        except Exception as error:
+            if not isinstance(error, TimeoutError):
+                of_exception(error, request_id)  # which logs what is unexpected
+            await self.websocket.close(*_TRY_AGAIN)
+            return
+        holding = self.view.keys.holding(context.caller.api_key.id, self._close_unauthorized)
+        self._while_open.enter_context(holding)
+        if self.websocket.ws.texts is not None:
+            self.websocket.ws.texts.in_use()
+        await self.send_message({"type": "connection_ack"})
+        self.connection_acknowledged = True
+
+    def _close_unauthorized(self) -> None:
+        """End what is followed, at once, and close as soon as what else was begun with the valid key is answered."""
+        for operation in list(self.operations.values()):
+            if is_subscription(operation.query, operation.operation_name):
+                self._end(operation.id)
+        self._closing = self._closing or asyncio.create_task(self._stop())
+
+    async def _stop(self) -> None:
+        if tasks := [operation.task for operation in self.operations.values() if operation.task]:
+            await asyncio.wait(tasks, timeout=_ANSWERED_WITHIN_S)
+        await self.websocket.close(*UNAUTHORIZED)
+        for operation_id in list(self.operations):
+            self._end(operation_id)
+
+    # --- Operations --------------------------------------------------------------------------------------------
+
+    async def handle_subscribe(self, message: Any) -> None:
+        operation_id, payload = message["id"], message["payload"]
+        is_new = self.connection_acknowledged and operation_id not in self.operations
+        if is_new and len(self.operations) >= OPERATIONS.maximum:
+            await self._refuse(operation_id, OPERATIONS.refusal())
+        elif not is_new or not await self._is_refused(operation_id, payload):
+            if is_new and not isinstance(payload.get("query"), str):
+                await self.handle_invalid_message("The payload of subscribe has a query, which is a text")
+            else:
+                await super().handle_subscribe(message)
+
+    async def _is_refused(self, operation_id: str, payload: Any) -> bool:
+        """Put in the text of a document that the client only names; tell the client, where there is none."""
+        try:
+            payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
+        except DocumentRefused as refusal:
+            await self._refuse(operation_id, refusal)
+            return True
+        return False
+
+    async def _refuse(self, operation_id: str, error: GraphQLError) -> None:
+        await self.send_message({"id": operation_id, "type": "error", "payload": [error.formatted]})
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        self._end(operation_id)
+
+    def _end(self, operation_id: str) -> None:
+        if (operation := self.operations.pop(operation_id, None)) is not None:
+            operation.completed = True  # whatever it still has to say, nobody listens: its id may be another's by then
+            if operation.task is not None:
+                operation.task.cancel()
+
+    async def run_operation(self, operation: Operation[Context, None]) -> None:
+        """Answer an operation: its results, or one error, then that it is complete."""
+        request_id = new_request_id()
+        try:
+            context = await self.view.operation(self._authorization, request_id)
+            if has_nul(operation.variables):
+                await operation.send_initial_errors([GraphQLError(NUL_REFUSED)])
+                return
+            await self.view.count_mutations(context, operation.query, operation.operation_name)
+            asked = Asked(operation.query, operation.variables, operation.operation_name)
+            send = self._sender(operation)
+            async with aclosing(self.view.fanout.results(asked, context, send)) as results:
+                async for shown in results:
+                    if shown.is_last:
+                        await operation.send_initial_errors(shown.result.errors or [])
+                        return
+                    await tell(send, shown)
+            await operation.send_operation_message({"id": operation.id, "type": "complete"})
+        except Unauthenticated:
+            await self.websocket.close(*UNAUTHORIZED)
+        except StuckError:
+            await self.websocket.close(*_TOO_SLOW)
+        except (GoneError, WebSocketDisconnected):
+            pass
+        except Exception as error:
+            with suppress(WebSocketDisconnected):
+                await operation.send_initial_errors([of_exception(error, request_id)])
+        finally:
+            if self.operations.get(operation.id) is operation:
+                del self.operations[operation.id]
+
+    def _sender(self, operation: Operation[Context, None]) -> shared.Send:
+        """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
+        begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
+        around, id_, operations = len(begin) + len(end), operation.id, self.operations
+        socket, texts = self.websocket.ws, self.websocket.ws.texts
+
+        def send(some: Sequence[Shown]) -> Coroutine[Any, Any, None] | None:
+            if operations.get(id_) is not operation:
+                return None
+            if texts is None:
+                return socket.send_all(b"".join((begin, shown.payload, end)) for shown in some)
+            head = texts.head
+            parts = [(head(around + len(shown.payload)), begin, shown.payload, end) for shown in some]
+            frames = b"".join(parts[0] if len(parts) == 1 else chain(*parts))
+            return None if texts.write(frames) else texts.write_in_time(frames)
+
+        return send
+
+
+# --- What a client may send --------------------------------------------------------------------------------------
+
+_PAYLOADS: Final = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+_IN_WORDS: Final = {str: "a text", dict: "an object"}
+
+
+def invalid_because(message: object) -> str | None:
+    """Why this is not a message that a client may send, None where it is."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message is a JSON object with a type"
+    type_, payload = message["type"], message.get("payload")
+    if type_ not in {"connection_init", "ping", "pong", "subscribe", "complete"}:
+        return f"Unknown message type: {type_}"
+    if type_ in {"subscribe", "complete"} and (mistake := _wrong_id(message.get("id"))) is not None:
+        return mistake
+    if type_ == "subscribe":
+        return _wrong_request(payload)
+    if type_ != "complete" and not isinstance(payload, dict | None):
+        return f"The payload of {type_} is an object, or there is none"
+    return None
+
+
+def _wrong_id(id_: object) -> str | None:
+    if not isinstance(id_, str) or not id_:
+        return "The id of an operation is a text, and not empty"
+    return told(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
+
+
+def _wrong_request(payload: object) -> str | None:
+    if not isinstance(payload, dict):
+        return "The payload of subscribe is an object with a query"
+    for name, type_ in _PAYLOADS.items():
+        if not isinstance(payload.get(name), type_ | None):
+            return f"In the payload of subscribe, {name} is {_IN_WORDS[type_]}"
+    return None

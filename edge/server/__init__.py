@@ -1,0 +1,1 @@
+"""uvicorn, set up once, with bounds that it lacks."""

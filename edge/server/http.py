@@ -1,0 +1,229 @@
+"""HTTP/1.1 as uvicorn serves it, with bounds: on heads, on what is not read, and on those who never stop to send."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from edge.server.connections import admission_of, connections_of
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+HEAD_TIMEOUT_S: Final = 10.0
+DRAIN_S: Final = 10.0
+MAX_DRAINED_BYTES: Final = 64 * 1024 * 1024
+"""How long and how much a client may go on sending that was answered before its end."""
+
+UNREAD_S: Final = 30.0
+"""How long a client may read nothing of what was sent to it."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 whose heads are bounded in size and time, and who reads no answers is let go; uvicorn's is not so.
+
+    Who is answered while it still sends is read on for a while: the kernel takes back an answer that was not read yet
+    when a connection is closed on unread bytes.
+
+    Answers that go on for ever are given the ASGI extension "fluxrate.stopping", an asyncio.Event.
+    """
+
+    unread_s = UNREAD_S
+    drain_s = DRAIN_S
+
+    _is_late = False
+    _is_refused = False
+    _drained: int | None = None
+    _unread = 0
+    _in_body = False
+    _timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
+
+    def __init__(self, config: uvicorn.Config, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
+        super().__init__(config, server_state, *args, **kwargs)
+        self._kept = connections_of(config, server_state)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if not self._kept.admit(self, self.client[0] if self.client else ""):
+            transport.abort()
+        self._is_late = self._kept.is_short(self)
+        self._stopping = asyncio.Event()
+        self._extensions = {"fluxrate.stopping": self._stopping}
+        self._gentle = _GentleTransport(transport, self.close_gently)
+        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._kept.forget(self)
+        self._stop_timer()
+        self._stop_unread_timer()
+        super().connection_lost(exc)
+
+    def drop(self) -> bool:
+        """Hang up, unless an answer is still on its way."""
+        is_quiet = not self.transport.get_write_buffer_size()
+        if is_quiet:
+            self.transport.abort()
+        return is_quiet
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_unread_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_unread_timer()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._start_unread_timer()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._is_answered():
+            self._kept.idle(self)
+        if self.transport.is_closing():
+            self._start_unread_timer()
+
+    def _start_unread_timer(self) -> None:
+        if self._unread_timer is None:
+            waiting = self.transport.get_write_buffer_size()
+            self._unread_timer = self.loop.call_later(self.unread_s, self._let_go_unless_read, waiting)
+
+    def _let_go_unless_read(self, waiting: int) -> None:
+        self._unread_timer = None
+        if self.transport.get_write_buffer_size() < waiting:
+            self._start_unread_timer()
+        else:
+            self.transport.abort()
+
+    def _stop_unread_timer(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._drained is not None:
+            self._drain(data)
+            return
+        self._unread += len(data)
+        super().data_received(data)
+        if self._in_body and self._is_answered():  # nobody reads the rest
+            if self._unread > MAX_DRAINED_BYTES:
+                self.transport.abort()
+            elif self._timer is None:
+                self._timer = self.loop.call_later(self.drain_s, self.transport.abort)
+        if not self._unread or self._in_body or self.transport.is_closing() or self._drained is not None:
+            return
+        if self._unread > MAX_HEAD_BYTES:
+            self._refuse(b"431 Request Header Fields Too Large", f"A head has at most {MAX_HEAD_BYTES} bytes.")
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+
+    def _is_answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and cycle.response_complete
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(b"400 Bad Request", msg)
+
+    def _refuse(self, status: bytes, reason: str) -> None:
+        """Answer what is no request."""
+        self.transport.write(_REFUSAL % (status, len(reason), reason.encode("ascii")))
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._begin_to_drain()
+        else:  # the answer to a request before it would still be written
+            self.transport.close()
+
+    def close_gently(self) -> None:
+        """Close, as soon as the client has stopped to send."""
+        if self._in_body and not self.transport.is_closing():
+            self._begin_to_drain()
+        else:
+            self.transport.close()
+
+    def _begin_to_drain(self) -> None:
+        """Say that this was all, and drop what still comes until the client has closed too."""
+        self._drained = 0
+        self._stop_timer()
+        self._timer = self.loop.call_later(self.drain_s, self.transport.abort)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.flow.resume_reading()
+
+    def _drain(self, data: bytes) -> None:
+        self._drained = (self._drained or 0) + len(data)
+        if self._drained > MAX_DRAINED_BYTES:
+            self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        if self.scope["method"] != "GET":
+            self.send_400_response("A WebSocket begins with GET.")
+        elif self._is_refused:
+            self._refuse(b"503 Service Unavailable", _FULL)
+        else:
+            self._kept.forget(self)
+            super().handle_websocket_upgrade()
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._stop_timer()
+        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        before = self.cycle
+        self._kept.busy(self)
+        self._is_refused = self._is_unwelcome()
+        self.app = _unavailable if self._is_refused else self.config.loaded_app
+        super().on_headers_complete()
+        if self.cycle is not before:  # it is not, for a WebSocket
+            self.cycle.transport = self._gentle  # type: ignore[assignment]
+
+    def _is_unwelcome(self) -> bool:
+        """Whether this connection came when there was no room, there still is none, and what it asks can wait."""
+        if not self._is_late:
+            return False
+        self._is_late = self._kept.is_short(self)
+        if not self._is_late or self.url.startswith(admission_of(self.config).room_for):
+            return False
+        self._kept.note("refused")
+        return True
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._in_body = False
+        self._stop_timer()
+        super().on_message_complete()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._stopping.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_FULL: Final = "The server has as many connections as it can keep: try again in a few seconds."
+
+
+async def _unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {"connection": "close", "retry-after": "5"}
+    await JSONResponse({"error": _FULL}, 503, headers)(scope, receive, send)
+
+
+class _GentleTransport:
+    """A transport as an answer sees it: what is written goes straight out, and closing waits for the client."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close
+
+
+_REFUSAL: Final = (
+    b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+)

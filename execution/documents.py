@@ -1,0 +1,260 @@
+"""Documents: parsed and validated once each, and bounded."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    StringValueNode,
+    ValidationRule,
+    Visitor,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    visit,
+)
+from graphql.language import FieldNode, VariableNode
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+
+from execution.limits import (
+    TOKENS,
+    introspects,
+    mutations_of,
+    refused_for_cost,
+    refused_for_lines,
+    refused_for_shape,
+    refused_for_variables,
+)
+from schema.context import Operation
+
+K = TypeVar("K", bound="str | _Document")
+V = TypeVar("V")
+
+_MOST_FOLLOWED: Final = 256
+_LONGEST_KEPT: Final = 16 * 1024
+_MOST_CHARACTERS: Final = 512 * 1024
+"""How many are kept in all: parsed, each takes up to 300 bytes."""
+
+_DEFINED_AND_USED: Final = 2
+
+NO_INTROSPECTION: Final = (
+    "Introspection is switched off on this server: take the schema from whoever runs it (FLUXRATE_INTROSPECTION)."
+)
+NUMBER_REFUSED: Final = "A number in the document has too many digits: no field takes one of more than 32 bits."
+NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
+
+
+class Documents(SchemaExtension):
+    """Keeps the documents that were asked lately, parsed and validated."""
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        context.parse_options["max_tokens"] = TOKENS.maximum
+        query = context.query
+        if query is not None and len(query) <= _LONGEST_KEPT:
+            with suppress(GraphQLError, RecursionError):  # Strawberry parses it again, where it knows how to tell
+                context.graphql_document = _parsed(query)
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        context.validation_rules = (*context.validation_rules, *_RULES)
+        query, document = context.query, context.graphql_document
+        if query is not None and document is not None:
+            graphql_schema = context.schema._schema
+            asked = _Document(query, document, graphql_schema, context.validation_rules)
+            context.pre_execution_errors = (  # all of it now: what is found after the yield nobody looks at
+                refused_for_variables(context.variables)
+                or _refused(asked, context.context)
+                or _refused_for_choice(document, context._provided_operation_name)
+                or refused_for_cost(graphql_schema, document, context.operation_name, context.variables)
+            )
+        yield
+
+
+def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
+    """Why a document can't be executed, whatever its variables; nothing if it can."""
+    try:
+        document = _document_of(query)
+    except GraphQLError as error:
+        return [error]
+    return _refused(_Document(query, document, schema, (*specified_rules, *_RULES)), None)
+
+
+def _refused(asked: "_Document", operation: object) -> list[GraphQLError]:
+    if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
+        return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
+    return list(_validated(asked) if len(asked.text) <= _LONGEST_KEPT else _validate(asked))
+
+
+def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> list[GraphQLError]:
+    """One of several operations must be named: Strawberry would take the first."""
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    if operation_name is None and len(operations) > 1:
+        return [GraphQLError("The document has several operations: name one of them (operationName).", operations)]
+    return []
+
+
+def _document_of(query: str) -> DocumentNode:
+    return _parsed(query) if len(query) <= _LONGEST_KEPT else _parse(query)
+
+
+class _Lately(Generic[K, V]):
+    """What was made of documents lately; bounded by their characters, the least used are let go first."""
+
+    def __init__(self, make: Callable[[K], V]) -> None:
+        self._make = make
+        self._kept: OrderedDict[K, V] = OrderedDict()
+        self.characters = 0
+        self.made = 0
+
+    def __call__(self, document: K) -> V:
+        if document in self._kept:
+            self._kept.move_to_end(document)
+            return self._kept[document]
+        made = self._kept[document] = self._make(document)
+        self.made += 1
+        self.characters += len(document)
+        while self.characters > _MOST_CHARACTERS:
+            least_used, _ = self._kept.popitem(last=False)
+            self.characters -= len(least_used)
+        return made
+
+
+def _parse(query: str) -> DocumentNode:
+    return parse(query, max_tokens=TOKENS.maximum)
+
+
+_parsed: Final = _Lately(_parse)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A subscription of a document, and the variable that is its cursor and nothing else, if there is one."""
+
+    cursor: str | None
+
+
+def is_subscription(query: str, operation_name: str | None) -> bool:
+    """Whether a document asks for a subscription; it does not where it can't be read."""
+    try:
+        operation = get_operation_ast(_document_of(query), operation_name)
+    except (GraphQLError, RecursionError):
+        return False
+    return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
+
+def mutations_in(query: str, operation_name: str | None) -> int:
+    """How many mutations a document makes; none where it can't be read."""
+    try:
+        return mutations_of(_document_of(query), operation_name)
+    except (GraphQLError, RecursionError):
+        return 0
+
+
+def followed_by(query: str, operation_name: str | None) -> Followed | None:
+    """The subscription that a document asks for; None where it is none, or too long to be known."""
+    if len(query) + len(operation_name or "") > _LONGEST_KEPT:
+        return None
+    return _followed_by(query, operation_name)
+
+
+@lru_cache(_MOST_FOLLOWED)
+def _followed_by(query: str, operation_name: str | None) -> Followed | None:
+    if not is_subscription(query, operation_name):
+        return None
+    document = _parsed(query)
+    operation = get_operation_ast(document, operation_name)
+    assert operation is not None  # noqa: S101  (it is a subscription)
+    cursors = [
+        argument.value.name.value
+        for field in operation.selection_set.selections
+        if isinstance(field, FieldNode)
+        for argument in field.arguments or ()
+        if argument.name.value == "after" and isinstance(argument.value, VariableNode)
+    ]
+    uses = _VariableUses()
+    visit(document, uses)
+    return Followed(next((name for name in cursors if uses.counted[name] == _DEFINED_AND_USED), None))
+
+
+class _VariableUses(Visitor):
+    """How often each variable stands in a document, its definition included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: Counter[str] = Counter()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.counted[node.name.value] += 1
+
+
+class _Document:
+    """A document to validate, known by its text: hashing its tree takes longer than a small one's validation."""
+
+    def __init__(self, text: str, document: DocumentNode, schema: GraphQLSchema, rules: tuple[type[Any], ...]) -> None:
+        self.text, self.document, self.schema, self.rules = text, document, schema, rules
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Document) and self.text == other.text and self.schema is other.schema
+
+
+def _validate(asked: _Document) -> list[GraphQLError]:
+    refused = (
+        refused_for_lines(asked.text)
+        or refused_for_shape(asked.document)
+        or validate_document(asked.schema, asked.document, asked.rules)
+    )
+    return [_about_its_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
+
+
+_validated: Final = _Lately(_validate)
+
+
+def _about_its_digits(error: GraphQLError) -> GraphQLError:
+    """Python reads no integer of more than 4,300 digits, and graphql-core takes that for our fault."""
+    return GraphQLError(NUMBER_REFUSED, error.nodes)
+
+
+# --- Rules -----------------------------------------------------------------------------------------------------
+
+
+class _NoNul(ValidationRule):
+    """Refuses texts that PostgreSQL can't hold."""
+
+    def enter_string_value(self, node: StringValueNode, *_: object) -> None:
+        if "\x00" in node.value:
+            self.report_error(GraphQLError(NUL_REFUSED, node))
+
+
+_RULES: Final = (_NoNul,)
+
+
+def has_nul(value: object) -> bool:
+    """Whether any text in a variable, however deep, has a character that PostgreSQL can't hold."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str) and "\x00" in each:
+            return True
+        if isinstance(each, dict):
+            left += each
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+    return False

@@ -1,0 +1,38 @@
+"""The schema, put together from its parts."""
+
+from typing import Final
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from execution.documents import Documents
+from execution.errors import told
+from execution.limits import in_our_words
+from schema.context import Operation, new_request_id
+from schema.mutations.root import Mutation
+from schema.problems import HANDLERS
+from schema.query import Query
+from schema.scalars import SCALARS
+from schema.subscription import Subscription
+
+
+class Schema(strawberry.Schema):
+    """Tells clients of errors what they may know."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Replace the errors of a result, in place, before anyone sees them."""
+        operation = execution_context.context if execution_context else None
+        request_id = operation.request_id if isinstance(operation, Operation) else new_request_id()
+        errors[:] = [told(in_our_words(error), request_id) for error in errors]
+
+
+schema: Final = Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    extensions=[Documents],
+    exception_handlers=HANDLERS,
+    config=StrawberryConfig(scalar_map=SCALARS),
+)

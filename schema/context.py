@@ -1,0 +1,67 @@
+"""What every resolver is given, and how it reads its arguments."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+from uuid import uuid4
+
+import strawberry
+
+from errors import InvalidInput
+from resolvers.context import KEEP, Context, Keep
+
+T = TypeVar("T")
+
+
+def new_request_id() -> str:
+    """What an operation is known by in the log."""
+    return uuid4().hex
+
+
+@dataclass(slots=True)
+class Operation(Context):
+    """One operation of one caller, as it came in. `request_id` is told with errors that are our fault.
+
+    `introspection`: whether it may ask for the schema. `running` are the mutations that have begun, which end whoever
+    hangs up meanwhile: whoever stops serving waits for them.
+    """
+
+    request_id: str = field(default_factory=new_request_id)
+    introspection: bool = True
+    running: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def sibling(self) -> "Operation":
+        """Another one of the same caller, which follows from where the log is now."""
+        newest = self.caller.workspace.seq
+        return Operation(self.services, self.caller, begins_at=newest, position=newest)
+
+
+Info: TypeAlias = strawberry.Info[Operation, None]
+
+
+def given(value: T | None) -> T | None:
+    """An argument's value, None when it is absent."""
+    return None if value is strawberry.UNSET else value
+
+
+def kept(value: T) -> T | Keep:
+    """A field of an update: None clears, absent keeps."""
+    return KEEP if value is strawberry.UNSET else value
+
+
+def set_or_kept(value: T | None, name: str) -> T | Keep:
+    """A field of an update that can't be cleared.
+
+    Raises:
+        InvalidInput: It is null.
+    """
+    if value is None:
+        raise InvalidInput(f"{name} can't be cleared: leave it out to keep it.", path=["input", name])
+    return KEEP if value is strawberry.UNSET else value
+
+
+def all_given(filter_: object) -> dict[str, Any]:
+    """The fields of a filter that are there, by name."""
+    if filter_ is None or filter_ is strawberry.UNSET:
+        return {}
+    return {name: value for name, value in vars(filter_).items() if given(value) is not None}

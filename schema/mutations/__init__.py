@@ -1,0 +1,1 @@
+"""What can be changed, noun by noun: each with its result."""

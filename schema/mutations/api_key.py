@@ -1,0 +1,70 @@
+"""Making and revoking API keys."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from models.api_key import Scope
+from resolvers import api_key
+from schema.context import Info, given
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, NotFound
+from schema.types.api_key import ApiKey
+
+
+@strawberry.input(description="A new API key.")
+class CreateApiKeyInput:
+    name: str = strawberry.field(description="What it is for.")
+    scopes: list[Scope] = strawberry.field(description="What it may do.")
+    expires_at: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="When it is to stop to work by itself; never, unless told."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+    )
+
+
+@strawberry.type(description="The API key was made.")
+class CreateApiKeySuccess:
+    api_key: ApiKey = strawberry.field(description="The new API key.")
+    key: str = strawberry.field(description="Its text: shown once and stored nowhere.")
+
+
+@strawberry.type(description="The API key opens nothing any more.")
+class RevokeApiKeySuccess:
+    api_key: ApiKey = strawberry.field(description="The API key as it is now.")
+
+
+CreateApiKeyResult = Annotated[
+    CreateApiKeySuccess | InvalidInput | Conflict,
+    strawberry.union("CreateApiKeyResult", description="What came of `createApiKey`."),
+]
+RevokeApiKeyResult = Annotated[
+    RevokeApiKeySuccess | NotFound,
+    strawberry.union("RevokeApiKeyResult", description="What came of `revokeApiKey`."),
+]
+
+
+@strawberry.type
+class ApiKeyMutations:
+    @mutation(description="Make an API key. Needs ADMIN.")
+    async def create_api_key(
+        self,
+        info: Info,
+        input: Annotated[CreateApiKeyInput, strawberry.argument(description="The new API key.")],
+    ) -> CreateApiKeyResult:
+        row, key = await api_key.create_api_key(
+            info.context,
+            name=input.name,
+            scopes=input.scopes,
+            expires_at=given(input.expires_at),
+            idempotency_key=given(input.idempotency_key),
+        )
+        return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
+
+    @mutation(description="Revoke an API key: it opens nothing from now on. Needs ADMIN.")
+    async def revoke_api_key(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The API key.")]
+    ) -> RevokeApiKeyResult:
+        return RevokeApiKeySuccess(api_key=ApiKey.of(await api_key.revoke_api_key(info.context, id)))

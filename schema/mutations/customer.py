@@ -1,0 +1,86 @@
+"""Creating and changing customers."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers import customer
+from schema.context import Info, given, kept, set_or_kept
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, NotFound
+from schema.types.customer import Customer
+
+
+@strawberry.input(description="A new customer.")
+class CreateCustomerInput:
+    name: str = strawberry.field(description="As it is to stand on invoices.")
+    email: str = strawberry.field(description="Where invoices go.")
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Your own id for it, unique in the workspace."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+    )
+
+
+@strawberry.input(description="What is to change of a customer. What is left out stays.")
+class UpdateCustomerInput:
+    id: strawberry.ID = strawberry.field(description="The customer.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="As it is to stand on invoices.")
+    email: str | None = strawberry.field(default=strawberry.UNSET, description="Where invoices go.")
+    external_id: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Your own id for it, unique in the workspace; null clears it."
+    )
+
+
+@strawberry.type(description="The customer was made.")
+class CreateCustomerSuccess:
+    customer: Customer = strawberry.field(description="The new customer.")
+
+
+@strawberry.type(description="The customer is as asked for.")
+class UpdateCustomerSuccess:
+    customer: Customer = strawberry.field(description="The customer as it is now.")
+
+
+CreateCustomerResult = Annotated[
+    CreateCustomerSuccess | InvalidInput | Conflict,
+    strawberry.union("CreateCustomerResult", description="What came of `createCustomer`."),
+]
+UpdateCustomerResult = Annotated[
+    UpdateCustomerSuccess | NotFound | InvalidInput | Conflict,
+    strawberry.union("UpdateCustomerResult", description="What came of `updateCustomer`."),
+]
+
+
+@strawberry.type
+class CustomerMutations:
+    @mutation(description="Make a customer. Needs WRITE.")
+    async def create_customer(
+        self,
+        info: Info,
+        input: Annotated[CreateCustomerInput, strawberry.argument(description="The new customer.")],
+    ) -> CreateCustomerResult:
+        row = await customer.create_customer(
+            info.context,
+            name=input.name,
+            email=input.email,
+            external_id=given(input.external_id),
+            idempotency_key=given(input.idempotency_key),
+        )
+        return CreateCustomerSuccess(customer=Customer.of(row))
+
+    @mutation(description="Change a customer. Needs WRITE.")
+    async def update_customer(
+        self,
+        info: Info,
+        input: Annotated[UpdateCustomerInput, strawberry.argument(description="What is to change.")],
+    ) -> UpdateCustomerResult:
+        row = await customer.update_customer(
+            info.context,
+            input.id,
+            name=set_or_kept(input.name, "name"),
+            email=set_or_kept(input.email, "email"),
+            external_id=kept(input.external_id),
+        )
+        return UpdateCustomerSuccess(customer=Customer.of(row))

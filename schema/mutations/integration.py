@@ -1,0 +1,213 @@
+"""Connecting, changing and disconnecting Stripe accounts."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers import integration, integration_health, integration_repair
+from schema.context import Info, given, set_or_kept
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused
+from schema.types.diagnosis import Diagnosis
+from schema.types.integration import StripeIntegration
+
+
+@strawberry.input(description="A Stripe account to connect.")
+class ConnectStripeInput:
+    name: str = strawberry.field(description="The connection's name, as you will recognize it.")
+    secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted one (rk_…).")
+    webhook_secret: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe.",
+    )
+    register_webhook: bool | None = strawberry.field(
+        default=False,
+        description=(
+            "Add the endpoint in Stripe for you, with its URL, its events and its secret. If Stripe refuses, nothing is"
+            " connected."
+        ),
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+    )
+
+
+@strawberry.input(description="What is to change of an integration. What is left out stays.")
+class UpdateStripeIntegrationInput:
+    id: strawberry.ID = strawberry.field(description="The integration.")
+    name: str | None = strawberry.field(default=strawberry.UNSET, description="The connection's name.")
+    secret_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Another secret key of the same Stripe account."
+    )
+    webhook_secret: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours.",
+    )
+    is_active: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Off: deliveries are kept. On again: they are applied, in order."
+    )
+    allow_account_change: bool | None = strawberry.field(
+        default=False, description="Take a secret key of another Stripe account."
+    )
+
+
+@strawberry.type(description="The Stripe account is connected.")
+class ConnectStripeSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is missing.")
+
+
+@strawberry.type(description="The integration is as asked for.")
+class UpdateStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    applied_from_quarantine: int = strawberry.field(
+        description="How many webhook events that had waited were verified and applied."
+    )
+
+
+@strawberry.type(description="The integration is removed.")
+class DisconnectStripeSuccess:
+    integration: StripeIntegration = strawberry.field(description="What is left of it: its history.")
+
+
+@strawberry.type(description="Stripe was asked how the integration is doing.")
+class CheckStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    problems: list[Diagnosis] = strawberry.field(
+        description="What is the matter, the gravest first; empty when all is well. `health` goes on telling it."
+    )
+
+
+@strawberry.type(description="What could be mended from here is mended.")
+class RepairStripeIntegrationSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
+    repaired: list[Diagnosis] = strawberry.field(
+        description="What was the matter and is not any more; empty when there was nothing to mend."
+    )
+
+
+@strawberry.type(description="Nothing waits any more for a webhook secret that verifies it.")
+class DiscardQuarantinedSuccess:
+    integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
+    discarded: int = strawberry.field(description="How many webhook events were dropped.")
+
+
+ConnectStripeResult = Annotated[
+    ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
+    strawberry.union("ConnectStripeResult", description="What came of `connectStripe`."),
+]
+UpdateStripeIntegrationResult = Annotated[
+    UpdateStripeIntegrationSuccess | NotFound | InvalidInput | ModeMismatch | StripeRefused | Conflict,
+    strawberry.union("UpdateStripeIntegrationResult", description="What came of `updateStripeIntegration`."),
+]
+DisconnectStripeResult = Annotated[
+    DisconnectStripeSuccess | NotFound,
+    strawberry.union("DisconnectStripeResult", description="What came of `disconnectStripe`."),
+]
+
+DiscardQuarantinedResult = Annotated[
+    DiscardQuarantinedSuccess | NotFound,
+    strawberry.union("DiscardQuarantinedResult", description="What came of `discardQuarantined`."),
+]
+CheckStripeIntegrationResult = Annotated[
+    CheckStripeIntegrationSuccess | NotFound,
+    strawberry.union("CheckStripeIntegrationResult", description="What came of `checkStripeIntegration`."),
+]
+RepairStripeIntegrationResult = Annotated[
+    RepairStripeIntegrationSuccess | NotFound | InvalidInput | StripeRefused,
+    strawberry.union("RepairStripeIntegrationResult", description="What came of `repairStripeIntegration`."),
+]
+
+
+@strawberry.type
+class IntegrationMutations:
+    @mutation(description="Connect a Stripe account. Needs ADMIN.")
+    async def connect_stripe(
+        self,
+        info: Info,
+        input: Annotated[ConnectStripeInput, strawberry.argument(description="The Stripe account.")],
+    ) -> ConnectStripeResult:
+        row = await integration.connect_stripe(
+            info.context,
+            name=input.name,
+            secret_key=input.secret_key,
+            webhook_secret=given(input.webhook_secret),
+            register_webhook=bool(input.register_webhook),
+            idempotency_key=given(input.idempotency_key),
+        )
+        return ConnectStripeSuccess(integration=StripeIntegration.of(row))
+
+    @mutation(description="Rename an integration, rotate its secrets, switch it off or on. Needs ADMIN.")
+    async def update_stripe_integration(
+        self,
+        info: Info,
+        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="What is to change.")],
+    ) -> UpdateStripeIntegrationResult:
+        row, applied = await integration.update_stripe_integration(
+            info.context,
+            input.id,
+            name=set_or_kept(input.name, "name"),
+            secret_key=set_or_kept(input.secret_key, "secretKey"),
+            webhook_secret=set_or_kept(input.webhook_secret, "webhookSecret"),
+            is_active=set_or_kept(input.is_active, "isActive"),
+            allow_account_change=bool(input.allow_account_change),
+        )
+        return UpdateStripeIntegrationSuccess(integration=StripeIntegration.of(row), applied_from_quarantine=applied)
+
+    @mutation(
+        description=(
+            "Remove an integration: its secrets and its webhook URL are gone, its history stays. To switch it off for a"
+            " while use `updateStripeIntegration`. Needs ADMIN."
+        )
+    )
+    async def disconnect_stripe(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> DisconnectStripeResult:
+        row = await integration.disconnect_stripe(info.context, id)
+        return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
+
+    @mutation(
+        description=(
+            "Drop the webhook events of an integration that wait for a webhook secret that verifies them: forgeries, or"
+            " what another endpoint signed. Stripe keeps its own: `syncStripeEvents` fetches them. Needs ADMIN."
+        )
+    )
+    async def discard_quarantined(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> DiscardQuarantinedResult:
+        row, discarded = await integration.discard_quarantined(info.context, id)
+        return DiscardQuarantinedSuccess(integration=StripeIntegration.of(row), discarded=discarded)
+
+    @mutation(
+        description=(
+            "Ask Stripe how an integration is doing: whether the key works and may do what is needed, whether the"
+            " endpoint is there, complete and alone, whether events arrive. Needs ADMIN."
+        )
+    )
+    async def check_stripe_integration(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+    ) -> CheckStripeIntegrationResult:
+        row, problems = await integration_health.check_stripe_integration(info.context, id)
+        return CheckStripeIntegrationSuccess(
+            integration=StripeIntegration.of(row), problems=[Diagnosis.of(problem) for problem in problems]
+        )
+
+    @mutation(
+        description=(
+            "Mend at Stripe what is the matter with an integration's endpoint: add it, enable it, correct its URL, add"
+            " its events, or replace it and save the new one's secret. Stripe is asked before and after; where nothing"
+            " is the matter nothing changes. Needs ADMIN."
+        )
+    )
+    async def repair_stripe_integration(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        codes: Annotated[
+            list[str] | None,
+            strawberry.argument(description="Mend only problems with these codes; left out, all that can be."),
+        ] = strawberry.UNSET,
+    ) -> RepairStripeIntegrationResult:
+        row, repaired = await integration_repair.repair_stripe_integration(info.context, id, given(codes))
+        return RepairStripeIntegrationSuccess(
+            integration=StripeIntegration.of(row), repaired=[Diagnosis.of(problem) for problem in repaired]
+        )

@@ -1,0 +1,230 @@
+"""Drafting and finalizing invoices, and every way one ends."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+import strawberry
+
+from resolvers import invoice
+from resolvers.context import KEEP, Keep
+from resolvers.invoice import LineInput
+from schema.context import Info, given, kept, set_or_kept
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, StripeRefused
+from schema.types.invoice import Invoice
+
+InvoiceId = Annotated[strawberry.ID, strawberry.argument(description="The invoice.")]
+Note = Annotated[str | None, strawberry.argument(description="A remark that its timeline keeps.")]
+
+
+@strawberry.input(description="A line of an invoice.")
+class LineItemInput:
+    description: str = strawberry.field(description="What is invoiced.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many.")
+    unit_amount: Decimal = strawberry.field(
+        description="The price of one, in the currency's major unit, with up to 12 digits after the point."
+    )
+
+    def line(self) -> LineInput:
+        return LineInput(self.description, self.quantity, self.unit_amount)
+
+
+@strawberry.input(description="A new draft.")
+class CreateInvoiceInput:
+    customer_id: strawberry.ID = strawberry.field(description="Who is invoiced.")
+    currency: str = strawberry.field(description="ISO 4217.")
+    line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
+    due_date: date | None = strawberry.field(default=strawberry.UNSET, description="The last day to pay.")
+    memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself.")
+    idempotency_key: str | None = strawberry.field(
+        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+    )
+
+
+@strawberry.input(description="What is to change of a draft. What is left out stays.")
+class UpdateInvoiceInput:
+    id: strawberry.ID = strawberry.field(description="The draft.")
+    customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Who is invoiced.")
+    currency: str | None = strawberry.field(default=strawberry.UNSET, description="ISO 4217.")
+    line_items: list[LineItemInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="What is invoiced, in order, instead of the lines before."
+    )
+    due_date: date | None = strawberry.field(
+        default=strawberry.UNSET, description="The last day to pay; null clears it."
+    )
+    memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself; null clears it.")
+
+
+@strawberry.type(description="The draft was made.")
+class CreateInvoiceSuccess:
+    invoice: Invoice = strawberry.field(description="The new draft.")
+
+
+@strawberry.type(description="The draft is as asked for.")
+class UpdateInvoiceSuccess:
+    invoice: Invoice = strawberry.field(description="The draft as it is now.")
+
+
+@strawberry.type(description="The draft is deleted.")
+class DeleteInvoiceSuccess:
+    deleted_id: strawberry.ID = strawberry.field(description="The id that it had.")
+
+
+@strawberry.type(description="The invoice is finalized, also when Stripe did not make its Payment Link yet.")
+class FinalizeInvoiceSuccess:
+    invoice: Invoice = strawberry.field(
+        description="The invoice as it is now; `paymentLink.problem` says what is the matter with its link."
+    )
+
+
+@strawberry.type(description="The invoice has a Payment Link that can be paid.")
+class CreatePaymentLinkSuccess:
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
+
+
+@strawberry.type(description="The invoice is PAID.")
+class MarkInvoicePaidSuccess:
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
+
+
+@strawberry.type(description="The invoice is VOID.")
+class VoidInvoiceSuccess:
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
+
+
+@strawberry.type(description="The invoice is UNCOLLECTIBLE.")
+class MarkInvoiceUncollectibleSuccess:
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
+
+
+CreateInvoiceResult = Annotated[
+    CreateInvoiceSuccess | InvalidInput | NotFound | Conflict,
+    strawberry.union("CreateInvoiceResult", description="What came of `createInvoice`."),
+]
+UpdateInvoiceResult = Annotated[
+    UpdateInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
+    strawberry.union("UpdateInvoiceResult", description="What came of `updateInvoice`."),
+]
+DeleteInvoiceResult = Annotated[
+    DeleteInvoiceSuccess | NotFound | InvalidTransition,
+    strawberry.union("DeleteInvoiceResult", description="What came of `deleteInvoice`."),
+]
+FinalizeInvoiceResult = Annotated[
+    FinalizeInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
+    strawberry.union("FinalizeInvoiceResult", description="What came of `finalizeInvoice`."),
+]
+CreatePaymentLinkResult = Annotated[
+    CreatePaymentLinkSuccess | NotFound | InvalidInput | InvalidTransition | StripeRefused,
+    strawberry.union("CreatePaymentLinkResult", description="What came of `createPaymentLink`."),
+]
+MarkInvoicePaidResult = Annotated[
+    MarkInvoicePaidSuccess | NotFound | InvalidInput | InvalidTransition,
+    strawberry.union("MarkInvoicePaidResult", description="What came of `markInvoicePaid`."),
+]
+VoidInvoiceResult = Annotated[
+    VoidInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
+    strawberry.union("VoidInvoiceResult", description="What came of `voidInvoice`."),
+]
+MarkInvoiceUncollectibleResult = Annotated[
+    MarkInvoiceUncollectibleSuccess | NotFound | InvalidInput | InvalidTransition,
+    strawberry.union("MarkInvoiceUncollectibleResult", description="What came of `markInvoiceUncollectible`."),
+]
+
+
+@strawberry.type
+class InvoiceMutations:
+    @mutation(description="Make a draft. Needs WRITE.")
+    async def create_invoice(
+        self,
+        info: Info,
+        input: Annotated[CreateInvoiceInput, strawberry.argument(description="The new draft.")],
+    ) -> CreateInvoiceResult:
+        row = await invoice.create_invoice(
+            info.context,
+            customer_id=input.customer_id,
+            currency=input.currency,
+            line_items=[each.line() for each in input.line_items],
+            due_date=given(input.due_date),
+            memo=given(input.memo),
+            idempotency_key=given(input.idempotency_key),
+        )
+        return CreateInvoiceSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Change a draft. Needs WRITE.")
+    async def update_invoice(
+        self,
+        info: Info,
+        input: Annotated[UpdateInvoiceInput, strawberry.argument(description="What is to change.")],
+    ) -> UpdateInvoiceResult:
+        items = set_or_kept(input.line_items, "lineItems")
+        lines: list[LineInput] | Keep = KEEP if items is KEEP else [each.line() for each in items]
+        row = await invoice.update_invoice(
+            info.context,
+            input.id,
+            customer_id=set_or_kept(input.customer_id, "customerId"),
+            currency=set_or_kept(input.currency, "currency"),
+            line_items=lines,
+            due_date=kept(input.due_date),
+            memo=kept(input.memo),
+        )
+        return UpdateInvoiceSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Delete a draft. Needs WRITE.")
+    async def delete_invoice(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")]
+    ) -> DeleteInvoiceResult:
+        deleted_id = await invoice.delete_invoice(info.context, id)
+        return DeleteInvoiceSuccess(deleted_id=strawberry.ID(deleted_id))
+
+    @mutation(
+        description=(
+            "Make a draft OPEN, for good: it gets its number, and Stripe is asked for its Payment Link. When Stripe"
+            " fails the invoice is OPEN all the same. A total of 0 is PAID at once. Needs WRITE."
+        )
+    )
+    async def finalize_invoice(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")],
+        integration_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Which Stripe account is to be paid; needed when several are active."),
+        ] = strawberry.UNSET,
+    ) -> FinalizeInvoiceResult:
+        row = await invoice.finalize_invoice(info.context, id, given(integration_id))
+        return FinalizeInvoiceSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Have Stripe make a Payment Link for what remains of an OPEN invoice. Needs WRITE.")
+    async def create_payment_link(
+        self,
+        info: Info,
+        invoice_id: InvoiceId,
+        integration_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description="Which Stripe account is to be paid; the invoice's own unless told otherwise."
+            ),
+        ] = strawberry.UNSET,
+    ) -> CreatePaymentLinkResult:
+        row = await invoice.create_payment_link(info.context, invoice_id, given(integration_id))
+        return CreatePaymentLinkSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Record what remains of an invoice as paid by hand: cash, a bank transfer. Needs WRITE.")
+    async def mark_invoice_paid(
+        self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
+    ) -> MarkInvoicePaidResult:
+        row = await invoice.mark_invoice_paid(info.context, id, given(note))
+        return MarkInvoicePaidSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Take an invoice back, for good. Needs WRITE.")
+    async def void_invoice(self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET) -> VoidInvoiceResult:
+        row = await invoice.void_invoice(info.context, id, given(note))
+        return VoidInvoiceSuccess(invoice=Invoice.of(row))
+
+    @mutation(description="Write an invoice off; a late payment still makes it PAID. Needs WRITE.")
+    async def mark_invoice_uncollectible(
+        self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
+    ) -> MarkInvoiceUncollectibleResult:
+        row = await invoice.mark_invoice_uncollectible(info.context, id, given(note))
+        return MarkInvoiceUncollectibleSuccess(invoice=Invoice.of(row))

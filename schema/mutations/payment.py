@@ -1,0 +1,42 @@
+"""Applying by hand what fits no invoice by itself."""
+
+from typing import Annotated
+
+import strawberry
+
+from resolvers import payment
+from schema.context import Info
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound
+from schema.types.invoice import Invoice
+from schema.types.payment import Payment
+
+
+@strawberry.type(description="The payment counts for the invoice.")
+class ApplyPaymentSuccess:
+    payment: Payment = strawberry.field(description="The payment as it is now.")
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
+
+
+ApplyPaymentResult = Annotated[
+    ApplyPaymentSuccess | NotFound | InvalidInput | InvalidTransition | Conflict,
+    strawberry.union("ApplyPaymentResult", description="What came of `applyPayment`."),
+]
+
+
+@strawberry.type
+class PaymentMutations:
+    @mutation(
+        description=(
+            "Apply UNAPPLIED money to an OPEN or UNCOLLECTIBLE invoice of its currency. The webhook events that told of"
+            " it become PROCESSED. Doing so again changes nothing. Needs WRITE."
+        )
+    )
+    async def apply_payment(
+        self,
+        info: Info,
+        payment_id: Annotated[strawberry.ID, strawberry.argument(description="The payment.")],
+        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="What it is to pay.")],
+    ) -> ApplyPaymentResult:
+        applied, paid = await payment.apply_payment(info.context, payment_id, invoice_id)
+        return ApplyPaymentSuccess(payment=Payment.of(applied), invoice=Invoice.of(paid))

@@ -1,0 +1,62 @@
+"""Fetching from Stripe what its posts did not bring."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from resolvers import stripe_event
+from schema.context import Info, given
+from schema.mutations.uninterrupted import mutation
+from schema.problems import InvalidInput, NotFound, StripeRefused
+from schema.types.diagnosis import Diagnosis
+
+
+@strawberry.type(description="Stripe was asked what happened.")
+class SyncStripeEventsSuccess:
+    found: int = strawberry.field(description="How many events Stripe told, of the types that are handled.")
+    already_known: int = strawberry.field(description="How many of them had arrived before.")
+    applied: int = strawberry.field(description="How many were applied now.")
+    failed: int = strawberry.field(description="How many could not be applied; they are tried again by themselves.")
+    since: datetime = strawberry.field(description="From which instant on Stripe was asked.")
+    complete: bool = strawberry.field(
+        description="Whether all since then was read. If not, ask again: it goes on from where it stopped."
+    )
+    gap: Diagnosis | None = strawberry.field(
+        description="Says so when more was wanted than the 30 days for which Stripe keeps its events."
+    )
+
+
+SyncStripeEventsResult = Annotated[
+    SyncStripeEventsSuccess | NotFound | InvalidInput | StripeRefused,
+    strawberry.union("SyncStripeEventsResult", description="What came of `syncStripeEvents`."),
+]
+
+
+@strawberry.type
+class StripeEventMutations:
+    @mutation(
+        description=(
+            "Ask Stripe for the events since the last sync, or since an instant, and apply those that never arrived,"
+            " the oldest first. This happens by itself every few minutes too. Needs WRITE."
+        )
+    )
+    async def sync_stripe_events(
+        self,
+        info: Info,
+        integration_id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        since: Annotated[
+            datetime | None,
+            strawberry.argument(description="From when on; left out, from where the last sync ended."),
+        ] = strawberry.UNSET,
+    ) -> SyncStripeEventsResult:
+        progress = await stripe_event.sync_stripe_events(info.context, integration_id, given(since))
+        return SyncStripeEventsSuccess(
+            found=progress.found,
+            already_known=progress.already_known,
+            applied=progress.applied,
+            failed=progress.failed,
+            since=progress.since,
+            complete=progress.complete,
+            gap=None if progress.gap is None else Diagnosis.of(progress.gap),
+        )

@@ -1,0 +1,94 @@
+"""Trying webhook events again, and fetching from Stripe what never arrived."""
+
+from typing import Annotated
+
+import strawberry
+
+from models.webhook_event import WebhookEventStatus
+from resolvers import webhook_event
+from resolvers.webhook_event import Replayed, WebhookEventQuery
+from schema.context import Info, all_given
+from schema.filters import WebhookEventFilter
+from schema.mutations.uninterrupted import mutation
+from schema.problems import Conflict, InvalidInput, NotFound
+from schema.types.webhook_event import WebhookEvent
+
+DryRun = Annotated[bool | None, strawberry.argument(description="Only say what would change; nothing is written.")]
+
+
+@strawberry.type(description="What trying a webhook event again did, or would do.")
+class ReplayOutcome:
+    webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
+    before: WebhookEventStatus = strawberry.field(description="Its status before.")
+    after: WebhookEventStatus = strawberry.field(description="Its status after; after a dry run, what it would be.")
+    changes: list[str] = strawberry.field(
+        description="What changed, or would, a sentence each; empty when nothing did."
+    )
+
+    @classmethod
+    def of(cls, replayed: Replayed) -> "ReplayOutcome":
+        return cls(
+            webhook_event=WebhookEvent.of(replayed.webhook_event),
+            before=replayed.before,
+            after=replayed.after,
+            changes=replayed.changes,
+        )
+
+
+@strawberry.type(description="The webhook event was tried again.")
+class ReplayWebhookEventSuccess:
+    outcome: ReplayOutcome = strawberry.field(description="What that did.")
+
+
+@strawberry.type(description="The webhook events were tried again.")
+class ReplayWebhookEventsSuccess:
+    outcomes: list[ReplayOutcome] = strawberry.field(
+        description="What that did, the oldest first; 100 at most in one call."
+    )
+    remaining: int = strawberry.field(
+        description="How many more the filter asks for: call again with `receivedAfter` of the last outcome."
+    )
+
+
+ReplayWebhookEventResult = Annotated[
+    ReplayWebhookEventSuccess | NotFound | Conflict,
+    strawberry.union("ReplayWebhookEventResult", description="What came of `replayWebhookEvent`."),
+]
+ReplayWebhookEventsResult = Annotated[
+    ReplayWebhookEventsSuccess | InvalidInput,
+    strawberry.union("ReplayWebhookEventsResult", description="What came of `replayWebhookEvents`."),
+]
+
+
+@strawberry.type
+class WebhookEventMutations:
+    @mutation(
+        description=(
+            "Try a webhook event again by the same way as a delivery: what is HELD, FAILED, UNAPPLIED, QUARANTINED or"
+            " IGNORED. Doing so twice changes nothing more. Needs WRITE."
+        )
+    )
+    async def replay_webhook_event(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The webhook event.")],
+        dry_run: DryRun = False,
+    ) -> ReplayWebhookEventResult:
+        replayed = await webhook_event.replay_webhook_event(info.context, id, dry_run=bool(dry_run))
+        return ReplayWebhookEventSuccess(outcome=ReplayOutcome.of(replayed))
+
+    @mutation(
+        description=(
+            "Try webhook events again, the oldest first. Without a status in the filter it is all that is HELD, FAILED,"
+            " UNAPPLIED or QUARANTINED. Needs WRITE."
+        )
+    )
+    async def replay_webhook_events(
+        self,
+        info: Info,
+        filter: Annotated[WebhookEventFilter, strawberry.argument(description="Which of them.")],
+        dry_run: DryRun = False,
+    ) -> ReplayWebhookEventsResult:
+        query = WebhookEventQuery(**all_given(filter))
+        replayed, remaining = await webhook_event.replay_webhook_events(info.context, query, dry_run=bool(dry_run))
+        return ReplayWebhookEventsSuccess(outcomes=[ReplayOutcome.of(each) for each in replayed], remaining=remaining)

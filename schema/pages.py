@@ -1,0 +1,111 @@
+"""Relay's connections: pages of lists, and the arguments that every list takes."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
+
+import strawberry
+
+from resolvers.reading.loaders import ChildrenLoader
+from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
+from schema.context import given
+from schema.enums import OrderDirection
+
+NodeT = TypeVar("NodeT")
+
+First = Annotated[
+    int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 unless told otherwise.")
+]
+After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
+Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100; instead of `first`.")]
+Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
+Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first unless told otherwise.")]
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether the list goes on after the page.")
+    has_previous_page: bool = strawberry.field(description="Whether there is something before the page.")
+    start_cursor: str | None = strawberry.field(description="The place of the page's first row.")
+    end_cursor: str | None = strawberry.field(description="The place of the page's last row.")
+
+
+@strawberry.type(description="A row of a page with its place in the list.")
+class Edge(Generic[NodeT]):
+    cursor: str = strawberry.field(description="The row's place in the list, for `after` and `before`.")
+    node: NodeT = strawberry.field(description="The row itself.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[NodeT]):
+    edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
+    nodes: list[NodeT] = strawberry.field(description="The rows alone.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="How many rows the whole list has; counted only when it is asked for.")
+    async def total_count(self) -> int:
+        return await self.count()
+
+    @classmethod
+    def of(cls, found: Page[Any], node: Callable[[Any], NodeT]) -> Self:
+        """A page of rows, each made a node."""
+        nodes = [node(row) for row in found.rows]
+        cursors = found.cursors
+        return cls(
+            edges=[Edge(cursor=cursor, node=each) for cursor, each in zip(cursors, nodes, strict=True)],
+            nodes=nodes,
+            page_info=PageInfo(
+                has_next_page=found.has_next,
+                has_previous_page=found.has_previous,
+                start_cursor=cursors[0] if cursors else None,
+                end_cursor=cursors[-1] if cursors else None,
+            ),
+            count=found.count,
+        )
+
+
+def asked(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
+    """Which page the arguments ask for."""
+    return PageRequest(given(first), given(after), given(last), given(before))
+
+
+def newest_first(order: OrderDirection | None) -> bool:
+    """Whether a list is to begin with the newest."""
+    return given(order) is not OrderDirection.ASC
+
+
+class Children(Protocol):
+    """The loaders of a kind of children, by how many of each parent's and from which end."""
+
+    def __call__(self, most: int, *, descending: bool) -> ChildrenLoader[Any]: ...
+
+
+async def page_of_children(
+    children: Children,
+    parent_id: str,
+    rows: Callable[[], Any],
+    request: PageRequest,
+    *,
+    descending: bool,
+    key: str = "id",
+) -> Page[Any]:
+    """A page of a parent's rows: one that begins at an end of the list is loaded together with other parents'.
+
+    Raises:
+        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+    """
+    if request.after is not None or request.before is not None:
+        return await page(rows(), request, descending=descending, key=key)
+    size = request.size
+    loader = children(size + 1, descending=descending is not request.backwards)
+    loaded = await loader.load(parent_id)
+    found, more = loaded[:size], len(loaded) > size
+    if request.backwards:
+        found.reverse()
+    return Page(
+        rows=found,
+        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        has_next=more and not request.backwards,
+        has_previous=more and request.backwards,
+        count=lambda: rows().count(),
+    )

@@ -1,0 +1,1 @@
+"""The nouns, as the API shows them."""

@@ -1,0 +1,39 @@
+"""API keys."""
+
+from datetime import datetime
+
+import strawberry
+
+from models import api_key as models
+from models.api_key import Scope
+from schema.node import Node
+from schema.pages import Connection
+
+
+@strawberry.type(description="A key to this API. Its text is shown once, when it is made.")
+class ApiKey(Node):
+    name: str = strawberry.field(description="What it is for.")
+    preview: str = strawberry.field(description="What of its text may be shown again: flx_test_…4242.")
+    scopes: list[Scope] = strawberry.field(description="What it may do.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, to about a minute.")
+    expires_at: datetime | None = strawberry.field(description="When it stops to work by itself.")
+    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+
+    @classmethod
+    def of(cls, row: models.ApiKey) -> "ApiKey":
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            preview=row.preview,
+            scopes=row.granted,
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+        )
+
+
+@strawberry.type(description="A page of API keys.")
+class ApiKeyConnection(Connection[ApiKey]):
+    pass

@@ -1,0 +1,79 @@
+"""Customers."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from models import customer as models
+from resolvers import invoice
+from resolvers.invoice import InvoiceQuery
+from resolvers.reading.pages import page
+from schema.context import Info, all_given
+from schema.filters import InvoiceFilter
+from schema.node import Node
+from schema.pages import (
+    After,
+    Before,
+    Connection,
+    First,
+    Last,
+    Order,
+    asked,
+    newest_first,
+    page_of_children,
+)
+from schema.types.lazy import LazyInvoiceConnection
+
+
+@strawberry.type(description="Who is invoiced.")
+class Customer(Node):
+    name: str = strawberry.field(description="As it stands on invoices.")
+    email: str = strawberry.field(description="Where invoices go.")
+    external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
+    created_at: datetime = strawberry.field(description="When it was made.")
+
+    @strawberry.field(description="Its invoices, newest first unless told otherwise.")
+    async def invoices(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[
+            InvoiceFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
+        ] = strawberry.UNSET,
+        order: Order = strawberry.UNSET,
+    ) -> LazyInvoiceConnection:
+        from schema.types.invoice import Invoice, InvoiceConnection
+
+        ctx, descending = info.context, newest_first(order)
+        query = InvoiceQuery(**{**all_given(filter), "customer_id": self.id})
+        request = asked(first, after, last, before)
+        if query != InvoiceQuery(customer_id=self.id):
+            found = await page(invoice.invoices(ctx, query), request, descending=descending)
+        else:
+            found = await page_of_children(
+                ctx.loaders.customer_invoices,
+                self.id,
+                lambda: invoice.invoices(ctx, query),
+                request,
+                descending=descending,
+            )
+        return InvoiceConnection.of(found, Invoice.of)
+
+    @classmethod
+    def of(cls, row: models.Customer) -> "Customer":
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            email=row.email,
+            external_id=row.external_id,
+            created_at=row.created_at,
+        )
+
+
+@strawberry.type(description="A page of customers.")
+class CustomerConnection(Connection[Customer]):
+    pass

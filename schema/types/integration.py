@@ -1,0 +1,166 @@
+"""Stripe accounts connected to the workspace."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from gateways.stripe.events import EVENTS_TO_SEND, HANDLED
+from models import integration as models
+from models.integration import IntegrationStatus
+from models.workspace import Mode
+from resolvers import integration, integration_health, webhook_event
+from resolvers.reading.pages import page
+from resolvers.webhook_event import WebhookEventQuery
+from schema.context import Info, all_given
+from schema.filters import WebhookEventFilter
+from schema.node import Node
+from schema.pages import After, Before, Connection, First, Last, asked
+from schema.types.diagnosis import Diagnosis
+from schema.types.lazy import LazyWebhookEventConnection
+
+
+@strawberry.type(description="How an integration is doing.")
+class IntegrationHealth:
+    problems: list[Diagnosis] = strawberry.field(
+        description="What is the matter, the gravest first; empty when all is well."
+    )
+    deliveries: int = strawberry.field(
+        description="How often something that could be verified was posted to its webhook URL."
+    )
+    rejected: int = strawberry.field(description="How often something was posted that could not be verified.")
+    quarantined: int = strawberry.field(
+        description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
+    )
+    unreadable: int = strawberry.field(
+        description="How many verified webhook events may be about money but can't be read, and wait for a person."
+    )
+    quarantine_refused: int = strawberry.field(
+        description="How many could not wait, because there was no more room; Stripe posts them again for three days."
+    )
+    last_rejected_at: datetime | None = strawberry.field(
+        description="When something could not be verified for the last time."
+    )
+
+    @classmethod
+    def of(cls, found: integration_health.Health) -> "IntegrationHealth":
+        return cls(
+            problems=[Diagnosis.of(problem) for problem in found.problems],
+            deliveries=found.deliveries,
+            rejected=found.rejected,
+            quarantined=found.quarantined,
+            unreadable=found.unreadable,
+            quarantine_refused=found.quarantine_refused,
+            last_rejected_at=found.last_rejected_at,
+        )
+
+
+@strawberry.type(description="A type of event that Stripe can send.")
+class StripeEventType:
+    type: str = strawberry.field(description="Stripe's name for it.")
+    is_needed: bool = strawberry.field(description="Whether invoices are not marked as paid without it.")
+    sent_when: str = strawberry.field(description="When Stripe sends it: “money came”.")
+
+
+@strawberry.type(description="A Stripe account connected to this workspace.")
+class StripeIntegration(Node):
+    name: str = strawberry.field(description="The connection's name.")
+    mode: Mode = strawberry.field(description="Whether its keys are live or test keys.")
+    is_active: bool = strawberry.field(description="Whether it is switched on.")
+    status: IntegrationStatus = strawberry.field(description="What it can do right now.")
+    secret_key_preview: str = strawberry.field(description="What may be shown of the secret key: sk_test_…4242.")
+    webhook_secret_preview: str | None = strawberry.field(
+        description="What may be shown of the webhook secret: whsec_…4242. Null until one is saved."
+    )
+    previous_webhook_secret_expires_at: datetime | None = strawberry.field(
+        description="Until when the webhook secret before this one still verifies."
+    )
+    previous_webhook_secret_preview: str | None = strawberry.field(
+        description="What may be shown of the webhook secret before this one, while it still verifies."
+    )
+    stripe_account_id: str | None = strawberry.field(
+        description="Stripe's id of the account, as far as the key tells it."
+    )
+    created_at: datetime = strawberry.field(description="When it was connected.")
+    updated_at: datetime = strawberry.field(description="When it was last changed.")
+    disconnected_at: datetime | None = strawberry.field(description="When it was removed.")
+    row: strawberry.Private[models.Integration]
+
+    @strawberry.field(
+        description="Where Stripe has to post: the endpoint's URL. Null without ADMIN and when disconnected."
+    )
+    def webhook_url(self, info: Info) -> str | None:
+        return integration.webhook_url(info.context, self.row)
+
+    @strawberry.field(description="The events to select for the endpoint in Stripe.")
+    def events_to_send(self) -> list[str]:
+        return list(EVENTS_TO_SEND)
+
+    @strawberry.field(description="The same events, with what Stripe sends each for.")
+    def event_types(self) -> "list[StripeEventType]":
+        return [
+            StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
+            for name, handled in HANDLED.items()
+        ]
+
+    @strawberry.field(description="How it is doing.")
+    async def health(self, info: Info) -> IntegrationHealth:
+        return IntegrationHealth.of(await integration_health.health(info.context, self.row))
+
+    @strawberry.field(description="When the latest verified delivery came.")
+    async def last_event_at(self, info: Info) -> datetime | None:
+        return await integration_health.last_event_at(info.context, self.row)
+
+    @strawberry.field(description="When the webhook secret verified a delivery for the last time.")
+    async def webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
+        traffic = await info.context.loaders.traffic.load(self.id)
+        return None if traffic is None else traffic.secret_matched_at
+
+    @strawberry.field(description="When the webhook secret before this one verified a delivery for the last time.")
+    async def previous_webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
+        traffic = await info.context.loaders.traffic.load(self.id)
+        return None if traffic is None else traffic.previous_secret_matched_at
+
+    @strawberry.field(description="What Stripe posted to it, newest first.")
+    async def webhook_events(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[
+            WebhookEventFilter | None,
+            strawberry.argument(description="Which of them; `integrationId` is this integration's."),
+        ] = strawberry.UNSET,
+    ) -> LazyWebhookEventConnection:
+        from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
+
+        query = WebhookEventQuery(**{**all_given(filter), "integration_id": self.id})
+        rows = webhook_event.webhook_events(info.context, query)
+        found = await page(rows, asked(first, after, last, before), descending=True)
+        return WebhookEventConnection.of(found, WebhookEvent.of)
+
+    @classmethod
+    def of(cls, row: models.Integration) -> "StripeIntegration":
+        return cls(
+            id=strawberry.ID(row.id),
+            name=row.name,
+            mode=row.mode,
+            is_active=row.is_active,
+            status=row.status,
+            secret_key_preview=row.secret_key_preview,
+            webhook_secret_preview=row.webhook_secret_preview,
+            previous_webhook_secret_expires_at=row.previous_webhook_secret_expires_at,
+            previous_webhook_secret_preview=row.previous_webhook_secret_preview,
+            stripe_account_id=row.stripe_account_id,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            disconnected_at=row.disconnected_at,
+            row=row,
+        )
+
+
+@strawberry.type(description="A page of integrations.")
+class StripeIntegrationConnection(Connection[StripeIntegration]):
+    pass

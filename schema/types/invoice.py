@@ -1,0 +1,173 @@
+"""Invoices, their lines and their Payment Links."""
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import strawberry
+
+from models import invoice as models
+from models.instant import utc_now
+from models.invoice import InvoiceStatus
+from models.payment_link import OpenSessions, PaymentLinkStatus
+from models.payment_link import PaymentLink as PaymentLinkRow
+from resolvers import event, invoice, payment
+from resolvers.event import EventQuery
+from resolvers.payment import PaymentQuery
+from schema.context import Info
+from schema.node import Node, linked_always
+from schema.pages import After, Before, Connection, First, Last, asked, page_of_children
+from schema.types.diagnosis import Diagnosis
+from schema.types.lazy import LazyCustomer, LazyEventConnection, LazyPaymentConnection
+from schema.types.money import Money
+
+
+@strawberry.type(description="A line of an invoice.")
+class LineItem:
+    description: str = strawberry.field(description="What is invoiced.")
+    quantity: Decimal = strawberry.field(description="How many.")
+    unit_amount: Decimal = strawberry.field(description="The price of one, in the currency's major unit.")
+    amount: Money = strawberry.field(description="Quantity times unit amount, rounded half up.")
+
+    @classmethod
+    def of(cls, row: models.LineItem, currency: str) -> "LineItem":
+        return cls(
+            description=row.description,
+            quantity=Decimal(row.quantity),
+            unit_amount=Decimal(row.unit_amount),
+            amount=Money.of(row.amount, currency),
+        )
+
+
+@strawberry.type(description="Where a customer pays an invoice: a page of Stripe's.")
+class PaymentLink:
+    status: PaymentLinkStatus = strawberry.field(description="What became of it.")
+    url: str | None = strawberry.field(description="The page's address, once Stripe has made it.")
+    stripe_id: str | None = strawberry.field(description="Stripe's id of it: plink_…")
+    amount: Money = strawberry.field(description="What it asks for.")
+    problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made it.")
+    open_sessions: OpenSessions = strawberry.field(
+        description="Whether customers may have its page open and can still pay it."
+    )
+
+    @classmethod
+    def of(cls, row: PaymentLinkRow) -> "PaymentLink":
+        return cls(
+            status=row.status,
+            url=row.url,
+            stripe_id=row.stripe_id,
+            amount=Money.of(row.amount, row.currency),
+            problem=Diagnosis.of_code(row.problem_code, row.problem_message),
+            open_sessions=row.open_sessions(utc_now()),
+        )
+
+
+@strawberry.type(description="An invoice.")
+class Invoice(Node):
+    number: str | None = strawberry.field(description="INV-2026-0001: given without gaps when it is finalized.")
+    status: InvoiceStatus = strawberry.field(description="Where it stands.")
+    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    total: Money = strawberry.field(description="The sum of its lines.")
+    amount_paid: Money = strawberry.field(
+        description="What came in for it, gross of refunds: applied payments and what was marked paid by hand."
+    )
+    amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
+    amount_overpaid: Money = strawberry.field(description="What came in beyond the total; never negative.")
+    amount_refunded: Money = strawberry.field(description="What was given back of its payments.")
+    amount_paid_out_of_band: Money = strawberry.field(description="The part that was marked paid by hand.")
+    due_date: date | None = strawberry.field(description="The last day to pay.")
+    is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")
+    memo: str | None = strawberry.field(description="A remark for the business itself.")
+    created_at: datetime = strawberry.field(description="When the draft was made.")
+    finalized_at: datetime | None = strawberry.field(description="When it became OPEN.")
+    paid_at: datetime | None = strawberry.field(description="When it became PAID.")
+    voided_at: datetime | None = strawberry.field(description="When it became VOID.")
+    uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
+    customer_id: strawberry.Private[str]
+
+    @strawberry.field(description="Who is invoiced.")
+    async def customer(self, info: Info) -> LazyCustomer:
+        from schema.types.customer import Customer
+
+        return await linked_always(info.context.loaders.customers, self.customer_id, Customer.of)
+
+    @strawberry.field(description="Its lines, in order.")
+    async def line_items(self, info: Info) -> list[LineItem]:
+        rows = await info.context.loaders.line_items.load(self.id)
+        return [LineItem.of(row, self.currency) for row in rows]
+
+    @strawberry.field(description="The latest Payment Link. Null when there was no integration to make one.")
+    async def payment_link(self, info: Info) -> PaymentLink | None:
+        rows = await info.context.loaders.latest_link.load(self.id)
+        return PaymentLink.of(rows[0]) if rows else None
+
+    @strawberry.field(description="Its payments and failed attempts, newest first.")
+    async def payments(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> LazyPaymentConnection:
+        from schema.types.payment import Payment, PaymentConnection
+
+        ctx = info.context
+        found = await page_of_children(
+            ctx.loaders.invoice_payments,
+            self.id,
+            lambda: payment.payments(ctx, PaymentQuery(invoice_id=self.id)),
+            asked(first, after, last, before),
+            descending=True,
+        )
+        return PaymentConnection.of(found, Payment.of)
+
+    @strawberry.field(description="Why it is as it is: its events, oldest first.")
+    async def timeline(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+    ) -> LazyEventConnection:
+        from schema.types.event import EventConnection, asked_events
+
+        ctx = info.context
+        found = await page_of_children(
+            ctx.loaders.invoice_events,
+            self.id,
+            lambda: event.events(ctx, EventQuery(invoice_id=self.id)),
+            asked_events(ctx, first, after, last, before),
+            descending=False,
+            key="number",
+        )
+        return EventConnection.of_events(ctx, found)
+
+    @classmethod
+    def of(cls, row: models.Invoice) -> "Invoice":
+        return cls(
+            id=strawberry.ID(row.id),
+            number=row.number,
+            status=row.status,
+            currency=row.currency,
+            total=Money.of(row.total, row.currency),
+            amount_paid=Money.of(row.received, row.currency),
+            amount_remaining=Money.of(row.amount_remaining, row.currency),
+            amount_overpaid=Money.of(row.amount_overpaid, row.currency),
+            amount_refunded=Money.of(row.amount_refunded, row.currency),
+            amount_paid_out_of_band=Money.of(row.amount_paid_out_of_band, row.currency),
+            due_date=row.due_date,
+            is_overdue=invoice.is_overdue(row),
+            memo=row.memo,
+            created_at=row.created_at,
+            finalized_at=row.finalized_at,
+            paid_at=row.paid_at,
+            voided_at=row.voided_at,
+            uncollectible_at=row.uncollectible_at,
+            customer_id=row.customer_id,
+        )
+
+
+@strawberry.type(description="A page of invoices.")
+class InvoiceConnection(Connection[Invoice]):
+    pass

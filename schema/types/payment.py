@@ -1,0 +1,150 @@
+"""Payments, disputes and totals."""
+
+from datetime import datetime
+
+import strawberry
+
+from models import money_back
+from models import payment as models
+from models.money_back import foremost
+from models.payment import Allocation, PaymentStatus, disputes_of
+from resolvers import payment
+from schema.context import Info
+from schema.node import Node, linked
+from schema.pages import Connection
+from schema.types.diagnosis import Diagnosis
+from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice
+from schema.types.money import Money
+
+
+@strawberry.type(description="A customer's objection to a payment, at the card's bank.")
+class Dispute:
+    status: str = strawberry.field(description="Stripe's own word for where it stands.")
+    reason: str = strawberry.field(description="Stripe's own word for why.")
+    amount: Money = strawberry.field(description="What is disputed.")
+    opened_at: datetime = strawberry.field(description="When it was opened.")
+    closed_at: datetime | None = strawberry.field(description="When it was decided.")
+
+    @classmethod
+    def of(cls, row: models.Payment) -> "Dispute | None":
+        shown = foremost(disputes_of(row))
+        return None if shown is None else cls._told(shown, row.currency)
+
+    @classmethod
+    def all_of(cls, row: models.Payment) -> "list[Dispute]":
+        return [cls._told(each, row.currency) for each in disputes_of(row)]
+
+    @classmethod
+    def _told(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
+        return cls(
+            status=dispute.status,
+            reason=dispute.reason,
+            amount=Money.of(dispute.amount, currency),
+            opened_at=dispute.opened_at,
+            closed_at=dispute.closed_at,
+        )
+
+
+@strawberry.type(description="Money that came in, or tried to.")
+class Payment(Node):
+    status: PaymentStatus = strawberry.field(description="How far it has come.")
+    amount: Money = strawberry.field(description="What was paid, gross of refunds.")
+    amount_refunded: Money = strawberry.field(description="What of it was given back.")
+    overpaid: Money = strawberry.field(description="What of it exceeded the invoice.")
+    allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
+    unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
+    provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
+    failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
+    failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
+    presentment: Money | None = strawberry.field(
+        description="The amount that the customer saw and has on their statement, where Stripe converted the price."
+    )
+    amount_received: Money | None = strawberry.field(
+        description="What came so far of a bank transfer that is not complete."
+    )
+    dispute: Dispute | None = strawberry.field(
+        description="An objection to it: one that is open before those that are decided, then the latest."
+    )
+    disputes: list[Dispute] = strawberry.field(description="All objections to it.")
+    occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
+    created_at: datetime = strawberry.field(description="When we first heard of it.")
+    row: strawberry.Private[models.Payment]
+
+    @strawberry.field(description="The invoice that it is for, even when it does not count.")
+    async def invoice(self, info: Info) -> LazyInvoice | None:
+        from schema.types.invoice import Invoice
+
+        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+
+    @strawberry.field(description="Who paid.")
+    async def customer(self, info: Info) -> LazyCustomer | None:
+        from schema.types.customer import Customer
+
+        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
+
+    @strawberry.field(description="The Stripe account that it came in through.")
+    async def integration(self, info: Info) -> LazyIntegration | None:
+        from schema.types.integration import StripeIntegration
+
+        return await linked(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+
+    @classmethod
+    def of(cls, row: models.Payment) -> "Payment":
+        return cls(
+            id=strawberry.ID(row.id),
+            status=row.status,
+            amount=Money.of(row.amount, row.currency),
+            amount_refunded=Money.of(row.amount_refunded, row.currency),
+            overpaid=Money.of(row.overpaid, row.currency),
+            allocation=row.allocation,
+            unapplied_reason=Diagnosis.of_code(row.unapplied_code),
+            provider_payment_id=row.provider_payment_id,
+            failure_code=row.failure_code,
+            failure_message=row.failure_message,
+            presentment=_money(row.presentment_amount, row.presentment_currency),
+            amount_received=_money(row.amount_received, row.currency),
+            dispute=Dispute.of(row),
+            disputes=Dispute.all_of(row),
+            occurred_at=row.occurred_at,
+            created_at=row.created_at,
+            row=row,
+        )
+
+
+def _money(amount: int | None, currency: str | None) -> Money | None:
+    return None if amount is None or currency is None else Money.of(amount, currency)
+
+
+@strawberry.type(description="A page of payments.")
+class PaymentConnection(Connection[Payment]):
+    pass
+
+
+@strawberry.type(description="What stands open and came in, of one currency.")
+class CurrencyTotals:
+    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    open: Money = strawberry.field(description="What remains of OPEN invoices now.")
+    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
+    paid: Money = strawberry.field(
+        description=(
+            "What came in for invoices, gross of refunds: applied payments by when they occurred, and what was marked"
+            " paid by hand by when the invoice became PAID."
+        )
+    )
+    refunded: Money = strawberry.field(description="What was given back of the payments in `paid`.")
+    overpaid: Money = strawberry.field(description="What of the payments in `paid` exceeded their invoices.")
+    unapplied: Money = strawberry.field(
+        description="What came in and fits no invoice, net of refunds; in no other total."
+    )
+
+    @classmethod
+    def of(cls, found: payment.CurrencyTotals) -> "CurrencyTotals":
+        return cls(
+            currency=found.currency,
+            open=Money.of(found.open, found.currency),
+            overdue=Money.of(found.overdue, found.currency),
+            paid=Money.of(found.paid, found.currency),
+            refunded=Money.of(found.refunded, found.currency),
+            overpaid=Money.of(found.overpaid, found.currency),
+            unapplied=Money.of(found.unapplied, found.currency),
+        )

@@ -1,0 +1,95 @@
+"""What Stripe posted, and what became of it."""
+
+from datetime import datetime
+
+import orjson
+import strawberry
+from strawberry.scalars import JSON
+
+from models import webhook_event as models
+from models.webhook_event import WebhookEventStatus
+from schema.context import Info
+from schema.node import Node, linked, linked_always
+from schema.pages import Connection
+from schema.types.diagnosis import Diagnosis
+from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPayment
+
+
+@strawberry.type(description="An event of Stripe's, once however often it was delivered.")
+class WebhookEvent(Node):
+    stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null when none could be read.")
+    type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
+    status: WebhookEventStatus = strawberry.field(description="What became of it.")
+    reason: Diagnosis | None = strawberry.field(description="Why. Null when PROCESSED.")
+    deliveries: int = strawberry.field(description="How often Stripe posted it.")
+    attempts: int = strawberry.field(description="How often we tried to apply it.")
+    livemode: bool | None = strawberry.field(description="Whether it is about real money.")
+    api_version: str | None = strawberry.field(
+        description="The version of Stripe's API that its payload is written in."
+    )
+    received_at: datetime = strawberry.field(description="When it first came.")
+    processed_at: datetime | None = strawberry.field(description="When it was last decided on.")
+    row: strawberry.Private[models.WebhookEvent]
+
+    @strawberry.field(description="The integration that it was sent to.")
+    async def integration(self, info: Info) -> LazyIntegration:
+        from schema.types.integration import StripeIntegration
+
+        return await linked_always(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+
+    @strawberry.field(description="The invoice that it is about.")
+    async def invoice(self, info: Info) -> LazyInvoice | None:
+        from schema.types.invoice import Invoice
+
+        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+
+    @strawberry.field(description="The customer that it is about.")
+    async def customer(self, info: Info) -> LazyCustomer | None:
+        from schema.types.customer import Customer
+
+        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
+
+    @strawberry.field(description="The payment that it is about.")
+    async def payment(self, info: Info) -> LazyPayment | None:
+        from schema.types.payment import Payment
+
+        return await linked(info.context.loaders.payments, self.row.payment_id, Payment.of)
+
+    @strawberry.field(
+        description=(
+            "What Stripe posted. Null when it is not JSON or nested too deeply to be answered, and while it is"
+            " QUARANTINED: nobody knows who sent it."
+        )
+    )
+    async def payload(self, info: Info) -> JSON | None:
+        if self.status is WebhookEventStatus.QUARANTINED:
+            return None
+        row = await info.context.loaders.payloads.load(self.id)
+        try:
+            payload = None if row is None else orjson.loads(row.payload)
+            orjson.dumps(payload)  # it writes fewer levels than it reads
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            return None
+        return payload
+
+    @classmethod
+    def of(cls, row: models.WebhookEvent) -> "WebhookEvent":
+        return cls(
+            id=strawberry.ID(row.id),
+            stripe_event_id=row.stripe_event_id,
+            type=row.type,
+            status=row.status,
+            reason=Diagnosis.of_code(row.reason_code, row.reason_detail),
+            deliveries=row.deliveries,
+            attempts=row.attempts,
+            livemode=row.livemode,
+            api_version=row.api_version,
+            received_at=row.received_at,
+            processed_at=row.processed_at,
+            row=row,
+        )
+
+
+@strawberry.type(description="A page of webhook events.")
+class WebhookEventConnection(Connection[WebhookEvent]):
+    pass
