@@ -34,9 +34,6 @@ NAMES: Final = (
 )
 """Every setting there is."""
 
-CRASH_AT: Final = "CRASH_AT"
-"""Not a setting: how the tests make a process kill itself, see models/crash.py."""
-
 EMBEDDED_KEY: Final = Path("var/encryption.key")
 DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
 DEFAULT_SYNC_INTERVAL_S: Final = 300.0
@@ -52,14 +49,16 @@ T = TypeVar("T")
 class Settings:
     """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself.
 
-    `sync_interval_s`: how often Stripe is asked for events that did not arrive; 0 never. `trusted_documents`: the file
-    of the only documents that may be asked for. Rate limits are like "12000/minute", None for none.
+    `knows_public_url`: it was said; if not, it is where the server listens. `sync_interval_s`: how often Stripe is
+    asked for events that did not arrive; 0 never. `trusted_documents`: the file of the only documents that may be asked for.
+    Rate limits are like "12000/minute", None for none.
     """
 
     database_url: str = field(repr=False)
     broadcast_url: str = field(repr=False)
     encryption_keys: tuple[str, ...] = field(repr=False)
     public_url: str
+    knows_public_url: bool
     stripe_api_base: str | None
     allowed_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
@@ -70,7 +69,6 @@ class Settings:
     rate_limit_per_key: str | None
     rate_limit_per_address: str | None
     embedded: bool
-    crash_at: tuple[str, int] | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, sealing: bool = True) -> "Settings":
@@ -87,6 +85,7 @@ class Settings:
             broadcast_url=read.parsed("BROADCAST_URL", _broadcast_url, "memory://"),
             encryption_keys=keys,
             public_url=read.parsed("PUBLIC_URL", _public_url, DEFAULT_PUBLIC_URL),
+            knows_public_url=bool(read.text("PUBLIC_URL")),
             stripe_api_base=read.parsed("STRIPE_API_BASE", _stripe_api_base, None),
             allowed_origins=read.parsed("ALLOWED_ORIGINS", _origins, _NONE),
             trusted_proxies=read.parsed("TRUSTED_PROXIES", _networks, _NONE),
@@ -97,7 +96,6 @@ class Settings:
             rate_limit_per_key=read.parsed("RATE_LIMIT_PER_KEY", _rate, DEFAULT_RATE_LIMIT),
             rate_limit_per_address=read.parsed("RATE_LIMIT_PER_ADDRESS", _rate, DEFAULT_RATE_LIMIT),
             embedded=embedded,
-            crash_at=read.parsed(CRASH_AT, _crash_at, None),
         )
         if sealing and not read.text("ENCRYPTION_KEYS") and not embedded:
             read.problems.append('FLUXRATE_ENCRYPTION_KEYS is missing: generate one with "fluxrate generate-key".')
@@ -122,7 +120,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     """A mistyped name would be ignored, and another database served than the one meant."""
     names = [f"{PREFIX}{name}" for name in NAMES]
     problems = []
-    for name in sorted(set(environ) - {*names, f"{PREFIX}{CRASH_AT}"}):
+    for name in sorted(set(environ) - set(names)):
         if name.startswith(PREFIX) and not _BY_KUBERNETES.search(name):
             close = difflib.get_close_matches(name, names, n=1)
             meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}."
@@ -235,12 +233,6 @@ def _rate(text: str) -> str | None:
     if matched is None:
         raise ValueError('must be like "12000/minute" (or second, hour, day), or "off"')
     return "/".join(matched.groups())
-
-
-def _crash_at(text: str) -> tuple[str, int] | None:
-    from models import crash
-
-    return crash.parse(text)
 
 
 def _origin(text: str, wanted: str) -> str:

@@ -33,7 +33,7 @@ from benchmarks.load import post_all, request
 from benchmarks.servers import Server, fluxrate, mercurius, postgres, uvicorn
 from benchmarks.sockets import Crowd
 from database.door import Database
-from models.api_key import Scope
+from models.kinds import Scope
 from models.secret import Keyring, generate_key
 from resolvers import operator
 

@@ -31,8 +31,9 @@ from database.migrate import migrate
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
+from models.kinds import Mode
 from models.secret import Keyring, generate_key
-from models.workspace import Mode, add_workspace
+from models.workspace import add_workspace
 
 SECRET: Final = "whsec_benchmark0123456789"  # noqa: S105  (of a throw-away database)
 AMOUNT: Final = 4620

@@ -1,13 +1,12 @@
-"""The application as the server sees it: JSON for what is not found, and express lanes past the router."""
+"""The application as the server sees it: Starlette with telemetry, and JSON for what is not found."""
 
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Literal
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -18,36 +17,15 @@ from edge.metrics import Metrics
 from edge.telemetry import Telemetry, masked_error
 from errors import FluxrateError
 
-QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
-
-
-@dataclass(frozen=True, slots=True)
-class ExpressLane:
-    """What is of a `kind` and at `path`, or under it when it ends with a slash, goes straight to `app`.
-
-    `template` names it in logs and metrics.
-    """
-
-    kind: Literal["http", "websocket"]
-    path: str
-    template: str
-    app: ASGIApp
-
-    def takes(self, scope: Scope) -> bool:
-        """Whether a request is to go this way."""
-        path: str = scope["path"]
-        is_there = path.startswith(self.path) if self.path.endswith("/") else path == self.path
-        return is_there and scope["type"] == self.kind
-
 
 class Application(Starlette):
-    """Starlette with telemetry around it. Express requests pass neither its middleware nor its router."""
+    """Starlette with telemetry around it. Requests to the paths of `quiet` are logged when they fail only."""
 
     def __init__(
         self,
         *,
         routes: Sequence[BaseRoute],
-        express: Sequence[ExpressLane],
+        quiet: frozenset[str],
         metrics: Metrics,
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
         trusted_proxies: Sequence[str] = (),
@@ -58,11 +36,9 @@ class Application(Starlette):
             exception_handlers={HTTPException: _as_json, Exception: _masked},
         )
         self.router.redirect_slashes = False
-        self._express = express
         self.count_dropped = metrics.count_dropped
         self._forwarded = Forwarded(trusted_proxies)
-        quiet = QUIET | {lane.template for lane in express if lane.kind == "http"}
-        self._observed = Telemetry(self._dispatch, metrics, self._template_of, quiet)
+        self._observed = Telemetry(super().__call__, metrics, _template_of, quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -72,18 +48,24 @@ class Application(Starlette):
             self._forwarded.read(scope)
             await self._observed(scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        for lane in self._express:
-            if lane.takes(scope):
-                await lane.app(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
 
-    def _template_of(self, scope: Scope) -> str:
-        for lane in self._express:
-            if lane.takes(scope):
-                return lane.template
-        return getattr(scope.get("route"), "path", "unmatched")
+def with_cors(app: ASGIApp, allowed_origins: Sequence[str]) -> ASGIApp:
+    """An endpoint that browsers may ask from other origins too."""
+    if not allowed_origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "last-event-id", "x-request-id"],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=3600,
+    )
+
+
+def _template_of(scope: Scope) -> str:
+    """A request's route, never its path: that may hold a webhook token."""
+    return getattr(scope.get("route"), "path", "unmatched")
 
 
 def _in_a_sentence(send: Send) -> Send:

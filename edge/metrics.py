@@ -1,5 +1,8 @@
 """What Prometheus is told of this process."""
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from prometheus_client import (
@@ -15,6 +18,7 @@ from prometheus_client import generate_latest as _generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
 
+SAMPLE_INTERVAL_S: Final = 1.0
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -99,3 +103,21 @@ class Metrics:
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return _generate_latest(registry)
+
+
+@contextlib.asynccontextmanager
+async def sampled(metrics: Metrics, look: Callable[[], tuple[int, int]]) -> AsyncIterator[None]:
+    """Note every second what `look` finds: how many webhooks wait for their commit, how many subscriptions are open."""
+
+    async def sample() -> None:
+        while True:
+            queued, subscriptions = look()
+            metrics.sample(queued=queued, subscriptions=subscriptions)
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
+
+    task = asyncio.create_task(sample())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

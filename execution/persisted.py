@@ -121,6 +121,15 @@ def named_by(asked: Mapping[str, Any]) -> str | None:
     return str(named["sha256Hash"])
 
 
+def documents_of(trusted: Path | None) -> PersistedDocuments | TrustedDocuments:
+    """What may be asked for: the documents of a file alone, or anything.
+
+    Raises:
+        ConfigurationError: The file can't be read, or documents in it can't be executed.
+    """
+    return PersistedDocuments() if trusted is None else read_trusted(trusted)
+
+
 def read_trusted(path: Path) -> TrustedDocuments:
     """The trusted documents in a file, each of which must be executable.
 

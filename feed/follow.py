@@ -20,7 +20,8 @@ from database.bulk import any_of
 from database.door import fetch, reading_dialect
 from database.scope import scoped
 from feed.bus import Bus
-from models.event import Event, EventType
+from models.event import Event
+from models.kinds import EventType
 
 log = structlog.get_logger(__name__)
 

@@ -10,14 +10,12 @@ from database.door import Transaction
 from gateways.stripe.events import READER_VERSION
 from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
-from models import crash
-from models.event import STRIPE, EventType, Happening, append
+from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
 from models.payment_fact import PaymentFact
-from models.payment_link import PaymentLinkStatus
 from models.settlement import Verdict
-from models.webhook_event import WebhookEventStatus
 
 _FINISHED: Final = frozenset({WebhookEventStatus.PROCESSED, WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
 _LOOKED_AT_AGAIN: Final = frozenset({WebhookEventStatus.IGNORED, WebhookEventStatus.UNAPPLIED})
@@ -90,26 +88,20 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> tuple[list[Re
     """Settle deliveries in the order given. Answers a receipt for each, the newest number of each workspace's log,
     and whether payment links are due at Stripe now.
     """
-    crash.point("begun")
     now = utc_now()
     integrations = await _lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
     postings = await _postings(tx, deliveries, integrations)
     settling = [posting for posting in postings.values() if _is_due(posting, integrations)]
     books = Books(tx, now)
     await books.load([(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None])
-    crash.point("read")
     links_changed = False
     for posting in settling:
         links_changed |= _settle(posting, books, now, integrations)
     for posting in settling:
         _follow(posting, books)
-    crash.point("settled")
     await books.write()
-    crash.point("booked")
     await _write(tx, list(postings.values()), now)
-    crash.point("stored")
     newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
-    crash.point("logged")
     return [_receipt(postings.get(_key(delivery))) for delivery in deliveries], newest, links_changed
 
 

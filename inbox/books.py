@@ -29,9 +29,8 @@ from inbox.rows import (
     payment_values,
 )
 from models.ids import Prefix, is_id, new_id
-from models.payment import Allocation
+from models.kinds import Allocation, PaymentLinkStatus
 from models.payment_fact import Evidence, PaymentFact
-from models.payment_link import PaymentLinkStatus
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
 
 SESSION_GRACE: Final = timedelta(minutes=1)

@@ -9,9 +9,9 @@ from typing import Any, Final
 from gateways.stripe.events import read
 from models.event import Happening
 from models.integration import Integration
+from models.kinds import Mode, WebhookEventStatus
 from models.payment_fact import PaymentFact, UnreadableError
-from models.webhook_event import WebhookEvent, WebhookEventStatus
-from models.workspace import Mode
+from models.webhook_event import WebhookEvent
 
 OF_A_BODY: Final = "sha256:"
 IN_QUARANTINE: Final = "quarantine:"

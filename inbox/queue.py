@@ -18,9 +18,9 @@ from database.scope import scoped
 from errors import FluxrateError, Unavailable
 from inbox import batch
 from inbox.delivery import Delivery, Receipt, kept
-from models import crash
 from models.integration import Integration
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import WebhookEventStatus
+from models.webhook_event import WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,6 @@ class Inbox:
         Raises:
             Unavailable: The queue is full or the database can't be had; the delivery is not stored.
         """
-        crash.point("verified")
         if (
             self._closing
             or len(self._queue) >= MAX_QUEUED
@@ -142,9 +141,7 @@ class Inbox:
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         receipts, newest, links_changed = await retrying(lambda: _post(deliveries))
-        crash.point("committed")
         self._published(newest)
-        crash.point("published")
         if links_changed:
             self._settled()
         return receipts

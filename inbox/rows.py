@@ -7,11 +7,10 @@ import orjson
 
 from database.door import Row
 from models.instant import from_row
-from models.invoice import InvoiceStatus
+from models.kinds import Allocation, InvoiceStatus, PaymentLinkStatus, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
-from models.payment import Allocation, PaymentStatus
 from models.payment_fact import Presentment
-from models.payment_link import LIVE, PaymentLinkStatus
+from models.payment_link import LIVE
 from models.settlement import InvoiceState, LinkState, PaymentState
 
 INVOICE_COLUMNS: Final = (

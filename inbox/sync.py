@@ -28,10 +28,10 @@ from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to
 from models.invoice import COLLECTING, Invoice
-from models.payment import Payment, PaymentStatus
-from models.payment_link import PaymentLink, PaymentLinkStatus
+from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
+from models.payment import Payment
+from models.payment_link import PaymentLink
 from models.secret import Keyring
-from models.webhook_event import WebhookEventStatus
 
 log = structlog.get_logger(__name__)
 

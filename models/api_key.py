@@ -3,24 +3,15 @@
 import hashlib
 import secrets
 from datetime import datetime
-from enum import StrEnum
 from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-from models.workspace import Mode
+from models.kinds import Mode, Scope
 
 _RANDOM_CHARACTERS: Final = 40
-
-
-class Scope(StrEnum):
-    """What a key may do; ADMIN includes WRITE, WRITE includes READ."""
-
-    READ = "READ"
-    WRITE = "WRITE"
-    ADMIN = "ADMIN"
 
 
 IMPLIED_SCOPES: Final = {

@@ -7,7 +7,6 @@ n has seen all before it: a database sequence would let a smaller number appear 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 from tortoise import fields
@@ -17,44 +16,10 @@ from database.bulk import insert_rows
 from database.door import Transaction
 from database.scope import WorkspaceManager
 from models.ids import Prefix, new_id
-from models.invoice import InvoiceStatus
+from models.kinds import EventType, InvoiceStatus
 
 STRIPE: Final = "stripe"
 SYSTEM: Final = "system"
-
-
-class EventType(StrEnum):
-    """What can happen."""
-
-    INVOICE_CREATED = "INVOICE_CREATED"
-    INVOICE_UPDATED = "INVOICE_UPDATED"
-    INVOICE_DELETED = "INVOICE_DELETED"
-    INVOICE_FINALIZED = "INVOICE_FINALIZED"
-    INVOICE_PARTIALLY_PAID = "INVOICE_PARTIALLY_PAID"
-    INVOICE_PAID = "INVOICE_PAID"
-    INVOICE_VOIDED = "INVOICE_VOIDED"
-    INVOICE_MARKED_UNCOLLECTIBLE = "INVOICE_MARKED_UNCOLLECTIBLE"
-    PAYMENT_PENDING = "PAYMENT_PENDING"
-    PAYMENT_SUCCEEDED = "PAYMENT_SUCCEEDED"
-    PAYMENT_FAILED = "PAYMENT_FAILED"
-    PAYMENT_UNAPPLIED = "PAYMENT_UNAPPLIED"
-    PAYMENT_APPLIED = "PAYMENT_APPLIED"
-    PAYMENT_REFUNDED = "PAYMENT_REFUNDED"
-    PAYMENT_REFUND_FAILED = "PAYMENT_REFUND_FAILED"
-    PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
-    PAYMENT_DISPUTE_CLOSED = "PAYMENT_DISPUTE_CLOSED"
-    PAYMENT_LINK_CREATED = "PAYMENT_LINK_CREATED"
-    PAYMENT_LINK_FAILED = "PAYMENT_LINK_FAILED"
-    PAYMENT_LINK_DEACTIVATED = "PAYMENT_LINK_DEACTIVATED"
-    INTEGRATION_CONNECTED = "INTEGRATION_CONNECTED"
-    INTEGRATION_UPDATED = "INTEGRATION_UPDATED"
-    INTEGRATION_DISCONNECTED = "INTEGRATION_DISCONNECTED"
-    WEBHOOK_EVENT_RECEIVED = "WEBHOOK_EVENT_RECEIVED"
-    WEBHOOK_EVENT_UPDATED = "WEBHOOK_EVENT_UPDATED"
-    CUSTOMER_CREATED = "CUSTOMER_CREATED"
-    CUSTOMER_UPDATED = "CUSTOMER_UPDATED"
-    API_KEY_CREATED = "API_KEY_CREATED"
-    API_KEY_REVOKED = "API_KEY_REVOKED"
 
 
 class Event(Model):

@@ -2,26 +2,15 @@
 
 import base64
 import secrets
-from enum import StrEnum
 from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-from models.workspace import Mode
+from models.kinds import IntegrationStatus, Mode
 
 _WEBHOOK_TOKEN_BYTES: Final = 24
-
-
-class IntegrationStatus(StrEnum):
-    """What an integration can do right now."""
-
-    AWAITING_WEBHOOK_SECRET = "AWAITING_WEBHOOK_SECRET"  # noqa: S105  (a status)
-    READY = "READY"
-    INACTIVE = "INACTIVE"
-    KEY_REJECTED = "KEY_REJECTED"
-    DISCONNECTED = "DISCONNECTED"
 
 
 class Integration(Model):

@@ -1,7 +1,6 @@
 """Invoices: their states, their lines and their numbers."""
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Final
 
 from tortoise import fields
@@ -10,17 +9,7 @@ from tortoise.models import Model
 from database.door import Transaction
 from database.scope import WorkspaceManager
 from errors import InvalidTransition
-
-
-class InvoiceStatus(StrEnum):
-    """Where an invoice stands."""
-
-    DRAFT = "DRAFT"
-    OPEN = "OPEN"
-    PAID = "PAID"
-    VOID = "VOID"
-    UNCOLLECTIBLE = "UNCOLLECTIBLE"
-
+from models.kinds import InvoiceStatus
 
 TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
     InvoiceStatus.DRAFT: frozenset({InvoiceStatus.OPEN}),

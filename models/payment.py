@@ -1,27 +1,11 @@
 """Money that came in, or tried to."""
 
-from enum import StrEnum
-
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, disputes_in
-
-
-class PaymentStatus(StrEnum):
-    """How far a payment has come. SUCCEEDED is final; between the others Stripe's clock decides."""
-
-    PENDING = "PENDING"
-    FAILED = "FAILED"
-    SUCCEEDED = "SUCCEEDED"
-
-
-class Allocation(StrEnum):
-    """Whether a payment counts for an invoice."""
-
-    APPLIED = "APPLIED"
-    UNAPPLIED = "UNAPPLIED"
 
 
 class Payment(Model):

@@ -1,35 +1,16 @@
 """Payment Links at Stripe: one row per link to be made, whatever became of it."""
 
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-
-
-class PaymentLinkStatus(StrEnum):
-    """PENDING and FAILED links are still to be made; ACTIVE ones can be paid."""
-
-    PENDING = "PENDING"
-    ACTIVE = "ACTIVE"
-    COMPLETED = "COMPLETED"
-    DEACTIVATED = "DEACTIVATED"
-    FAILED = "FAILED"
-
+from models.kinds import OpenSessions, PaymentLinkStatus
 
 LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, PaymentLinkStatus.FAILED})
 """Links that can be paid or will be: an invoice has at most one, the database sees to it."""
-
-
-class OpenSessions(StrEnum):
-    """Whether customers may have a page of a link open that they can pay. Stripe itself closes one after 24 hours."""
-
-    POSSIBLE = "POSSIBLE"
-    CLOSING = "CLOSING"
-    SETTLED = "SETTLED"
 
 
 SESSION_LIFETIME: Final = timedelta(hours=24)

@@ -10,16 +10,21 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from models.event import EventType
 from models.ids import Prefix, is_id
 from models.instant import from_epoch
-from models.invoice import COLLECTING, InvoiceStatus
+from models.invoice import COLLECTING
+from models.kinds import (
+    Allocation,
+    EventType,
+    InvoiceStatus,
+    Mode,
+    PaymentLinkStatus,
+    PaymentStatus,
+    WebhookEventStatus,
+)
 from models.money_back import Dispute, Refund, Refunds, disputes_of_both, foremost
-from models.payment import Allocation, PaymentStatus
 from models.payment_fact import Evidence, PaymentFact, Presentment
-from models.payment_link import LIVE, PaymentLinkStatus
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode
+from models.payment_link import LIVE
 
 
 class InvoiceState(NamedTuple):

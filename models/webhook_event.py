@@ -1,23 +1,12 @@
 """What Stripe posted to us, raw, and what became of it."""
 
-from enum import StrEnum
 from typing import Final
 
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-
-
-class WebhookEventStatus(StrEnum):
-    """What became of a webhook event."""
-
-    PROCESSED = "PROCESSED"
-    IGNORED = "IGNORED"
-    UNAPPLIED = "UNAPPLIED"
-    HELD = "HELD"
-    QUARANTINED = "QUARANTINED"
-    FAILED = "FAILED"
+from models.kinds import WebhookEventStatus
 
 
 class WebhookEvent(Model):

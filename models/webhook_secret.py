@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Final
 
 from database.door import Transaction, fetch, transaction
-from models.event import SYSTEM, EventType, Happening, append
+from models.event import SYSTEM, Happening, append
 from models.instant import utc_now
 from models.integration import Integration, bound_to, preview_of
+from models.kinds import EventType
 from models.secret import Keyring
 
 PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)

@@ -1,7 +1,5 @@
 """A business: what everything else belongs to."""
 
-from enum import StrEnum
-
 from tortoise import fields
 from tortoise.models import Model
 
@@ -10,13 +8,7 @@ from database.scope import unscoped
 from errors import InvalidInput
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-
-
-class Mode(StrEnum):
-    """Whether money is real. A workspace is one or the other for good."""
-
-    LIVE = "LIVE"
-    TEST = "TEST"
+from models.kinds import Mode
 
 
 class Workspace(Model):

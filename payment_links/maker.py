@@ -16,14 +16,15 @@ import structlog
 
 from database.door import Transaction, transaction
 from database.scope import scoped, unscoped
-from errors import FluxrateError, LinkNotMade
+from errors import LinkNotMade
 from gateways.base import LinkGateway, LinkRequest, MadeLink
-from models.event import SYSTEM, EventType, Happening, append
+from models.event import SYSTEM, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.invoice import Invoice, LineItem
-from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
+from models.kinds import EventType, PaymentLinkStatus
+from models.payment_link import LIVE, PaymentLink
 from models.secret import Keyring
 
 log = structlog.get_logger(__name__)
@@ -31,10 +32,8 @@ log = structlog.get_logger(__name__)
 CLAIM: Final = timedelta(seconds=60)
 """How long a claimed link is left to whoever claimed it: longer than a call to Stripe with its retries takes."""
 
-SWEEP_INTERVAL_S: Final = 5.0
 _FIRST_RETRY: Final = timedelta(seconds=2)
 _LAST_RETRY: Final = timedelta(minutes=15)
-_AT_ONCE: Final = 8
 _STOP_TRIES: Final = 30
 _KEY_REFUSED: Final = frozenset({"KEY_REJECTED", "KEY_NOT_PERMITTED"})
 """What another key mends: nothing is tried again until one is saved."""
@@ -58,27 +57,18 @@ class _Job:
 
 
 class LinkMaker:
-    """Works off payment links: `make` for the caller that waits, a sweep for everything else that is due."""
+    """Makes links at Stripe and unmakes them there: whatever is due for a link."""
 
     def __init__(self, keyring: Keyring, gateway: LinkGateway, published: Callable[[Mapping[str, int]], None]) -> None:
         self._keyring = keyring
         self._gateway = gateway
         self._published = published
-        self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "LinkMaker":
-        self._task = asyncio.create_task(self._sweep())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self.due = asyncio.Event()
+        """Set when links are due now."""
 
     def wake(self) -> None:
         """Say that links are due now."""
-        self._due.set()
+        self.due.set()
 
     async def make(self, link_id: str, *, claimed: bool = False, last_key: str | None = None) -> None:
         """Do what is due for a link: make it at Stripe, or make it unpayable there. `claimed`: by the caller, for it.
@@ -259,40 +249,6 @@ class LinkMaker:
             unseen = stripe_id is None and link.outcome_unknown and utc_now() - link.updated_at < 2 * CLAIM
             is_closed = stripe_id is not None and job.secret_key is not None
             await _write_stopped(job, stripe_id, CLAIM if unseen else None, None, is_closed=is_closed)
-
-    # --- Sweeping ----------------------------------------------------------------------------------------------
-
-    async def _sweep(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(SWEEP_INTERVAL_S):
-                    await self._due.wait()
-            except TimeoutError:
-                pass
-            self._due.clear()
-            try:
-                await self._work_off()
-            except Exception:
-                log.exception("payment links could not be swept, trying again")
-
-    async def _work_off(self) -> None:
-        due = (
-            await unscoped(PaymentLink)
-            .filter(due_at__lte=utc_now())
-            .order_by("due_at")
-            .limit(100)
-            .values_list("id", flat=True)
-        )
-        places = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(link_id: str) -> None:
-            async with places:
-                try:
-                    await self.make(link_id)
-                except FluxrateError as error:
-                    log.warning("payment link left for later", link=link_id, error=error.message)
-
-        await asyncio.gather(*(one(str(link_id)) for link_id in due))
 
 
 async def _lock(link_id: str) -> tuple[PaymentLink, Invoice] | None:

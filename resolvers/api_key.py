@@ -6,10 +6,10 @@ from datetime import datetime
 from tortoise.queryset import QuerySet
 
 from errors import Conflict, InvalidInput
-from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
-from models.event import EventType
+from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.kinds import EventType, Scope
 from models.text import required_text
 from resolvers.context import Context
 from resolvers.idempotency import first_result

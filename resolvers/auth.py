@@ -6,9 +6,10 @@ from datetime import datetime
 from database.door import fetch, transaction
 from database.scope import unscoped
 from errors import Forbidden, Unauthenticated
-from models.api_key import IMPLIED_SCOPES, ApiKey, Scope, sha256_of
+from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of
 from models.instant import from_row, utc_now
-from models.workspace import Mode, Workspace
+from models.kinds import Mode, Scope
+from models.workspace import Workspace
 
 _HOW_TO = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
 

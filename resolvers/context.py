@@ -18,10 +18,9 @@ from gateways.stripe.client import StripeGateway
 from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from inbox.sync import Sync
-from models.api_key import Scope
-from models.event import EventType, Happening, append
+from models.event import Happening, append
 from models.instant import utc_now
-from models.invoice import InvoiceStatus
+from models.kinds import EventType, InvoiceStatus, Scope
 from models.secret import Keyring
 from payment_links.maker import LinkMaker
 from resolvers.auth import Caller

@@ -5,11 +5,10 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from errors import Conflict
-from models.api_key import Scope
 from models.customer import Customer
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.kinds import EventType, Scope
 from models.text import LONGEST_KEPT, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
 from resolvers.idempotency import first_result

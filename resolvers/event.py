@@ -8,10 +8,8 @@ from typing import Final
 from tortoise.queryset import QuerySet
 
 from feed.log import decode_cursor, encode_cursor
-from models.api_key import Scope
-from models.event import Event, EventType
-from models.invoice import InvoiceStatus
-from models.webhook_event import WebhookEventStatus
+from models.event import Event
+from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 
 STATUS_CHANGES: Final = (

@@ -13,12 +13,11 @@ from errors import Conflict, FluxrateError, InvalidInput, SealError, StripeRefus
 from gateways.stripe.endpoints import endpoint_url
 from gateways.stripe.keys import parse_secret_key, parse_webhook_secret
 from gateways.stripe.registration import not_registered, register, remove, withdraw
-from models.api_key import Scope
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
 from models.invoice import Invoice
+from models.kinds import EventType, Scope
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
 from models.webhook_secret import save_secret_key, save_webhook_secret

@@ -7,11 +7,11 @@ from typing import Final
 from errors import NotFound
 from gateways.stripe.checkup import kept_findings, signatures_failing
 from gateways.stripe.endpoints import is_local
-from models.api_key import Scope
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import Scope, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from resolvers.context import Context
 
 GRAVITY: Final = (

@@ -9,11 +9,10 @@ from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import Registered
 from gateways.stripe.endpoints import Endpoint, Endpoints
 from gateways.stripe.registration import not_registered, register, remove
-from models.api_key import Scope
 from models.diagnosis import Diagnosis
-from models.event import EventType
 from models.instant import utc_now
 from models.integration import Integration
+from models.kinds import EventType, Scope
 from models.webhook_secret import save_webhook_secret
 from resolvers.context import Context
 from resolvers.integration_health import connected_integration, health

@@ -12,16 +12,15 @@ from tortoise.queryset import QuerySet
 
 from errors import Conflict, InvalidInput, StripeRefused, Unavailable
 from gateways.stripe.currencies import is_chargeable, step_of
-from models.api_key import Scope
 from models.customer import Customer
 from models.diagnosis import diagnose
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
-from models.invoice import Invoice, InvoiceStatus, LineItem, check_draft, check_open, check_transition, next_number
+from models.invoice import Invoice, LineItem, check_draft, check_open, check_transition, next_number
+from models.kinds import EventType, InvoiceStatus, PaymentLinkStatus, Scope
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
-from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
+from models.payment_link import LIVE, PaymentLink
 from models.text import LONGEST_KEPT, optional_text, required_text
 from payment_links.maker import CLAIM, plan_link, retire_links
 from resolvers.context import KEEP, Context, Keep, Write, change

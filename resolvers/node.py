@@ -6,9 +6,10 @@ from typing import Any
 from aiodataloader import DataLoader
 from tortoise.models import Model
 
-from models.api_key import ApiKey, Scope
+from models.api_key import ApiKey
 from models.event import Event
 from models.ids import Prefix, is_id, prefix_of
+from models.kinds import Scope
 from resolvers.auth import Caller
 from resolvers.context import Context
 

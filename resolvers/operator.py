@@ -8,14 +8,15 @@ from typing import Final
 from database.door import Row, Transaction, fetch, transaction
 from database.scope import scoped, unscoped
 from errors import ConfigurationError, InvalidInput, NotFound, SealError
-from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
-from models.event import SYSTEM, EventType, Happening, append
+from models.api_key import ApiKey, new_key, preview_of, sha256_of
+from models.event import SYSTEM, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import SEALED_COLUMNS, Integration, bound_to
+from models.kinds import EventType, Mode, Scope
 from models.secret import Keyring, sealing_key_id
 from models.text import required_text
-from models.workspace import Mode, Workspace, add_workspace, workspaces
+from models.workspace import Workspace, add_workspace, workspaces
 
 FIRST_WORKSPACE: Final = "My workspace"
 FIRST_KEY: Final = "First key"

@@ -12,13 +12,12 @@ from database.door import Row, Transaction, fetch, retrying
 from errors import Conflict, InvalidInput, NotFound
 from inbox.books import Books
 from inbox.delivery import Origin
-from models.api_key import Scope
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice, check_collecting
+from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
-from models.payment import Allocation, Payment, PaymentStatus
+from models.payment import Payment
 from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 

@@ -6,9 +6,9 @@ from typing import Final
 
 from errors import InvalidInput, StripeRefused, StripeUnavailable
 from inbox.sync import Progress
-from models.api_key import Scope
 from models.instant import utc_now
 from models.integration import Integration
+from models.kinds import Scope
 from resolvers.context import Context
 
 WITHIN_S: Final = 20.0

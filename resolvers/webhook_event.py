@@ -10,12 +10,12 @@ from tortoise.queryset import QuerySet
 
 from errors import Conflict, InvalidInput
 from inbox.delivery import Delivery, Receipt, kept
-from models.api_key import Scope
-from models.event import EventType, Happening
+from models.event import Happening
 from models.integration import Integration
 from models.invoice import Invoice
+from models.kinds import EventType, Scope, WebhookEventStatus
 from models.text import LONGEST_KEPT
-from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent, WebhookEventStatus
+from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
 from resolvers.context import Context
 
 MOST_REPLAYED: Final = 100

@@ -6,14 +6,18 @@ from enum import Enum, EnumMeta
 import strawberry
 from strawberry.types.enum import has_enum_definition
 
-from models.api_key import Scope
-from models.event import EventType
-from models.integration import IntegrationStatus
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.payment_link import OpenSessions, PaymentLinkStatus
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode
+from models.kinds import (
+    Allocation,
+    EventType,
+    IntegrationStatus,
+    InvoiceStatus,
+    Mode,
+    OpenSessions,
+    PaymentLinkStatus,
+    PaymentStatus,
+    Scope,
+    WebhookEventStatus,
+)
 
 
 @strawberry.enum(description="The order of a list.")

@@ -4,10 +4,7 @@ from datetime import date, datetime
 
 import strawberry
 
-from models.event import EventType
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.webhook_event import WebhookEventStatus
+from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 
 
 @strawberry.input(description="Which invoices; everything given must hold.")

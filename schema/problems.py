@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 import strawberry
 
 import errors
-from models.invoice import InvoiceStatus
+from models.kinds import InvoiceStatus
 
 
 @strawberry.interface(description="A refusal that the client can cause and mend.")

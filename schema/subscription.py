@@ -7,9 +7,7 @@ from typing import Annotated
 import strawberry
 
 from models import event as models
-from models.event import EventType
-from models.invoice import InvoiceStatus
-from models.webhook_event import WebhookEventStatus
+from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from resolvers import event
 from resolvers.event import EventQuery
 from schema.context import Info, all_given, given

@@ -18,7 +18,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from models.workspace import Mode
+from models.kinds import Mode
 from resolvers.operator import create_workspace
 from tests.simulator.serving import eventually
 from tests.support import documents

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge.app import Application, ExpressLane
+from edge.app import Application
 from edge.metrics import Metrics
 from tests.support.app import RunningApp, StartApp, running_app
 from tests.support.postgres import Postgres
@@ -165,8 +165,8 @@ async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id() ->
         yield
 
     app = Application(
-        routes=[Route("/fails", _fails)],
-        express=[ExpressLane("http", "/express/", "/express/{x}", Route("/express/{x}", _fails).app)],
+        routes=[Route("/fails", _fails), Route("/quiet/{x}", _fails)],
+        quiet=frozenset({"/quiet/{x}"}),
         metrics=Metrics(),
         lifespan=lifespan,
     )
@@ -174,10 +174,10 @@ async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id() ->
 
     with structlog.testing.capture_logs() as log:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            answers = [await client.get(path, headers={"X-Request-Id": "r1"}) for path in ("/fails", "/express/1")]
+            answers = [await client.get(path, headers={"X-Request-Id": "r1"}) for path in ("/fails", "/quiet/1")]
 
     assert [answer.status_code for answer in answers] == [500, 500]
     expected = {"error": "Something went wrong on our side.", "requestId": "r1"}
     assert [answer.json() for answer in answers] == [expected] * 2
     failures = [line for line in log if line["event"] == "request failed"]
-    assert [line["route"] for line in failures] == ["/fails", "/express/{x}"]
+    assert [line["route"] for line in failures] == ["/fails", "/quiet/{x}"]

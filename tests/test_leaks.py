@@ -19,7 +19,7 @@ from edge.server.websocket import BoundedWebSocket
 from execution.shared import Fanout
 from feed.follow import Feed
 from main import create_app
-from models.workspace import Mode
+from models.kinds import Mode
 from resolvers.operator import create_workspace
 from settings import Settings
 from tests.support.app import ENCRYPTION_KEY

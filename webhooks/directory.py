@@ -13,8 +13,8 @@ from errors import Unavailable
 from inbox.delivery import Origin
 from models.instant import from_row
 from models.integration import bound_to
+from models.kinds import Mode
 from models.secret import Keyring
-from models.workspace import Mode
 
 MOST_KNOWN: Final = 1024
 KNOWN_FOR_S: Final = 5.0

@@ -16,16 +16,14 @@ from errors import Unavailable
 from gateways.stripe.signature import verify
 from inbox.delivery import Delivery, delivery_of
 from inbox.quarantine.store import Post
-from models import crash
 from models.instant import utc_now
-from models.webhook_event import WebhookEventStatus
+from models.kinds import WebhookEventStatus
 from resolvers.context import Services
 from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
 from webhooks.directory import Directory, Listener
 
 log = structlog.get_logger(__name__)
 
-PATH_PREFIX: Final = "/webhooks/stripe/"
 _KEPT: Final = frozenset({b"stripe-signature", b"content-type", b"user-agent"})
 _RETRY_AFTER_S: Final = b"5"
 
@@ -97,13 +95,12 @@ class StripeWebhook:
         if answer is not None:
             await send(answer.start)
             await send(answer.body)
-            crash.point("answered")
         self._observe(outcome, time.monotonic() - began_at)
 
     async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> Outcome:
         if scope["method"] != "POST":
             return Outcome.WRONG_METHOD
-        token = scope["path"][len(PATH_PREFIX) :]
+        token: str = scope["path_params"]["token"]
         listener = await self._directory.find(token)
         if listener is None:
             return Outcome.UNKNOWN

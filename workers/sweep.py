@@ -14,7 +14,8 @@ from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from models.webhook_secret import retire_previous_secrets
 
 log = structlog.get_logger(__name__)

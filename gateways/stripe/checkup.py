@@ -16,11 +16,12 @@ from gateways.stripe.endpoints import Endpoints, Finding, endpoint_url, endpoint
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS
 from gateways.stripe.signature import verify
 from models.diagnosis import Diagnosis, diagnose
-from models.event import SYSTEM, EventType, Happening, append
+from models.event import SYSTEM, Happening, append
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to
+from models.kinds import EventType, WebhookEventStatus
 from models.secret import Keyring
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 
 CLOCK_TOLERANCE_S: Final = 60
 """How far our clock may be from Stripe's; signatures are refused from 300 s on."""

@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from errors import InvalidInput, ModeMismatch
-from models.workspace import Mode
+from models.kinds import Mode
 
 _SECRET_KEY_FORM: Final = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{6,250}")
 

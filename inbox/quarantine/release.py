@@ -25,8 +25,9 @@ from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired,
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration, bound_to
+from models.kinds import WebhookEventStatus
 from models.secret import Keyring
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 
 log = structlog.get_logger(__name__)
 

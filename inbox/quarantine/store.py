@@ -15,10 +15,10 @@ from database.bulk import any_of, insert_rows
 from database.door import Row, Transaction
 from gateways.stripe.signature import could_sign, examine
 from inbox.delivery import IN_QUARANTINE, Origin, body_key
-from models.event import STRIPE, EventType, Happening, append
+from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import from_row, utc_now
-from models.webhook_event import WebhookEventStatus
+from models.kinds import EventType, WebhookEventStatus
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from models.api_key import Scope
+from models.kinds import Scope
 from resolvers import api_key
 from schema.context import Info, given
 from schema.mutations.uninterrupted import mutation

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from models.webhook_event import WebhookEventStatus
+from models.kinds import WebhookEventStatus
 from resolvers import webhook_event
 from resolvers.webhook_event import Replayed, WebhookEventQuery
 from schema.context import Info, all_given

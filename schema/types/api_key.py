@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from models import api_key as models
-from models.api_key import Scope
+from models.kinds import Scope
 from schema.node import Node
 from schema.pages import Connection
 

@@ -7,8 +7,7 @@ from typing import Any
 import strawberry
 
 from models import event as models
-from models.event import EventType
-from models.invoice import InvoiceStatus
+from models.kinds import EventType, InvoiceStatus
 from resolvers import event
 from resolvers.context import Context
 from resolvers.reading.pages import Page, PageRequest, encode_cursor

@@ -7,8 +7,7 @@ import strawberry
 
 from gateways.stripe.events import EVENTS_TO_SEND, HANDLED
 from models import integration as models
-from models.integration import IntegrationStatus
-from models.workspace import Mode
+from models.kinds import IntegrationStatus, Mode
 from resolvers import integration, integration_health, webhook_event
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery

@@ -7,8 +7,7 @@ import strawberry
 
 from models import invoice as models
 from models.instant import utc_now
-from models.invoice import InvoiceStatus
-from models.payment_link import OpenSessions, PaymentLinkStatus
+from models.kinds import InvoiceStatus, OpenSessions, PaymentLinkStatus
 from models.payment_link import PaymentLink as PaymentLinkRow
 from resolvers import event, invoice, payment
 from resolvers.event import EventQuery

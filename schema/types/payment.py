@@ -6,8 +6,9 @@ import strawberry
 
 from models import money_back
 from models import payment as models
+from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
-from models.payment import Allocation, PaymentStatus, disputes_of
+from models.payment import disputes_of
 from resolvers import payment
 from schema.context import Info
 from schema.node import Node, linked

@@ -7,7 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from models import webhook_event as models
-from models.webhook_event import WebhookEventStatus
+from models.kinds import WebhookEventStatus
 from schema.context import Info
 from schema.node import Node, linked, linked_always
 from schema.pages import Connection

@@ -5,7 +5,7 @@ from datetime import datetime
 import strawberry
 
 from models import workspace as models
-from models.workspace import Mode
+from models.kinds import Mode
 from resolvers import event
 from resolvers.auth import Caller
 from schema.context import Info

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from tests.support.app import RunningApp, running_app
+from tests.support.app import MAIN, RunningApp, running_app
 
 OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "10"))
 """How long something is away: longer than anything that the product remembers or waits for by default (5 s)."""
@@ -24,8 +24,10 @@ def serving(
     env: Mapping[str, str] | None = None,
     broadcast_url: str = "memory://",
     workers: int = 1,
+    dies_at: str | None = None,
 ) -> Iterator[RunningApp]:
-    """A server that asks nothing of Stripe."""
+    """A server that asks nothing of Stripe. `dies_at` is a point and a time, like `committed:3`: see `dying`."""
+    entry = (str(MAIN),) if dies_at is None else ("-m", "tests.faults.dying", dies_at)
     alone = {**_ALONE, **(env or {})}
-    with running_app(database_url, broadcast_url, workers, stripe_api_base=_NOBODY, env=alone) as app:
+    with running_app(database_url, broadcast_url, workers, stripe_api_base=_NOBODY, env=alone, entry=entry) as app:
         yield app

@@ -18,7 +18,7 @@ from typing import Final
 import httpx
 import pytest
 
-from models.crash import POINTS
+from tests.faults.dying import AFTER, BEFORE, POINTS
 from tests.faults.serving import serving
 from tests.resolvers.eventually import eventually
 from tests.support.app import RunningApp
@@ -48,9 +48,9 @@ class Kill:
     in_flight: int
 
     @property
-    def env(self) -> dict[str, str]:
+    def dies_at(self) -> str | None:
         """What tells the server."""
-        return {} if self.point == ANYWHERE else {"FLUXRATE_CRASH_AT": f"{self.point}:{self.times}"}
+        return None if self.point == ANYWHERE else f"{self.point}:{self.times}"
 
 
 def kills(random: Random, most: int) -> Iterator[Kill]:
@@ -59,6 +59,11 @@ def kills(random: Random, most: int) -> Iterator[Kill]:
     for point in random.sample(places, len(places)):
         times = random.randint(1, 20 if point in PER_DELIVERY else 4)
         yield Kill(point, times, random.uniform(0.0, 0.1), random.choice([1, 4, 12, 40]))
+
+
+def test_every_point_is_somewhere() -> None:
+    assert {*BEFORE, *AFTER} == set(POINTS)
+    assert not [place for place in (*BEFORE.values(), *AFTER.values()) if not hasattr(*place)]
 
 
 @pytest.mark.timeout(300)
@@ -122,11 +127,11 @@ async def test_a_server_killed_while_it_releases_what_waited_for_its_secret_rele
 ) -> None:
     async with open_shop(migrated_postgres_url, webhook_secret=None) as shop:
         events = shop.sell(10)
-        with serving(shop.database_url, env={"FLUXRATE_CRASH_AT": "settled:1"}) as app:
+        with serving(shop.database_url, dies_at="settled:1") as app:
             answers = await shop.post(app.url, events)
             await save_secret(shop, app)
             assert await died(app) == -signal.SIGKILL
-        with serving(shop.database_url, env={"FLUXRATE_CRASH_AT": "committed:1"}) as app:
+        with serving(shop.database_url, dies_at="committed:1") as app:
             await save_secret(shop, app)
             assert await died(app) == -signal.SIGKILL
 
@@ -154,7 +159,7 @@ async def save_secret(shop: Shop, app: RunningApp) -> None:
 async def be_killed(shop: Shop, follower: Follower, kill: Kill, random: Random) -> None:
     """Start a server and post to it until it dies: what is new first, then whatever was ever told."""
     new = shop.sell(8, random)
-    with serving(shop.database_url, env=kill.env) as app:
+    with serving(shop.database_url, dies_at=kill.dies_at) as app:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(follower.following(app.url))
             if kill.point == ANYWHERE:

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from database.door import Database, transaction
-from models.event import EventType, Happening, append
+from models.event import Happening, append
 from models.instant import utc_now
+from models.kinds import EventType
 from tests.models.rows import RolledBack
 
 ROOT: Final = Path(__file__).parents[2]

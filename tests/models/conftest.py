@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from database.door import Database, transaction
-from models.workspace import Mode, Workspace, add_workspace
+from models.kinds import Mode
+from models.workspace import Workspace, add_workspace
 
 
 @pytest.fixture

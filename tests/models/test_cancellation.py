@@ -14,8 +14,9 @@ from database.dialect import READER, WRITER
 from database.door import Database, fetch, transaction
 from database.scope import scoped
 from models.customer import Customer
-from models.event import Event, EventType, Happening, append
+from models.event import Event, Happening, append
 from models.instant import utc_now
+from models.kinds import EventType
 from models.workspace import Workspace
 from tests.models.interrupting import Interrupted, Moment
 from tests.models.rows import ROWS, insert

@@ -19,7 +19,8 @@ from database.door import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, trans
 from database.scope import UnscopedQueryError, scoped, unscoped
 from errors import Unavailable
 from models.customer import Customer
-from models.workspace import Mode, Workspace, add_workspace
+from models.kinds import Mode
+from models.workspace import Workspace, add_workspace
 from tests.models.rows import ROWS, TWINS, RolledBack, insert, insert_all, rehearsal
 
 READ_ONLY = (BaseORMException, asyncpg.ReadOnlySQLTransactionError)

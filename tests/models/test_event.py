@@ -9,9 +9,9 @@ import pytest
 
 from database.door import Database, fetch, transaction
 from database.scope import scoped
-from models.event import Event, EventType, Happening, append
-from models.invoice import InvoiceStatus
-from models.workspace import Mode, Workspace, add_workspace
+from models.event import Event, Happening, append
+from models.kinds import EventType, InvoiceStatus, Mode
+from models.workspace import Workspace, add_workspace
 from tests.models.appending import append_at_random, append_in_a_process
 from tests.models.rows import rehearsal
 

@@ -8,16 +8,9 @@ import pytest
 
 from database.door import Database, transaction
 from errors import InvalidTransition
-from models.invoice import (
-    COLLECTING,
-    Invoice,
-    InvoiceStatus,
-    check_draft,
-    check_open,
-    check_transition,
-    next_number,
-)
-from models.workspace import Mode, Workspace, add_workspace
+from models.invoice import COLLECTING, Invoice, check_draft, check_open, check_transition, next_number
+from models.kinds import InvoiceStatus, Mode
+from models.workspace import Workspace, add_workspace
 from tests.models.rows import RolledBack, rehearsal
 
 ALLOWED = {

@@ -7,14 +7,11 @@ from typing import Any, Final
 import pytest
 
 from gateways.stripe.events import read
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
+from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.payment_fact import UnreadableError
 from models.settlement import PaymentState, allocate
-from models.webhook_event import WebhookEventStatus
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 

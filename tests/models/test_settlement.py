@@ -6,15 +6,18 @@ from typing import Any, Final
 import pytest
 
 from models.diagnosis import codes, diagnose
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.payment_link import PaymentLinkStatus
+from models.kinds import (
+    Allocation,
+    EventType,
+    InvoiceStatus,
+    Mode,
+    PaymentLinkStatus,
+    PaymentStatus,
+    WebhookEventStatus,
+)
 from models.settlement import settle
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice
 from tests.support.stripe_payloads import Event

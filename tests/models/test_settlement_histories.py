@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from gateways.stripe.events import read
-from models.event import EventType
 from models.instant import from_epoch
+from models.kinds import EventType
 from models.payment_fact import PaymentFact
 from tests.models.histories.machine import Histories
 from tests.support import stripe_payloads as stripe

@@ -4,9 +4,8 @@ from itertools import permutations
 from typing import Any, Final
 
 from models.ids import Prefix, new_id
-from models.invoice import InvoiceStatus
+from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.settlement import settle
-from models.webhook_event import WebhookEventStatus
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 

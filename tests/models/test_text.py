@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from database.door import Database, fetch, transaction
 from errors import InvalidInput
+from models.kinds import Mode
 from models.text import email_address, optional_text, required_text
-from models.workspace import Mode, add_workspace
+from models.workspace import add_workspace
 
 PATH = ["input", "name"]
 

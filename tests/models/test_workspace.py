@@ -4,7 +4,8 @@ import pytest
 
 from database.door import Database, transaction
 from errors import InvalidInput
-from models.workspace import Mode, add_workspace, workspaces
+from models.kinds import Mode
+from models.workspace import add_workspace, workspaces
 
 
 @pytest.mark.parametrize("mode", Mode)

@@ -10,8 +10,8 @@ import pytest
 from database.door import fetch
 from errors import Unauthenticated
 from models.api_key import sha256_of
-from models.event import EventType
 from models.ids import Prefix, new_id
+from models.kinds import EventType
 from models.secret import Keyring, generate_key
 from resolvers.auth import authenticate
 from resolvers.context import Services

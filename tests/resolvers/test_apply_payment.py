@@ -8,11 +8,10 @@ import pytest
 
 from database.door import transaction
 from database.scope import unscoped
-from models.api_key import Scope
-from models.event import Event, EventType
+from models.event import Event
+from models.kinds import EventType, PaymentLinkStatus, Scope, WebhookEventStatus
 from models.payment import Payment
-from models.payment_link import PaymentLinkStatus
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import caller_with
 from tests.support import documents

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.event import EventType
 from models.ids import Prefix, new_id
+from models.kinds import EventType
 from resolvers.context import Services
 from tests.support import books, documents
 from tests.support.business import Business, Json, new_business

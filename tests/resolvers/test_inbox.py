@@ -17,16 +17,23 @@ from gateways.stripe.events import READER_VERSION, read
 from inbox.batch import post
 from inbox.delivery import Delivery, Receipt, body_key, kept
 from inbox.queue import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch, utc_now
 from models.integration import Integration
-from models.invoice import Invoice, InvoiceStatus
-from models.payment import Allocation, Payment, PaymentStatus
+from models.invoice import Invoice
+from models.kinds import (
+    Allocation,
+    EventType,
+    InvoiceStatus,
+    Mode,
+    PaymentLinkStatus,
+    PaymentStatus,
+    WebhookEventStatus,
+)
+from models.payment import Payment
 from models.payment_fact import UnreadableError
-from models.payment_link import LIVE, PaymentLinkStatus
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode, Workspace
+from models.payment_link import LIVE
+from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
 from tests.support import books
 from tests.support import stripe_payloads as stripe

@@ -10,9 +10,7 @@ from database.door import Database
 from errors import Unavailable
 from inbox.delivery import Receipt
 from inbox.queue import Inbox
-from models.event import EventType
-from models.invoice import InvoiceStatus
-from models.webhook_event import WebhookEventStatus
+from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from tests.support import books
 from tests.support import stripe_payloads as stripe
 from tests.support.books import deliveries, ours

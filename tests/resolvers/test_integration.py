@@ -18,10 +18,8 @@ from database.scope import scoped
 from errors import FluxrateError
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.events import EVENTS_TO_SEND
-from models.event import EventType
 from models.integration import SEALED_COLUMNS, Integration, bound_to
-from models.payment_link import PaymentLinkStatus
-from models.workspace import Mode
+from models.kinds import EventType, Mode, PaymentLinkStatus
 from resolvers.context import Services
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller

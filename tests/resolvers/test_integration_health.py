@@ -18,10 +18,9 @@ from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.events import EVENTS_TO_SEND
 from models.diagnosis import Diagnosis
-from models.event import EventType
 from models.instant import utc_now
 from models.integration import Integration, bound_to
-from models.payment_link import PaymentLinkStatus
+from models.kinds import EventType, PaymentLinkStatus
 from payment_links.maker import retry_links
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller

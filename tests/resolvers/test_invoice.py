@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from models.api_key import Scope
-from models.event import EventType
 from models.ids import Prefix, new_id
-from models.invoice import TRANSITIONS, InvoiceStatus
+from models.invoice import TRANSITIONS
+from models.kinds import EventType, InvoiceStatus, Scope
 from resolvers.context import Services
 from tests.schema.caller import caller_with
 from tests.support import documents

@@ -19,11 +19,11 @@ from tortoise.exceptions import IntegrityError
 from database.door import transaction
 from database.scope import scoped
 from gateways.stripe.client import StripeGateway
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.integration import Integration
 from models.invoice import Invoice
-from models.payment_link import PaymentLink, PaymentLinkStatus
+from models.kinds import EventType, PaymentLinkStatus
+from models.payment_link import PaymentLink
 from payment_links.maker import LinkMaker, plan_link
 from resolvers import invoice as use_cases
 from resolvers.context import Services
@@ -33,6 +33,7 @@ from tests.simulator.serving import serve
 from tests.support import documents
 from tests.support.business import Business
 from tests.support.stripe_payloads import payment_intent_succeeded
+from workers.links import LinkSweep
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -246,7 +247,7 @@ async def test_the_sweep_comes_back_by_itself(
     invoice = await business.finalized("20.00")
     await business.make_due(invoice["id"])
 
-    async with link_maker(office, stripe_url) as maker, maker:
+    async with link_maker(office, stripe_url) as maker, LinkSweep(maker):
         maker.wake()
         await eventually(lambda: _is(business, invoice["id"], PaymentLinkStatus.ACTIVE))
 
@@ -419,7 +420,12 @@ async def test_however_many_make_a_link_at_once_there_is_one(
     business: Business, connected: str, office: Services, stripe_url: str
 ) -> None:
     row = await _planned(business, connected)
-    async with link_maker(office, stripe_url) as one, link_maker(office, stripe_url) as other, one, other:
+    async with (
+        link_maker(office, stripe_url) as one,
+        link_maker(office, stripe_url) as other,
+        LinkSweep(one),
+        LinkSweep(other),
+    ):
         one.wake()
         other.wake()
 

@@ -17,12 +17,12 @@ from inbox.delivery import Origin, body_key
 from inbox.quarantine import release, store
 from inbox.quarantine.release import Quarantine
 from inbox.quarantine.store import Post
-from models.event import Event, EventType
+from models.event import Event
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import EventType, Mode, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
-from models.workspace import Mode
 from tests.resolvers.eventually import eventually
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business

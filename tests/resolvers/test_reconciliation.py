@@ -12,8 +12,9 @@ from inbox import sync
 from inbox.sync import Progress
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
+from models.kinds import WebhookEventStatus
 from models.payment_link import PaymentLink
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from payment_links.maker import retry_links
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business

@@ -8,12 +8,12 @@ import pytest
 from database.door import transaction
 from database.scope import unscoped
 from inbox.delivery import kept
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
-from models.payment import Allocation, Payment
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import Allocation, EventType, WebhookEventStatus
+from models.payment import Payment
+from models.webhook_event import WebhookEvent
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
 

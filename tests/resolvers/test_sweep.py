@@ -13,9 +13,9 @@ from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
-from models.invoice import InvoiceStatus
+from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.secret import Keyring
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.resolvers.eventually import eventually
 from tests.resolvers.test_inbox import mend, refuse_payments

@@ -6,7 +6,8 @@ import pytest
 
 from database.door import transaction
 from database.scope import unscoped
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.kinds import WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
 

@@ -5,9 +5,10 @@ from typing import Any
 
 from database.door import transaction
 from execution.schema import schema
-from models.api_key import ApiKey, Scope, new_key, preview_of, sha256_of
+from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
+from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.auth import authenticate
 from resolvers.context import Services

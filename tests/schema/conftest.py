@@ -1,25 +1,25 @@
 """A process's services, a workspace in its database, and callers with each scope."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import pytest
 
 from database.door import transaction
-from main import compose
-from models.api_key import Scope
+from models.kinds import Mode, Scope
 from models.secret import generate_key
-from models.workspace import Mode, Workspace, add_workspace
+from models.workspace import Workspace, add_workspace
+from parts import compose
 from resolvers.context import Services
 from settings import Settings
 from tests.schema.caller import Caller, caller_with
 from tests.schema.rows import Rows
+from workers.links import LinkSweep
 
 
 @pytest.fixture
 async def services(database_url: str) -> AsyncIterator[Services]:
     """What lives as long as a process, open."""
-    services = compose(
+    parts = compose(
         Settings.from_env(
             {
                 "FLUXRATE_DATABASE_URL": database_url,
@@ -28,9 +28,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
             }
         )
     )
-    async with AsyncExitStack() as stack:
-        for part in (services.database, services.gateway, services.feed, services.link_maker, services.inbox):
-            await stack.enter_async_context(part)
+    async with parts.running([LinkSweep(parts.services.link_maker)], background=False) as services:
         yield services
 
 

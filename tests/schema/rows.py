@@ -7,14 +7,22 @@ from tortoise.models import Model
 
 from database.door import transaction
 from models.customer import Customer
-from models.event import Event, EventType, Happening, append
+from models.event import Event, Happening, append
 from models.ids import Prefix, new_id
 from models.integration import Integration, IntegrationTraffic
-from models.invoice import Invoice, InvoiceStatus, LineItem
-from models.payment import Allocation, Payment, PaymentStatus
-from models.payment_link import PaymentLink, PaymentLinkStatus
-from models.webhook_event import WebhookEvent, WebhookEventStatus
-from models.workspace import Mode
+from models.invoice import Invoice, LineItem
+from models.kinds import (
+    Allocation,
+    EventType,
+    InvoiceStatus,
+    Mode,
+    PaymentLinkStatus,
+    PaymentStatus,
+    WebhookEventStatus,
+)
+from models.payment import Payment
+from models.payment_link import PaymentLink
+from models.webhook_event import WebhookEvent
 
 AT: Final = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 

@@ -12,8 +12,7 @@ import pytest
 from execution import shared as shared_module
 from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
 from feed.log import encode_cursor
-from models.event import EventType
-from models.invoice import InvoiceStatus
+from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows

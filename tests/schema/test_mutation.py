@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from execution.schema import schema
-from models.invoice import InvoiceStatus
+from models.kinds import InvoiceStatus
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows
 

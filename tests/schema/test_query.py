@@ -4,11 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from models.event import EventType
 from models.instant import utc_now
-from models.invoice import InvoiceStatus
-from models.payment import PaymentStatus
-from models.webhook_event import WebhookEventStatus
+from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.workspace import Workspace
 from tests.schema.caller import Caller
 from tests.schema.rows import AT, Rows

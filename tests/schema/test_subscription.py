@@ -9,9 +9,7 @@ import pytest
 
 from execution.schema import schema
 from feed import follow
-from models.event import EventType
-from models.invoice import InvoiceStatus
-from models.webhook_event import WebhookEventStatus
+from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from resolvers.context import Services
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows

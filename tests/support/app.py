@@ -103,13 +103,14 @@ class Running:
         cwd: Path | None,
         port: int = 0,
         within: Sequence[str] = (),
+        entry: Sequence[str] = (str(MAIN),),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*within, sys.executable, MAIN, *arguments, "--port", str(port), "--json"],
+                [*within, sys.executable, *entry, *arguments, "--port", str(port), "--json"],
                 env=environment(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -203,9 +204,10 @@ class RunningApp(Running):
         cwd: Path | None,
         port: int = 0,
         within: Sequence[str] = (),
+        entry: Sequence[str] = (str(MAIN),),
     ) -> None:
         self.cli = Cli(env, cwd)
-        super().__init__(["serve", *arguments], env, cwd, port, within)
+        super().__init__(["serve", *arguments], env, cwd, port, within, entry)
 
 
 @contextmanager
@@ -218,13 +220,14 @@ def running_app(
     cwd: Path | None = None,
     port: int = 0,
     within: Sequence[str] = (),
+    entry: Sequence[str] = (str(MAIN),),
 ) -> Iterator[RunningApp]:
     """The product, serving for as long as the block lasts; on a free port, unless one is named.
 
-    `within` is a command that runs another, such as one that lowers limits first.
+    `within` is a command that runs another, such as one that lowers limits first; `entry` is what Python runs.
     """
     wanted = settings_env(database_url, broadcast_url, stripe_api_base, env)
-    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, within)
+    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, within, entry)
     try:
         app.wait_until_ok("/readyz")
         yield app

@@ -10,15 +10,16 @@ from database.scope import scoped, unscoped
 from inbox.delivery import Delivery, Origin, delivery_of
 from models import workspace as workspaces
 from models.customer import Customer
-from models.event import Event, EventType
+from models.event import Event
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
-from models.invoice import Invoice, InvoiceStatus, next_number
+from models.invoice import Invoice, next_number
+from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
 from models.payment import Payment
-from models.payment_link import PaymentLink, PaymentLinkStatus
+from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
-from models.workspace import Mode, Workspace
+from models.workspace import Workspace
 from tests.support import stripe_payloads as stripe
 
 RowT = TypeVar("RowT", bound=Model)

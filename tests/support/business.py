@@ -9,7 +9,7 @@ async with opened_services(database_url, stripe_api_base) as services:
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,10 @@ import httpx
 from database.door import transaction
 from database.scope import unscoped
 from inbox.delivery import Origin, delivery_of
-from models.api_key import Scope
-from models.event import EventType
 from models.instant import utc_now
+from models.kinds import EventType, Mode, Scope
 from models.payment_link import PaymentLink
-from models.workspace import Mode, Workspace, add_workspace
+from models.workspace import Workspace, add_workspace
 from resolvers.context import Services
 from simulator.ids import account_id
 from tests.schema.caller import Caller, caller_with
@@ -30,6 +29,7 @@ from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.stripe_payloads import Event, body
 from webhooks.stripe import StripeWebhook
+from workers.links import LinkSweep
 
 Json = dict[str, Any]
 
@@ -39,21 +39,15 @@ async def opened_services(
     database_url: str, stripe_api_base: str | None, *, sweeping: bool = False
 ) -> AsyncIterator[Services]:
     """What lives as long as a process, open; links are worked off in the background only when it is `sweeping`."""
-    import main
+    from parts import compose
     from settings import Settings
 
     environ = {"FLUXRATE_DATABASE_URL": database_url, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY}
     if stripe_api_base is not None:
         environ["FLUXRATE_STRIPE_API_BASE"] = stripe_api_base
-    services = main.compose(Settings.from_env(environ))
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(services.database)
-        await stack.enter_async_context(services.gateway)
-        await stack.enter_async_context(services.feed)
-        if sweeping:
-            await stack.enter_async_context(services.link_maker)
-        await stack.enter_async_context(services.inbox)
-        await stack.enter_async_context(services.quarantine)
+    parts = compose(Settings.from_env(environ))
+    sweeps = [LinkSweep(parts.services.link_maker)] if sweeping else []
+    async with parts.running(sweeps, background=False) as services:
         yield services
 
 

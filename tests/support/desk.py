@@ -9,13 +9,11 @@ from database.door import Transaction
 from gateways.stripe.events import read
 from inbox.books import Books
 from inbox.delivery import Origin
-from models.event import EventType
 from models.ids import Prefix, new_id
-from models.invoice import InvoiceStatus
+from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
 from models.payment_fact import PaymentFact
-from models.payment_link import LIVE, PaymentLinkStatus
+from models.payment_link import LIVE
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
-from models.workspace import Mode
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)

@@ -15,7 +15,7 @@ from inbox.delivery import Origin, delivery_of
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
-from models.workspace import Mode
+from models.kinds import Mode
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

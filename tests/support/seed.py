@@ -12,8 +12,8 @@ from database.door import Database, Row, fetch, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token, preview_of
+from models.kinds import Mode
 from models.secret import Keyring
-from models.workspace import Mode
 from tests.support.apart import run_apart
 from tests.support.app import ENCRYPTION_KEY
 

@@ -22,12 +22,9 @@ import httpx
 
 from database.door import fetch, reading_dialect
 from database.scope import scoped
-from models.event import EventType
 from models.integration import Integration
-from models.invoice import Invoice, InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode
+from models.invoice import Invoice
+from models.kinds import Allocation, EventType, InvoiceStatus, Mode, PaymentStatus, WebhookEventStatus
 from resolvers import operator
 from tests.support import books
 from tests.support import stripe_payloads as stripe

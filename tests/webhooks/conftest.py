@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import orjson
@@ -11,7 +10,8 @@ import pytest
 from starlette.types import Message
 
 from database.door import transaction
-from models.workspace import Mode, add_workspace
+from models.kinds import Mode
+from models.workspace import add_workspace
 from resolvers.context import Services
 from settings import Settings
 from tests.support.app import ENCRYPTION_KEY
@@ -78,7 +78,13 @@ class Stripe:
             answer.messages.append(message)
 
         raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-        scope = {"type": "http", "method": method, "path": path, "headers": raw}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": raw,
+            "path_params": {"token": path.rpartition("/")[2]},
+        }
         await self.webhook(scope, receive, send)
         return answer
 
@@ -86,15 +92,10 @@ class Stripe:
 @pytest.fixture
 async def services(database_url: str) -> AsyncIterator[Services]:
     """What lives as long as a process, open as far as deliveries need it."""
-    import main
+    from parts import compose
 
     environ = {"FLUXRATE_DATABASE_URL": database_url, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY}
-    services = main.compose(Settings.from_env(environ))
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(services.database)
-        await stack.enter_async_context(services.feed)
-        await stack.enter_async_context(services.inbox)
-        await stack.enter_async_context(services.quarantine)
+    async with compose(Settings.from_env(environ)).running(background=False) as services:
         yield services
 
 

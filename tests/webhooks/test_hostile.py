@@ -20,9 +20,8 @@ import pytest
 
 from database.door import fetch, reading_dialect
 from database.scope import unscoped
-from models.api_key import Scope
 from models.integration import Integration
-from models.webhook_event import WebhookEventStatus
+from models.kinds import Scope, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers.context import Services
 from tests.schema.caller import caller_with

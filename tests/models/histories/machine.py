@@ -8,14 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from errors import InvalidTransition
-from models.event import EventType
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
-from models.invoice import InvoiceStatus, check_transition
-from models.payment import Allocation, PaymentStatus
-from models.payment_link import PaymentLinkStatus
+from models.invoice import check_transition
+from models.kinds import Allocation, EventType, InvoiceStatus, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.settlement import InvoiceState, LinkState
-from models.webhook_event import WebhookEventStatus
 from tests.models.histories import facts
 from tests.models.histories.facts import CUSTOMERS, INVOICES, MONEY, NO_INVOICE, WORKSPACE, Fact, Payment, Stripe
 from tests.models.histories.ledger import BY_HAND, OWING, WAYS, Account, Bill, Ledger

@@ -13,14 +13,15 @@ from inbox.delivery import delivery_of, kept
 from inbox.queue import Inbox
 from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
 from models.customer import Customer
-from models.event import STRIPE, EventType, Happening, append
+from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import Invoice
-from models.payment_link import LIVE, PaymentLink, PaymentLinkStatus
+from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
+from models.payment_link import LIVE, PaymentLink
 from models.settlement import InvoiceState, LinkState, allocate, why_not_allocated
-from models.webhook_event import WebhookEvent, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
 from tests.models.histories.twin import AGAIN, DOORS, Delivery, Entry, Twin

@@ -11,14 +11,18 @@ from typing import Any, Final, NamedTuple, cast
 from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Origin
-from models.event import EventType
 from models.ids import Prefix, new_id
-from models.invoice import InvoiceStatus
-from models.payment import Allocation, PaymentStatus
-from models.payment_link import LIVE, PaymentLinkStatus
+from models.kinds import (
+    Allocation,
+    EventType,
+    InvoiceStatus,
+    Mode,
+    PaymentLinkStatus,
+    PaymentStatus,
+    WebhookEventStatus,
+)
+from models.payment_link import LIVE
 from models.settlement import InvoiceState, LinkState, PaymentState, Verdict, allocate, why_not_allocated
-from models.webhook_event import WebhookEventStatus
-from models.workspace import Mode
 from tests.models.histories.facts import CUSTOMERS, MONEY, WORKSPACE, Fact
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -1,0 +1,147 @@
+"""`fluxrate serve` and `migrate`."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from cli.output import AsJson, print_json
+from cli.workspace import workspace_json
+from errors import ConfigurationError
+from settings import Settings
+
+if TYPE_CHECKING:
+    from models.workspace import Workspace
+
+ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
+"""What is answered however many connections there are."""
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that serve.")] = 1,
+    migrate_first: Annotated[
+        bool, typer.Option("--migrate/--no-migrate", help="Migrate the database first, or refuse if it has to be.")
+    ] = True,
+    trusted_documents: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Answer only the documents in this JSON object of them by their ids."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Migrate, then serve GraphQL and webhooks."""
+    gc.disable()  # until all is loaded: nothing of it is garbage
+    from edge.logs import configure_logging
+    from edge.server import listen
+
+    settings = Settings.from_env()
+    if trusted_documents is not None:
+        settings = replace(settings, trusted_documents=trusted_documents.absolute())
+    if settings.trusted_documents is not None:
+        from execution.persisted import documents_of
+
+        documents_of(settings.trusted_documents)  # that it can be read is seen before anything is begun
+    if workers > 1 and not settings.shared_broadcast:
+        raise ConfigurationError(
+            f"{workers} workers can't hear one another over memory://:"
+            " set FLUXRATE_BROADCAST_URL to a redis:// URL, or serve with --workers 1."
+        )
+    configure_logging()
+    bound = listen.bind(host, port)
+    url = listen.url_of(bound)
+    if not settings.knows_public_url:
+        settings = replace(settings, public_url=url)
+    first = asyncio.run(_prepare(settings, migrate_first=migrate_first))
+    _announce(url, settings, first, as_json=as_json)
+    with _shared_metrics() if workers > 1 else contextlib.nullcontext():
+        listen.run(
+            partial(context.obj, settings),
+            bound,
+            workers=workers,
+            trusted_proxies=settings.trusted_proxies,
+            room_for=ROOM_FOR,
+        )
+
+
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database up to date."""
+    settings = Settings.from_env(sealing=False)
+    if settings.embedded:
+        settings = Settings.from_env()  # makes its key, which must be there before the database
+    applied = asyncio.run(_migrate(settings))
+    if as_json:
+        print_json({"applied": applied})
+    else:
+        print("\n".join(f"Applied {name}." for name in applied) or "The database is up to date.")
+
+
+async def _migrate(settings: Settings) -> list[str]:
+    """Bring the database up to date, and say where a new one was made: a mistyped path would begin an empty one."""
+    from database import migrate
+
+    missing = migrate.missing_file(settings.database_url)
+    applied = await migrate.migrate(settings.database_url, embedded=settings.embedded)
+    if missing is not None:
+        print(f"There was no database yet: a new one was made at {missing}.", file=sys.stderr)
+    return applied
+
+
+async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
+    """Make the database fit to be served; the embedded one's first workspace is made with it."""
+    from database import door
+    from models.secret import Keyring
+    from parts import refuse_pending
+    from resolvers import operator
+
+    if migrate_first:
+        await _migrate(settings)
+    else:
+        await refuse_pending(settings.database_url)
+    async with door.Database(settings.database_url):
+        await operator.check_encryption_keys(Keyring.parse(settings.encryption_keys))
+        return await operator.create_first_workspace() if settings.embedded else None
+
+
+def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, as_json: bool) -> None:
+    if as_json:
+        made = {"workspace": workspace_json(first[0]), "apiKey": first[1]} if first else {}
+        print_json({"url": url, "publicUrl": settings.public_url, **made})
+        return
+    graphiql = f": GraphiQL is at {url}/graphql, Ctrl-C stops it." if settings.graphiql else ". Ctrl-C stops it."
+    print(f"Fluxrate serves on {url}{graphiql}")
+    if first is None:
+        print(
+            'An API key is made with "fluxrate key create --name NAME", a workspace with "fluxrate workspace create".'
+        )
+    if first is not None:
+        workspace, key = first
+        print(
+            f"\nThis is the first start. The TEST workspace {workspace.name!r} was made ({workspace.id}) and its"
+            f" API key, shown this once and stored nowhere:\n\n    {key}\n\n"
+            f"Next: open {url}/graphql and give it under Headers:\n\n"
+            f'    {{"Authorization": "Bearer {key}"}}\n'
+        )
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _shared_metrics() -> Iterator[None]:
+    """A folder in which worker processes count together; prometheus-client reads this variable when it is loaded."""
+    folder = tempfile.mkdtemp(prefix="fluxrate-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,31 @@
+"""`fluxrate simulator`."""
+
+from typing import Annotated
+
+import typer
+
+from cli.output import AsJson, print_json
+from errors import InvalidInput
+
+
+def simulator(
+    host: Annotated[str, typer.Option(help="An address of this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 12111,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a stand-in for Stripe, to try the product without an account."""
+    import uvicorn
+
+    from edge.server import listen
+    from simulator.app import create_app as create_simulator
+
+    if host not in {"127.0.0.1", "::1", "localhost"}:
+        raise InvalidInput("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
+    bound = listen.bind(host, port)
+    url = listen.url_of(bound)
+    if as_json:
+        print_json({"url": url})
+    else:
+        print(f"The simulator serves on {url}: start Fluxrate with FLUXRATE_STRIPE_API_BASE={url}", flush=True)
+    config = uvicorn.Config(create_simulator(), lifespan="on", log_level="warning", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run(sockets=[bound])

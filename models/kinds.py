@@ -1,0 +1,116 @@
+"""Every kind that a row can be of: enums alone, so that whoever only names them loads no database."""
+
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """Whether money is real. A workspace is one or the other for good."""
+
+    LIVE = "LIVE"
+    TEST = "TEST"
+
+
+class Scope(StrEnum):
+    """What a key may do; ADMIN includes WRITE, WRITE includes READ."""
+
+    READ = "READ"
+    WRITE = "WRITE"
+    ADMIN = "ADMIN"
+
+
+class IntegrationStatus(StrEnum):
+    """What an integration can do right now."""
+
+    AWAITING_WEBHOOK_SECRET = "AWAITING_WEBHOOK_SECRET"  # noqa: S105  (a status)
+    READY = "READY"
+    INACTIVE = "INACTIVE"
+    KEY_REJECTED = "KEY_REJECTED"
+    DISCONNECTED = "DISCONNECTED"
+
+
+class InvoiceStatus(StrEnum):
+    """Where an invoice stands."""
+
+    DRAFT = "DRAFT"
+    OPEN = "OPEN"
+    PAID = "PAID"
+    VOID = "VOID"
+    UNCOLLECTIBLE = "UNCOLLECTIBLE"
+
+
+class PaymentLinkStatus(StrEnum):
+    """PENDING and FAILED links are still to be made; ACTIVE ones can be paid."""
+
+    PENDING = "PENDING"
+    ACTIVE = "ACTIVE"
+    COMPLETED = "COMPLETED"
+    DEACTIVATED = "DEACTIVATED"
+    FAILED = "FAILED"
+
+
+class OpenSessions(StrEnum):
+    """Whether customers may have a page of a link open that they can pay. Stripe itself closes one after 24 hours."""
+
+    POSSIBLE = "POSSIBLE"
+    CLOSING = "CLOSING"
+    SETTLED = "SETTLED"
+
+
+class PaymentStatus(StrEnum):
+    """How far a payment has come. SUCCEEDED is final; between the others Stripe's clock decides."""
+
+    PENDING = "PENDING"
+    FAILED = "FAILED"
+    SUCCEEDED = "SUCCEEDED"
+
+
+class Allocation(StrEnum):
+    """Whether a payment counts for an invoice."""
+
+    APPLIED = "APPLIED"
+    UNAPPLIED = "UNAPPLIED"
+
+
+class WebhookEventStatus(StrEnum):
+    """What became of a webhook event."""
+
+    PROCESSED = "PROCESSED"
+    IGNORED = "IGNORED"
+    UNAPPLIED = "UNAPPLIED"
+    HELD = "HELD"
+    QUARANTINED = "QUARANTINED"
+    FAILED = "FAILED"
+
+
+class EventType(StrEnum):
+    """What can happen."""
+
+    INVOICE_CREATED = "INVOICE_CREATED"
+    INVOICE_UPDATED = "INVOICE_UPDATED"
+    INVOICE_DELETED = "INVOICE_DELETED"
+    INVOICE_FINALIZED = "INVOICE_FINALIZED"
+    INVOICE_PARTIALLY_PAID = "INVOICE_PARTIALLY_PAID"
+    INVOICE_PAID = "INVOICE_PAID"
+    INVOICE_VOIDED = "INVOICE_VOIDED"
+    INVOICE_MARKED_UNCOLLECTIBLE = "INVOICE_MARKED_UNCOLLECTIBLE"
+    PAYMENT_PENDING = "PAYMENT_PENDING"
+    PAYMENT_SUCCEEDED = "PAYMENT_SUCCEEDED"
+    PAYMENT_FAILED = "PAYMENT_FAILED"
+    PAYMENT_UNAPPLIED = "PAYMENT_UNAPPLIED"
+    PAYMENT_APPLIED = "PAYMENT_APPLIED"
+    PAYMENT_REFUNDED = "PAYMENT_REFUNDED"
+    PAYMENT_REFUND_FAILED = "PAYMENT_REFUND_FAILED"
+    PAYMENT_DISPUTED = "PAYMENT_DISPUTED"
+    PAYMENT_DISPUTE_CLOSED = "PAYMENT_DISPUTE_CLOSED"
+    PAYMENT_LINK_CREATED = "PAYMENT_LINK_CREATED"
+    PAYMENT_LINK_FAILED = "PAYMENT_LINK_FAILED"
+    PAYMENT_LINK_DEACTIVATED = "PAYMENT_LINK_DEACTIVATED"
+    INTEGRATION_CONNECTED = "INTEGRATION_CONNECTED"
+    INTEGRATION_UPDATED = "INTEGRATION_UPDATED"
+    INTEGRATION_DISCONNECTED = "INTEGRATION_DISCONNECTED"
+    WEBHOOK_EVENT_RECEIVED = "WEBHOOK_EVENT_RECEIVED"
+    WEBHOOK_EVENT_UPDATED = "WEBHOOK_EVENT_UPDATED"
+    CUSTOMER_CREATED = "CUSTOMER_CREATED"
+    CUSTOMER_UPDATED = "CUSTOMER_UPDATED"
+    API_KEY_CREATED = "API_KEY_CREATED"
+    API_KEY_REVOKED = "API_KEY_REVOKED"

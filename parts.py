@@ -1,0 +1,108 @@
+"""The parts of a process: put together once, opened in order. The server, the commands and the tests share this."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from database.door import Database, fetch, unwritable_because
+from database.migrate import pending_migrations
+from errors import ConfigurationError
+from feed.follow import Feed
+from gateways.stripe.checkup import Checkup
+from gateways.stripe.client import StripeGateway
+from inbox.quarantine.release import Quarantine
+from inbox.queue import Inbox
+from inbox.sync import Sync
+from models.secret import Keyring
+from payment_links.maker import LinkMaker, retry_links
+from resolvers.context import Services
+from resolvers.operator import check_encryption_keys
+from resolvers.reading.loaders import Loaders
+from settings import Settings
+from workers.links import LinkSweep
+from workers.reconcile import Reconciliation
+from workers.sweep import Sweep
+
+READY_TIMEOUT_S: Final = 2.0
+
+Part = AbstractAsyncContextManager[object, bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What lives as long as the process, and what it does in the background; nothing is opened yet."""
+
+    services: Services
+    background: Sequence[Part]
+
+    @contextlib.asynccontextmanager
+    async def running(self, doors: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
+        """Everything, open. What is opened last is closed first: `doors`, by which others come in, then the rest.
+
+        Raises:
+            ConfigurationError: The database can't be had, is not migrated, or no key opens its secrets.
+        """
+        services = self.services
+        async with contextlib.AsyncExitStack() as stack:
+            await refuse_pending(services.database.url)
+            await stack.enter_async_context(services.database)
+            await check_encryption_keys(services.keyring)
+            inner: list[Part] = [services.gateway, services.feed, services.inbox, services.quarantine]
+            for part in [*inner, *doors, *(self.background if background else ())]:
+                await stack.enter_async_context(part)
+            yield services
+
+
+def compose(settings: Settings) -> Parts:
+    """A process of these settings."""
+    database = Database(settings.database_url)
+    keyring = Keyring.parse(settings.encryption_keys)
+    gateway = StripeGateway(settings.stripe_api_base)
+    feed = Feed(settings.broadcast_url, Loaders)
+    link_maker = LinkMaker(keyring, gateway, published=feed.wake)
+    inbox = Inbox(database, feed.wake, link_maker.wake)
+    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=retry_links)
+    quarantine = Quarantine(inbox, keyring, feed.wake)
+    sync = Sync(inbox, gateway, keyring)
+    services = Services(
+        database=database,
+        keyring=keyring,
+        gateway=gateway,
+        checkup=checkup,
+        feed=feed,
+        inbox=inbox,
+        link_maker=link_maker,
+        quarantine=quarantine,
+        sync=sync,
+        public_url=settings.public_url,
+    )
+    background: list[Part] = [
+        LinkSweep(link_maker),
+        Sweep(inbox, quarantine, feed.wake),
+        Reconciliation(sync, checkup, settings.sync_interval_s),
+    ]
+    return Parts(services, background)
+
+
+async def refuse_pending(database_url: str) -> None:
+    """Refuse a database that is not up to date.
+
+    Raises:
+        ConfigurationError: It is not, or can't be had.
+    """
+    pending = await pending_migrations(database_url)
+    if pending:
+        raise ConfigurationError(f'The database is not up to date ({", ".join(pending)}): run "fluxrate migrate".')
+
+
+async def unready_because() -> str | None:
+    """Why requests can't be served; None when they can."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            await fetch("SELECT seq FROM workspaces LIMIT 1")
+            return await unwritable_because()
+    except Exception:
+        return "The database can't be reached or is not migrated."

@@ -1,0 +1,79 @@
+"""The command line of a product that kills itself: `python -m tests.faults.dying committed:3 serve …`.
+
+It dies at a point of a delivery's way, reached for the n-th time, as by `kill -9`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from inbox import batch, queue
+from inbox.books import Books
+from inbox.queue import Inbox
+from main import cli
+from webhooks.stripe import StripeWebhook
+
+Work = Callable[..., Awaitable[Any]]
+
+BEFORE: Final[dict[str, tuple[Any, str]]] = {
+    "verified": (Inbox, "accept"),
+    "begun": (batch, "post"),
+    "settled": (Books, "write"),
+}
+AFTER: Final[dict[str, tuple[Any, str]]] = {
+    "read": (Books, "load"),
+    "booked": (Books, "write"),
+    "stored": (batch, "_write"),
+    "logged": (batch, "append"),
+    "committed": (queue, "retrying"),
+    "published": (Inbox, "_post"),
+    "answered": (StripeWebhook, "__call__"),
+}
+POINTS: Final = (
+    "verified",
+    "begun",
+    "read",
+    "settled",
+    "booked",
+    "stored",
+    "logged",
+    "committed",
+    "published",
+    "answered",
+)
+"""On a delivery's way, in order. Its body is verified. Its transaction has begun, has read what is known, settled, and
+written the payments and invoices, the raw bytes with the outcome, the log. It is committed, subscribers are woken,
+Stripe is answered.
+"""
+
+
+def die_at(point: str, times: int) -> None:
+    """Have this process die when a point is reached for the n-th time."""
+    left = times
+
+    def reached() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    holder, name = {**BEFORE, **AFTER}[point]
+    work: Work = getattr(holder, name)
+
+    async def dying(*args: Any, **kwargs: Any) -> Any:
+        if point in BEFORE:
+            reached()
+        done = await work(*args, **kwargs)
+        if point in AFTER:
+            reached()
+        return done
+
+    setattr(holder, name, dying)
+
+
+if __name__ == "__main__":
+    name, _, times = sys.argv.pop(1).partition(":")
+    die_at(name, int(times))
+    cli()

@@ -1,0 +1,62 @@
+"""Working off payment links that nobody waits for."""
+
+import asyncio
+from typing import Final, Self
+
+import structlog
+
+from database.scope import unscoped
+from errors import FluxrateError
+from models.instant import utc_now
+from models.payment_link import PaymentLink
+from payment_links.maker import LinkMaker
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 5.0
+_MOST: Final = 100
+_AT_ONCE: Final = 8
+
+
+class LinkSweep:
+    """Does what is due for links as soon as it is told, and every few seconds: others may have left some."""
+
+    def __init__(self, link_maker: LinkMaker) -> None:
+        self._link_maker = link_maker
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        due = self._link_maker.due
+        while True:
+            try:
+                async with asyncio.timeout(INTERVAL_S):
+                    await due.wait()
+            except TimeoutError:
+                pass
+            due.clear()
+            try:
+                await self._work_off()
+            except Exception:
+                log.exception("payment links could not be swept, trying again")
+
+    async def _work_off(self) -> None:
+        links = unscoped(PaymentLink).filter(due_at__lte=utc_now()).order_by("due_at").limit(_MOST)
+        places = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(link_id: str) -> None:
+            async with places:
+                try:
+                    await self._link_maker.make(link_id)
+                except FluxrateError as error:
+                    log.warning("payment link left for later", link=link_id, error=error.message)
+
+        await asyncio.gather(*(one(str(link_id)) for link_id in await links.values_list("id", flat=True)))
