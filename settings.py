@@ -50,8 +50,8 @@ class Settings:
     """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself.
 
     `knows_public_url`: it was said; if not, it is where the server listens. `sync_interval_s`: how often Stripe is
-    asked for events that did not arrive; 0 never. `trusted_documents`: the file of the only documents that may be asked for.
-    Rate limits are like "12000/minute", None for none.
+    asked for events that did not arrive; 0 never. `trusted_documents`: the file of the only documents that may be
+    asked for. Rate limits are like "12000/minute", None for none.
     """
 
     database_url: str = field(repr=False)
