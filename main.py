@@ -11,7 +11,6 @@ from settings import Settings
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-WEBHOOKS: Final = "/webhooks/stripe/{token}"
 HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -58,13 +57,13 @@ def create_app(settings: Settings | None = None) -> "Starlette":
 
     return Application(
         routes=[
-            Route(WEBHOOKS, webhook),
+            webhook.route,
             WebSocketRoute("/graphql", graphql),
             Route("/graphql", with_cors(graphql, settings.allowed_origins)),
             index_route(settings.public_url),
             *health_routes(metrics, unready_because),
         ],
-        quiet=HEALTH | {WEBHOOKS},
+        quiet=HEALTH | {webhook.route.path},
         metrics=metrics,
         lifespan=lifespan,
         trusted_proxies=settings.trusted_proxies,

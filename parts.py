@@ -17,7 +17,8 @@ from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from inbox.sync import Sync
 from models.secret import Keyring
-from payment_links.maker import LinkMaker, retry_links
+from payment_links import lifecycle
+from payment_links.maker import LinkMaker
 from resolvers.context import Services
 from resolvers.operator import check_encryption_keys
 from resolvers.reading.loaders import Loaders
@@ -64,7 +65,7 @@ def compose(settings: Settings) -> Parts:
     feed = Feed(settings.broadcast_url, Loaders)
     link_maker = LinkMaker(keyring, gateway, published=feed.wake)
     inbox = Inbox(database, feed.wake, link_maker.wake)
-    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=retry_links)
+    checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=lifecycle.retry)
     quarantine = Quarantine(inbox, keyring, feed.wake)
     sync = Sync(inbox, gateway, keyring)
     services = Services(

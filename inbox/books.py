@@ -7,8 +7,7 @@ each by id. Whoever changes an invoice's payments or links holds the invoice.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Row, Transaction
@@ -16,8 +15,6 @@ from inbox.delivery import Origin
 from inbox.rows import (
     INVOICE_CHANGES,
     INVOICE_COLUMNS,
-    LINK_CHANGES,
-    LINK_ORIGIN,
     PAYMENT_CHANGES,
     PAYMENT_COLUMNS,
     PAYMENT_ORIGIN,
@@ -29,12 +26,11 @@ from inbox.rows import (
     payment_values,
 )
 from models.ids import Prefix, is_id, new_id
-from models.kinds import Allocation, PaymentLinkStatus
+from models.kinds import Allocation
 from models.payment_fact import Evidence, PaymentFact
 from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
-
-SESSION_GRACE: Final = timedelta(minutes=1)
-"""How long after a payment the session that it was made in may take to be told."""
+from payment_links.lifecycle import NewLink, check_transition
+from payment_links.lifecycle import write as write_links
 
 Sourced = tuple[Origin, PaymentFact]
 Key = tuple[str, str]
@@ -336,6 +332,8 @@ class Books:
         links = self.links[invoice]
         for position, known in enumerate(links):
             if known.id == link.id:
+                if known.status is not link.status:
+                    check_transition(known.status, link.status)
                 links[position] = link
                 break
         else:
@@ -379,35 +377,10 @@ class Books:
         await update_rows(self.tx, "payments", PAYMENT_CHANGES, changed)
         await insert_rows(self.tx, "payment_references", REFERENCE, sorted(self._new_references))
 
-    def _stop_at(self, link: LinkState) -> datetime | None:
-        """When a link is made unpayable at Stripe. One that was probably paid gets time: Stripe closes it by itself,
-        and the session that says so is on its way.
-        """
-        if not link.stop:
-            return None
-        return self.now + SESSION_GRACE if link.status is PaymentLinkStatus.COMPLETED else self.now
-
     async def _write_links(self) -> None:
-        changed = [
-            (link.id, link.status.value, self._stop_at(link), self.now)
-            for _, link in sorted(self._changed_links.items())
-        ]
-        await update_rows(self.tx, "payment_links", LINK_CHANGES, changed)
+        changed = [link for _, link in sorted(self._changed_links.items())]
         new = [
-            (
-                link.id,
-                link.status.value,
-                None if link.status is PaymentLinkStatus.DEACTIVATED else self.now,
-                self.now,
-                workspace_id,
-                invoice_id,
-                link.integration_id,
-                link.amount,
-                self.invoices[workspace_id, invoice_id].currency,
-                1,
-                False,
-                self.now,
-            )
+            NewLink(workspace_id, invoice_id, self.invoices[workspace_id, invoice_id].currency, link)
             for (workspace_id, invoice_id), link in self._new_links.values()
         ]
-        await insert_rows(self.tx, "payment_links", LINK_CHANGES | LINK_ORIGIN, new)
+        await write_links(self.tx, changed, new, self.now)

@@ -59,17 +59,6 @@ PAYMENT_CHANGES: Final = {
 PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
 PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*PAYMENT_CHANGES, "workspace_id"))
 REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
-LINK_CHANGES: Final = {"id": "text", "status": "text", "due_at": "timestamptz", "updated_at": "timestamptz"}
-LINK_ORIGIN: Final = {
-    "workspace_id": "text",
-    "invoice_id": "text",
-    "integration_id": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "attempt": "bigint",
-    "outcome_unknown": "boolean",
-    "created_at": "timestamptz",
-}
 
 
 def invoice_of(row: Row) -> InvoiceState:

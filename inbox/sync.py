@@ -32,6 +32,7 @@ from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.secret import Keyring
+from payment_links import lifecycle
 
 log = structlog.get_logger(__name__)
 
@@ -212,7 +213,7 @@ class Sync:
                     applied = receipt.status is WebhookEventStatus.PROCESSED
                     paid += applied and session["payment_status"] != "unpaid"
             async with transaction() as tx:
-                await tx.execute("UPDATE payment_links SET checked_at = $2 WHERE id = $1", link.id, utc_now())
+                await lifecycle.checked(tx, link.id)
         return paid
 
     async def _sessions_of(self, integration: Integration, link: PaymentLink) -> Sequence[Mapping[str, Any]]:

@@ -4,7 +4,8 @@ import re
 from enum import StrEnum
 from typing import Final
 
-from typeid import TypeID
+from typeid.codecs import base32
+from uuid_utils import uuid7
 
 
 class Prefix(StrEnum):
@@ -28,7 +29,7 @@ _FORM: Final = re.compile(r"([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id; ids made later sort later."""
-    return str(TypeID(prefix=prefix.value))
+    return f"{prefix.value}_{base32.encode(uuid7().bytes)}"
 
 
 def is_id(value: object, prefix: Prefix) -> bool:

@@ -34,6 +34,8 @@ class Refunds(NamedTuple):
     @property
     def amount(self) -> int:
         """Minor units that are refunded now, each refund once however it was told."""
+        if not self.each:
+            return self.total
         told_until = int(self.decided_by[:12]) if self.decided_by else -1
         standing = [refund for refund in self.each if not refund.is_gone]
         since = sum(refund.amount for refund in standing if refund.created > told_until)

@@ -65,6 +65,10 @@ class PaymentLink(Model):
         is_spent = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
         return OpenSessions.SETTLED if is_spent else OpenSessions.POSSIBLE
 
+    def is_claimed(self, now: datetime) -> bool:
+        """Whether somebody is about to make it: a PENDING link is theirs until `due_at`."""
+        return self.status is PaymentLinkStatus.PENDING and self.due_at is not None and self.due_at > now
+
     @property
     def idempotency_key(self) -> str:
         """Stripe's key for the current attempt to make the link."""

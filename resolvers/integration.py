@@ -21,7 +21,7 @@ from models.kinds import EventType, Scope
 from models.payment_link import LIVE, PaymentLink
 from models.text import required_text
 from models.webhook_secret import save_secret_key, save_webhook_secret
-from payment_links.maker import retire_links, retry_links
+from payment_links import lifecycle
 from resolvers.context import KEEP, Context, Keep
 from resolvers.idempotency import earlier_result, first_result
 
@@ -198,7 +198,7 @@ async def update_stripe_integration(
         integration.updated_at = utc_now()
         await integration.save()
         if key is not KEEP or switched_on:
-            await retry_links(write.tx, integration.id)
+            await lifecycle.retry(write.tx, integration.id)
         write.log(EventType.INTEGRATION_UPDATED, integration_id=integration.id)
     ctx.services.link_maker.wake()
     if switched_on:
@@ -333,13 +333,7 @@ async def _retire_all_links(ctx: Context, integration: Integration) -> None:
     for invoice_id in invoice_ids:
         async with ctx.write() as write:
             invoice = await ctx.one(Invoice, invoice_id, "invoice", ["id"], lock=True)
-            for _ in await retire_links(invoice):
-                write.log(
-                    EventType.PAYMENT_LINK_DEACTIVATED,
-                    invoice_id=invoice.id,
-                    customer_id=invoice.customer_id,
-                    integration_id=integration.id,
-                )
+            write.happenings += await lifecycle.retire(invoice, write.actor)
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from database.scope import scoped
 from errors import Conflict, InvalidInput, StripeRefused, Unavailable
 from gateways.stripe.currencies import is_chargeable, step_of
 from models.customer import Customer
@@ -22,7 +23,8 @@ from models.kinds import EventType, InvoiceStatus, PaymentLinkStatus, Scope
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
 from models.payment_link import LIVE, PaymentLink
 from models.text import LONGEST_KEPT, optional_text, required_text
-from payment_links.maker import CLAIM, plan_link, retire_links
+from payment_links import lifecycle
+from payment_links.maker import Job
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 
@@ -247,7 +249,7 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
         InvalidTransition: The invoice is finalized already.
     """
     ctx.require(Scope.WRITE)
-    link: PaymentLink | None = None
+    job: Job | None = None
     async with ctx.write() as write:
         invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
         check_transition(invoice.status, InvoiceStatus.OPEN)
@@ -263,10 +265,10 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
         await invoice.save()
         if integration is not None and invoice.total > 0:
             _check_chargeable(invoice, ["id"])
-            link = await plan_link(invoice, integration.id, claimed=True)
-    if link is not None:
+            job = await ctx.services.link_maker.plan(invoice, integration)
+    if job is not None:
         with suppress(Unavailable):  # the invoice is finalized all the same, and the sweep makes its link
-            await ctx.services.link_maker.make(link.id, claimed=True)
+            await ctx.services.link_maker.carry_out(job)
     return invoice
 
 
@@ -280,7 +282,7 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
         StripeRefused: Stripe did not make the link.
     """
     ctx.require(Scope.WRITE)
-    async with ctx.write():
+    async with ctx.write() as write:
         invoice = await ctx.one(Invoice, invoice_id, "invoice", ["invoiceId"], lock=True)
         check_open(invoice.status)
         wanted = integration_id or invoice.integration_id
@@ -294,30 +296,35 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
                 path=["integrationId"],
             )
         _check_chargeable(invoice, ["invoiceId"])
-        link = await _link_to_make(ctx, invoice, integration)
+        retired = await _retired_of_another(write, invoice, integration)
+        job = await _job(ctx, invoice, integration)
         invoice.integration_id = integration.id
         await invoice.save(update_fields=["integration_id"])
-    if link is not None:
-        await ctx.services.link_maker.make(link.id, claimed=True)
-        await _check_made(ctx, link.id)
+    if retired:
+        ctx.services.link_maker.wake()
+    if job is not None:
+        await ctx.services.link_maker.carry_out(job)
+        await _check_made(ctx, job.link.id)
     return invoice
 
 
-async def _link_to_make(ctx: Context, invoice: Invoice, integration: Integration) -> PaymentLink | None:
-    """The link that Stripe has to be asked for, claimed for this caller; None when one works or is being made."""
+async def _retired_of_another(write: Write, invoice: Invoice, integration: Integration) -> bool:
+    """Whether the invoice had a live link of another integration, which is taken back."""
+    live = scoped(PaymentLink, write.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
+    if not await live.exclude(integration_id=integration.id).exists():
+        return False
+    write.happenings += await lifecycle.retire(invoice, write.actor)
+    return True
+
+
+async def _job(ctx: Context, invoice: Invoice, integration: Integration) -> Job | None:
+    """What Stripe has to be asked for, claimed for this caller; None when a link works or is being made."""
     live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
     if live is None:
-        return await plan_link(invoice, integration.id, claimed=True)
-    if live.integration_id != integration.id:
-        await retire_links(invoice)
-        ctx.services.link_maker.wake()
-        return await plan_link(invoice, integration.id, claimed=True)
-    under_way = live.status is PaymentLinkStatus.PENDING and live.due_at is not None and live.due_at > utc_now()
-    if live.status is PaymentLinkStatus.ACTIVE or under_way:
+        return await ctx.services.link_maker.plan(invoice, integration)
+    if live.status is PaymentLinkStatus.ACTIVE or live.is_claimed(utc_now()):
         return None
-    live.due_at = utc_now() + CLAIM
-    await live.save(update_fields=["due_at"])
-    return live
+    return await ctx.services.link_maker.claim(live, invoice, integration)
 
 
 async def _check_made(ctx: Context, link_id: str) -> None:
@@ -418,8 +425,7 @@ async def _end(ctx: Context, id_: str, to: InvoiceStatus, type_: EventType, note
         invoice.updated_at = now
         _move(write, invoice, to, type_, text)
         await invoice.save()
-        for link in await retire_links(invoice):
-            _log(write, invoice, EventType.PAYMENT_LINK_DEACTIVATED, integration_id=link.integration_id)
+        write.happenings += await lifecycle.retire(invoice, write.actor)
     ctx.services.link_maker.wake()
     return invoice
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 import structlog
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from errors import Unavailable
@@ -24,6 +25,7 @@ from webhooks.directory import Directory, Listener
 
 log = structlog.get_logger(__name__)
 
+PATH: Final = "/webhooks/stripe/{token}"
 _KEPT: Final = frozenset({b"stripe-signature", b"content-type", b"user-agent"})
 _RETRY_AFTER_S: Final = b"5"
 
@@ -80,6 +82,11 @@ class StripeWebhook:
         self._quarantine = services.quarantine
         self.waiting = 0
         """How many deliveries wait for their commit."""
+
+    @property
+    def route(self) -> Route:
+        """Where it is reached; other methods than POST are told so by it, not by the router."""
+        return Route(PATH, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, whatever happens."""

@@ -21,7 +21,7 @@ from models.diagnosis import Diagnosis
 from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.kinds import EventType, PaymentLinkStatus
-from payment_links.maker import retry_links
+from payment_links import lifecycle
 from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.support import books, documents
@@ -324,7 +324,7 @@ async def test_a_clock_that_is_not_stripes_is_told(
 ) -> None:
     async with _stripe_of_another_time(ahead_s) as url, StripeGateway(url) as gateway:
         mine = business.services
-        checkup = Checkup(mine.keyring, gateway, mine.public_url, mine.feed.wake, on_key_accepted=retry_links)
+        checkup = Checkup(mine.keyring, gateway, mine.public_url, mine.feed.wake, on_key_accepted=lifecycle.retry)
         services = replace(mine, gateway=gateway, checkup=checkup)
         elsewhere = replace(business, services=services, admin=Caller(services, business.admin.authorization))
         assert await elsewhere.check(by_hand["id"]) == found
@@ -443,7 +443,7 @@ async def _checked_hours_after_connecting(business: Business, id_: str, *, came:
         services.gateway,
         services.public_url,
         services.feed.wake,
-        on_key_accepted=retry_links,
+        on_key_accepted=lifecycle.retry,
         settled=timedelta(0),
     )
     return await checkup.check(await _row(business, id_))

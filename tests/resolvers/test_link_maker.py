@@ -17,14 +17,16 @@ from starlette.routing import Route
 from tortoise.exceptions import IntegrityError
 
 from database.door import transaction
-from database.scope import scoped
+from database.scope import scoped, unscoped
 from gateways.stripe.client import StripeGateway
 from models.ids import Prefix, new_id
+from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import PaymentLink
-from payment_links.maker import LinkMaker, plan_link
+from payment_links import lifecycle
+from payment_links.maker import LinkMaker
 from resolvers import invoice as use_cases
 from resolvers.context import Services
 from tests.models.interrupting import Interrupted, Moment
@@ -33,10 +35,16 @@ from tests.simulator.serving import serve
 from tests.support import documents
 from tests.support.business import Business
 from tests.support.stripe_payloads import payment_intent_succeeded
+from workers import links
 from workers.links import LinkSweep
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+ANOTHER_LINK: Final = """
+mutation ($id: ID!, $integrationId: ID!) {
+  createPaymentLink(invoiceId: $id, integrationId: $integrationId) { __typename }
+}
+"""
 NOBODY: Final = "http://127.0.0.1:1"
 """Where nothing listens."""
 
@@ -59,6 +67,7 @@ class SlowStripe:
 
     def __init__(self, status: int) -> None:
         self._status = status
+        self.times = 0
         self._asked, self._may_answer = threading.Event(), threading.Event()
 
     def app(self) -> Starlette:
@@ -74,6 +83,7 @@ class SlowStripe:
         self._may_answer.set()
 
     async def _create(self, _: Request) -> Response:
+        self.times += 1
         self._asked.set()
         await asyncio.to_thread(self._may_answer.wait, 10)
         return JSONResponse({"error": {"message": "No.", "type": "invalid_request_error"}}, self._status)
@@ -399,6 +409,23 @@ async def test_a_key_saved_while_the_old_one_is_being_rejected_is_tried(
     assert (await business.work_off(row.invoice_id)).status is PaymentLinkStatus.ACTIVE
 
 
+async def test_what_is_tried_with_a_key_saved_meanwhile_is_tried_at_once(
+    business: Business, connected: str, office: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is woken finds it: the sweep is told after the commit, and looks by itself only in an hour."""
+    monkeypatch.setattr(links, "INTERVAL_S", 3600.0)
+    row = await _planned(business, connected)
+    with slow_stripe(401) as (slow, url):
+        async with link_maker(office, url) as maker, LinkSweep(maker):
+            making = asyncio.create_task(maker.make(row.id))
+            await slow.asked()
+            await business.update_integration(connected, secretKey=business.stripe.key("new"))
+            slow.answer()
+            await making
+
+            await eventually(lambda: _is_asked(slow, 2))
+
+
 async def test_an_integration_switched_off_meanwhile_makes_its_links_when_it_is_on_again(
     business: Business, connected: str
 ) -> None:
@@ -599,6 +626,86 @@ async def test_a_link_that_could_not_be_stopped_for_want_of_a_key_is_stopped_wit
     assert not await business.stripe.is_payable(invoice["paymentLink"]["stripeId"])
 
 
+async def test_a_link_of_another_integration_is_retired_told_and_stopped_at_once(
+    business: Business, connected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is woken finds it: the sweep is told after the commit, and looks by itself only in an hour."""
+    monkeypatch.setattr(links, "INTERVAL_S", 3600.0)
+    invoice = await business.finalized("20.00")
+    other = await business.connect(name="Other", secretKey=business.stripe.key("2"))
+
+    async with LinkSweep(business.services.link_maker):
+        await business.mutate(ANOTHER_LINK, id=invoice["id"], integrationId=other["id"])
+        await eventually(lambda: _is_unpayable(business, invoice["paymentLink"]["stripeId"]))
+
+    retired, live = await business.links(invoice["id"])
+    assert (retired.status, live.status) == (PaymentLinkStatus.DEACTIVATED, PaymentLinkStatus.ACTIVE)
+    assert (retired.integration_id, live.integration_id) == (connected, other["id"])
+    assert (await business.happened(invoice["id"]))[-2:] == [
+        EventType.PAYMENT_LINK_DEACTIVATED,
+        EventType.PAYMENT_LINK_CREATED,
+    ]
+
+
+async def test_stopping_is_given_up_in_the_end(business: Business, connected: str) -> None:
+    invoice = await business.finalized("20.00")
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=9)
+    await business.mutate(documents.VOID, id=invoice["id"])
+    await _tried(invoice["id"], lifecycle.STOP_TRIES - 2)
+
+    last_but_one = await business.work_off(invoice["id"])
+    last = await business.work_off(invoice["id"])
+
+    assert last_but_one.due_at is not None
+    assert (last.tries, last.due_at) == (lifecycle.STOP_TRIES, None)
+
+
+async def test_a_link_that_was_hard_to_make_is_stopped_with_as_much_patience(
+    business: Business, connected: str
+) -> None:
+    """What making it took does not count."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await _tried(invoice["id"], lifecycle.STOP_TRIES)
+    await business.mutate(documents.VOID, id=invoice["id"])
+
+    retired = await business.link(invoice["id"])
+
+    assert (retired.status, retired.tries) == (PaymentLinkStatus.DEACTIVATED, 0)
+
+
+async def test_a_link_that_was_probably_paid_is_left_alone_until_its_session_is_told(
+    business: Business, connected: str
+) -> None:
+    """Stripe closes it then; were it closed before, the session that pays it could be refused."""
+    invoice = await business.finalized("20.00")
+    paid = next(e for e in await business.stripe.pay(invoice["paymentLink"]["stripeId"]) if "intent" in e["type"])
+
+    before = utc_now()
+    await business.deliver(connected, paid)
+    row = await business.link(invoice["id"])
+
+    assert row.status is PaymentLinkStatus.COMPLETED
+    assert row.due_at is not None
+    assert row.due_at >= before + lifecycle.SESSION_GRACE
+
+
+@pytest.mark.parametrize("before", PaymentLinkStatus)
+@pytest.mark.parametrize("after", PaymentLinkStatus)
+async def test_a_spent_link_stays_so_and_none_comes_back(before: PaymentLinkStatus, after: PaymentLinkStatus) -> None:
+    """Whatever becomes of a link, it is made once and ends once."""
+    ends = {PaymentLinkStatus.COMPLETED, PaymentLinkStatus.DEACTIVATED}
+    may = after in lifecycle.TRANSITIONS[before]
+
+    if before in ends:
+        assert may == (before is PaymentLinkStatus.DEACTIVATED and after is PaymentLinkStatus.COMPLETED)
+    if may:
+        lifecycle.check_transition(before, after)
+    else:
+        with pytest.raises(AssertionError, match=before.value):
+            lifecycle.check_transition(before, after)
+
+
 # --- Pages that customers have open ----------------------------------------------------------------------------
 
 OPEN_SESSIONS: Final = "query ($id: ID!) { invoice(id: $id) { paymentLink { openSessions problem { code } } } }"
@@ -761,7 +868,7 @@ async def _planned(business: Business, integration_id: str) -> PaymentLink:
     async with transaction():
         row = await scoped(Invoice, business.workspace.id).filter(id=invoice_id).select_for_update().get()
         assert await scoped(Integration, business.workspace.id).filter(id=integration_id).exists()
-        return await plan_link(row, integration_id, claimed=False)
+        return await lifecycle.plan(row, integration_id)
 
 
 async def _finalize(business: Business, draft: str) -> None:
@@ -788,3 +895,17 @@ async def _all_links(http: Any) -> list[dict[str, Any]]:
 
 def _paid(business: Business, invoice_id: str, amount: int) -> dict[str, Any]:
     return payment_intent_succeeded(amount=amount, invoice_id=invoice_id, workspace_id=business.workspace.id)
+
+
+async def _tried(invoice_id: str, times: int) -> None:
+    """Let an invoice's link have been tried so often."""
+    async with transaction():
+        await unscoped(PaymentLink).filter(invoice_id=invoice_id).update(tries=times)
+
+
+async def _is_asked(slow: SlowStripe, times: int) -> bool:
+    return slow.times >= times
+
+
+async def _is_unpayable(business: Business, stripe_id: str) -> bool:
+    return not await business.stripe.is_payable(stripe_id)

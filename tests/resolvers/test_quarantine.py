@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 import orjson
 import pytest
+from starlette.routing import Router
 
 from database.door import transaction
 from database.scope import unscoped
@@ -55,7 +56,7 @@ async def post(
     """Have Stripe post an event, signed with secrets, at a new process or at a given one; the status of the answer."""
     raw = body(event)
     headers = signed_headers(raw, *secrets) if secrets else {}
-    transport = httpx.ASGITransport(at or StripeWebhook(business.services, lambda *_: None))
+    transport = httpx.ASGITransport(Router([(at or StripeWebhook(business.services, lambda *_: None)).route]))
     async with httpx.AsyncClient(transport=transport) as http:
         return (await http.post(integration["webhookUrl"], content=raw, headers=headers)).status_code
 

@@ -15,7 +15,7 @@ from models.integration import Integration, IntegrationTraffic
 from models.kinds import WebhookEventStatus
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
-from payment_links.maker import retry_links
+from payment_links import lifecycle
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
 from workers.reconcile import Reconciliation
@@ -322,7 +322,7 @@ async def test_where_something_was_posted_before_it_depends_on_whether_stripe_ca
     business: Business, url: str, found: str
 ) -> None:
     services = business.services
-    checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake, on_key_accepted=retry_links)
+    checkup = Checkup(services.keyring, services.gateway, url, services.feed.wake, on_key_accepted=lifecycle.retry)
     there = Reconciliation(services.sync, checkup, INTERVAL_S)
     integration = await business.connect(webhookSecret="whsec_localwork123456789")
     await business.deliver(integration["id"], stripe.payment_intent_succeeded())

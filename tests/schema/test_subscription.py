@@ -11,6 +11,7 @@ from execution.schema import schema
 from feed import follow
 from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from resolvers.context import Services
+from tests.resolvers.eventually import eventually
 from tests.schema.caller import Caller
 from tests.schema.rows import Rows
 
@@ -193,3 +194,29 @@ async def test_a_burst_is_told_in_parts_that_a_buffer_holds(
 
     assert shown == list(range(2, 202))
     assert max(told) <= 50
+
+
+async def test_a_line_that_is_read_and_told_at_once_is_shown_once(
+    rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes while lines are committed reads them from the log and is told of them too."""
+    monkeypatch.setattr(follow, "PAGE", 1)
+    await rows.event(EventType.INVOICE_CREATED)
+
+    async with aclosing(services.feed.follow(rows.workspace_id, 0)) as lines, asyncio.timeout(20):
+        shown = [(await anext(lines)).event.number]
+        await rows.event(EventType.INVOICE_UPDATED)
+        services.feed.wake({rows.workspace_id: 2})
+        (channel,) = services.feed._channels.values()
+        (follower,) = channel.followers
+        await eventually(lambda: _has_told(follower))
+        shown.append((await anext(lines)).event.number)
+        await rows.event(EventType.INVOICE_UPDATED)
+        services.feed.wake({rows.workspace_id: 3})
+        shown.append((await anext(lines)).event.number)
+
+    assert shown == [1, 2, 3]
+
+
+async def _has_told(follower: follow._Follower[Any]) -> bool:
+    return bool(follower.buffer)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from starlette.routing import Router
 
 from database.door import transaction
 from database.scope import unscoped
@@ -182,7 +183,7 @@ class Business:
     async def post(self, webhook_url: str, raw: bytes, headers: dict[str, str]) -> int:
         """Have something posted to a webhook URL; the status of the answer."""
         endpoint = StripeWebhook(self.services, lambda *_: None)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as http:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(Router([endpoint.route]))) as http:
             return (await http.post(webhook_url, content=raw, headers=headers)).status_code
 
     async def deliver(self, integration_id: str, *events: Event) -> None:
