@@ -1,10 +1,11 @@
 """What a payment provider is asked for, in our own words; each gateway says it in its provider's."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.invoice import Invoice, LineItem
+from models.payment_fact import PaymentFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +39,69 @@ class LinkGateway(Protocol):
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
         """Close the pages of an unpayable link that customers have open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a provider's list, as it wrote it, and whether there is more."""
+
+    rows: Sequence[Mapping[str, Any]]
+    has_more: bool
+
+
+class EventGateway(Protocol):
+    """Says what happened at the provider. Each call raises StripeRefused or StripeUnavailable."""
+
+    async def list_events(
+        self, secret_key: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100
+    ) -> Page:
+        """A page of the events of the types that are read, made within Unix seconds, the newest first."""
+
+    async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:
+        """What was paid by a link; nothing when the provider has no such link."""
+
+
+class Verify(Protocol):
+    """Whether a header signs a body with one of the secrets, as of an instant in Unix seconds."""
+
+    def __call__(self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> bool: ...
+
+
+class Examine(Protocol):
+    """Why a header signs a body with none of the secrets: a diagnosis' code and its detail."""
+
+    def __call__(
+        self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float
+    ) -> tuple[str, str | None]: ...
+
+
+class EventType(Protocol):
+    """A type of event that is read."""
+
+    @property
+    def when_sent(self) -> str:
+        """What the provider sends it for."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether invoices are not marked as paid without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a provider's gateway knows without asking the provider.
+
+    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` is a paid
+    session as the event that should have told of it, found at an instant in Unix seconds.
+    """
+
+    name: str
+    read: Callable[[bytes], PaymentFact]
+    reader_version: int
+    session_event: Callable[[Mapping[str, Any], int], Mapping[str, Any]]
+    verify: Verify
+    could_sign: Callable[[bytes | str | None, float], bool]
+    examine: Examine
+    event_types: Mapping[str, EventType]
+    step_of: Callable[[str], int]
+    is_chargeable: Callable[[int, str], bool]

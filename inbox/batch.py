@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Transaction
-from gateways.stripe.events import READER_VERSION
+from gateways.registry import GATEWAY
 from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
 from models.event import STRIPE, Happening, append
@@ -377,7 +377,7 @@ def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
         posting.payment_id,
         now if posting.settled and posting.status is not WebhookEventStatus.FAILED else None,
         posting.retry_at,
-        READER_VERSION if (posting.status, posting.reason_code) == _UNREAD else None,
+        GATEWAY.reader_version if (posting.status, posting.reason_code) == _UNREAD else None,
         (known.deliveries if known else 0) + posting.posts,
     )
 

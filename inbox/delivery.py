@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from gateways.stripe.events import read
+from gateways.registry import GATEWAY
 from models.event import Happening
 from models.integration import Integration
 from models.kinds import Mode, WebhookEventStatus
@@ -80,7 +80,7 @@ class Receipt:
 def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any) -> Delivery:
     """A delivery of a verified body, read as far as it can be; `more` are further fields of `Delivery`."""
     try:
-        event, unreadable = read(body), None
+        event, unreadable = GATEWAY.read(body), None
     except UnreadableError as error:
         event, unreadable = None, error
     told = event.id if event else (unreadable.event_id if unreadable else None)

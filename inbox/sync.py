@@ -19,9 +19,9 @@ from tortoise.expressions import Q
 from database.bulk import any_of
 from database.door import fetch, reading_dialect, transaction
 from database.scope import scoped
-from errors import StripeRefused, StripeUnavailable
-from gateways.stripe.client import GONE, StripeGateway
-from gateways.stripe.events import EVENTS_TO_SEND
+from errors import StripeUnavailable
+from gateways.base import EventGateway
+from gateways.registry import GATEWAY
 from inbox.delivery import Origin, delivery_of
 from inbox.queue import Inbox
 from models.diagnosis import Diagnosis, diagnose
@@ -48,7 +48,6 @@ _LONGEST_WAIT_S: Final = 30.0
 _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
-_SESSION: Final = "session:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +75,7 @@ Window = tuple[int, int]
 class Sync:
     """Asks Stripe what happened at an integration, and brings what is not known yet to the inbox."""
 
-    def __init__(self, inbox: Inbox, gateway: StripeGateway, keyring: Keyring) -> None:
+    def __init__(self, inbox: Inbox, gateway: EventGateway, keyring: Keyring) -> None:
         self._inbox = inbox
         self._gateway = gateway
         self._keyring = keyring
@@ -153,7 +152,6 @@ class Sync:
                     self._key_of(integration),
                     created_gte=begin,
                     created_lt=end,
-                    types=EVENTS_TO_SEND,
                     starting_after=after,
                     limit=_PAGE,
                 )
@@ -205,8 +203,8 @@ class Sync:
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
         paid = 0
         for link in await _links_to_check(integration, rest):
-            for session in await self._sessions_of(integration, link):
-                body = orjson.dumps(_as_event(session, int(time.time())))
+            for session in await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or ""):
+                body = orjson.dumps(GATEWAY.session_event(session, int(time.time())))
                 delivery = delivery_of(origin, body, utc_now(), posts=0)
                 if not await _finished(integration, [delivery.key]):
                     receipt = await self._inbox.accept(delivery)
@@ -215,15 +213,6 @@ class Sync:
             async with transaction() as tx:
                 await lifecycle.checked(tx, link.id)
         return paid
-
-    async def _sessions_of(self, integration: Integration, link: PaymentLink) -> Sequence[Mapping[str, Any]]:
-        """The completed sessions of a link; none when Stripe has no such link, as after a change of the account."""
-        try:
-            return await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or "")
-        except StripeRefused as refusal:
-            if refusal.stripe_code != GONE:
-                raise
-            return ()
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:
@@ -287,15 +276,3 @@ async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence
     ids = {invoice.id for invoice in unpaid}
     due = [link for link in due if link.invoice_id in ids]
     return sorted(due, key=lambda link: link.checked_at or link.created_at)[:_LINKS_AT_ONCE]
-
-
-def _as_event(session: Mapping[str, Any], found_at: int) -> Mapping[str, Any]:
-    """A completed session as the event that should have told of it."""
-    return {
-        "id": f"{_SESSION}{session['id']}:{session['payment_status']}",
-        "object": "event",
-        "type": "checkout.session.completed",
-        "created": found_at,
-        "livemode": session["livemode"],
-        "data": {"object": session},
-    }

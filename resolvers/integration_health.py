@@ -6,12 +6,12 @@ from typing import Final
 
 from errors import NotFound
 from gateways.stripe.checkup import kept_findings, signatures_failing
-from gateways.stripe.endpoints import is_local
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.kinds import Scope, WebhookEventStatus
 from models.webhook_event import WebhookEvent
+from models.webhook_url import is_local
 from resolvers.context import Context
 
 GRAVITY: Final = (

@@ -12,7 +12,7 @@ from tortoise.queryset import QuerySet
 
 from database.scope import scoped
 from errors import Conflict, InvalidInput, StripeRefused, Unavailable
-from gateways.stripe.currencies import is_chargeable, step_of
+from gateways.registry import GATEWAY
 from models.customer import Customer
 from models.diagnosis import diagnose
 from models.ids import Prefix, new_id
@@ -364,9 +364,9 @@ async def _integration(ctx: Context, id_: str | None) -> Integration | None:
 
 
 def _check_chargeable(invoice: Invoice, path: list[str]) -> None:
-    if not is_chargeable(invoice.amount_remaining, invoice.currency):
+    if not GATEWAY.is_chargeable(invoice.amount_remaining, invoice.currency):
         amount = to_major(invoice.amount_remaining, invoice.currency)
-        step = to_major(step_of(invoice.currency), invoice.currency)
+        step = to_major(GATEWAY.step_of(invoice.currency), invoice.currency)
         raise InvalidInput(
             f"Stripe can't charge {amount} {invoice.currency}, only multiples of {step}. Change the line items.",
             code="AMOUNT_NOT_CHARGEABLE",

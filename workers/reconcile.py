@@ -10,10 +10,10 @@ from database.door import fetch, transaction
 from database.scope import scoped, unscoped
 from errors import FluxrateError, StripeRefused
 from gateways.stripe.checkup import Checkup, kept_findings
-from gateways.stripe.endpoints import is_local
 from inbox.sync import Sync
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
+from models.webhook_url import is_local
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,7 @@ import structlog
 
 from database.scope import scoped, unscoped
 from errors import FluxrateError
-from gateways.stripe.events import READER_VERSION
+from gateways.registry import GATEWAY
 from inbox.delivery import kept
 from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
@@ -81,7 +81,7 @@ class Sweep:
 
     async def _read_again(self) -> None:
         """What may be about money and could not be read by an older reader."""
-        unread = unscoped(WebhookEvent).filter(reader_version__lt=READER_VERSION)
+        unread = unscoped(WebhookEvent).filter(reader_version__lt=GATEWAY.reader_version)
         for webhook_event in await unread.order_by("reader_version", "id").limit(_AT_ONCE):
             integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)
             await self._inbox.accept(kept(integration, webhook_event, again=True))

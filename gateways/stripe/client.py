@@ -16,7 +16,7 @@ import orjson
 import structlog
 
 from errors import LinkNotMade, StripeRefused
-from gateways.base import LinkRequest, MadeLink
+from gateways.base import LinkRequest, MadeLink, Page
 from gateways.stripe.endpoints import Endpoint
 from gateways.stripe.errors import asking_errors, link_errors, refused
 from gateways.stripe.events import EVENTS_TO_SEND
@@ -48,14 +48,6 @@ class Registered:
 
     stripe_id: str
     secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a list of Stripe's, and whether there is more of it."""
-
-    rows: Sequence[Mapping[str, Any]]
-    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +201,7 @@ class StripeGateway:
         *,
         created_gte: int,
         created_lt: int,
-        types: Sequence[str],
+        types: Sequence[str] = EVENTS_TO_SEND,
         starting_after: str | None = None,
         limit: int = _PAGE,
     ) -> Page:
@@ -229,14 +221,20 @@ class StripeGateway:
         return await self._page(secret_key, "/v1/events", params)
 
     async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:
-        """The newest checkout sessions that were completed by a Payment Link, as Stripe wrote them.
+        """The newest checkout sessions that were completed by a Payment Link, as Stripe wrote them; none when it has no
+        such link, as after a change of the account.
 
         Raises:
-            StripeRefused: Stripe does not let the key read checkout sessions, or has no such link.
+            StripeRefused: Stripe does not let the key read checkout sessions.
             StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
         """
         params = {"payment_link": payment_link, "status": "complete", "limit": _PAGE}
-        return (await self._page(secret_key, "/v1/checkout/sessions", params)).rows
+        try:
+            return (await self._page(secret_key, "/v1/checkout/sessions", params)).rows
+        except StripeRefused as refusal:
+            if refusal.stripe_code != GONE:
+                raise
+            return ()
 
     async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> Page:
         with asking_errors(f"read {path}"):

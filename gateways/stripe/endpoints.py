@@ -1,8 +1,6 @@
 """Webhook endpoints at Stripe: which of an account's are an integration's, and what is the matter with them."""
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -66,14 +64,6 @@ class Endpoints:
     def sending(self) -> list[Endpoint]:
         """Those that post here, as far as Stripe does."""
         return [endpoint for endpoint in self.here if endpoint.is_enabled]
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL names this machine itself, so that nobody else can reach it."""
-    host = urlsplit(url).hostname or ""
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def endpoint_url(public_url: str, token: str) -> str:

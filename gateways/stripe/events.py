@@ -470,3 +470,18 @@ def _integer(holder: Mapping[str, Any], name: str, most: int, default: Any = _RE
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
         raise UnreadableError(f"{name} is not a whole number from 0 to {most}")
     return value
+
+
+_SESSION: Final = "session:"
+
+
+def session_event(session: Mapping[str, Any], found_at: int) -> Mapping[str, Any]:
+    """A completed session as the event that should have told of it."""
+    return {
+        "id": f"{_SESSION}{session['id']}:{session['payment_status']}",
+        "object": "event",
+        "type": "checkout.session.completed",
+        "created": found_at,
+        "livemode": session["livemode"],
+        "data": {"object": session},
+    }

@@ -19,7 +19,7 @@ import structlog
 from database.door import Transaction, retrying, transaction
 from database.scope import scoped, unscoped
 from errors import Unavailable
-from gateways.stripe.signature import verify
+from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
 from inbox.queue import Inbox
@@ -163,7 +163,7 @@ class Quarantine:
             received_at = datetime.fromisoformat(post["received_at"])
             secrets = self._secrets_at(integration, received_at)
             header = post["headers"].get("stripe-signature")
-            if verify(header, row.payload, secrets, received_at.timestamp()):
+            if GATEWAY.verify(header, row.payload, secrets, received_at.timestamp()):
                 origin = Origin(integration.workspace_id, integration.id, integration.mode)
                 return delivery_of(
                     origin,

@@ -13,7 +13,7 @@ import structlog
 
 from database.bulk import any_of, insert_rows
 from database.door import Row, Transaction
-from gateways.stripe.signature import could_sign, examine
+from gateways.registry import GATEWAY
 from inbox.delivery import IN_QUARANTINE, Origin, body_key
 from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
@@ -298,7 +298,7 @@ def _known(row: Row) -> dict[str, Any]:
 
 def _waiting_row(post: Post) -> dict[str, Any]:
     header = post.headers.get("stripe-signature")
-    code, detail = examine(header, post.body, post.secrets, post.received_at.timestamp())
+    code, detail = GATEWAY.examine(header, post.body, post.secrets, post.received_at.timestamp())
     return {
         "id": new_id(Prefix.WEBHOOK_EVENT),
         "workspace_id": post.origin.workspace_id,
@@ -324,7 +324,7 @@ def _add(row: dict[str, Any], post: Post) -> None:
     row["deliveries"] += post.times
     row["changed"] = True
     signature = post.signature
-    if not could_sign(signature, post.received_at.timestamp()):
+    if not GATEWAY.could_sign(signature, post.received_at.timestamp()):
         return
     posts = row["posts"]
     if any(each["headers"].get("stripe-signature") == signature for each in posts):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from gateways.stripe.events import EVENTS_TO_SEND, HANDLED
+from gateways.registry import GATEWAY
 from models import integration as models
 from models.kinds import IntegrationStatus, Mode
 from resolvers import integration, integration_health, webhook_event
@@ -93,13 +93,13 @@ class StripeIntegration(Node):
 
     @strawberry.field(description="The events to select for the endpoint in Stripe.")
     def events_to_send(self) -> list[str]:
-        return list(EVENTS_TO_SEND)
+        return list(GATEWAY.event_types)
 
     @strawberry.field(description="The same events, with what Stripe sends each for.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
-            for name, handled in HANDLED.items()
+            for name, handled in GATEWAY.event_types.items()
         ]
 
     @strawberry.field(description="How it is doing.")

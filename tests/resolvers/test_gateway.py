@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from errors import StripeRefused, StripeUnavailable
-from gateways.stripe.client import API_VERSION, Page, StripeGateway, decoded
+from gateways.base import Page
+from gateways.stripe.client import API_VERSION, StripeGateway, decoded
 from gateways.stripe.events import EVENTS_TO_SEND
 from tests.support.business import StripeAccount
 

@@ -1,0 +1,11 @@
+"""The gateways that there are, a line each; an integration is of the one provider that there is so far."""
+
+from typing import Final
+
+from gateways.base import Gateway
+from gateways.stripe.gateway import STRIPE
+
+GATEWAYS: Final[tuple[Gateway, ...]] = (STRIPE,)
+
+(GATEWAY,) = GATEWAYS
+"""The gateway of every integration, as long as there is one."""

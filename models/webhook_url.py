@@ -1,0 +1,13 @@
+"""Webhook URLs: whether anybody but this machine can reach one."""
+
+import ipaddress
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL names this machine itself, so that nobody else can reach it."""
+    host = urlsplit(url).hostname or ""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
