@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from database.door import Database, fetch, unwritable_because
-from database.migrate import pending_migrations
-from errors import ConfigurationError
+from database.migrate import refuse_pending
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway
@@ -86,17 +85,6 @@ def compose(settings: Settings) -> Parts:
         Reconciliation(sync, checkup, settings.sync_interval_s),
     ]
     return Parts(services, background)
-
-
-async def refuse_pending(database_url: str) -> None:
-    """Refuse a database that is not up to date.
-
-    Raises:
-        ConfigurationError: It is not, or can't be had.
-    """
-    pending = await pending_migrations(database_url)
-    if pending:
-        raise ConfigurationError(f'The database is not up to date ({", ".join(pending)}): run "fluxrate migrate".')
 
 
 async def unready_because() -> str | None:

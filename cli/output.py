@@ -26,7 +26,7 @@ def operated(work: Callable[[], Awaitable[T]], settings: Settings | None = None)
 
 async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
     from database.door import Database
-    from parts import refuse_pending
+    from database.migrate import refuse_pending
 
     await refuse_pending(settings.database_url)
     async with Database(settings.database_url, pool_size=1):

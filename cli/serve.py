@@ -101,8 +101,8 @@ async def _migrate(settings: Settings) -> list[str]:
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
     from database import door
+    from database.migrate import refuse_pending
     from models.secret import Keyring
-    from parts import refuse_pending
     from resolvers import operator
 
     if migrate_first:

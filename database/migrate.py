@@ -103,3 +103,14 @@ async def pending_migrations(url: str) -> list[str]:
     with reporting(url, "read"):
         async with _migration_executor(url) as executor:
             return [step.migration.name for step in await executor.plan()]
+
+
+async def refuse_pending(url: str) -> None:
+    """Refuse a database that is not up to date.
+
+    Raises:
+        ConfigurationError: It is not, or can't be had.
+    """
+    pending = await pending_migrations(url)
+    if pending:
+        raise ConfigurationError(f'The database is not up to date ({", ".join(pending)}): run "fluxrate migrate".')
