@@ -1,4 +1,7 @@
-"""The bus between processes: it only wakes. What happened is read from the log, so a lost message loses nothing."""
+"""The bus between processes: it only wakes. What happened is read from the log, so a lost message loses nothing.
+
+A process alone needs none: whoever follows in the process that commits is told without it.
+"""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -43,7 +46,7 @@ class Bus:
         await self._broadcast.disconnect()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Tell all processes, soon; never waits and never fails."""
+        """Tell the other processes, soon; never waits and never fails."""
         for workspace_id, number in newest.items():
             self._pending[workspace_id] = max(number, self._pending.get(workspace_id, 0))
         if newest:
@@ -75,9 +78,12 @@ class Bus:
                     self._woken(workspace_id, int(number))
 
 
+def is_shared(url: str) -> bool:
+    """Whether other processes hear what is published there."""
+    return not url.startswith("memory://")
+
+
 def _broadcast(url: str) -> Broadcast:
-    if not url.startswith(("redis://", "rediss://")):
-        return Broadcast(url)
     from feed.redis import RedisBackend  # redis-py is slow to load, and most have none
 
     return Broadcast(backend=RedisBackend(url, RESYNC))

@@ -19,7 +19,7 @@ import structlog
 from database.bulk import any_of
 from database.door import fetch, reading_dialect
 from database.scope import scoped
-from feed.bus import Bus
+from feed.bus import Bus, is_shared
 from models.event import Event
 from models.kinds import EventType
 
@@ -71,7 +71,7 @@ class Feed(Generic[SharedT]):
     """All workspaces that somebody follows in this process. `share` makes what the followers of a line share."""
 
     def __init__(self, broadcast_url: str, share: Callable[[str], SharedT]) -> None:
-        self._bus = Bus(broadcast_url, self._woken)
+        self._bus = Bus(broadcast_url, self._woken) if is_shared(broadcast_url) else None
         self._share = share
         self._channels: dict[str, _Channel[SharedT]] = {}
         self._poller: asyncio.Task[None] | None = None
@@ -79,7 +79,8 @@ class Feed(Generic[SharedT]):
         self._check_keys: Callable[[], Awaitable[None]] | None = None
 
     async def __aenter__(self) -> Self:
-        await self._bus.__aenter__()
+        if self._bus is not None:
+            await self._bus.__aenter__()
         self._poller = asyncio.create_task(self._poll())
         return self
 
@@ -89,11 +90,15 @@ class Feed(Generic[SharedT]):
             if task is not None:
                 task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
-        await self._bus.__aexit__()
+        if self._bus is not None:
+            await self._bus.__aexit__()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Say that lines were committed: the newest number of each workspace."""
-        self._bus.wake(newest)
+        """Say that lines were committed: the newest number of each workspace. Who follows here is told at once."""
+        for workspace_id, number in newest.items():
+            self._woken(workspace_id, number)
+        if self._bus is not None:
+            self._bus.wake(newest)
 
     def check_keys_with(self, check: Callable[[], Awaitable[None]]) -> None:
         """Say how the connections of keys that are not valid any more are closed."""

@@ -26,7 +26,7 @@ from inbox.delivery import Origin, delivery_of
 from inbox.queue import Inbox
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
-from models.integration import Integration, IntegrationTraffic, bound_to
+from models.integration import Integration, IntegrationTraffic, opened
 from models.invoice import COLLECTING, Invoice
 from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
@@ -183,10 +183,10 @@ class Sync:
         )
 
     def _key_of(self, integration: Integration) -> str:
-        sealed = integration.secret_key_sealed
-        if sealed is None:
+        key = opened(self._keyring, integration)
+        if key is None:
             raise ValueError("a disconnected integration has no key")
-        return self._keyring.open(sealed, bound_to(integration.id, "secret_key_sealed"))
+        return key
 
     # --- Links -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from tortoise.models import Model
 
 from database.scope import WorkspaceManager
 from models.kinds import IntegrationStatus, Mode
+from models.secret import Keyring
 
 _WEBHOOK_TOKEN_BYTES: Final = 24
 
@@ -97,6 +98,16 @@ SEALED_COLUMNS: Final = ("secret_key_sealed", "webhook_secret_sealed", "previous
 def bound_to(integration_id: str, column: str) -> str:
     """What a sealed secret is bound to. A rotated webhook secret moves column, so both webhook columns are one."""
     return f"integrations/{integration_id}/{column.removeprefix('previous_')}"
+
+
+def opened(keyring: Keyring, integration: "Integration", column: str = "secret_key_sealed") -> str | None:
+    """A secret of an integration, None when it has none; its secret key unless another column is named.
+
+    Raises:
+        SealError: No configured key opens it.
+    """
+    sealed: str | None = getattr(integration, column)
+    return None if sealed is None else keyring.open(sealed, bound_to(integration.id, column))
 
 
 def new_webhook_token(secret: str | None = None) -> str:

@@ -18,7 +18,7 @@ from errors import LinkNotMade
 from gateways.base import LinkGateway, LinkRequest, MadeLink
 from models.event import SYSTEM, Happening, append
 from models.instant import utc_now
-from models.integration import Integration, bound_to
+from models.integration import Integration, opened
 from models.invoice import Invoice, LineItem
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import LIVE, PaymentLink
@@ -110,17 +110,12 @@ class LinkMaker:
     async def _claim(
         self, link: PaymentLink, invoice: Invoice, integration: Integration, last_key: str | None = None
     ) -> Job:
-        secret_key = self._secret_key(integration) or last_key
+        secret_key = opened(self._keyring, integration) or last_key
         was_unknown = await lifecycle.claim(link)
         siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)
         lines = await scoped(LineItem, link.workspace_id).filter(invoice_id=invoice.id).order_by("position")
         known = frozenset(other.stripe_id for other in siblings if other.stripe_id)
         return Job(link, invoice, lines, known, was_unknown, integration.secret_key_sealed, secret_key)
-
-    def _secret_key(self, integration: Integration) -> str | None:
-        if integration.secret_key_sealed is None:
-            return None
-        return self._keyring.open(integration.secret_key_sealed, bound_to(integration.id, "secret_key_sealed"))
 
     # --- Making ------------------------------------------------------------------------------------------------
 

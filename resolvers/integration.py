@@ -15,7 +15,7 @@ from gateways.stripe.keys import parse_secret_key, parse_webhook_secret
 from gateways.stripe.registration import not_registered, register, remove, withdraw
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
+from models.integration import Integration, IntegrationTraffic, new_webhook_token, opened
 from models.invoice import Invoice
 from models.kinds import EventType, Scope
 from models.payment_link import LIVE, PaymentLink
@@ -285,9 +285,8 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
 
 def _opened_key(ctx: Context, integration: Integration) -> str | None:
     """The secret key; None when the encryption key that sealed it is gone: disconnecting must work without."""
-    sealed = integration.secret_key_sealed
     try:
-        return sealed and ctx.services.keyring.open(sealed, bound_to(integration.id, "secret_key_sealed"))
+        return opened(ctx.services.keyring, integration)
     except SealError as error:
         log.warning("stripe can't be told of the disconnection", integration=integration.id, error=error.message)
         return None

@@ -18,7 +18,7 @@ from gateways.stripe.signature import verify
 from models.diagnosis import Diagnosis, diagnose
 from models.event import SYSTEM, Happening, append
 from models.instant import from_epoch, utc_now
-from models.integration import Integration, IntegrationTraffic, bound_to
+from models.integration import Integration, IntegrationTraffic, opened
 from models.kinds import EventType, WebhookEventStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent
@@ -248,8 +248,7 @@ class Checkup:
             return []
 
     def _open(self, integration: Integration, column: str) -> str | None:
-        sealed = getattr(integration, column)
-        return sealed and self._keyring.open(sealed, bound_to(integration.id, column))
+        return opened(self._keyring, integration, column)
 
     # --- Keeping -----------------------------------------------------------------------------------------------
 

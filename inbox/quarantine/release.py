@@ -24,7 +24,7 @@ from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
 from inbox.queue import Inbox
 from models.instant import utc_now
-from models.integration import Integration, bound_to
+from models.integration import Integration, opened
 from models.kinds import WebhookEventStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent
@@ -231,11 +231,11 @@ class Quarantine:
         return await drop_all(tx, integration_id)
 
     def _secrets_at(self, integration: Integration, received_at: datetime) -> list[str]:
-        sealed = {"webhook_secret_sealed": integration.webhook_secret_sealed}
+        columns = ["webhook_secret_sealed"]
         expires_at = integration.previous_webhook_secret_expires_at
         if expires_at is not None and received_at < expires_at:
-            sealed["previous_webhook_secret_sealed"] = integration.previous_webhook_secret_sealed
-        return [self._keyring.open(text, bound_to(integration.id, column)) for column, text in sealed.items() if text]
+            columns.append("previous_webhook_secret_sealed")
+        return [secret for column in columns if (secret := opened(self._keyring, integration, column))]
 
 
 async def _write(posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:

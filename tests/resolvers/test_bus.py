@@ -3,7 +3,18 @@
 import asyncio
 from typing import Final
 
+import pytest
+
+from database.door import Database, transaction
+from feed import follow
 from feed.bus import Bus
+from feed.follow import Feed
+from models.event import SYSTEM, Happening, append
+from models.instant import utc_now
+from models.kinds import EventType
+from models.workspace import Workspace
+from resolvers.reading.loaders import Loaders
+from tests.resolvers.eventually import eventually
 from tests.support.valkey import Valkey
 
 PATIENCE_S: Final = 20.0
@@ -52,3 +63,29 @@ async def test_a_redis_that_was_restarted_is_listened_to_again() -> None:
             other.wake({"ws_a": 7})
 
             await ear.has_heard(("ws_a", 7))
+
+
+async def test_who_follows_where_it_is_committed_is_told_though_redis_is_away(
+    database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once: nobody looks by itself before an hour has passed."""
+    monkeypatch.setattr(follow, "POLL_INTERVAL_S", 3600.0)
+    with Valkey() as server:
+        async with Feed(server.url, Loaders) as feed:
+            lines = feed.follow(workspace.id, 0)
+            waiting = asyncio.ensure_future(anext(lines))
+            await eventually(lambda: _is_followed(feed))
+            server.stop()
+            happening = Happening(EventType.CUSTOMER_CREATED, workspace.id, SYSTEM, utc_now())
+            async with transaction() as tx:
+                newest = await append(tx, [happening])
+
+            feed.wake(newest)
+
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await waiting).event.number == newest[workspace.id]
+            await lines.aclose()
+
+
+async def _is_followed(feed: Feed[Loaders]) -> bool:
+    return feed.follower_count > 0

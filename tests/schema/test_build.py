@@ -14,11 +14,11 @@ from graphql import (
 
 from execution.schema import schema
 
-SDL = Path(__file__).with_name("schema.graphql")
+SDL = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
 
 
 def test_the_schema_is_the_committed_one() -> None:
-    """A change of the contract is to be seen in review: `fluxrate schema > tests/schema/schema.graphql`."""
+    """A change of the contract is to be seen in review: `fluxrate schema > schema/schema.graphql`."""
     assert schema.as_str().rstrip() == SDL.read_text().rstrip()
 
 
