@@ -4,43 +4,28 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Final
 
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.scope import scoped
-from errors import Conflict, InvalidInput, StripeRefused, Unavailable
-from gateways.registry import GATEWAY
+from errors import Conflict, Unavailable
 from models.customer import Customer
-from models.diagnosis import diagnose
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.integration import Integration
-from models.invoice import Invoice, LineItem, check_draft, check_open, check_transition, next_number
-from models.kinds import EventType, InvoiceStatus, PaymentLinkStatus, Scope
-from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, parse_currency, to_major
-from models.payment_link import LIVE, PaymentLink
-from models.text import LONGEST_KEPT, optional_text, required_text
+from models.invoice import Invoice, LineItem, check_draft, check_transition, next_number
+from models.kinds import EventType, InvoiceStatus, Scope
+from models.money import parse_currency
+from models.text import LONGEST_KEPT, optional_text
 from payment_links import lifecycle
 from payment_links.maker import Job
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
+from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
+from resolvers.link_choice import check_chargeable, integration_for
 
-MOST_LINES: Final = 500
 _NOTE_LENGTH: Final = 1000
 _MEMO_LENGTH: Final = 4000
-_MOST_QUANTITY: Final = Decimal(10) ** 12
-
-
-@dataclass(frozen=True, slots=True)
-class LineInput:
-    """A line as the caller gives it, in the currency's major unit."""
-
-    description: str
-    quantity: Decimal
-    unit_amount: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +75,8 @@ async def create_invoice(
         created_at=now,
         updated_at=now,
     )
-    lines = _lines(invoice, line_items)
-    given = [customer_id, invoice.currency, due_date, invoice.memo, [_given(line) for line in lines]]
+    lines = lines_of(invoice, line_items)
+    given = [customer_id, invoice.currency, due_date, invoice.memo, [as_told(line) for line in lines]]
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
         if first != invoice.id:
@@ -146,8 +131,8 @@ async def update_invoice(
             await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
         changed = change(invoice, customer_id=customer_id, currency=new_currency, due_date=due_date, memo=new_memo)
         if line_items is not KEEP or "currency" in changed:
-            kept = [] if line_items is not KEEP else await _line_inputs(ctx, invoice)
-            lines = _lines(invoice, kept if line_items is KEEP else line_items)
+            kept = [] if line_items is not KEEP else await inputs_of(ctx, invoice)
+            lines = lines_of(invoice, kept if line_items is KEEP else line_items)
             await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
             await ctx.rows(LineItem).bulk_create(lines)
         invoice.updated_at = utc_now()
@@ -175,54 +160,6 @@ async def delete_invoice(ctx: Context, id_: str) -> str:
     return str(invoice.id)
 
 
-def _lines(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
-    """The lines of an invoice, whose total they become.
-
-    Raises:
-        InvalidInput: There is none, or one can't be taken as it is.
-    """
-    path = ["input", "lineItems"]
-    if not 1 <= len(given) <= MOST_LINES:
-        raise InvalidInput(f"An invoice has 1 to {MOST_LINES} line items, not {len(given)}.", path=path)
-    lines = [_line(invoice, position, line, [*path, str(position)]) for position, line in enumerate(given)]
-    invoice.total = sum(line.amount for line in lines)
-    if invoice.total > MAX_MINOR_UNITS:
-        largest = to_major(MAX_MINOR_UNITS, invoice.currency)
-        raise InvalidInput(f"The total is too large: at most {largest} {invoice.currency}.", path=path)
-    return lines
-
-
-def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) -> LineItem:
-    for name, value in (("quantity", given.quantity), ("unitAmount", given.unit_amount)):
-        if value.is_signed():
-            raise InvalidInput("A line can't be negative: lower another line instead.", path=[*path, name])
-        exponent = value.as_tuple().exponent
-        if value > _MOST_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
-            raise InvalidInput(
-                f"At most {_MOST_QUANTITY:f} with up to {MAX_DECIMAL_PLACES} digits after the point.",
-                path=[*path, name],
-            )
-    return LineItem(
-        id=new_id(Prefix.LINE_ITEM),
-        workspace_id=invoice.workspace_id,
-        invoice_id=invoice.id,
-        position=position,
-        description=required_text(given.description, "The description", [*path, "description"], 1000),
-        quantity=canonical_decimal(given.quantity),
-        unit_amount=canonical_decimal(given.unit_amount),
-        amount=line_amount(given.quantity, given.unit_amount, invoice.currency),
-    )
-
-
-async def _line_inputs(ctx: Context, invoice: Invoice) -> list[LineInput]:
-    lines = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
-    return [LineInput(line.description, Decimal(line.quantity), Decimal(line.unit_amount)) for line in lines]
-
-
-def _given(line: LineItem) -> list[str]:
-    return [line.description, line.quantity, line.unit_amount]
-
-
 def _log(
     write: Write, invoice: Invoice, type_: EventType, *, note: str | None = None, integration_id: str | None = None
 ) -> None:
@@ -235,7 +172,7 @@ def _log(
     )
 
 
-# --- Finalizing and links --------------------------------------------------------------------------------------
+# --- Finalizing ------------------------------------------------------------------------------------------------
 
 
 async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -> Invoice:
@@ -253,7 +190,7 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
     async with ctx.write() as write:
         invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
         check_transition(invoice.status, InvoiceStatus.OPEN)
-        integration = await _integration(ctx, integration_id)
+        integration = await integration_for(ctx, integration_id)
         now = utc_now()
         invoice.integration_id = integration.id if integration else None
         invoice.number = await next_number(write.tx, ctx.workspace_id, now.year)
@@ -264,114 +201,12 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
             _move(write, invoice, InvoiceStatus.PAID, EventType.INVOICE_PAID)
         await invoice.save()
         if integration is not None and invoice.total > 0:
-            _check_chargeable(invoice, ["id"])
+            check_chargeable(invoice, ["id"])
             job = await ctx.services.link_maker.plan(invoice, integration)
     if job is not None:
         with suppress(Unavailable):  # the invoice is finalized all the same, and the sweep makes its link
             await ctx.services.link_maker.carry_out(job)
     return invoice
-
-
-async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str | None) -> Invoice:
-    """A Payment Link for what remains of an OPEN invoice: the one it has, or a new one where none works.
-
-    Raises:
-        NotFound: This workspace has no such invoice or integration.
-        InvalidInput: There is no integration, several could be meant, or Stripe can't charge what remains.
-        InvalidTransition: The invoice is not OPEN.
-        StripeRefused: Stripe did not make the link.
-    """
-    ctx.require(Scope.WRITE)
-    async with ctx.write() as write:
-        invoice = await ctx.one(Invoice, invoice_id, "invoice", ["invoiceId"], lock=True)
-        check_open(invoice.status)
-        wanted = integration_id or invoice.integration_id
-        integration = await _integration(ctx, wanted)
-        if integration is None:
-            off = await ctx.rows(Integration).filter(disconnected_at=None).order_by("id").first()
-            way = f"switch {off.id} on (isActive: true)" if off else "connect Stripe first (connectStripe)"
-            raise InvalidInput(
-                f"There is no active integration to make a Payment Link with: {way}.",
-                code="NO_INTEGRATION",
-                path=["integrationId"],
-            )
-        _check_chargeable(invoice, ["invoiceId"])
-        retired = await _retired_of_another(write, invoice, integration)
-        job = await _job(ctx, invoice, integration)
-        invoice.integration_id = integration.id
-        await invoice.save(update_fields=["integration_id"])
-    if retired:
-        ctx.services.link_maker.wake()
-    if job is not None:
-        await ctx.services.link_maker.carry_out(job)
-        await _check_made(ctx, job.link.id)
-    return invoice
-
-
-async def _retired_of_another(write: Write, invoice: Invoice, integration: Integration) -> bool:
-    """Whether the invoice had a live link of another integration, which is taken back."""
-    live = scoped(PaymentLink, write.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
-    if not await live.exclude(integration_id=integration.id).exists():
-        return False
-    write.happenings += await lifecycle.retire(invoice, write.actor)
-    return True
-
-
-async def _job(ctx: Context, invoice: Invoice, integration: Integration) -> Job | None:
-    """What Stripe has to be asked for, claimed for this caller; None when a link works or is being made."""
-    live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
-    if live is None:
-        return await ctx.services.link_maker.plan(invoice, integration)
-    if live.status is PaymentLinkStatus.ACTIVE or live.is_claimed(utc_now()):
-        return None
-    return await ctx.services.link_maker.claim(live, invoice, integration)
-
-
-async def _check_made(ctx: Context, link_id: str) -> None:
-    link = await ctx.rows(PaymentLink).get(id=link_id)
-    if link.status is PaymentLinkStatus.FAILED and link.problem_code is not None:
-        problem = diagnose(link.problem_code, link.problem_message)
-        raise StripeRefused(problem.message, code=problem.code, path=["invoiceId"])
-
-
-async def _integration(ctx: Context, id_: str | None) -> Integration | None:
-    """The integration that makes links: the one named, or the only active one; None when there is none.
-
-    Raises:
-        NotFound: This workspace has no such integration.
-        InvalidInput: It is not active, or several are and none is named.
-    """
-    if id_ is not None:
-        integration = await ctx.one(Integration, id_, "integration", ["integrationId"])
-        if integration.disconnected_at is not None or not integration.is_active:
-            gone = integration.disconnected_at is not None
-            state, ways = ("disconnected", "") if gone else ("switched off", "switch it on (isActive: true) or ")
-            raise InvalidInput(
-                f"The integration {integration.name!r} is {state}: {ways}name another one.",
-                code="INTEGRATION_UNUSABLE",
-                path=["integrationId"],
-            )
-        return integration
-    active = await ctx.rows(Integration).filter(is_active=True, disconnected_at=None).order_by("id")
-    if len(active) > 1:
-        names = ", ".join(f"{integration.id} ({integration.name})" for integration in active)
-        raise InvalidInput(
-            f"Several Stripe integrations are active: say with integrationId which one is to be used: {names}.",
-            code="INTEGRATION_AMBIGUOUS",
-            path=["integrationId"],
-        )
-    return active[0] if active else None
-
-
-def _check_chargeable(invoice: Invoice, path: list[str]) -> None:
-    if not GATEWAY.is_chargeable(invoice.amount_remaining, invoice.currency):
-        amount = to_major(invoice.amount_remaining, invoice.currency)
-        step = to_major(GATEWAY.step_of(invoice.currency), invoice.currency)
-        raise InvalidInput(
-            f"Stripe can't charge {amount} {invoice.currency}, only multiples of {step}. Change the line items.",
-            code="AMOUNT_NOT_CHARGEABLE",
-            path=path,
-        )
 
 
 # --- Endings ---------------------------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Final
 import strawberry
 
 from models.ids import Prefix
-from resolvers import api_key, customer, event, integration, invoice, node, payment, webhook_event
+from resolvers import api_key, customer, event, invoice, node, payment, totals, webhook_event
 from resolvers.event import EventQuery
+from resolvers.integration import lists
 from resolvers.invoice import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.pages import page
@@ -65,7 +66,7 @@ class Query:
             bool | None, strawberry.argument(description="Those that were removed, too.")
         ] = False,
     ) -> StripeIntegrationConnection:
-        rows = integration.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
+        rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
         found = await page(rows, asked(first, after, last, before), descending=True)
         return StripeIntegrationConnection.of(found, StripeIntegration.of)
 
@@ -221,7 +222,7 @@ class Query:
             ),
         ] = strawberry.UNSET,
     ) -> list[CurrencyTotals]:
-        return [CurrencyTotals.of(found) for found in await payment.totals(info.context, given(since))]
+        return [CurrencyTotals.of(found) for found in await totals.totals(info.context, given(since))]
 
     @strawberry.field(description="The workspace's API keys, revoked ones too, newest first. Needs ADMIN.")
     async def api_keys(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import integration, integration_health, integration_repair
+from resolvers.integration import connect, disconnect, health, quarantine, repair, update
 from schema.context import Info, given, set_or_kept
 from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused
@@ -126,7 +126,7 @@ class IntegrationMutations:
         info: Info,
         input: Annotated[ConnectStripeInput, strawberry.argument(description="The Stripe account.")],
     ) -> ConnectStripeResult:
-        row = await integration.connect_stripe(
+        row = await connect.connect_stripe(
             info.context,
             name=input.name,
             secret_key=input.secret_key,
@@ -142,7 +142,7 @@ class IntegrationMutations:
         info: Info,
         input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="What is to change.")],
     ) -> UpdateStripeIntegrationResult:
-        row, applied = await integration.update_stripe_integration(
+        row, applied = await update.update_stripe_integration(
             info.context,
             input.id,
             name=set_or_kept(input.name, "name"),
@@ -162,7 +162,7 @@ class IntegrationMutations:
     async def disconnect_stripe(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
     ) -> DisconnectStripeResult:
-        row = await integration.disconnect_stripe(info.context, id)
+        row = await disconnect.disconnect_stripe(info.context, id)
         return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
 
     @mutation(
@@ -174,7 +174,7 @@ class IntegrationMutations:
     async def discard_quarantined(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
     ) -> DiscardQuarantinedResult:
-        row, discarded = await integration.discard_quarantined(info.context, id)
+        row, discarded = await quarantine.discard_quarantined(info.context, id)
         return DiscardQuarantinedSuccess(integration=StripeIntegration.of(row), discarded=discarded)
 
     @mutation(
@@ -186,7 +186,7 @@ class IntegrationMutations:
     async def check_stripe_integration(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
     ) -> CheckStripeIntegrationResult:
-        row, problems = await integration_health.check_stripe_integration(info.context, id)
+        row, problems = await health.check_stripe_integration(info.context, id)
         return CheckStripeIntegrationSuccess(
             integration=StripeIntegration.of(row), problems=[Diagnosis.of(problem) for problem in problems]
         )
@@ -207,7 +207,7 @@ class IntegrationMutations:
             strawberry.argument(description="Mend only problems with these codes; left out, all that can be."),
         ] = strawberry.UNSET,
     ) -> RepairStripeIntegrationResult:
-        row, repaired = await integration_repair.repair_stripe_integration(info.context, id, given(codes))
+        row, repaired = await repair.repair_stripe_integration(info.context, id, given(codes))
         return RepairStripeIntegrationSuccess(
             integration=StripeIntegration.of(row), repaired=[Diagnosis.of(problem) for problem in repaired]
         )

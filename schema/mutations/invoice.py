@@ -6,9 +6,9 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import invoice
+from resolvers import invoice, payment_link
 from resolvers.context import KEEP, Keep
-from resolvers.invoice import LineInput
+from resolvers.line_items import LineInput
 from schema.context import Info, given, kept, set_or_kept
 from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, StripeRefused
@@ -207,7 +207,7 @@ class InvoiceMutations:
             ),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
-        row = await invoice.create_payment_link(info.context, invoice_id, given(integration_id))
+        row = await payment_link.create_payment_link(info.context, invoice_id, given(integration_id))
         return CreatePaymentLinkSuccess(invoice=Invoice.of(row))
 
     @mutation(description="Record what remains of an invoice as paid by hand: cash, a bank transfer. Needs WRITE.")

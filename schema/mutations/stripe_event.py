@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from resolvers import stripe_event
+from resolvers.integration import sync
 from schema.context import Info, given
 from schema.mutations.uninterrupted import mutation
 from schema.problems import InvalidInput, NotFound, StripeRefused
@@ -50,7 +50,7 @@ class StripeEventMutations:
             strawberry.argument(description="From when on; left out, from where the last sync ended."),
         ] = strawberry.UNSET,
     ) -> SyncStripeEventsResult:
-        progress = await stripe_event.sync_stripe_events(info.context, integration_id, given(since))
+        progress = await sync.sync_stripe_events(info.context, integration_id, given(since))
         return SyncStripeEventsSuccess(
             found=progress.found,
             already_known=progress.already_known,

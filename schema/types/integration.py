@@ -8,7 +8,8 @@ import strawberry
 from gateways.registry import GATEWAY
 from models import integration as models
 from models.kinds import IntegrationStatus, Mode
-from resolvers import integration, integration_health, webhook_event
+from resolvers import webhook_event
+from resolvers.integration import health, lists
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given
@@ -42,7 +43,7 @@ class IntegrationHealth:
     )
 
     @classmethod
-    def of(cls, found: integration_health.Health) -> "IntegrationHealth":
+    def of(cls, found: health.Health) -> "IntegrationHealth":
         return cls(
             problems=[Diagnosis.of(problem) for problem in found.problems],
             deliveries=found.deliveries,
@@ -89,7 +90,7 @@ class StripeIntegration(Node):
         description="Where Stripe has to post: the endpoint's URL. Null without ADMIN and when disconnected."
     )
     def webhook_url(self, info: Info) -> str | None:
-        return integration.webhook_url(info.context, self.row)
+        return lists.webhook_url(info.context, self.row)
 
     @strawberry.field(description="The events to select for the endpoint in Stripe.")
     def events_to_send(self) -> list[str]:
@@ -104,11 +105,11 @@ class StripeIntegration(Node):
 
     @strawberry.field(description="How it is doing.")
     async def health(self, info: Info) -> IntegrationHealth:
-        return IntegrationHealth.of(await integration_health.health(info.context, self.row))
+        return IntegrationHealth.of(await health.health(info.context, self.row))
 
     @strawberry.field(description="When the latest verified delivery came.")
     async def last_event_at(self, info: Info) -> datetime | None:
-        return await integration_health.last_event_at(info.context, self.row)
+        return await health.last_event_at(info.context, self.row)
 
     @strawberry.field(description="When the webhook secret verified a delivery for the last time.")
     async def webhook_secret_last_matched_at(self, info: Info) -> datetime | None:

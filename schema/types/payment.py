@@ -9,7 +9,7 @@ from models import payment as models
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
 from models.payment import disputes_of
-from resolvers import payment
+from resolvers import totals
 from schema.context import Info
 from schema.node import Node, linked
 from schema.pages import Connection
@@ -139,7 +139,7 @@ class CurrencyTotals:
     )
 
     @classmethod
-    def of(cls, found: payment.CurrencyTotals) -> "CurrencyTotals":
+    def of(cls, found: totals.CurrencyTotals) -> "CurrencyTotals":
         return cls(
             currency=found.currency,
             open=Money.of(found.open, found.currency),

@@ -15,7 +15,7 @@ from models.integration import Integration
 from models.kinds import EventType, Scope
 from models.webhook_secret import save_webhook_secret
 from resolvers.context import Context
-from resolvers.integration_health import connected_integration, health
+from resolvers.integration.health import connected_integration, health
 
 REPLACED: Final = frozenset(
     {

@@ -1,0 +1,1 @@
+"""An integration, from connecting to disconnecting."""

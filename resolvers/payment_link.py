@@ -1,0 +1,76 @@
+"""Payment Links that are asked for."""
+
+from database.scope import scoped
+from errors import InvalidInput, StripeRefused
+from models.diagnosis import diagnose
+from models.instant import utc_now
+from models.integration import Integration
+from models.invoice import Invoice, check_open
+from models.kinds import PaymentLinkStatus, Scope
+from models.payment_link import LIVE, PaymentLink
+from payment_links import lifecycle
+from payment_links.maker import Job
+from resolvers.context import Context, Write
+from resolvers.link_choice import check_chargeable, integration_for
+
+
+async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str | None) -> Invoice:
+    """A Payment Link for what remains of an OPEN invoice: the one it has, or a new one where none works.
+
+    Raises:
+        NotFound: This workspace has no such invoice or integration.
+        InvalidInput: There is no integration, several could be meant, or Stripe can't charge what remains.
+        InvalidTransition: The invoice is not OPEN.
+        StripeRefused: Stripe did not make the link.
+    """
+    ctx.require(Scope.WRITE)
+    async with ctx.write() as write:
+        invoice = await ctx.one(Invoice, invoice_id, "invoice", ["invoiceId"], lock=True)
+        check_open(invoice.status)
+        wanted = integration_id or invoice.integration_id
+        integration = await integration_for(ctx, wanted)
+        if integration is None:
+            off = await ctx.rows(Integration).filter(disconnected_at=None).order_by("id").first()
+            way = f"switch {off.id} on (isActive: true)" if off else "connect Stripe first (connectStripe)"
+            raise InvalidInput(
+                f"There is no active integration to make a Payment Link with: {way}.",
+                code="NO_INTEGRATION",
+                path=["integrationId"],
+            )
+        check_chargeable(invoice, ["invoiceId"])
+        retired = await _retired_of_another(write, invoice, integration)
+        job = await _job(ctx, invoice, integration)
+        invoice.integration_id = integration.id
+        await invoice.save(update_fields=["integration_id"])
+    if retired:
+        ctx.services.link_maker.wake()
+    if job is not None:
+        await ctx.services.link_maker.carry_out(job)
+        await _check_made(ctx, job.link.id)
+    return invoice
+
+
+async def _retired_of_another(write: Write, invoice: Invoice, integration: Integration) -> bool:
+    """Whether the invoice had a live link of another integration, which is taken back."""
+    live = scoped(PaymentLink, write.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
+    if not await live.exclude(integration_id=integration.id).exists():
+        return False
+    write.happenings += await lifecycle.retire(invoice, write.actor)
+    return True
+
+
+async def _job(ctx: Context, invoice: Invoice, integration: Integration) -> Job | None:
+    """What Stripe has to be asked for, claimed for this caller; None when a link works or is being made."""
+    live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
+    if live is None:
+        return await ctx.services.link_maker.plan(invoice, integration)
+    if live.status is PaymentLinkStatus.ACTIVE or live.is_claimed(utc_now()):
+        return None
+    return await ctx.services.link_maker.claim(live, invoice, integration)
+
+
+async def _check_made(ctx: Context, link_id: str) -> None:
+    link = await ctx.rows(PaymentLink).get(id=link_id)
+    if link.status is PaymentLinkStatus.FAILED and link.problem_code is not None:
+        problem = diagnose(link.problem_code, link.problem_message)
+        raise StripeRefused(problem.message, code=problem.code, path=["invoiceId"])
