@@ -17,6 +17,7 @@ from database.door import Database, retrying, transaction
 from database.scope import scoped
 from errors import FluxrateError, Unavailable
 from inbox import batch
+from inbox.batch import Posted
 from inbox.delivery import Delivery, Receipt, kept
 from models.integration import Integration
 from models.kinds import WebhookEventStatus
@@ -41,11 +42,11 @@ class Inbox:
         self,
         database: Database,
         published: Callable[[Mapping[str, int]], None],
-        settled: Callable[[], None],
+        on_links_due: Callable[[], None],
     ) -> None:
         self._flushers = 1 if database.dialect == "sqlite" else 2
         self._published = published
-        self._settled = settled
+        self._on_links_due = on_links_due
         self._queue: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
         self._queued_bytes = 0
         self._ready = asyncio.Event()
@@ -103,7 +104,7 @@ class Inbox:
         receipts: list[Receipt] = []
         with contextlib.suppress(_RehearsedError):
             async with transaction() as tx:
-                receipts, _, _ = await batch.post(tx, deliveries)
+                receipts = (await batch.post(tx, deliveries)).receipts
                 raise _RehearsedError
         return receipts
 
@@ -140,11 +141,11 @@ class Inbox:
                     future.set_result(receipt)
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        receipts, newest, links_changed = await retrying(lambda: _post(deliveries))
-        self._published(newest)
-        if links_changed:
-            self._settled()
-        return receipts
+        posted = await retrying(lambda: _post(deliveries))
+        self._published(posted.newest)
+        if posted.are_links_due:
+            self._on_links_due()
+        return posted.receipts
 
     async def _fail(self, delivery: Delivery, future: "asyncio.Future[Receipt]", error: Exception) -> None:
         reference = uuid4().hex
@@ -169,7 +170,7 @@ async def _waiting(integration: Integration, status: WebhookEventStatus, after: 
     return await rows.order_by("id").limit(_PAGE)
 
 
-async def _post(deliveries: Sequence[Delivery]) -> tuple[list[Receipt], Mapping[str, int], bool]:
+async def _post(deliveries: Sequence[Delivery]) -> Posted:
     async with transaction() as tx:
         return await batch.post(tx, deliveries)
 

@@ -25,7 +25,7 @@ BEFORE: Final[dict[str, tuple[Any, str]]] = {
 AFTER: Final[dict[str, tuple[Any, str]]] = {
     "read": (Books, "load"),
     "booked": (Books, "write"),
-    "stored": (batch, "_write"),
+    "stored": (batch, "write_postings"),
     "logged": (batch, "append"),
     "committed": (queue, "retrying"),
     "published": (Inbox, "_post"),
