@@ -139,18 +139,23 @@ def _conclude(posting: Posting, status: WebhookEventStatus, code: str | None, de
 def _log_webhook_event(posting: Posting, now: datetime) -> None:
     first = posting.known is None
     posting.happenings.append(
-        _happening(posting, EventType.WEBHOOK_EVENT_RECEIVED if first else EventType.WEBHOOK_EVENT_UPDATED, now)
+        _happening(
+            posting,
+            EventType.WEBHOOK_EVENT_RECEIVED if first else EventType.WEBHOOK_EVENT_UPDATED,
+            now,
+            posting.payment_id,
+        )
     )
 
 
 def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
     return [
-        _happening(posting, type_, now, previous_status=previous, status=status)._replace(payment_id=verdict.payment_id)
+        _happening(posting, type_, now, verdict.payment_id, previous_status=previous, status=status)
         for type_, previous, status in verdict.log
     ]
 
 
-def _happening(posting: Posting, type_: EventType, now: datetime, **statuses: Any) -> Happening:
+def _happening(posting: Posting, type_: EventType, now: datetime, payment_id: str | None, **statuses: Any) -> Happening:
     origin = posting.delivery.origin
     return Happening(
         type=type_,
@@ -158,7 +163,7 @@ def _happening(posting: Posting, type_: EventType, now: datetime, **statuses: An
         actor=STRIPE,
         occurred_at=now,
         invoice_id=posting.invoice_id,
-        payment_id=posting.payment_id,
+        payment_id=payment_id,
         customer_id=posting.customer_id,
         integration_id=origin.integration_id,
         webhook_event_id=posting.webhook_event_id,
