@@ -13,17 +13,15 @@ from database.bulk import any_of, insert_rows, update_rows
 from database.door import Row, Transaction
 from inbox.delivery import Origin
 from inbox.rows import (
-    INVOICE_CHANGES,
+    INVOICE,
     INVOICE_COLUMNS,
-    PAYMENT_CHANGES,
+    PAYMENT,
     PAYMENT_COLUMNS,
     PAYMENT_ORIGIN,
     REFERENCE,
     invoice_of,
-    invoice_values,
     link_of,
     payment_of,
-    payment_values,
 )
 from models.ids import Prefix, is_id, new_id
 from models.kinds import Allocation
@@ -358,8 +356,8 @@ class Books:
         await update_rows(
             self.tx,
             "invoices",
-            INVOICE_CHANGES,
-            [invoice_values(invoice, self.now) for invoice in changed],
+            INVOICE.types | {"updated_at": "timestamptz"},
+            [(*INVOICE.of(invoice), self.now) for invoice in changed],
         )
 
     async def _write_payments(self) -> None:
@@ -369,12 +367,12 @@ class Books:
             await self.tx.execute("UPDATE events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
             await self.tx.execute("DELETE FROM payments WHERE id = $1", absorbed)
         new = [
-            (*payment_values(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
+            (*PAYMENT.of(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
             for key, origin in sorted(self._new_payments.items())
         ]
-        await insert_rows(self.tx, "payments", PAYMENT_CHANGES | PAYMENT_ORIGIN, new)
-        changed = [payment_values(self.payments[key]) for key in sorted(self._changed_payments)]
-        await update_rows(self.tx, "payments", PAYMENT_CHANGES, changed)
+        await insert_rows(self.tx, "payments", PAYMENT.types | PAYMENT_ORIGIN, new)
+        changed = PAYMENT.of_all([self.payments[key] for key in sorted(self._changed_payments)])
+        await update_rows(self.tx, "payments", PAYMENT.types, changed)
         await insert_rows(self.tx, "payment_references", REFERENCE, sorted(self._new_references))
 
     async def _write_links(self) -> None:

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from database.bulk import insert_rows, update_rows
 from database.door import Transaction
 from gateways.registry import GATEWAY
+from inbox.columns import Columns
+from inbox.delivery import Delivery
 from inbox.postings import Posting
 from models.kinds import WebhookEventStatus
-from models.payment_fact import PaymentFact
 
 UNREADABLE: Final = "UNREADABLE_PAYLOAD"
 
@@ -18,41 +20,59 @@ UNREADABLE: Final = "UNREADABLE_PAYLOAD"
 _UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
 
 
-_OUTCOME: Final = {
-    "id": "text",
-    "status": "text",
-    "reason_code": "text",
-    "reason_detail": "text",
-    "attempts": "bigint",
-    "invoice_id": "text",
-    "customer_id": "text",
-    "payment_id": "text",
-    "processed_at": "timestamptz",
-    "retry_at": "timestamptz",
-    "reader_version": "bigint",
-    "deliveries": "bigint",
-}
+def _reader_version(posting: Posting) -> int | None:
+    """Who could not read it, where that is why nothing came of it."""
+    return GATEWAY.reader_version if (posting.status, posting.reason_code) == _UNREAD else None
 
 
-_CONTENT: Final = {
-    "workspace_id": "text",
-    "integration_id": "text",
-    "delivery_key": "text",
-    "stripe_event_id": "text",
-    "type": "text",
-    "livemode": "boolean",
-    "api_version": "text",
-    "payload": "bytea",
-    "received_at": "timestamptz",
-}
+def _type(delivery: Delivery) -> str | None:
+    if delivery.event is not None:
+        return delivery.event.type
+    return delivery.unreadable.event_type if delivery.unreadable else None
+
+
+def _stripe_id(delivery: Delivery) -> str | None:
+    """Stripe's id of an event; what was made from something else that Stripe told has none."""
+    if delivery.event is not None:
+        return None if ":" in delivery.event.id else delivery.event.id
+    return delivery.unreadable.event_id if delivery.unreadable else None
+
+
+_OUTCOME: Final = Columns[Posting](
+    ("id", "text", attrgetter("webhook_event_id")),
+    ("status", "text", lambda posting: posting.status and posting.status.value),
+    ("reason_code", "text", attrgetter("reason_code")),
+    ("reason_detail", "text", attrgetter("reason_detail")),
+    ("attempts", "bigint", lambda posting: (posting.known.attempts if posting.known else 0) + posting.settled),
+    ("invoice_id", "text", attrgetter("invoice_id")),
+    ("customer_id", "text", attrgetter("customer_id")),
+    ("payment_id", "text", attrgetter("payment_id")),
+    ("retry_at", "timestamptz", attrgetter("retry_at")),
+    ("reader_version", "bigint", _reader_version),
+    ("deliveries", "bigint", lambda posting: (posting.known.deliveries if posting.known else 0) + posting.posts),
+)
+_CONTENT: Final = Columns[Delivery](
+    ("workspace_id", "text", attrgetter("origin.workspace_id")),
+    ("integration_id", "text", attrgetter("origin.integration_id")),
+    ("delivery_key", "text", attrgetter("key")),
+    ("stripe_event_id", "text", _stripe_id),
+    ("type", "text", _type),
+    ("livemode", "boolean", lambda delivery: delivery.event.livemode if delivery.event else None),
+    ("api_version", "text", lambda delivery: delivery.event.api_version if delivery.event else None),
+    ("payload", "bytea", attrgetter("body")),
+    ("received_at", "timestamptz", attrgetter("received_at")),
+)
 
 
 async def write_postings(tx: Transaction, postings: Sequence[Posting], now: datetime) -> None:
+    outcome = _OUTCOME.types | {"processed_at": "timestamptz"}
     new = [posting for posting in postings if posting.known is None]
     settled = [posting for posting in postings if posting.known is not None and posting.status is not None]
     counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
-    await insert_rows(tx, "webhook_events", _OUTCOME | _CONTENT, [(*_outcome(p, now), *_content(p)) for p in new])
-    await update_rows(tx, "webhook_events", _OUTCOME, [_outcome(p, now) for p in settled])
+    await insert_rows(
+        tx, "webhook_events", outcome | _CONTENT.types, [(*_outcome(p, now), *_CONTENT.of(p.delivery)) for p in new]
+    )
+    await update_rows(tx, "webhook_events", outcome, [_outcome(p, now) for p in settled])
     await update_rows(
         tx,
         "webhook_events",
@@ -63,42 +83,8 @@ async def write_postings(tx: Transaction, postings: Sequence[Posting], now: date
 
 
 def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
-    known = posting.known
-    return (
-        posting.webhook_event_id,
-        posting.status.value if posting.status else None,
-        posting.reason_code,
-        posting.reason_detail,
-        (known.attempts if known else 0) + posting.settled,
-        posting.invoice_id,
-        posting.customer_id,
-        posting.payment_id,
-        now if posting.settled and posting.status is not WebhookEventStatus.FAILED else None,
-        posting.retry_at,
-        GATEWAY.reader_version if (posting.status, posting.reason_code) == _UNREAD else None,
-        (known.deliveries if known else 0) + posting.posts,
-    )
-
-
-def _content(posting: Posting) -> tuple[Any, ...]:
-    delivery = posting.delivery
-    event, unreadable = delivery.event, delivery.unreadable
-    return (
-        delivery.origin.workspace_id,
-        delivery.origin.integration_id,
-        delivery.key,
-        _stripe_id(event) if event else unreadable and unreadable.event_id,
-        event.type if event else unreadable and unreadable.event_type,
-        event.livemode if event else None,
-        event.api_version if event else None,
-        delivery.body,
-        delivery.received_at,
-    )
-
-
-def _stripe_id(event: PaymentFact) -> str | None:
-    """Stripe's id of an event; what was made from something else that Stripe told has none."""
-    return None if ":" in event.id else event.id
+    is_decided = posting.settled and posting.status is not WebhookEventStatus.FAILED
+    return (*_OUTCOME.of(posting), now if is_decided else None)
 
 
 @dataclass(slots=True)

@@ -1,11 +1,12 @@
 """The books' tables: which columns are read and changed, and rows as settlement knows them."""
 
-from datetime import datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
 import orjson
 
 from database.door import Row
+from inbox.columns import Columns
 from models.instant import from_row
 from models.kinds import Allocation, InvoiceStatus, PaymentLinkStatus, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
@@ -17,47 +18,6 @@ INVOICE_COLUMNS: Final = (
     "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"
     " amount_paid_out_of_band, amount_refunded, paid_at"
 )
-INVOICE_CHANGES: Final = {
-    "id": "text",
-    "status": "text",
-    "amount_paid": "bigint",
-    "amount_paid_out_of_band": "bigint",
-    "amount_refunded": "bigint",
-    "paid_at": "timestamptz",
-    "updated_at": "timestamptz",
-}
-PAYMENT_CHANGES: Final = {
-    "id": "text",
-    "provider_payment_id": "text",
-    "invoice_id": "text",
-    "customer_id": "text",
-    "status": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "amount_refunded": "bigint",
-    "overpaid": "bigint",
-    "allocation": "text",
-    "unapplied_code": "text",
-    "failure_code": "text",
-    "failure_message": "text",
-    "decided_by": "text",
-    "occurred_at": "timestamptz",
-    "refund_decided_by": "text",
-    "failed_refunds": "text",
-    "dispute_decided_by": "text",
-    "dispute_status": "text",
-    "dispute_reason": "text",
-    "dispute_amount": "bigint",
-    "dispute_opened_at": "timestamptz",
-    "dispute_closed_at": "timestamptz",
-    "disputes": "text",
-    "presentment_amount": "bigint",
-    "presentment_currency": "text",
-    "amount_received": "bigint",
-    "is_whole": "boolean",
-}
-PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
-PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*PAYMENT_CHANGES, "workspace_id"))
 REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
 
 
@@ -77,17 +37,14 @@ def invoice_of(row: Row) -> InvoiceState:
     )
 
 
-def invoice_values(invoice: InvoiceState, now: datetime) -> tuple[Any, ...]:
-    """An invoice as INVOICE_CHANGES lists it."""
-    return (
-        invoice.id,
-        invoice.status.value,
-        invoice.amount_paid,
-        invoice.amount_paid_out_of_band,
-        invoice.amount_refunded,
-        invoice.paid_at,
-        now,
-    )
+INVOICE: Final = Columns[InvoiceState](
+    ("id", "text", attrgetter("id")),
+    ("status", "text", lambda invoice: invoice.status.value),
+    ("amount_paid", "bigint", attrgetter("amount_paid")),
+    ("amount_paid_out_of_band", "bigint", attrgetter("amount_paid_out_of_band")),
+    ("amount_refunded", "bigint", attrgetter("amount_refunded")),
+    ("paid_at", "timestamptz", attrgetter("paid_at")),
+)
 
 
 def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
@@ -157,35 +114,39 @@ def _presentment(row: Row) -> Presentment | None:
     return Presentment(row["presentment_amount"], row["presentment_currency"])
 
 
-def payment_values(payment: PaymentState) -> tuple[Any, ...]:
-    """A payment as PAYMENT_CHANGES lists it."""
-    return (
-        payment.id,
-        payment.provider_payment_id,
-        payment.invoice_id,
-        payment.customer_id,
-        payment.status.value,
-        payment.amount,
-        payment.currency,
-        payment.amount_refunded,
-        payment.overpaid,
-        payment.allocation.value,
-        payment.unapplied_code,
-        payment.failure_code,
-        payment.failure_message,
-        payment.decided_by,
-        payment.occurred_at,
-        payment.refunds.decided_by,
-        _refunds_value(payment),
-        *(payment.dispute or _UNDISPUTED)[: len(_UNDISPUTED)],
-        disputes_json(payment.disputes),
-        *(payment.presentment or (None, None)),
-        payment.amount_received,
-        payment.is_whole,
-    )
+PAYMENT: Final = Columns[PaymentState](
+    ("id", "text", attrgetter("id")),
+    ("provider_payment_id", "text", attrgetter("provider_payment_id")),
+    ("invoice_id", "text", attrgetter("invoice_id")),
+    ("customer_id", "text", attrgetter("customer_id")),
+    ("status", "text", lambda payment: payment.status.value),
+    ("amount", "bigint", attrgetter("amount")),
+    ("currency", "text", attrgetter("currency")),
+    ("amount_refunded", "bigint", attrgetter("amount_refunded")),
+    ("overpaid", "bigint", attrgetter("overpaid")),
+    ("allocation", "text", lambda payment: payment.allocation.value),
+    ("unapplied_code", "text", attrgetter("unapplied_code")),
+    ("failure_code", "text", attrgetter("failure_code")),
+    ("failure_message", "text", attrgetter("failure_message")),
+    ("decided_by", "text", attrgetter("decided_by")),
+    ("occurred_at", "timestamptz", attrgetter("occurred_at")),
+    ("refund_decided_by", "text", lambda payment: payment.refunds.decided_by),
+    ("failed_refunds", "text", _refunds_value),
+    ("dispute_decided_by", "text", lambda payment: payment.dispute and payment.dispute.decided_by),
+    ("dispute_status", "text", lambda payment: payment.dispute and payment.dispute.status),
+    ("dispute_reason", "text", lambda payment: payment.dispute and payment.dispute.reason),
+    ("dispute_amount", "bigint", lambda payment: payment.dispute and payment.dispute.amount),
+    ("dispute_opened_at", "timestamptz", lambda payment: payment.dispute and payment.dispute.opened_at),
+    ("dispute_closed_at", "timestamptz", lambda payment: payment.dispute and payment.dispute.closed_at),
+    ("disputes", "text", lambda payment: disputes_json(payment.disputes)),
+    ("presentment_amount", "bigint", lambda payment: payment.presentment and payment.presentment.amount),
+    ("presentment_currency", "text", lambda payment: payment.presentment and payment.presentment.currency),
+    ("amount_received", "bigint", attrgetter("amount_received")),
+    ("is_whole", "boolean", attrgetter("is_whole")),
+)
 
-
-_UNDISPUTED: Final = (None,) * len(tuple(name for name in PAYMENT_CHANGES if name.startswith("dispute_")))
+PAYMENT_ORIGIN: Final = {"workspace_id": "text", "integration_id": "text", "created_at": "timestamptz"}
+PAYMENT_COLUMNS: Final = ", ".join(f"p.{name}" for name in (*PAYMENT.types, "workspace_id"))
 
 
 def link_of(row: Row) -> LinkState:
