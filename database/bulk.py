@@ -37,8 +37,13 @@ async def update_rows(tx: Transaction, table: str, columns: Columns, rows: Seque
 def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) -> tuple[str, object]:
     """A condition that a text column is among values, and its parameter."""
     if dialect == "postgres":
-        return f"{column} = ANY(${position}::text[])", list(values)
-    return f"{column} IN (SELECT value FROM json_each(${position}))", orjson.dumps(list(values)).decode()  # noqa: S608
+        return f"{column} = ANY(${position}::text[])", listed(dialect, values)
+    return f"{column} IN (SELECT value FROM json_each(${position}))", listed(dialect, values)  # noqa: S608
+
+
+def listed(dialect: Dialect, values: Iterable[str]) -> object:
+    """Texts as one parameter: an array, or JSON for SQLite's `json_each`."""
+    return list(values) if dialect == "postgres" else orjson.dumps(list(values)).decode()
 
 
 def _by_column(rows: Sequence[Sequence[object]]) -> list[list[object]]:

@@ -151,23 +151,28 @@ class Books:
             self.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
 
     async def _lock_payments(self, names: set[Key]) -> None:
-        query = (
-            f"SELECT {PAYMENT_COLUMNS}, r.provider_id"  # noqa: S608
-            " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.id IN ("
-            " SELECT id FROM payments WHERE {0}"
-            " UNION SELECT payment_id FROM payment_references WHERE {1} AND {2}) ORDER BY p.id"
-        )
-        rows = await self._fetch_among(
-            query + (" FOR UPDATE OF p" if self.tx.dialect == "postgres" else ""),
+        """Lock the payments of the invoices, and those that go by one of the names, under all their names.
+
+        Which they are is looked up before they are locked: a join of the two tables under one lock is planned once for
+        all, and a plan that was made while they were empty reads all of both for every batch.
+        """
+        found = await self._fetch_among(
+            "SELECT id FROM payments WHERE {0} UNION SELECT payment_id FROM payment_references WHERE {1} AND {2}",
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
             ("workspace_id", {workspace_id for workspace_id, _ in names}),
             ("provider_id", {name for _, name in names}),
         )
+        ids = {row["id"] for row in found}
+        if not ids:
+            return
+        locked = self.tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}} ORDER BY p.id")  # noqa: S608
+        payments = await self._fetch_among(locked, ("p.id", ids))
+        called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
         known_as: dict[str, set[str]] = defaultdict(set)
-        for row in rows:
-            known_as[row["id"]].add(row["provider_id"])
-            self._by_provider_id[row["workspace_id"], row["provider_id"]] = row["id"]
-        for row in rows:
+        for row in await self._fetch_among(called, ("payment_id", ids)):
+            known_as[row["payment_id"]].add(row["provider_id"])
+            self._by_provider_id[row["workspace_id"], row["provider_id"]] = row["payment_id"]
+        for row in payments:
             self._hold((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
 
     async def _load_links(self) -> None:

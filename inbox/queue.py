@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from database.door import Database, retrying, transaction
+from database.literal import Literally
 from database.scope import scoped
 from errors import FluxrateError, Unavailable
 from inbox import batch
@@ -21,7 +22,7 @@ from inbox.batch import Posted
 from inbox.delivery import Delivery, Receipt, kept
 from models.integration import Integration
 from models.kinds import WebhookEventStatus
-from models.webhook_event import WebhookEvent
+from models.webhook_event import UNFINISHED, WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -165,7 +166,7 @@ class Inbox:
 
 async def _waiting(integration: Integration, status: WebhookEventStatus, after: str) -> list[WebhookEvent]:
     rows = scoped(WebhookEvent, integration.workspace_id).filter(
-        integration_id=integration.id, status=status, id__gt=after
+        Literally(UNFINISHED), integration_id=integration.id, status=status, id__gt=after
     )
     return await rows.order_by("id").limit(_PAGE)
 

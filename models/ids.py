@@ -1,6 +1,7 @@
 """Prefixed ids that sort by time: TypeIDs, a UUIDv7 in lower-case base32 behind a prefix."""
 
 import re
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -24,12 +25,19 @@ class Prefix(StrEnum):
 
 
 _PREFIXES: Final = {prefix.value: prefix for prefix in Prefix}
+_LAST_MILLISECOND: Final = 2**48 - 1
 _FORM: Final = re.compile(r"([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id; ids made later sort later."""
     return f"{prefix.value}_{base32.encode(uuid7().bytes)}"
+
+
+def first_id_at(prefix: Prefix, instant: datetime) -> str:
+    """The smallest id that can be made at an instant or later, to the millisecond."""
+    milliseconds = min(max(0, int(instant.timestamp() * 1000)), _LAST_MILLISECOND)
+    return f"{prefix.value}_{base32.encode((milliseconds << 80).to_bytes(16, 'big'))}"
 
 
 def is_id(value: object, prefix: Prefix) -> bool:

@@ -46,6 +46,18 @@ class WebhookEvent(Model):
         manager = WorkspaceManager()
 
 
+UNFINISHED: Final = "status IN ('UNAPPLIED', 'HELD', 'QUARANTINED', 'FAILED')"
+"""The condition of the index of what somebody or something has to look at still."""
+
+UNFINISHED_STATUSES: Final = frozenset(
+    {
+        WebhookEventStatus.UNAPPLIED,
+        WebhookEventStatus.HELD,
+        WebhookEventStatus.QUARANTINED,
+        WebhookEventStatus.FAILED,
+    }
+)
+
 WITHOUT_PAYLOAD: Final = (
     "id",
     "workspace_id",

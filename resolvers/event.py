@@ -7,7 +7,7 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
-from feed.log import decode_cursor, encode_cursor
+from feed.cursor import decode_cursor, encode_cursor
 from models.event import Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context

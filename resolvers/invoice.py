@@ -23,6 +23,7 @@ from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
+from resolvers.reading.pages import made_between
 
 _NOTE_LENGTH: Final = 1000
 _MEMO_LENGTH: Final = 4000
@@ -293,6 +294,7 @@ def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
         "due_date__lt": query.due_before,
     }
     rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = made_between(rows, Prefix.INVOICE, query.created_after, query.created_before)
     if query.overdue is None:
         return rows
     late = {"status": InvoiceStatus.OPEN, "due_date__lt": _today()}

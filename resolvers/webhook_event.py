@@ -8,15 +8,18 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
+from database.literal import Literally
 from errors import Conflict, InvalidInput
 from inbox.delivery import Delivery, Receipt, kept
 from models.event import Happening
+from models.ids import Prefix
 from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, Scope, WebhookEventStatus
 from models.text import LONGEST_KEPT
-from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event import UNFINISHED, UNFINISHED_STATUSES, WITHOUT_PAYLOAD, WebhookEvent
 from resolvers.context import Context
+from resolvers.reading.pages import made_between
 
 MOST_REPLAYED: Final = 100
 """How many webhook events one call tries again."""
@@ -82,7 +85,10 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
-    return ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
+        rows = rows.filter(Literally(UNFINISHED))
+    return made_between(rows, Prefix.WEBHOOK_EVENT, query.received_after, query.received_before)
 
 
 def _possible(types: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from database.literal import Literally
 from database.scope import scoped, unscoped
 from errors import FluxrateError
 from gateways.registry import GATEWAY
@@ -15,7 +16,7 @@ from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
 from models.kinds import WebhookEventStatus
-from models.webhook_event import WebhookEvent
+from models.webhook_event import UNFINISHED, WebhookEvent
 from models.webhook_secret import retire_previous_secrets
 
 log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Sweep:
     async def _release_held(self) -> None:
         ids = (
             await unscoped(WebhookEvent)
-            .filter(status=WebhookEventStatus.HELD)
+            .filter(Literally(UNFINISHED), status=WebhookEventStatus.HELD)
             .distinct()
             .values_list("integration_id", flat=True)
         )

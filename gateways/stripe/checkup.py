@@ -9,6 +9,7 @@ from typing import Final, Literal
 import orjson
 
 from database.door import Transaction, transaction
+from database.literal import Literally
 from database.scope import scoped
 from errors import SealError, StripeRefused, StripeUnavailable
 from gateways.stripe.client import StripeGateway
@@ -21,7 +22,7 @@ from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, opened
 from models.kinds import EventType, WebhookEventStatus
 from models.secret import Keyring
-from models.webhook_event import WebhookEvent
+from models.webhook_event import UNFINISHED, WebhookEvent
 
 CLOCK_TOLERANCE_S: Final = 60
 """How far our clock may be from Stripe's; signatures are refused from 300 s on."""
@@ -213,7 +214,7 @@ class Checkup:
             return []
         rows = await (
             scoped(WebhookEvent, integration.workspace_id)
-            .filter(integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
+            .filter(Literally(UNFINISHED), integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
             .order_by("-id")
             .limit(_LATEST)
         )

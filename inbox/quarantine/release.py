@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from database.door import Transaction, retrying, transaction
+from database.literal import Literally
 from database.scope import scoped, unscoped
 from errors import Unavailable
 from gateways.registry import GATEWAY
@@ -27,7 +28,7 @@ from models.instant import utc_now
 from models.integration import Integration, opened
 from models.kinds import WebhookEventStatus
 from models.secret import Keyring
-from models.webhook_event import WebhookEvent
+from models.webhook_event import UNFINISHED, WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +183,7 @@ class Quarantine:
         """
         began_at = utc_now()
         rows = await scoped(WebhookEvent, integration.workspace_id).filter(
-            integration_id=integration.id, status=WebhookEventStatus.QUARANTINED
+            Literally(UNFINISHED), integration_id=integration.id, status=WebhookEventStatus.QUARANTINED
         )
         found = []
         for row in sorted(rows, key=lambda row: (row.received_at, row.id)):
@@ -208,7 +209,9 @@ class Quarantine:
     async def release_owed(self) -> None:
         """Finish releases that were interrupted: here, or in whatever process ended in the middle of one."""
         if self._owed is None:
-            waiting = unscoped(WebhookEvent).filter(status=WebhookEventStatus.QUARANTINED).distinct()
+            waiting = (
+                unscoped(WebhookEvent).filter(Literally(UNFINISHED), status=WebhookEventStatus.QUARANTINED).distinct()
+            )
             self._owed = {str(id_) for id_ in await waiting.values_list("integration_id", flat=True)}
         for id_ in sorted(self._owed):
             integration = await unscoped(Integration).filter(id=id_, webhook_secret_sealed__not_isnull=True).first()

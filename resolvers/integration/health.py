@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from database.literal import Literally
 from errors import NotFound
 from gateways.stripe.checkup import kept_findings, signatures_failing
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.kinds import Scope, WebhookEventStatus
-from models.webhook_event import WebhookEvent
+from models.webhook_event import UNFINISHED, WebhookEvent
 from models.webhook_url import is_local
 from resolvers.context import Context
 
@@ -68,7 +69,7 @@ async def last_event_at(ctx: Context, integration: Integration) -> datetime | No
 async def health(ctx: Context, integration: Integration) -> Health:
     """How an integration is doing."""
     traffic = await ctx.loaders.traffic.load(integration.id)
-    waiting = ctx.rows(WebhookEvent).filter(integration_id=integration.id)
+    waiting = ctx.rows(WebhookEvent).filter(Literally(UNFINISHED), integration_id=integration.id)
     quarantined = await waiting.filter(status=WebhookEventStatus.QUARANTINED).count()
     unreadable = await waiting.filter(status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD").count()
     return Health(

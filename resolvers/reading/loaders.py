@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 from aiodataloader import DataLoader
 from tortoise.models import Model
 
-from database.bulk import any_of
+from database.bulk import listed
+from database.dialect import Dialect
 from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
@@ -59,24 +60,28 @@ class ChildrenLoader(_SharedLoader[list[RowT]], Generic[RowT]):
 
     async def batch_load_fn(self, keys: list[str]) -> list[list[RowT]]:
         """The rows of each parent, in the order of the keys."""
-        table, direction = self._model._meta.db_table, "DESC" if self._descending else "ASC"
-        condition, values = any_of(reading_dialect(), self._parent, 2, keys)
-        rows = await fetch(
-            f"SELECT * FROM (SELECT t.*, row_number() OVER (PARTITION BY {self._parent}"  # noqa: S608
-            f" ORDER BY {self._order} {direction}) AS place FROM {table} t"
-            f" WHERE workspace_id = $1 AND {condition}) placed WHERE place <= {self._most}"
-            f" ORDER BY {self._parent}, place",
-            self._workspace_id,
-            values,
-        )
+        dialect = reading_dialect()
+        rows = await fetch(self._query(dialect), self._workspace_id, listed(dialect, keys))
         children: dict[str, list[RowT]] = defaultdict(list)
         for row in rows:
-            children[row[self._parent]].append(self._model._init_from_db(**_without_place(row)))
+            children[row[self._parent]].append(self._model._init_from_db(**dict(row)))
         return [children[key] for key in keys]
 
-
-def _without_place(row: Any) -> dict[str, Any]:
-    return {name: value for name, value in dict(row).items() if name != "place"}
+    def _query(self, dialect: Dialect) -> str:
+        """A look into the index for each parent, which ends after the rows that are wanted of it."""
+        table, order = self._model._meta.db_table, f"{self._order} {'DESC' if self._descending else 'ASC'}"
+        own = f"FROM {table} t WHERE t.{self._parent} = k.value"
+        if dialect == "postgres":
+            return (
+                "SELECT c.* FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
+                f"SELECT t.* {own} AND t.workspace_id = $1 ORDER BY t.{order} LIMIT {self._most}) c"
+                f" ORDER BY k.place, c.{order}"
+            )
+        return (
+            f"SELECT c.* FROM json_each($2) k CROSS JOIN {table} c ON c.rowid IN ("  # noqa: S608
+            f"SELECT t.rowid {own} AND +t.workspace_id = $1 ORDER BY t.{order} LIMIT {self._most})"
+            f" ORDER BY k.key, c.{order}"
+        )
 
 
 class Loaders:

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import pytest
 
-from feed.log import encode_cursor
+from feed.cursor import encode_cursor
 from tests.faults.serving import OUTAGE_S, PROMPT_S, serving
 from tests.support.documents import CREATE_CUSTOMER
 from tests.support.follower import Follower

@@ -11,7 +11,7 @@ import pytest
 
 from execution import shared as shared_module
 from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
-from feed.log import encode_cursor
+from feed.cursor import encode_cursor
 from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
 from tests.schema.caller import Caller

@@ -14,7 +14,7 @@ from edge.graphql.keys import KeyWatch
 from edge.graphql.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
 from errors import Unavailable
 from execution.shared import Asked, Fanout, Shown
-from feed.log import encode_cursor
+from feed.cursor import encode_cursor
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.operator import revoke_key

@@ -7,7 +7,7 @@ from typing import Final
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from feed.log import encode_cursor
+from feed.cursor import encode_cursor
 from tests.support.graphql_client import GraphQLClient
 
 EVENTS: Final = "subscription ($after: String!) { events(after: $after) { type cursor invoice { id status } } }"

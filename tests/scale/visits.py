@@ -1,0 +1,61 @@
+"""How much a database does for a piece of work: counted, so that the same work counts the same on every machine."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.connection import get_connection
+
+from database.dialect import READER, WRITER
+
+_STEP: Final = 20
+_TOLD: Final = """
+    SELECT (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables)
+        + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes) AS visited
+"""
+
+Work = Callable[[], Awaitable[object]]
+
+
+async def visits(work: Work) -> int:
+    """SQLite's steps for a piece of work, in twenties, or the rows and index entries that PostgreSQL read."""
+    if isinstance(get_connection(WRITER), AsyncpgDBClient):
+        before = await _rows_read()
+        await work()
+        return await _rows_read() - before
+    return await _steps(work)
+
+
+async def _steps(work: Work) -> int:
+    steps = 0
+
+    def one_more() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    connections: list[Any] = [get_connection(alias)._connection for alias in (READER, WRITER)]
+    for connection in connections:
+        await connection.set_progress_handler(one_more, _STEP)
+    try:
+        await work()
+    finally:
+        for connection in connections:
+            await connection.set_progress_handler(None, 0)
+    return steps
+
+
+async def _rows_read() -> int:
+    """What all sessions have told: each is made to tell first."""
+    for alias in (READER, WRITER):
+        pool = get_connection(alias)._pool
+        sessions = [await pool.acquire() for _ in range(pool.get_size())]
+        for session in sessions:
+            await session.execute("SELECT pg_stat_force_next_flush()")
+        for session in sessions:
+            await pool.release(session)
+    await asyncio.sleep(0)
+    pool = get_connection(READER)._pool
+    async with pool.acquire() as session:
+        return int(await session.fetchval(_TOLD))
