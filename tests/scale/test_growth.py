@@ -3,15 +3,19 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+import asyncpg
 import pytest
 
 from database.door import transaction
-from models.kinds import Mode, Scope
+from inbox.delivery import Origin, delivery_of
+from models.instant import utc_now
+from models.kinds import Mode, Scope, WebhookEventStatus
 from models.workspace import add_workspace
 from resolvers.context import Services
-from tests.scale.filling import Filled, fill
+from tests.scale.filling import OPEN, Filled, fill
 from tests.scale.visits import visits
 from tests.schema.caller import Caller, caller_with
+from tests.support import stripe_payloads as stripe
 from tests.support.business import opened_services
 from tests.support.seed import add_integration
 
@@ -155,3 +159,70 @@ async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(database_url
         large = await _reads(*await _grown(services, LARGE))
 
     assert _grew(small, large) == {}
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------
+
+_FINALIZE: Final = "mutation ($id: ID!) { finalizeInvoice(id: $id) { __typename } }"
+_VOID: Final = "mutation ($id: ID!) { voidInvoice(id: $id) { __typename } }"
+_MARK_PAID: Final = "mutation ($id: ID!) { markInvoicePaid(id: $id) { __typename } }"
+_UPDATE: Final = 'mutation ($id: ID!) { updateInvoice(input: {id: $id, memo: "Thanks"}) { __typename } }'
+
+
+async def _writes(services: Services, filled: Filled, caller: Caller) -> dict[str, int]:
+    """Each is done several times, to rows of its own, before it is counted."""
+    drafts, open_ids = iter(filled.draft_ids), iter(filled.open_ids)
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "updateInvoice": lambda: caller.query(_UPDATE, id=filled.draft_ids[-1]),
+        "finalizeInvoice": lambda: caller.query(_FINALIZE, id=next(drafts)),
+        "voidInvoice": lambda: caller.query(_VOID, id=next(open_ids)),
+        "markInvoicePaid": lambda: caller.query(_MARK_PAID, id=next(open_ids)),
+        "a webhook that pays": lambda: _paid(services, filled, next(open_ids)),
+    }
+    counted = {}
+    for name, work in works.items():
+        for _ in range(5):
+            await work()
+        counted[name] = await visits(work)
+    return counted
+
+
+async def _paid(services: Services, filled: Filled, invoice_id: str) -> None:
+    event = stripe.payment_intent_succeeded(
+        invoice_id=invoice_id, customer_id=None, workspace_id=filled.workspace_id, amount=1999, currency="usd"
+    )
+    origin = Origin(filled.workspace_id, filled.integration_id, Mode.TEST)
+    receipt = await services.inbox.accept(delivery_of(origin, stripe.body(event), utc_now()))
+    assert receipt.status is WebhookEventStatus.PROCESSED
+
+
+@pytest.mark.timeout(300)
+async def test_what_is_changed_costs_as_much_in_a_large_workspace(database_url: str) -> None:
+    async with opened_services(database_url, NOBODY) as services:
+        small = await _writes(services, *await _grown(services, SMALL))
+        large = await _writes(services, *await _grown(services, LARGE))
+
+    assert _grew(small, large) == {}
+
+
+async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(migrated_postgres_url: str) -> None:
+    """The sessions that write plan once, for good: after a vacuum of empty tables whatever is cheap for no rows."""
+    session = await asyncpg.connect(migrated_postgres_url)
+    await session.execute("VACUUM ANALYZE")
+    await session.close()
+    async with opened_services(migrated_postgres_url, NOBODY) as services:
+        first, _ = await _grown(services, 2 * OPEN + 1)
+        for invoice_id in first.open_ids[:10]:
+            await _paid(services, first, invoice_id)
+        filled, _ = await _grown(services, LARGE)
+
+        read = [await visits(_payment_of(services, filled, invoice_id)) for invoice_id in filled.open_ids[:10]]
+
+    assert max(read) < MOST_ROWS_PER_WEBHOOK
+
+
+MOST_ROWS_PER_WEBHOOK: Final = 200
+
+
+def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable[[], Awaitable[object]]:
+    return lambda: _paid(services, filled, invoice_id)
