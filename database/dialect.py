@@ -76,10 +76,15 @@ _POINT_LOOKUPS: Final = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    "enable_indexonlyscan": "off",
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-"""Writes look rows up by an index, whatever the planner thinks of a table that has just grown."""
+"""Writes look rows up by an index, whatever the planner thinks of a table that has just grown.
+
+Their plans are made once, perhaps while a table is empty: then to walk through all of an index that holds the answer
+looks as cheap as to look into the one that fits.
+"""
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:

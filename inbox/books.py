@@ -157,7 +157,7 @@ class Books:
         all, and a plan that was made while they were empty reads all of both for every batch.
         """
         found = await self._fetch_among(
-            "SELECT id FROM payments WHERE {0} UNION SELECT payment_id FROM payment_references WHERE {1} AND {2}",
+            "SELECT id FROM payments WHERE {0} UNION ALL SELECT payment_id FROM payment_references WHERE {1} AND {2}",
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
             ("workspace_id", {workspace_id for workspace_id, _ in names}),
             ("provider_id", {name for _, name in names}),
