@@ -1,4 +1,4 @@
-"""Settings, made once from the environment; only main imports this module."""
+"""Settings, made once from the environment; only main, parts and the command line import this module."""
 
 import difflib
 import ipaddress

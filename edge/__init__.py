@@ -1,1 +1,1 @@
-"""Where HTTP comes in: the server, request ids, logs, metrics and health. Knows nothing of what is served."""
+"""Where HTTP comes in: the server, request ids, logs, metrics and health; edge/graphql alone knows what is served."""

@@ -1,1 +1,1 @@
-"""Nouns and their rules: tables, the state machine, money, secrets, reading a Stripe payload."""
+"""Nouns and their rules: tables, the state machine, money, secrets, and what an event does to an invoice."""

@@ -64,11 +64,7 @@ class LinkMaker:
 
         Once the transaction is committed it is to be carried out.
         """
-        return await self._claim(await lifecycle.plan(invoice, integration.id), invoice, integration)
-
-    async def claim(self, link: PaymentLink, invoice: Invoice, integration: Integration) -> Job:
-        """A link that could not be made so far, claimed by the caller, who holds the invoice."""
-        return await self._claim(link, invoice, integration)
+        return await self.claim(await lifecycle.plan(invoice, integration.id), invoice, integration)
 
     async def make(self, link_id: str, *, last_key: str | None = None) -> None:
         """Do what is due for a link: make it at Stripe, or make it unpayable there.
@@ -103,13 +99,14 @@ class LinkMaker:
             if link.status in LIVE and (integration.secret_key_sealed is None or not integration.is_active):
                 newest = await append(tx, await lifecycle.given_up(link, invoice))
             else:
-                job = await self._claim(link, invoice, integration, last_key)
+                job = await self.claim(link, invoice, integration, last_key)
         self._published(newest)
         return job
 
-    async def _claim(
+    async def claim(
         self, link: PaymentLink, invoice: Invoice, integration: Integration, last_key: str | None = None
     ) -> Job:
+        """A link that could not be made so far, or is to be unmade, claimed by the caller, who holds the invoice."""
         secret_key = opened(self._keyring, integration) or last_key
         was_unknown = await lifecycle.claim(link)
         siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)

@@ -1,1 +1,1 @@
-"""What other systems post to us: plain ASGI endpoints that verify, keep, apply and acknowledge."""
+"""What other systems post to us: routes that verify, hand to the inbox and acknowledge."""
