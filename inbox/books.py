@@ -24,9 +24,9 @@ from inbox.rows import (
     payment_of,
 )
 from models.ids import Prefix, is_id, new_id
-from models.kinds import Allocation
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, settle
+from models.settlement import Case, Verdict, settle, without
+from models.state import InvoiceState, LinkState, PaymentState
 from payment_links.lifecycle import NewLink, check_transition
 from payment_links.lifecycle import write as write_links
 
@@ -48,12 +48,14 @@ class Books:
     _by_provider_id: dict[Key, str] = field(default_factory=dict)
     _by_stripe_link: dict[Key, str] = field(default_factory=dict)
     _of_invoice: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _of_order: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
     _new_payments: dict[Key, Origin] = field(default_factory=dict)
     _changed_payments: set[Key] = field(default_factory=set)
     _changed_invoices: set[Key] = field(default_factory=set)
     _new_links: dict[str, tuple[Key, LinkState]] = field(default_factory=dict)
     _changed_links: dict[str, LinkState] = field(default_factory=dict)
     _new_references: set[tuple[str, str, str]] = field(default_factory=set)
+    _former_references: set[tuple[str, str]] = field(default_factory=set)
     _absorbed: list[tuple[str, str]] = field(default_factory=list)
     _became: dict[str, str] = field(default_factory=dict)
 
@@ -71,8 +73,9 @@ class Books:
             if (invoice_id := self._named_invoice(origin, event)) and is_id(invoice_id, Prefix.INVOICE)
         }
         names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
+        orders = {(origin.workspace_id, event.order_id) for origin, event in relevant if event.order_id is not None}
         await self._lock_invoices(named | await self._named_by_payments(relevant))
-        await self._lock_payments(names)
+        await self._lock_payments(names, orders)
         elsewhere = {
             (workspace_id, payment.invoice_id)
             for (workspace_id, _), payment in self.payments.items()
@@ -80,40 +83,51 @@ class Books:
         }
         if elsewhere:  # a payment that is known already names another invoice than the event does
             await self._lock_invoices(elsewhere)
-            await self._lock_payments(names)
+            await self._lock_payments(names, orders)
         await self._load_links()
         await self._load_others_links(relevant)
         await self._load_customers(relevant)
 
     async def _named_by_payments(self, relevant: Sequence[Sourced]) -> set[Key]:
         """The invoices of the payments that events name which name none: to be locked before their payments."""
-        names = {
-            (origin.workspace_id, name)
+        asking = [
+            (origin.workspace_id, event)
             for origin, event in relevant
             if event.evidence is Evidence.REFUNDED or self._named_invoice(origin, event) is None
-            for name in event.provider_ids
-        }
-        if not names:
+        ]
+        if not asking:
             return set()
+        workspaces = {workspace_id for workspace_id, _ in asking}
         rows = await self._fetch_among(
             "SELECT p.workspace_id, p.invoice_id FROM payments p JOIN payment_references r ON r.payment_id = p.id"
             " WHERE p.invoice_id IS NOT NULL AND {0} AND {1}",
-            ("r.workspace_id", {workspace_id for workspace_id, _ in names}),
-            ("r.provider_id", {name for _, name in names}),
+            ("r.workspace_id", workspaces),
+            ("r.provider_id", {name for _, event in asking for name in event.provider_ids}),
         )
+        orders = {event.order_id for _, event in asking if event.order_id is not None}
+        if orders:
+            rows = [
+                *rows,
+                *await self._fetch_among(
+                    "SELECT workspace_id, invoice_id FROM payments WHERE invoice_id IS NOT NULL AND {0} AND {1}",
+                    ("workspace_id", workspaces),
+                    ("order_id", orders),
+                ),
+            ]
         return {(row["workspace_id"], row["invoice_id"]) for row in rows}
 
     async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
         """Load and lock a payment, the invoice that it is to be applied to, and the one that it named so far."""
         known_as = await self.tx.fetch(
-            "SELECT r.provider_id, p.invoice_id FROM payments p JOIN payment_references r ON r.payment_id = p.id"
-            " WHERE p.workspace_id = $1 AND p.id = $2",
+            "SELECT r.provider_id, p.invoice_id, p.order_id"
+            " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.workspace_id = $1 AND p.id = $2",
             workspace_id,
             payment_id,
         )
         named = {row["invoice_id"] for row in known_as} - {None}
         await self._lock_invoices({(workspace_id, id_) for id_ in {invoice_id, *named}})
-        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as})
+        orders = {(workspace_id, row["order_id"]) for row in known_as if row["order_id"] is not None}
+        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as}, orders)
         await self._load_links()
 
     def _named_invoice(self, origin: Origin, event: PaymentFact) -> str | None:
@@ -150,8 +164,8 @@ class Books:
         for row in rows:
             self.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
 
-    async def _lock_payments(self, names: set[Key]) -> None:
-        """Lock the payments of the invoices, and those that go by one of the names, under all their names.
+    async def _lock_payments(self, names: set[Key], orders: set[Key]) -> None:
+        """Lock the payments of the invoices and of the orders, and those that go by one of the names, under all names.
 
         Which they are is looked up before they are locked: a join of the two tables under one lock is planned once for
         all, and a plan that was made while they were empty reads all of both for every batch.
@@ -163,6 +177,13 @@ class Books:
             ("provider_id", {name for _, name in names}),
         )
         ids = {row["id"] for row in found}
+        if orders:
+            found = await self._fetch_among(
+                "SELECT id FROM payments WHERE {0} AND {1}",
+                ("workspace_id", {workspace_id for workspace_id, _ in orders}),
+                ("order_id", {order_id for _, order_id in orders}),
+            )
+            ids |= {row["id"] for row in found}
         if not ids:
             return
         locked = self.tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}} ORDER BY p.id")  # noqa: S608
@@ -233,18 +254,18 @@ class Books:
             for name in event.provider_ids
             if (payment_id := self._by_provider_id.get((workspace_id, name))) is not None
         }
+        if event.order_id is not None:
+            order = self._of_order.get((workspace_id, event.order_id), ())
+            known |= {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
         if known and event.evidence is Evidence.REFUNDED:
             event = event.without_metadata()
-        applied_to = next(
-            (payment.invoice_id for payment in known.values() if payment.allocation is Allocation.APPLIED),
-            None,
-        )
+        applied_to = next((payment.invoice_id for payment in known.values() if payment.counts), None)
         invoice_id = applied_to or self._named_invoice(origin, event)
         if invoice_id is None:
             invoice_id = next((payment.invoice_id for payment in known.values() if payment.invoice_id), None)
         invoice = self.invoices.get((workspace_id, invoice_id)) if invoice_id else None
         if invoice is not None:
-            known |= {payment.id: payment for payment in self.payments_of(workspace_id, invoice.id)}
+            known.update((payment.id, payment) for payment in self.payments_of(workspace_id, invoice.id))
         customer = event.metadata_customer_id
         return Case(
             event=event,
@@ -268,8 +289,25 @@ class Books:
             case = self.case(origin, part)
             verdict = settle(case)
             self.enter(origin, case.invoice.id if case.invoice else None, verdict)
-            settled.append((case, verdict))
+            settled.append((case, self._with_those_left(origin, case, verdict)))
         return settled
+
+    def _with_those_left(self, origin: Origin, case: Case, verdict: Verdict) -> Verdict:
+        """The verdict, with what it does to an invoice that a payment was for until now: it may need a link again."""
+        now = {payment.id: payment.invoice_id for payment in verdict.payments}
+        now |= {absorbed: now.get(into) for absorbed, into in verdict.absorbed}
+        left = {
+            payment.invoice_id
+            for payment in case.payments
+            if payment.invoice_id and now.get(payment.id, payment.invoice_id) != payment.invoice_id
+        }
+        for invoice_id in sorted(left):
+            key = origin.workspace_id, invoice_id
+            payments, links = self.payments_of(*key), tuple(self.links[key])
+            parted = without(self.invoices[key], payments, links, new_id(Prefix.PAYMENT_LINK))
+            self.enter(origin, invoice_id, parted)
+            verdict = verdict._replace(links=(*verdict.links, *parted.links))
+        return verdict
 
     def payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
         """The payments of an invoice."""
@@ -298,6 +336,8 @@ class Books:
         key = (origin.workspace_id, payment.id)
         before = self.payments.get(key)
         known_as = before.provider_ids if before else frozenset()
+        for name in known_as - payment.provider_ids:
+            self._forget_name(origin.workspace_id, name)
         for name in payment.provider_ids - known_as:
             if self._by_provider_id.get((origin.workspace_id, name)) != payment.id:
                 self._new_references.add((origin.workspace_id, name, payment.id))
@@ -308,16 +348,31 @@ class Books:
             self._changed_payments.add(key)
         self._hold(key, payment)
 
+    def _forget_name(self, workspace_id: str, name: str) -> None:
+        """A Stripe invoice's id names a payment only until it has a name of its own."""
+        del self._by_provider_id[workspace_id, name]
+        made = {entry for entry in self._new_references if entry[:2] == (workspace_id, name)}
+        if made:
+            self._new_references -= made
+        else:
+            self._former_references.add((workspace_id, name))
+
     def _hold(self, key: Key, payment: PaymentState) -> None:
         self._let_go(key)
         self.payments[key] = payment
         if payment.invoice_id is not None:
             self._of_invoice[key[0], payment.invoice_id].add(payment.id)
+        if payment.order_id is not None:
+            self._of_order[key[0], payment.order_id].add(payment.id)
 
     def _let_go(self, key: Key) -> None:
         before = self.payments.pop(key, None)
-        if before is not None and before.invoice_id is not None:
+        if before is None:
+            return
+        if before.invoice_id is not None:
             self._of_invoice[key[0], before.invoice_id].discard(before.id)
+        if before.order_id is not None:
+            self._of_order[key[0], before.order_id].discard(before.id)
 
     def _absorb(self, workspace_id: str, absorbed: str, into: str) -> None:
         payment = self.payments[workspace_id, absorbed]
@@ -371,6 +426,9 @@ class Books:
             await self.tx.execute("UPDATE webhook_events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
             await self.tx.execute("UPDATE events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
             await self.tx.execute("DELETE FROM payments WHERE id = $1", absorbed)
+        for workspace_id, name in sorted(self._former_references):
+            statement = "DELETE FROM payment_references WHERE workspace_id = $1 AND provider_id = $2"
+            await self.tx.execute(statement, workspace_id, name)
         new = [
             (*PAYMENT.of(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
             for key, origin in sorted(self._new_payments.items())

@@ -1,5 +1,6 @@
 """The books' tables: which columns are read and changed, and rows as settlement knows them."""
 
+from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
@@ -12,11 +13,11 @@ from models.kinds import Allocation, InvoiceStatus, PaymentLinkStatus, PaymentSt
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
 from models.payment_fact import Presentment
 from models.payment_link import LIVE
-from models.settlement import InvoiceState, LinkState, PaymentState
+from models.state import InvoiceState, LinkState, MarkedPaid, PaymentState
 
 INVOICE_COLUMNS: Final = (
     "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"
-    " amount_paid_out_of_band, amount_refunded, paid_at"
+    " amount_paid_out_of_band, amount_refunded, paid_at, marked_paid"
 )
 REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
 
@@ -34,7 +35,21 @@ def invoice_of(row: Row) -> InvoiceState:
         amount_paid_out_of_band=row["amount_paid_out_of_band"],
         amount_refunded=row["amount_refunded"],
         paid_at=None if row["paid_at"] is None else from_row(row["paid_at"]),
+        marked_paid=() if row["marked_paid"] is None else _marked_paid(row["marked_paid"]),
     )
+
+
+def _marked_paid(json: str) -> tuple[MarkedPaid, ...]:
+    return tuple(
+        MarkedPaid(order_id, amount, datetime.fromisoformat(at), applied)
+        for order_id, amount, at, applied in orjson.loads(json)
+    )
+
+
+def _marked_paid_value(invoice: InvoiceState) -> str | None:
+    if not invoice.marked_paid:
+        return None
+    return orjson.dumps([list(mark) for mark in invoice.marked_paid], option=orjson.OPT_UTC_Z).decode()
 
 
 INVOICE: Final = Columns[InvoiceState](
@@ -44,6 +59,7 @@ INVOICE: Final = Columns[InvoiceState](
     ("amount_paid_out_of_band", "bigint", attrgetter("amount_paid_out_of_band")),
     ("amount_refunded", "bigint", attrgetter("amount_refunded")),
     ("paid_at", "timestamptz", attrgetter("paid_at")),
+    ("marked_paid", "text", _marked_paid_value),
 )
 
 
@@ -69,6 +85,7 @@ def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
         disputes=_disputes(row),
         presentment=_presentment(row),
         amount_received=row["amount_received"],
+        order_id=row["order_id"],
         is_whole=bool(row["is_whole"]),
     )
 
@@ -142,6 +159,7 @@ PAYMENT: Final = Columns[PaymentState](
     ("presentment_amount", "bigint", lambda payment: payment.presentment and payment.presentment.amount),
     ("presentment_currency", "text", lambda payment: payment.presentment and payment.presentment.currency),
     ("amount_received", "bigint", attrgetter("amount_received")),
+    ("order_id", "text", attrgetter("order_id")),
     ("is_whole", "boolean", attrgetter("is_whole")),
 )
 

@@ -45,10 +45,6 @@ _KNOWN: Final[dict[str, tuple[str, str]]] = {
         " applied then.",
     ),
     # Money that fits no invoice
-    "OUT_OF_BAND_PARTLY": (
-        "In Stripe an invoice was marked as paid outside of Stripe, over less than what remains of the invoice here.",
-        "See what was paid, and mark the invoice as paid here (markInvoicePaid) if it was all of it.",
-    ),
     "INVOICE_NOT_FOUND": (
         "This workspace has no invoice with the invoice_id in the payment's metadata.",
         "Check the invoice_id in Stripe. If the money belongs to an invoice, apply it to that one (applyPayment);"

@@ -36,7 +36,8 @@ class Invoice(Model):
     """An invoice. Amounts are minor units of `currency`.
 
     `amount_paid` is the sum of applied payments, gross of refunds; `amount_paid_out_of_band` what was marked paid by
-    hand; `integration_id` the Stripe account that its payment links are made with.
+    hand, here or in Stripe; `marked_paid` is JSON of what was so in Stripe. `integration_id` is the Stripe account that
+    its payment links are made with.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -50,6 +51,7 @@ class Invoice(Model):
     amount_paid = fields.BigIntField(default=0)
     amount_paid_out_of_band = fields.BigIntField(default=0)
     amount_refunded = fields.BigIntField(default=0)
+    marked_paid = fields.TextField(null=True)
     due_date = fields.DateField(null=True)
     memo = fields.CharField(max_length=4096, null=True)
     created_at = fields.DatetimeField()

@@ -15,7 +15,8 @@ class Payment(Model):
     status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
     `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
     the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what
-    came so far of a payment that comes in parts. `is_whole`: `amount` is all of a Stripe invoice, whatever its parts.
+    came so far of a payment that comes in parts. `order_id` is the Stripe invoice that it pays, perhaps with others;
+    `is_whole`: it stands for those that aren't known of that, with what the known ones leave.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -46,6 +47,7 @@ class Payment(Model):
     presentment_amount = fields.BigIntField(null=True)
     presentment_currency = fields.CharField(max_length=3, null=True)
     amount_received = fields.BigIntField(null=True)
+    order_id = fields.CharField(max_length=4096, null=True)
     is_whole = fields.BooleanField(default=False)
     occurred_at = fields.DatetimeField()
     created_at = fields.DatetimeField()

@@ -65,12 +65,13 @@ class PaymentFact(NamedTuple):
     """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
 
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
-    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `paid_at` is when the money
-    came, where that is not when the event happened. `refunded` is all that was refunded by then; of a single refund
-    `amount` is its own. `amount_received` is what came so far of money that comes in parts. `is_handled`: the type is
-    one that we read, whether there is a payment in it or not. `parts` are what it tells of each of several payments.
-    `weight` orders what happens to a payment within one
-    second: the cause has less of it than the consequence.
+    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `order_id` is the Stripe
+    invoice that it pays, perhaps with others; `is_whole`: the amount is all that was paid of that, and nothing tells by
+    which payments. `paid_at` is when the money came, where that is not when the event happened. `refunded` is all that
+    was refunded by then; of a single refund `amount` is its own. `amount_received` is what came so far of money that
+    comes in parts. `is_handled`: the type is one that we read, whether there is a payment in it or not. `parts` are
+    what it tells of each of several payments. `weight` orders what happens to a payment within one second: the cause
+    has less of it than the consequence.
     """
 
     id: str
@@ -80,6 +81,8 @@ class PaymentFact(NamedTuple):
     api_version: str | None
     evidence: Evidence | None = None
     provider_ids: tuple[str, ...] = ()
+    order_id: str | None = None
+    is_whole: bool = False
     amount: int = 0
     currency: str = ""
     metadata_invoice_id: str | None = None
@@ -102,11 +105,6 @@ class PaymentFact(NamedTuple):
     def each(self) -> tuple["PaymentFact", ...]:
         """What it tells of each payment, as an event of that payment alone."""
         return self.parts or (self,)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether it tells the amount of a Stripe invoice without the payments that made it up."""
-        return all(name.startswith("in_") for name in self.provider_ids)
 
     @property
     def order(self) -> str:

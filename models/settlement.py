@@ -22,84 +22,11 @@ from models.kinds import (
     PaymentStatus,
     WebhookEventStatus,
 )
-from models.money_back import Dispute, Refund, Refunds, disputes_of_both, foremost
+from models.money_back import Dispute, Refund, Refunds, disputes_of_both
+from models.order import Order
 from models.payment_fact import Evidence, PaymentFact, Presentment
 from models.payment_link import LIVE
-
-
-class InvoiceState(NamedTuple):
-    """An invoice as far as payments change it. Amounts are minor units."""
-
-    id: str
-    customer_id: str
-    integration_id: str | None
-    status: InvoiceStatus
-    currency: str
-    total: int
-    amount_paid: int
-    amount_paid_out_of_band: int
-    amount_refunded: int
-    paid_at: datetime | None
-
-    @property
-    def amount_remaining(self) -> int:
-        """What is still to pay; never negative."""
-        return max(0, self.total - self.amount_paid - self.amount_paid_out_of_band)
-
-
-class PaymentState(NamedTuple):
-    """A payment as far as events change it. Amounts are minor units; `provider_ids` are all its known names.
-
-    `amount_received` is what came so far of one that comes in parts and isn't complete. `is_whole`: its amount is a
-    Stripe invoice's, that is all of what may turn out to be several payments.
-    """
-
-    id: str
-    provider_payment_id: str
-    provider_ids: frozenset[str]
-    invoice_id: str | None
-    customer_id: str | None
-    status: PaymentStatus
-    amount: int
-    currency: str
-    refunds: Refunds
-    overpaid: int
-    allocation: Allocation
-    unapplied_code: str | None
-    failure_code: str | None
-    failure_message: str | None
-    decided_by: str
-    occurred_at: datetime
-    disputes: tuple[Dispute, ...] = ()
-    presentment: Presentment | None = None
-    amount_received: int | None = None
-    is_whole: bool = False
-
-    @property
-    def amount_refunded(self) -> int:
-        """What went back of it; no more than came, whatever was told."""
-        return min(self.refunds.amount, self.amount)
-
-    @property
-    def dispute(self) -> Dispute | None:
-        """The one that it is shown with."""
-        return foremost(self.disputes)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the payment is part of its invoice's amount paid."""
-        return self.status is PaymentStatus.SUCCEEDED and self.allocation is Allocation.APPLIED
-
-
-class LinkState(NamedTuple):
-    """A payment link as far as events change it. `stop`: it is still to be made unpayable at Stripe."""
-
-    id: str
-    integration_id: str
-    status: PaymentLinkStatus
-    stripe_id: str | None
-    amount: int
-    stop: bool = False
+from models.state import InvoiceState, LinkState, MarkedPaid, PaymentState
 
 
 class Case(NamedTuple):
@@ -162,11 +89,23 @@ def settle(case: Case) -> Verdict:
     case, known = _without_others_names(case)
     if not case.event.provider_ids:
         return Verdict(status=WebhookEventStatus.PROCESSED)
+    order = Order.among(case.payments, case.event.order_id or next((each.order_id for each in known), None))
+    if case.event.is_whole and all(payment.is_whole for payment in known):
+        told = order.told_whole(case.event)
+        if told is None:
+            return Verdict(status=WebhookEventStatus.PROCESSED, payment_id=order.foremost.id)
+        case, known = case._replace(event=told[0]), told[1]
     if misfit is not None and not known and case.event.evidence not in _MONEY:
         return Verdict(status=WebhookEventStatus.IGNORED, code=misfit)
-    before, absorbed = _one_payment(known)
+    before, absorbed = _one_payment(known, case.invoice)
     payment = _learn(case, before, misfit)
+    if order.replaces_rest(known, payment):
+        known = [*known, *([order.rest] if order.rest else [])]
+        before, absorbed = _one_payment(known, case.invoice)
+        payment = _learn(case, before, misfit)
     others = [other for other in case.payments if other not in known]
+    if order.rest is not None and order.rest in others:
+        others[others.index(order.rest)] = order.rest._replace(amount=order.left(known, payment))
     invoice, recounted = _recount(case.invoice, [*others, payment])
     links: list[LinkState] = []
     if invoice is not None:
@@ -192,28 +131,47 @@ def settle(case: Case) -> Verdict:
 
 
 def _settle_out_of_band(case: Case, misfit: str | None) -> Verdict:
-    """What was marked as paid outside Stripe there is paid out of band here: all that remains, or a person decides."""
+    """What was marked as paid outside Stripe there is paid out of band here, as far as it was lacking then."""
     invoice = case.invoice
-    if invoice is not None and misfit is None and invoice.status not in COLLECTING:
-        return Verdict(status=WebhookEventStatus.PROCESSED)
-    if invoice is None or misfit is not None or case.event.amount < invoice.amount_remaining:
-        return Verdict(status=WebhookEventStatus.UNAPPLIED, code=misfit or "OUT_OF_BAND_PARTLY")
-    marked = invoice._replace(
-        amount_paid_out_of_band=invoice.amount_paid_out_of_band + invoice.amount_remaining,
-        status=InvoiceStatus.PAID,
-        paid_at=from_epoch(case.event.created),
-    )
+    if invoice is None or misfit is not None:
+        return Verdict(status=WebhookEventStatus.UNAPPLIED, code=misfit)
     payments = [payment for payment in case.payments if payment.invoice_id == invoice.id]
-    counted, recounted = _recount(marked, payments)
+    marked = invoice._replace(marked_paid=_marked_anew(invoice.marked_paid, case.event))
+    return _counted_anew(invoice, marked, payments, case.links, case.new_link_id)
+
+
+def _marked_anew(marked: Iterable[MarkedPaid], event: PaymentFact) -> tuple[MarkedPaid, ...]:
+    """A Stripe invoice's events tell all that was marked of it so far, so the largest holds the others."""
+    marks = {mark.order_id: mark for mark in marked}
+    told = MarkedPaid(event.order_id or event.provider_ids[0], event.amount, from_epoch(event.created))
+    known = marks.get(told.order_id, told)
+    marks[told.order_id] = known._replace(amount=max(known.amount, told.amount), at=min(known.at, told.at))
+    return tuple(sorted(marks.values()))
+
+
+def without(
+    invoice: InvoiceState, payments: Sequence[PaymentState], links: Sequence[LinkState], new_link_id: str
+) -> Verdict:
+    """What it does to an invoice that one of its payments turned out to be another's. `payments` are the others."""
+    return _counted_anew(invoice, invoice, payments, links, new_link_id)
+
+
+def _counted_anew(
+    before: InvoiceState,
+    changed: InvoiceState,
+    payments: Sequence[PaymentState],
+    links: Sequence[LinkState],
+    new_link_id: str,
+) -> Verdict:
+    counted, recounted = _recount(changed, payments)
     assert counted is not None  # noqa: S101  (there is an invoice)
-    links = _links(case.links, counted, recounted, case.new_link_id, used=None)
-    log = list(_log_invoice((invoice, counted), (case.links, links)))
+    after = _links(links, counted, recounted, new_link_id, used=None)
     return Verdict(
         status=WebhookEventStatus.PROCESSED,
-        invoice=counted,
+        invoice=counted if counted != before else None,
         payments=tuple(_changed(payments, recounted)),
-        links=tuple(link for link in links if link not in case.links),
-        log=tuple(log),
+        links=tuple(link for link in after if link not in links),
+        log=tuple(_log_invoice((before, counted), (links, after))),
     )
 
 
@@ -263,7 +221,7 @@ def _why_ignored(case: Case) -> str | None:
     event = case.event
     if event.evidence is None:
         return "NOTHING_PAID" if event.is_handled else "EVENT_TYPE_NOT_HANDLED"
-    known = any(not payment.provider_ids.isdisjoint(event.provider_ids) for payment in case.payments)
+    known = any(_is_named(payment, event) for payment in case.payments)
     if event.evidence in _ABOUT_A_PAYMENT:
         return None if known else "PAYMENT_UNKNOWN"
     foreign = _why_foreign(case)
@@ -273,8 +231,15 @@ def _why_ignored(case: Case) -> str | None:
         return None if _is_by_our_link(case) else foreign
     if case.invoice_id is not None or known:
         return None
-    pays_for = len(event.provider_ids) > 1 and event.type.startswith("payment_intent.")  # what may carry metadata
-    return "PAYMENT_UNKNOWN" if pays_for else "NO_METADATA"
+    pays_for = event.order_id is not None or len(event.provider_ids) > 1  # what may carry metadata
+    return "PAYMENT_UNKNOWN" if pays_for and event.type.startswith("payment_intent.") else "NO_METADATA"
+
+
+def _is_named(payment: PaymentState, event: PaymentFact) -> bool:
+    """Whether an event tells of a payment, or of its Stripe invoice."""
+    if event.order_id is not None and event.order_id == payment.order_id:
+        return True
+    return not payment.provider_ids.isdisjoint(event.provider_ids)
 
 
 def _why_foreign(case: Case) -> str | None:
@@ -339,41 +304,80 @@ def _intents(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if name.startswith("pi_"))
 
 
-def _one_payment(known: Sequence[PaymentState]) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:
+def _one_payment(
+    known: Sequence[PaymentState], invoice: InvoiceState | None
+) -> tuple[PaymentState | None, tuple[tuple[str, str], ...]]:
     """What the event's ids name, as one payment: the oldest of them takes over what the others know."""
     if not known:
         return None, ()
     first, *rest = sorted(known, key=lambda payment: payment.id)
     for other in rest:
-        first = _merged(first, other)
+        first = _merged(first, other, invoice.currency if invoice else None)
     return first, tuple((other.id, first.id) for other in rest)
 
 
-def _merged(kept: PaymentState, other: PaymentState) -> PaymentState:
-    further = max(kept, other, key=_standing)
-    merged = further._replace(
+def _merged(kept: PaymentState, other: PaymentState, wanted: str | None) -> PaymentState:
+    """Two payments as the one that they turned out to be; of two currencies the wanted one decides."""
+    both = kept, other
+    order_id = kept.order_id or other.order_id
+    if kept.is_whole is other.is_whole:
+        decided = _both_decided(kept, other, wanted)
+    else:
+        decided = _own_decided(*sorted(both, key=lambda payment: payment.is_whole))
+    refunds = [payment.refunds for payment in both if payment.currency == decided.currency]
+    return decided._replace(
         id=kept.id,
         provider_payment_id=_principal(kept.provider_payment_id, other.provider_payment_id),
-        provider_ids=kept.provider_ids | other.provider_ids,
-        refunds=kept.refunds.merged(other.refunds),
+        provider_ids=_own_names(kept.provider_ids | other.provider_ids, order_id),
+        order_id=order_id,
+        refunds=refunds[0].merged(refunds[-1]),
         disputes=disputes_of_both(kept.disputes, other.disputes),
         presentment=_presentment_of_both(kept.presentment, other.presentment),
     )
+
+
+def _both_decided(kept: PaymentState, other: PaymentState, wanted: str | None) -> PaymentState:
+    both = kept, other
+    further = max(both, key=_standing)
     if not kept.status is other.status is PaymentStatus.SUCCEEDED:
-        return merged
-    telling = [payment for payment in (kept, other) if payment.decided_by] or [kept, other]
-    return merged._replace(
-        amount=_larger((kept.amount, kept.is_whole), (other.amount, other.is_whole)),
-        is_whole=kept.is_whole and other.is_whole,
+        return further
+    amount, currency = _amount_of_both((kept.amount, kept.currency), (other.amount, other.currency), wanted)
+    telling = [payment for payment in both if payment.decided_by] or both
+    return further._replace(
+        amount=amount,
+        currency=currency,
         occurred_at=min(payment.occurred_at for payment in telling),
         decided_by=max(kept.decided_by, other.decided_by),
     )
 
 
-def _larger(one: tuple[int, bool], other: tuple[int, bool]) -> int:
-    """The larger of two amounts of a payment; its own before that of a whole invoice, which is marked with True."""
-    own = [amount for amount, is_whole in (one, other) if not is_whole]
-    return max(own or [one[0], other[0]])
+def _own_decided(own: PaymentState, rest: PaymentState) -> PaymentState:
+    """A payment that turned out to be the rest of its Stripe invoice: its own events decide, but for what it pays."""
+    if rest.status is not PaymentStatus.SUCCEEDED:
+        return own
+    if own.status is not PaymentStatus.SUCCEEDED:
+        return rest
+    if own.counts or not rest.counts:
+        return own
+    return own._replace(
+        invoice_id=rest.invoice_id, customer_id=rest.customer_id, allocation=rest.allocation, unapplied_code=None
+    )
+
+
+def _own_names(names: frozenset[str], order_id: str | None) -> frozenset[str]:
+    """A payment's names: its Stripe invoice's is one only while nothing else names it."""
+    return names - {order_id} or names
+
+
+def _amount_of_both(one: tuple[int, str], other: tuple[int, str], wanted: str | None) -> tuple[int, str]:
+    """What came, by two events: the larger amount, but amounts of two currencies don't compare.
+
+    Of two currencies the invoice's decides, in which the link was made; without it the books stay as they are in
+    whatever order by the code that is first in the alphabet.
+    """
+    if one[1] == other[1]:
+        return max(one, other)
+    return min(one, other, key=lambda told: (told[1] != wanted, told[1]))
 
 
 def _standing(payment: PaymentState) -> tuple[bool, bool, str]:
@@ -398,8 +402,10 @@ def _learn(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
     if payment is None or event.evidence in _PROVES:
         payment = _learn_status(case, before, misfit)
     refunds = payment.refunds if before is None or before.currency == payment.currency else Refunds()
+    order_id = payment.order_id or event.order_id
     return payment._replace(
-        provider_ids=payment.provider_ids.union(event.provider_ids),
+        provider_ids=_own_names(payment.provider_ids.union(event.provider_ids), order_id),
+        order_id=order_id,
         refunds=refunds if _is_in_another_currency(event, payment) else refunds.merged(_refunds_told(event)),
         disputes=disputes_of_both(payment.disputes, _disputes_told(event)) if event.dispute else payment.disputes,
         presentment=_presentment_of_both(payment.presentment, event.presentment),
@@ -438,9 +444,15 @@ def _learn_status(case: Case, before: PaymentState | None, misfit: str | None) -
     known = before._replace(provider_payment_id=_principal(before.provider_payment_id, event.provider_ids[0]))
     if proven is PaymentStatus.SUCCEEDED:
         return _learn_success(case, known, misfit)
-    if before.status is PaymentStatus.SUCCEEDED or event.order <= before.decided_by:
+    if before.status is PaymentStatus.SUCCEEDED:
         return known
-    return _with_status(known, event, proven)
+    is_news = event.order > before.decided_by or _is_first_of_its_own(event, before)
+    return _with_status(known, event, proven) if is_news else known
+
+
+def _is_first_of_its_own(event: PaymentFact, before: PaymentState) -> bool:
+    """Whether an event is the first that tells of the payment itself and not of its whole Stripe invoice."""
+    return before.is_whole and not event.is_whole
 
 
 def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> PaymentState:
@@ -451,33 +463,27 @@ def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> Payme
     event = case.event
     if known.status is not PaymentStatus.SUCCEEDED:
         return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
+    is_larger_whole = event.is_whole and known.is_whole and event.amount > known.amount
+    if is_larger_whole or _is_first_of_its_own(event, known):
+        same = _with_status(known, event, PaymentStatus.SUCCEEDED)
+    elif event.is_whole and not known.is_whole:
+        same = known
+    else:
+        same = _told_again(known, event, case.invoice)
+    return _allocated(same, case, misfit) if _is_looked_at_again(known, case) else same
+
+
+def _told_again(known: PaymentState, event: PaymentFact, invoice: InvoiceState | None) -> PaymentState:
     told, telling = bool(known.decided_by), event.evidence is Evidence.PAID
     at = min(known.occurred_at, _paid_at(event)) if told is telling else known.occurred_at
     if telling and not told:
         at = _paid_at(event)
-    amount, currency = _amount_of_both(case, known)
-    same = known._replace(
-        amount=amount,
-        currency=currency,
-        is_whole=known.is_whole and event.is_whole,
-        occurred_at=at,
-        decided_by=known.decided_by or _decided_by(event),
+    amount, currency = _amount_of_both(
+        (known.amount, known.currency), (event.amount, event.currency), invoice.currency if invoice else None
     )
-    return _allocated(same, case, misfit) if _is_looked_at_again(known, case) else same
-
-
-def _amount_of_both(case: Case, known: PaymentState) -> tuple[int, str]:
-    """What came, by what is known and by an event: the larger amount, but amounts of two currencies don't compare.
-
-    Of two currencies the invoice's decides, in which the link was made; without it the books stay as they are in
-    whatever order by the code that is first in the alphabet.
-    """
-    event = case.event
-    if known.currency == event.currency:
-        return _larger((known.amount, known.is_whole), (event.amount, event.is_whole)), known.currency
-    wanted = case.invoice.currency if case.invoice else None
-    told = [(known.amount, known.currency), (event.amount, event.currency)]
-    return min(told, key=lambda each: (each[1] != wanted, each[1]))
+    return known._replace(
+        amount=amount, currency=currency, occurred_at=at, decided_by=known.decided_by or _decided_by(event)
+    )
 
 
 def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatus) -> PaymentState:
@@ -489,7 +495,7 @@ def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatu
         occurred_at=_paid_at(event),
         decided_by=_decided_by(event),
         amount_received=event.amount_received,
-        is_whole=event.is_whole,
+        is_whole=payment.is_whole and event.is_whole,
     )
     return _with_failure(decided, failed)
 
@@ -527,6 +533,7 @@ def _first_known(case: Case, status: PaymentStatus, misfit: str | None) -> Payme
         decided_by=_decided_by(event),
         occurred_at=_paid_at(event),
         amount_received=event.amount_received,
+        order_id=event.order_id,
         is_whole=event.is_whole,
     )
     failed = event if status is PaymentStatus.FAILED else None
@@ -556,27 +563,51 @@ def _allocated(payment: PaymentState, case: Case, misfit: str | None) -> Payment
 def _recount(
     invoice: InvoiceState | None, payments: Iterable[PaymentState]
 ) -> tuple[InvoiceState | None, list[PaymentState]]:
-    """The invoice and its payments with all that is derived computed anew, in the order of Stripe's clock."""
+    """The invoice and its payments with all that is derived computed anew, in the order of Stripe's clock.
+
+    What was marked as paid in Stripe fills what is lacking at its instant; money that comes later is overpaid then.
+    """
     ordered = sorted(payments, key=lambda payment: (payment.occurred_at, payment.provider_payment_id))
     if invoice is None:
         return None, ordered
-    due = max(0, invoice.total - invoice.amount_paid_out_of_band)
-    paid, covered_at, recounted = 0, invoice.paid_at, []
-    for payment in ordered:
-        overpaid = 0
-        if payment.counts and payment.invoice_id == invoice.id:
-            overpaid = max(0, paid + payment.amount - due) - max(0, paid - due)
-            if paid < due <= paid + payment.amount and invoice.amount_paid_out_of_band == 0:
-                covered_at = payment.occurred_at
-            paid += payment.amount
-        recounted.append(payment._replace(overpaid=overpaid))
-    refunded = sum(payment.amount_refunded for payment in recounted if payment.counts)
-    counted = invoice._replace(amount_paid=paid, amount_refunded=refunded)
-    if paid >= due and invoice.status in COLLECTING:
+    by_hand = invoice.amount_paid_out_of_band - sum(mark.applied for mark in invoice.marked_paid)
+    due = max(0, invoice.total - by_hand)
+    paid, received, covered_at, recounted, marked = 0, 0, invoice.paid_at, [], []
+    for each in _by_time(ordered, invoice.marked_paid):
+        before = received
+        if isinstance(each, MarkedPaid):
+            marked.append(each._replace(applied=min(each.amount, max(0, due - received))))
+            received += marked[-1].applied
+        elif each.counts and each.invoice_id == invoice.id:
+            received += each.amount
+            paid += each.amount
+            recounted.append(each._replace(overpaid=max(0, received - due) - max(0, before - due)))
+        else:
+            recounted.append(each._replace(overpaid=0))
+        if before < due <= received and by_hand == 0:
+            covered_at = each.at if isinstance(each, MarkedPaid) else each.occurred_at
+    counted = invoice._replace(
+        amount_paid=paid,
+        amount_refunded=sum(payment.amount_refunded for payment in recounted if payment.counts),
+    )
+    if marked:
+        applied = sum(mark.applied for mark in marked)
+        counted = counted._replace(amount_paid_out_of_band=by_hand + applied, marked_paid=tuple(sorted(marked)))
+    if received >= due and invoice.status in COLLECTING:
         counted = counted._replace(status=InvoiceStatus.PAID)
     if counted.status is InvoiceStatus.PAID:
         counted = counted._replace(paid_at=covered_at or max(payment.occurred_at for payment in ordered))
     return counted, recounted
+
+
+def _by_time(
+    payments: Sequence[PaymentState], marked: Sequence[MarkedPaid]
+) -> Sequence[PaymentState] | Sequence[PaymentState | MarkedPaid]:
+    """What came, in the order of Stripe's clock; money before what was marked within the same second."""
+    if not marked:
+        return payments
+    together: list[PaymentState | MarkedPaid] = [*payments, *marked]
+    return sorted(together, key=lambda each: each.at if isinstance(each, MarkedPaid) else each.occurred_at)
 
 
 def _links(
@@ -651,7 +682,7 @@ def _log_invoice(
     if earlier is not None and now is not None:
         if now.status is not earlier.status:
             yield EventType.INVOICE_PAID, earlier.status, now.status
-        elif now.amount_paid > earlier.amount_paid and now.status in COLLECTING:
+        elif now.received > earlier.received and now.status in COLLECTING:
             yield EventType.INVOICE_PARTIALLY_PAID, now.status, now.status
     was = {link.id: link.status for link in links[0]}
     for link in links[1]:

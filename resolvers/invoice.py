@@ -252,7 +252,7 @@ async def _end(ctx: Context, id_: str, to: InvoiceStatus, type_: EventType, note
         check_transition(invoice.status, to)
         now = utc_now()
         if to is InvoiceStatus.PAID:
-            invoice.amount_paid_out_of_band = invoice.amount_remaining
+            invoice.amount_paid_out_of_band += invoice.amount_remaining
             invoice.paid_at = now
         elif to is InvoiceStatus.VOID:
             invoice.voided_at = now

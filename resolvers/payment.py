@@ -18,7 +18,8 @@ from models.invoice import Invoice, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
 from models.payment import Payment
-from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
+from models.settlement import Verdict, allocate, why_not_allocated
+from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
 
 

@@ -5,18 +5,17 @@ The SDK takes half a second to load: it is loaded after the start, in the backgr
 
 import asyncio
 import importlib
-import json
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import orjson
 import structlog
 
 from errors import LinkNotMade, StripeRefused
 from gateways.base import LinkRequest, MadeLink, Page
+from gateways.stripe.decoding import decoded
 from gateways.stripe.endpoints import Endpoint
 from gateways.stripe.errors import asking_errors, link_errors, refused
 from gateways.stripe.events import EVENTS_TO_SEND
@@ -56,14 +55,6 @@ class Probe:
 
     permitted: bool
     clock_ahead_s: float | None
-
-
-def decoded(body: str) -> Any:
-    """An answer of Stripe's; half of a surrogate pair in it, which is no text, becomes a question mark."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return orjson.loads(json.dumps(json.loads(body), ensure_ascii=False).encode(errors="replace"))
 
 
 class StripeGateway:

@@ -6,12 +6,11 @@ Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
-
+from gateways.stripe.decoding import decoded
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import DisputeTold, Evidence, PaymentFact, Presentment, RefundTold, UnreadableError
 
-READER_VERSION: Final = 2
+READER_VERSION: Final = 3
 """Grows with every change that reads more: events that an older reader could not read are tried again by themselves."""
 
 _LATEST_EPOCH: Final = 253_402_300_799  # the end of the year 9999
@@ -31,16 +30,27 @@ def read(body: bytes) -> PaymentFact:
         UnreadableError: It is not a Stripe event, or a field that decides has another type than documented.
     """
     try:
-        event = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise UnreadableError(f"the body is not JSON in UTF-8 ({error})") from None
+        event = decoded(body)
+    except ValueError as error:
+        is_money = any(f'"{name}"'.encode() in body for name in HANDLED)
+        raise UnreadableError(f"the body is not JSON in UTF-8 ({error})", is_money=is_money) from None
     if not isinstance(event, dict):
         raise UnreadableError("the body is not a JSON object")
+    handled = HANDLED.get(event["type"]) if isinstance(event.get("type"), str) else None
+    try:
+        return _read(event, handled)
+    except UnreadableError as error:
+        told_id, told_type = (
+            value if isinstance(value := event.get(name), str) and 0 < len(value) <= _ID_LENGTH else None
+            for name in ("id", "type")
+        )
+        raise UnreadableError(str(error), told_id, told_type, is_money=handled is not None) from None
+
+
+def _read(event: Mapping[str, Any], handled: "_Handled | None") -> PaymentFact:
     if event.get("object") == _THIN:
         raise UnreadableError(
-            "it is a thin event, which only names its object: choose the snapshot payload style in Stripe",
-            _id(event, "id"),
-            _id(event, "type"),
+            "it is a thin event, which only names its object: choose the snapshot payload style in Stripe"
         )
     envelope = {
         "id": _id(event, "id"),
@@ -49,19 +59,15 @@ def read(body: bytes) -> PaymentFact:
         "livemode": _boolean(event, "livemode"),
         "api_version": _optional_id(event, "api_version"),
     }
-    handled = HANDLED.get(envelope["type"])
     if handled is None:
         return PaymentFact(**envelope)
-    try:
-        subject = _subject(event)
-        subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
-        told = _metadata(subject) | handled.read(subject)
-        told.setdefault("weight", handled.weight)
-        parts = told.pop("parts", ())
-        known = PaymentFact(**envelope, **told, is_handled=True)
-        return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
-    except UnreadableError as error:
-        raise UnreadableError(str(error), envelope["id"], envelope["type"], is_money=True) from None
+    subject = _subject(event)
+    subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
+    told = _metadata(subject) | handled.read(subject)
+    told.setdefault("weight", handled.weight)
+    parts = told.pop("parts", ())
+    known = PaymentFact(**envelope, **told, is_handled=True)
+    return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
 
 
 def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,8 +84,8 @@ def _payment_intent_succeeded(intent: Mapping[str, Any]) -> dict[str, Any]:
 
 def _payment_intent(intent: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     return {
+        **_names(intent),
         "evidence": evidence,
-        "provider_ids": _provider_ids(intent),
         "amount": _amount(intent, "amount"),
         "currency": _currency(intent),
         "presentment": _presentment(intent),
@@ -136,8 +142,8 @@ def _session_async_failed(session: Mapping[str, Any]) -> dict[str, Any]:
 
 def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
     told: dict[str, Any] = {
+        **_names(session),
         "evidence": evidence,
-        "provider_ids": _provider_ids(session),
         "amount": _amount(session, "amount_total"),
         "currency": _currency(session),
         "payment_link_id": _reference(session, "payment_link"),
@@ -156,50 +162,64 @@ def _session(session: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]:
 
 
 def _stripe_invoice_paid(invoice: Mapping[str, Any]) -> dict[str, Any]:
-    """One payment, unless Stripe lists several: since basil an invoice can be paid in parts, some out of band."""
+    """One payment, unless Stripe lists several: since basil an invoice can be paid in parts, some out of band.
+
+    What was paid and isn't listed is told as a whole besides.
+    """
     told = _stripe_invoice(invoice, Evidence.PAID, "amount_paid")
     if invoice.get("paid_out_of_band") is True:
         return told | {"evidence": Evidence.OUT_OF_BAND}
-    own_id, old_intent = told["provider_ids"][-1], _reference(invoice, "payment_intent")
+    old_intent = _reference(invoice, "payment_intent")
     paid = [entry for entry in _invoice_payments(invoice) if entry.get("status") == "paid"]
     if old_intent is not None or not paid:
-        return told | {"provider_ids": (old_intent, own_id) if old_intent else (own_id,)}
-    parts = [_invoice_payment(entry, own_id, told["amount"] if len(paid) == 1 else None) for entry in paid]
-    parts.sort(key=lambda part: (part["evidence"] is Evidence.OUT_OF_BAND, part["provider_ids"]))
-    return told | parts[0] | ({"parts": parts} if len(parts) > 1 else {})
+        return told | _by_intent(old_intent)
+    listed = [_invoice_payment(entry, told["amount"] if len(paid) == 1 else None) for entry in paid]
+    outside = sum(amount for name, amount in listed if not name)
+    parts = [told | _by_intent(name) | {"amount": amount} for name, amount in sorted(listed) if name]
+    if told["amount"] > sum(amount for _, amount in listed):
+        parts.append(told | {"amount": told["amount"] - outside})
+    if outside:
+        parts.append(told | {"evidence": Evidence.OUT_OF_BAND, "amount": outside})
+    return parts[0] | ({"parts": parts} if len(parts) > 1 else {})
 
 
-def _invoice_payment(entry: Mapping[str, Any], invoice_id: str, amount: int | None) -> dict[str, Any]:
-    """One of the payments of a Stripe invoice. `amount` stands for one that isn't told, where there is only one."""
+def _by_intent(name: str | None) -> dict[str, Any]:
+    return {"provider_ids": (name,), "is_whole": False} if name else {}
+
+
+def _invoice_payment(entry: Mapping[str, Any], amount: int | None) -> tuple[str, int]:
+    """A payment of a Stripe invoice: its name, which is empty where it came outside of Stripe, and its amount.
+
+    `amount` stands for one that isn't told, where there is only one.
+    """
     told = entry.get("amount_paid")
+    paid: int = amount if told is None and amount is not None else _integer(entry, "amount_paid", MAX_MINOR_UNITS)
     payment = entry.get("payment")
     name = None
     if isinstance(payment, dict):
         name = _reference(payment, "payment_intent") or _reference(payment, "charge")
-    return {
-        "evidence": Evidence.PAID if name else Evidence.OUT_OF_BAND,
-        "provider_ids": (name, invoice_id) if name else (invoice_id,),
-        "amount": amount if told is None and amount is not None else _integer(entry, "amount_paid", MAX_MINOR_UNITS),
-    }
+    return name or "", paid
 
 
 def _stripe_invoice_failed(invoice: Mapping[str, Any]) -> dict[str, Any]:
     """The attempt that is open; one that was given up never lends its name to the one that pays."""
     told = _stripe_invoice(invoice, Evidence.FAILED, "amount_due")
-    own_id, intent = told["provider_ids"][-1], _reference(invoice, "payment_intent")
+    intent = _reference(invoice, "payment_intent")
     if intent is None:
         tried = [entry for entry in _invoice_payments(invoice) if entry.get("status") not in ("paid", "canceled")]
         tried.sort(key=lambda entry: entry.get("is_default") is not True)
         payment = tried[0].get("payment") if tried else None
         intent = _reference(payment, "payment_intent") if isinstance(payment, dict) else None
-    names = (intent, own_id) if intent else (own_id,)
-    return told | _failure(invoice.get("last_finalization_error")) | {"provider_ids": names}
+    return told | _failure(invoice.get("last_finalization_error")) | _by_intent(intent)
 
 
 def _stripe_invoice(invoice: Mapping[str, Any], evidence: Evidence, amount: str) -> dict[str, Any]:
+    own_id = _id(invoice, "id", "data.object.id")
     return {
         "evidence": evidence,
-        "provider_ids": (_id(invoice, "id", "data.object.id"),),
+        "provider_ids": (own_id,),
+        "order_id": own_id,
+        "is_whole": True,
         "amount": _amount(invoice, amount),
         "currency": _currency(invoice),
     }
@@ -219,8 +239,8 @@ def _charge_refunded(charge: Mapping[str, Any]) -> dict[str, Any]:
     if captured == 0 < _integer(charge, "amount", MAX_MINOR_UNITS):
         return {}
     return {
+        **_names(charge),
         "evidence": Evidence.REFUNDED,
-        "provider_ids": _provider_ids(charge),
         "amount": captured,
         "currency": _currency(charge),
         "refunded": _refunded(charge, captured),
@@ -348,15 +368,21 @@ EVENTS_TO_SEND: Final = tuple(HANDLED)
 NEEDED_EVENTS: Final = tuple(name for name, handled in HANDLED.items() if handled.is_needed)
 
 
-def _provider_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
-    """The payment intent, then the object's own id; a Stripe invoice or session behind either names the payment too."""
-    names = (
-        _reference(subject, "payment_intent"),
-        _id(subject, "id", "data.object.id"),
-        _reference(subject, "invoice"),
-        _order_reference(subject),
-    )
-    return tuple(dict.fromkeys(name for name in names if name))
+def _names(subject: Mapping[str, Any]) -> dict[str, Any]:
+    """The payment's names: the payment intent's, then the object's own, then the session's; and its Stripe invoice.
+
+    A session with a Stripe invoice and no intent, as a subscription's, tells of the whole that was paid.
+    """
+    intent, own_id = _reference(subject, "payment_intent"), _id(subject, "id", "data.object.id")
+    order_id, behind = _reference(subject, "invoice"), _order_reference(subject)
+    names = (intent, own_id, behind if behind and behind.startswith("cs_") else None)
+    if order_id is None and behind and behind.startswith("in_"):
+        order_id = behind
+    return {
+        "provider_ids": tuple(dict.fromkeys(name for name in names if name)),
+        "order_id": order_id,
+        "is_whole": order_id is not None and intent is None and own_id.startswith("cs_"),
+    }
 
 
 def _order_reference(subject: Mapping[str, Any]) -> str | None:

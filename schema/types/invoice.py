@@ -72,7 +72,9 @@ class Invoice(Node):
     amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
     amount_overpaid: Money = strawberry.field(description="What came in beyond the total; never negative.")
     amount_refunded: Money = strawberry.field(description="What was given back of its payments.")
-    amount_paid_out_of_band: Money = strawberry.field(description="The part that was marked paid by hand.")
+    amount_paid_out_of_band: Money = strawberry.field(
+        description="The part that was marked paid by hand, here or in Stripe."
+    )
     due_date: date | None = strawberry.field(description="The last day to pay.")
     is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")
     memo: str | None = strawberry.field(description="A remark for the business itself.")

@@ -9,7 +9,8 @@ import pytest
 
 from errors import StripeRefused, StripeUnavailable
 from gateways.base import Page
-from gateways.stripe.client import API_VERSION, StripeGateway, decoded
+from gateways.stripe.client import API_VERSION, StripeGateway
+from gateways.stripe.decoding import decoded
 from gateways.stripe.events import EVENTS_TO_SEND
 from tests.support.business import StripeAccount
 

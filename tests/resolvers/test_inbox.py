@@ -33,6 +33,7 @@ from models.kinds import (
 from models.payment import Payment
 from models.payment_fact import UnreadableError
 from models.payment_link import LIVE
+from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
 from tests.support import books
@@ -61,6 +62,11 @@ async def deliver_in_one_batch(database: Database, given: Sequence[Delivery]) ->
     await asyncio.sleep(0)
     async with inbox:
         return await asyncio.gather(*waiting)
+
+
+def statuses_of(webhook_events: Sequence[WebhookEvent]) -> set[WebhookEventStatus]:
+    """How webhook events stand."""
+    return {webhook_event.status for webhook_event in webhook_events}
 
 
 def statuses(receipts: Sequence[Receipt]) -> set[WebhookEventStatus | None]:
@@ -322,6 +328,56 @@ async def test_a_payment_is_merged_within_a_batch(
         await post(tx, deliveries(integration, events[stored:]))
 
     await assert_merged(workspace, invoice)
+
+
+async def test_payments_of_a_stripe_invoice_take_the_place_of_its_whole(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """Its id is a name only while nothing else names what was paid, and can be one again."""
+    invoice = await books.add_invoice(integration, total=5000)
+    told = ours(invoice)
+    events = [
+        stripe.stripe_invoice_paid(**told, invoice="in_a", amount=2000),
+        stripe.payment_intent_succeeded(**told, payment_intent="pi_a", amount=2000, order="in_a"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a", amount=5000),
+        stripe.payment_intent_succeeded(payment_intent="pi_b", amount=3000, order="in_a"),
+        stripe.charge_refunded(payment_intent="pi_b", amount=3000, refunded=100),
+    ]
+    seen = []
+
+    for event in events:
+        await deliver(inbox, integration, event)
+        payments = await books.payments_of(workspace)
+        seen.append({payment.provider_payment_id: payment.amount for payment in payments})
+
+    assert seen == [
+        {"in_a": 2000},
+        {"pi_a": 2000},
+        {"pi_a": 2000, "in_a": 3000},
+        {"pi_a": 2000, "pi_b": 3000},
+        {"pi_a": 2000, "pi_b": 3000},
+    ]
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid, now.amount_refunded) == (InvoiceStatus.PAID, 5000, 100)
+    assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
+
+
+async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    told = ours(invoice)
+    events = [
+        stripe.stripe_invoice_paid(**told, invoice="in_a", amount=300, payments={"": 300}, created=20),
+        stripe.stripe_invoice_paid(**told, invoice="in_b", amount=9000, payments={"": 9000}, created=30),
+        stripe.payment_intent_succeeded(**told, payment_intent="pi_a", amount=500, created=10),
+    ]
+
+    await deliver_in_turn(inbox, integration, *events, events[0] | {"id": "evt_again"})
+
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid, now.amount_paid_out_of_band) == (InvoiceStatus.PAID, 500, 1500)
+    assert now.paid_at == from_epoch(30)
 
 
 # --- Links -----------------------------------------------------------------------------------------------------

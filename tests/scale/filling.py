@@ -107,7 +107,8 @@ def _add(
             {"id": payment, "workspace_id": workspace_id, "integration_id": integration_id,
              "provider_payment_id": f"pi_{invoice}", "invoice_id": invoice, "customer_id": customer,
              "status": "SUCCEEDED", "amount": 1999, "currency": "USD", "allocation": "APPLIED",
-             "decided_by": f"{n:012d} 0{0:019d} evt", "occurred_at": at, "created_at": at, "is_whole": False}
+             "decided_by": f"{n:012d} 0{0:019d} evt", "occurred_at": at, "created_at": at, "order_id": None,
+             "is_whole": False}
         )  # fmt: skip
         tables["payment_references"].append(
             {"workspace_id": workspace_id, "provider_id": f"pi_{invoice}", "payment_id": payment}

@@ -13,7 +13,8 @@ from models.ids import Prefix, new_id
 from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
 from models.payment_fact import PaymentFact
 from models.payment_link import LIVE
-from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict
+from models.settlement import Case, Verdict
+from models.state import InvoiceState, LinkState, PaymentState
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
@@ -85,6 +86,10 @@ class Desk:
     def add_invoice(self, invoice: InvoiceState) -> None:
         """Have another invoice in the same workspace."""
         self._books.invoices[WORKSPACE, invoice.id] = invoice
+
+    def invoice_named(self, id_: str) -> InvoiceState:
+        """An invoice as it stands."""
+        return self._books.invoices[WORKSPACE, id_]
 
     @property
     def payments(self) -> Sequence[PaymentState]:

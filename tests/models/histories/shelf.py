@@ -20,7 +20,8 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
 from models.payment_link import LIVE, PaymentLink
-from models.settlement import InvoiceState, LinkState, allocate, why_not_allocated
+from models.settlement import allocate, why_not_allocated
+from models.state import InvoiceState, LinkState
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact

@@ -1,0 +1,179 @@
+"""Stripe invoices: whatever pays one, each payment counts once and in whatever order it is told."""
+
+from itertools import permutations
+from typing import Any, Final
+
+import pytest
+
+from models.ids import Prefix, new_id
+from models.instant import from_epoch
+from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from tests.support import stripe_payloads as stripe
+from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+
+OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
+
+
+def test_an_attempt_that_was_given_up_does_not_lend_its_name_to_another_payment() -> None:
+    events = [
+        stripe.payment_intent_failed(payment_intent="pi_a", **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_b", order="in_1", **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", **OURS),
+    ]
+    events[0]["data"]["object"]["payment_details"] = {"order_reference": "in_1"}
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=4000))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.OPEN, 2000)
+        assert {payment.provider_payment_id: payment.status for payment in desk.payments} == {
+            "pi_a": PaymentStatus.FAILED,
+            "pi_b": PaymentStatus.SUCCEEDED,
+        }
+
+
+def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides() -> None:
+    events = [
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=5000, **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 5000)
+        assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
+            "pi_a": 2000,
+            "in_1": 3000,
+        }
+
+
+def test_a_stripe_invoice_that_was_paid_further_is_told_as_a_larger_whole() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=5000, **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_b", amount=3000, order="in_1", **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000), [active_link(amount=5000)])
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid, desk.live_links) == (InvoiceStatus.PAID, 5000, [])
+        assert {payment.provider_payment_id for payment in desk.payments} == {"pi_a", "pi_b"}
+        assert desk.log.count(EventType.INVOICE_PAID) == 1
+
+
+def test_amounts_of_two_currencies_are_not_compared_when_payments_turn_out_to_be_one() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=3100, currency="jpy", **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", payment_intent="pi_a", amount=2000, **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=3100))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.OPEN, 2000)
+        assert (desk.payment.amount, desk.payment.currency) == (2000, "USD")
+
+
+def test_names_that_are_tied_later_in_two_currencies_are_one_payment_of_the_invoices() -> None:
+    events = [
+        stripe.checkout_session_completed(session="cs_a", payment_intent=None, amount=3100, currency="jpy", **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, **OURS),
+        stripe.checkout_session_async_failed(session="cs_a", payment_intent="pi_a", amount=2000, **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+        desk.take(*order)
+
+        assert (desk.payment.amount, desk.payment.currency) == (2000, "USD")
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+# --- Several payments in one event -----------------------------------------------------------------------------
+
+
+def test_several_parts_paid_out_of_band_are_one_amount() -> None:
+    event = stripe.stripe_invoice_paid(invoice="in_1", payments={"pi_a": 1000, "": 600}, **OURS)
+    listed = event["data"]["object"]["payments"]["data"]
+    listed.append(listed[1] | {"id": "inpay_other", "amount_paid": 400})
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(event)
+
+    assert verdict.status is WebhookEventStatus.PROCESSED
+    assert desk.invoice.status is InvoiceStatus.PAID
+    assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1000, 1000)
+
+
+def test_what_a_list_leaves_out_is_counted_all_the_same() -> None:
+    listed = stripe.stripe_invoice_paid(invoice="in_1", payments={"pi_a": 1000, "": 600}, **OURS)
+    listed["data"]["object"]["payments"]["has_more"] = True
+    unlisted = stripe.payment_intent_succeeded(payment_intent="pi_b", amount=400, order="in_1", **OURS)
+
+    for order in permutations([listed, unlisted]):
+        desk = Desk(open_invoice())
+        desk.take(*order)
+
+        assert desk.invoice.status is InvoiceStatus.PAID
+        assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1400, 600)
+        assert {payment.provider_payment_id for payment in desk.payments} == {"pi_a", "pi_b"}
+
+
+# --- Out of band -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("paid_at", "out_of_band", "overpaid"), [(10, 500, 0), (30, 2000, 1500)])
+def test_what_was_marked_in_stripe_fills_what_was_lacking_then(paid_at: int, out_of_band: int, overpaid: int) -> None:
+    marked = stripe.stripe_invoice_paid(invoice="in_1", payment_intent=None, shape=stripe.OLD, created=20, **OURS)
+    marked["data"]["object"]["paid_out_of_band"] = True
+    events = [stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1500, created=paid_at, **OURS), marked]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(), [active_link()])
+        desk.take(*order, *order)
+
+        assert (desk.invoice.status, desk.invoice.paid_at) == (InvoiceStatus.PAID, from_epoch(20))
+        assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1500, out_of_band)
+        assert (desk.payment.overpaid, desk.live_links) == (overpaid, [])
+
+
+def test_what_was_marked_by_hand_stays_beside_what_was_marked_in_stripe() -> None:
+    desk = Desk(open_invoice())
+    part = stripe.stripe_invoice_paid(invoice="in_1", amount=500, payments={"": 500}, **OURS)
+    desk.take(part)
+
+    by_hand = desk.invoice.amount_paid_out_of_band + desk.invoice.amount_remaining
+    desk.invoice = desk.invoice._replace(
+        amount_paid_out_of_band=by_hand, status=InvoiceStatus.PAID, paid_at=from_epoch(99)
+    )
+    desk.take(part | {"id": "evt_again"}, stripe.payment_intent_succeeded(payment_intent="pi_a", amount=700, **OURS))
+
+    assert (desk.invoice.amount_paid_out_of_band, desk.invoice.paid_at) == (2000, from_epoch(99))
+    assert (desk.payment.amount, desk.payment.overpaid) == (700, 700)
+
+
+# --- Which invoice ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("attempt", [stripe.payment_intent_failed, stripe.payment_intent_processing])
+def test_an_attempt_for_one_invoice_does_not_keep_the_money_that_names_another(attempt: Any) -> None:
+    other = new_id(Prefix.INVOICE)
+    tried = attempt(payment_intent="pi_a", created=1, **OURS)
+    paid = stripe.payment_intent_succeeded(payment_intent="pi_a", created=2, **(OURS | {"invoice_id": other}))
+
+    for order in permutations([tried, paid]):
+        desk = Desk(open_invoice(), [active_link()])
+        desk.add_invoice(open_invoice(id=other))
+        desk.take(*order)
+
+        assert (desk.invoice.status, [link.amount for link in desk.live_links]) == (InvoiceStatus.OPEN, [2000])
+        assert desk.invoice_named(other).status is InvoiceStatus.PAID
+        assert desk.payment.invoice_id == other
