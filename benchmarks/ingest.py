@@ -98,7 +98,7 @@ async def _add_invoices(
         for n, id_ in enumerate(ids)
     ]
     await insert_rows(tx, "invoices", columns, invoices)
-    text = ["id", "workspace_id", "invoice_id", "integration_id", "status", "stripe_id", "url", "currency"]
+    text = ["id", "workspace_id", "invoice_id", "integration_id", "status", "provider_id", "url", "currency"]
     columns = dict.fromkeys(text, "text") | {"amount": "bigint", "outcome_unknown": "boolean"}
     columns |= dict.fromkeys(["created_at", "updated_at"], "timestamptz")
     links = [

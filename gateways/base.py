@@ -19,9 +19,9 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class MadeLink:
-    """A link as the provider answered it; `stripe_id` is the provider's own."""
+    """A link as the provider answered it; `provider_id` is the provider's own."""
 
-    stripe_id: str
+    provider_id: str
     url: str
 
 
@@ -34,7 +34,7 @@ class LinkGateway(Protocol):
     async def find_payment_link(self, secret_key: str, invoice: Invoice, known: Collection[str]) -> MadeLink | None:
         """The newest link of an invoice that can be paid and isn't known yet, as far back as is looked."""
 
-    async def deactivate_payment_link(self, secret_key: str, stripe_id: str) -> None:
+    async def deactivate_payment_link(self, secret_key: str, provider_id: str) -> None:
         """Make a link unpayable; one that is already is left so."""
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:

@@ -46,7 +46,7 @@ class Books:
     links: dict[Key, list[LinkState]] = field(default_factory=lambda: defaultdict(list))
     customers: set[Key] = field(default_factory=set)
     _by_provider_id: dict[Key, str] = field(default_factory=dict)
-    _by_stripe_link: dict[Key, str] = field(default_factory=dict)
+    _by_provider_link: dict[Key, str] = field(default_factory=dict)
     _of_invoice: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
     _of_order: dict[Key, set[str]] = field(default_factory=lambda: defaultdict(set))
     _new_payments: dict[Key, Origin] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Books:
         relevant = [(origin, part) for origin, event in sourced if event.evidence is not None for part in event.each]
         if not relevant:
             return
-        await self._load_stripe_links(relevant)
+        await self._load_links_named(relevant)
         named = {
             (origin.workspace_id, invoice_id)
             for origin, event in relevant
@@ -133,9 +133,9 @@ class Books:
     def _named_invoice(self, origin: Origin, event: PaymentFact) -> str | None:
         if event.metadata_invoice_id is not None:
             return event.metadata_invoice_id
-        return self._by_stripe_link.get((origin.workspace_id, event.payment_link_id or ""))
+        return self._by_provider_link.get((origin.workspace_id, event.payment_link_id or ""))
 
-    async def _load_stripe_links(self, relevant: Sequence[Sourced]) -> None:
+    async def _load_links_named(self, relevant: Sequence[Sourced]) -> None:
         wanted = {
             (origin.workspace_id, event.payment_link_id)
             for origin, event in relevant
@@ -147,11 +147,11 @@ class Books:
         if not wanted:
             return
         rows = await self._fetch_among(
-            "SELECT workspace_id, stripe_id, invoice_id FROM payment_links WHERE {0} AND {1}",
+            "SELECT workspace_id, provider_id, invoice_id FROM payment_links WHERE {0} AND {1}",
             ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
-            ("stripe_id", {stripe_id for _, stripe_id in wanted if stripe_id}),
+            ("provider_id", {provider_id for _, provider_id in wanted if provider_id}),
         )
-        self._by_stripe_link |= {(row["workspace_id"], row["stripe_id"]): row["invoice_id"] for row in rows}
+        self._by_provider_link |= {(row["workspace_id"], row["provider_id"]): row["invoice_id"] for row in rows}
 
     async def _lock_invoices(self, keys: set[Key]) -> None:
         if not keys:
@@ -200,8 +200,8 @@ class Books:
         if not self.invoices:
             return
         rows = await self._fetch_among(
-            "SELECT id, workspace_id, invoice_id, integration_id, status, stripe_id, amount, due_at FROM payment_links"
-            " WHERE {0} ORDER BY id",
+            "SELECT id, workspace_id, invoice_id, integration_id, status, provider_id, amount, due_at"
+            " FROM payment_links WHERE {0} ORDER BY id",
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
         )
         for row in rows:
@@ -215,7 +215,7 @@ class Books:
             if event.metadata_invoice_id is not None
             and event.payment_link_id is not None
             and not any(
-                link.stripe_id == event.payment_link_id
+                link.provider_id == event.payment_link_id
                 for link in self.links.get((origin.workspace_id, event.metadata_invoice_id), ())
             )
         }
@@ -277,7 +277,7 @@ class Books:
             customer_id=customer if (workspace_id, customer) in self.customers else None,
             payments=tuple(known.values()),
             links=tuple(self.links[workspace_id, invoice.id]) if invoice else (),
-            link_invoice_id=self._by_stripe_link.get((workspace_id, event.payment_link_id or "")),
+            link_invoice_id=self._by_provider_link.get((workspace_id, event.payment_link_id or "")),
             new_payment_id=new_id(Prefix.PAYMENT),
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )

@@ -31,7 +31,7 @@ def _type(delivery: Delivery) -> str | None:
     return delivery.unreadable.event_type if delivery.unreadable else None
 
 
-def _stripe_id(delivery: Delivery) -> str | None:
+def _provider_id(delivery: Delivery) -> str | None:
     """Stripe's id of an event; what was made from something else that Stripe told has none."""
     if delivery.event is not None:
         return None if ":" in delivery.event.id else delivery.event.id
@@ -55,7 +55,7 @@ _CONTENT: Final = Columns[Delivery](
     ("workspace_id", "text", attrgetter("origin.workspace_id")),
     ("integration_id", "text", attrgetter("origin.integration_id")),
     ("delivery_key", "text", attrgetter("key")),
-    ("stripe_event_id", "text", _stripe_id),
+    ("provider_event_id", "text", _provider_id),
     ("type", "text", _type),
     ("livemode", "boolean", lambda delivery: delivery.event.livemode if delivery.event else None),
     ("api_version", "text", lambda delivery: delivery.event.api_version if delivery.event else None),

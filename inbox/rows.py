@@ -174,7 +174,7 @@ def link_of(row: Row) -> LinkState:
         id=row["id"],
         integration_id=row["integration_id"],
         status=status,
-        stripe_id=row["stripe_id"],
+        provider_id=row["provider_id"],
         amount=row["amount"],
         stop=status not in LIVE and row["due_at"] is not None,
     )

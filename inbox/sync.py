@@ -203,7 +203,7 @@ class Sync:
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
         paid = 0
         for link in await _links_to_check(integration, rest):
-            for session in await self._gateway.completed_sessions(self._key_of(integration), link.stripe_id or ""):
+            for session in await self._gateway.completed_sessions(self._key_of(integration), link.provider_id or ""):
                 body = orjson.dumps(GATEWAY.session_event(session, int(time.time())))
                 delivery = delivery_of(origin, body, utc_now(), posts=0)
                 if not await _finished(integration, [delivery.key]):

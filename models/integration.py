@@ -37,7 +37,7 @@ class Integration(Model):
     previous_webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
     previous_webhook_secret_preview = fields.CharField(max_length=4096, null=True)
     previous_webhook_secret_expires_at = fields.DatetimeField(null=True)
-    stripe_account_id = fields.CharField(max_length=4096, null=True)
+    provider_account_id = fields.CharField(max_length=4096, null=True)
     webhook_endpoint_id = fields.CharField(max_length=4096, null=True)
     findings = fields.TextField(null=True)
     checked_at = fields.DatetimeField(null=True)

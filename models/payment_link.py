@@ -30,7 +30,7 @@ class PaymentLink(Model):
     invoice_id = fields.CharField(max_length=64)
     integration_id = fields.CharField(max_length=64)
     status = fields.CharEnumField(PaymentLinkStatus, max_length=16)
-    stripe_id = fields.CharField(max_length=4096, null=True)
+    provider_id = fields.CharField(max_length=4096, null=True)
     url = fields.CharField(max_length=4096, null=True)
     amount = fields.BigIntField()
     currency = fields.CharField(max_length=3)
@@ -54,10 +54,10 @@ class PaymentLink(Model):
 
         One that a session of its own completed is settled: Stripe completes no second one (`restrictions`).
         """
-        if self.stripe_id is None and self.due_at is None:
+        if self.provider_id is None and self.due_at is None:
             return OpenSessions.SETTLED
         if self.status in LIVE:
-            return OpenSessions.POSSIBLE if self.stripe_id else OpenSessions.SETTLED
+            return OpenSessions.POSSIBLE if self.provider_id else OpenSessions.SETTLED
         if self.sessions_closed_at is not None or now - self.updated_at > SESSION_LIFETIME:
             return OpenSessions.SETTLED
         if self.due_at is not None:

@@ -251,7 +251,7 @@ def _why_foreign(case: Case) -> str | None:
 
 def _is_by_our_link(case: Case) -> bool:
     """Whether the money came by a link that we made: it is ours then, whatever its metadata says."""
-    own = {link.stripe_id for link in case.links} - {None}
+    own = {link.provider_id for link in case.links} - {None}
     return case.link_invoice_id is not None or case.event.payment_link_id in own
 
 
@@ -632,7 +632,7 @@ def _links(
                 id=new_link_id,
                 integration_id=invoice.integration_id,
                 status=PaymentLinkStatus.PENDING,
-                stripe_id=None,
+                provider_id=None,
                 amount=invoice.amount_remaining,
             )
         )
@@ -640,7 +640,7 @@ def _links(
 
 
 def _link(link: LinkState, used: str | None, invoice: InvoiceState, *, payable: bool) -> LinkState:
-    if used is not None and used == link.stripe_id:
+    if used is not None and used == link.provider_id:
         return link._replace(status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe did so itself
     if link.status not in LIVE:
         return link

@@ -98,6 +98,6 @@ class LinkState(NamedTuple):
     id: str
     integration_id: str
     status: PaymentLinkStatus
-    stripe_id: str | None
+    provider_id: str | None
     amount: int
     stop: bool = False

@@ -22,7 +22,7 @@ class WebhookEvent(Model):
     workspace_id = fields.CharField(max_length=64)
     integration_id = fields.CharField(max_length=64)
     delivery_key = fields.TextField()
-    stripe_event_id = fields.CharField(max_length=4096, null=True)
+    provider_event_id = fields.CharField(max_length=4096, null=True)
     type = fields.CharField(max_length=4096, null=True)
     status = fields.CharEnumField(WebhookEventStatus, max_length=16)
     reason_code = fields.CharField(max_length=4096, null=True)
@@ -62,7 +62,7 @@ WITHOUT_PAYLOAD: Final = (
     "id",
     "workspace_id",
     "integration_id",
-    "stripe_event_id",
+    "provider_event_id",
     "type",
     "status",
     "reason_code",

@@ -112,11 +112,11 @@ async def claim(link: PaymentLink) -> bool:
     return may_be_made
 
 
-async def made(link: PaymentLink, invoice: Invoice, stripe_id: str, url: str) -> list[Happening]:
+async def made(link: PaymentLink, invoice: Invoice, provider_id: str, url: str) -> list[Happening]:
     """Write that Stripe made a link; one that was retired meanwhile stays claimed, to be made unpayable."""
     if link.status is _ACTIVE:
         return []
-    link.stripe_id, link.url, link.outcome_unknown = stripe_id, url, False
+    link.provider_id, link.url, link.outcome_unknown = provider_id, url, False
     link.problem_code = link.problem_message = None
     link.tries = 0
     if link.status not in LIVE:
@@ -176,7 +176,7 @@ async def retire(invoice: Invoice, actor: str) -> list[Happening]:
     for link in retired:
         _move(link, _DEACTIVATED)
         link.tries = 0  # those were of making it; to stop it has as many of its own
-        link.due_at = utc_now() if link.stripe_id is not None or link.outcome_unknown else None
+        link.due_at = utc_now() if link.provider_id is not None or link.outcome_unknown else None
         await link.save()
     return [_happening(EventType.PAYMENT_LINK_DEACTIVATED, link, invoice, actor) for link in retired]
 
@@ -201,11 +201,11 @@ async def not_stopped(link: PaymentLink, refusal: LinkNotMade) -> None:
     await link.save()
 
 
-async def named(link: PaymentLink, stripe_id: str | None) -> None:
+async def named(link: PaymentLink, provider_id: str | None) -> None:
     """Write Stripe's id of a link that is in other hands by now."""
-    if link.stripe_id is None and stripe_id is not None:
-        link.stripe_id = stripe_id
-        await link.save(update_fields=["stripe_id"])
+    if link.provider_id is None and provider_id is not None:
+        link.provider_id = provider_id
+        await link.save(update_fields=["provider_id"])
 
 
 async def checked(tx: Transaction, link_id: str) -> None:

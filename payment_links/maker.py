@@ -111,7 +111,7 @@ class LinkMaker:
         was_unknown = await lifecycle.claim(link)
         siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)
         lines = await scoped(LineItem, link.workspace_id).filter(invoice_id=invoice.id).order_by("position")
-        known = frozenset(other.stripe_id for other in siblings if other.stripe_id)
+        known = frozenset(other.provider_id for other in siblings if other.provider_id)
         return Job(link, invoice, lines, known, was_unknown, integration.secret_key_sealed, secret_key)
 
     # --- Making ------------------------------------------------------------------------------------------------
@@ -142,10 +142,10 @@ class LinkMaker:
             if locked is None:
                 return
             link, invoice = locked
-            surplus = link.stripe_id not in {None, made.stripe_id}
+            surplus = link.provider_id not in {None, made.provider_id}
             retired = not surplus and link.status not in LIVE  # its invoice was settled, or Stripe disconnected
             if not surplus:
-                newest = await append(tx, await lifecycle.made(link, invoice, made.stripe_id, made.url))
+                newest = await append(tx, await lifecycle.made(link, invoice, made.provider_id, made.url))
         self._published(newest)
         if surplus:  # another try was told first
             await self._discard(job, made)
@@ -156,9 +156,9 @@ class LinkMaker:
         """Make a link unpayable that Stripe made besides the one that counts."""
         assert job.secret_key is not None  # noqa: S101  (it has made the link)
         try:
-            await self._gateway.deactivate_payment_link(job.secret_key, made.stripe_id)
+            await self._gateway.deactivate_payment_link(job.secret_key, made.provider_id)
         except LinkNotMade as refusal:
-            log.warning("a surplus link stays payable", link=job.link.id, stripe=made.stripe_id, code=refusal.code)
+            log.warning("a surplus link stays payable", link=job.link.id, stripe=made.provider_id, code=refusal.code)
 
     async def _write_refusal(self, job: Job, refusal: LinkNotMade, *, asked_only: bool) -> None:
         """Write that Stripe did not say that it made a link; `asked_only`: it was only asked for earlier ones."""
@@ -202,42 +202,42 @@ class LinkMaker:
 
     async def _stop(self, job: Job) -> None:
         link = job.link
-        stripe_id = link.stripe_id
-        if job.secret_key is None and stripe_id is not None:
+        provider_id = link.provider_id
+        if job.secret_key is None and provider_id is not None:
             log.warning("payment link stays payable: its integration has no key any more", link=link.id)
         try:
             if job.secret_key is not None:
-                if stripe_id is None and link.outcome_unknown:
+                if provider_id is None and link.outcome_unknown:
                     found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
-                    stripe_id = found.stripe_id if found else None
-                if stripe_id is not None:
-                    await self._gateway.deactivate_payment_link(job.secret_key, stripe_id)
-                    await self._gateway.expire_open_sessions(job.secret_key, stripe_id)
+                    provider_id = found.provider_id if found else None
+                if provider_id is not None:
+                    await self._gateway.deactivate_payment_link(job.secret_key, provider_id)
+                    await self._gateway.expire_open_sessions(job.secret_key, provider_id)
         except LinkNotMade as refusal:
-            await _write_stopped(job, stripe_id, refusal)
+            await _write_stopped(job, provider_id, refusal)
             await self._note_refused_key(job, refusal)
             log.warning("payment link not deactivated", link=link.id, code=refusal.code, tries=link.tries)
         else:
-            await _write_stopped(job, stripe_id, None)
+            await _write_stopped(job, provider_id, None)
 
 
-async def _write_stopped(job: Job, stripe_id: str | None, refusal: LinkNotMade | None) -> None:
+async def _write_stopped(job: Job, provider_id: str | None, refusal: LinkNotMade | None) -> None:
     """Write what came of making a link unpayable."""
     async with transaction():
         locked = await lifecycle.locked(job.link.id)
         if locked is None:
             return
         link, _ = locked
-        await lifecycle.named(link, stripe_id)
+        await lifecycle.named(link, provider_id)
         if not job.is_held(link):
             return
         if refusal is not None:
             await lifecycle.not_stopped(link, refusal)
         else:
-            may_come = stripe_id is None and link.outcome_unknown
+            may_come = provider_id is None and link.outcome_unknown
             await lifecycle.stopped(
                 link,
-                is_closed=stripe_id is not None and job.secret_key is not None,
+                is_closed=provider_id is not None and job.secret_key is not None,
                 looks_again=may_come and utc_now() - link.updated_at < 2 * lifecycle.CLAIM,
             )
 

@@ -67,12 +67,12 @@ def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEv
     return _asked(ctx, query).only(*WITHOUT_PAYLOAD)
 
 
-async def webhook_event_by_stripe_id(ctx: Context, stripe_event_id: str) -> WebhookEvent | None:
+async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> WebhookEvent | None:
     """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
     ctx.require(Scope.READ)
-    if len(stripe_event_id) > LONGEST_KEPT:
+    if len(provider_event_id) > LONGEST_KEPT:
         return None
-    rows = ctx.rows(WebhookEvent).filter(stripe_event_id=stripe_event_id)
+    rows = ctx.rows(WebhookEvent).filter(provider_event_id=provider_event_id)
     return await rows.order_by("-id").only(*WITHOUT_PAYLOAD).first()
 
 

@@ -191,7 +191,7 @@ class Query:
         info: Info,
         stripe_event_id: Annotated[str, strawberry.argument(description="Stripe's id: evt_…")],
     ) -> WebhookEvent | None:
-        row = await webhook_event.webhook_event_by_stripe_id(info.context, stripe_event_id)
+        row = await webhook_event.webhook_event_by_provider_id(info.context, stripe_event_id)
         return None if row is None else WebhookEvent.of(row)
 
     @strawberry.field(

@@ -150,7 +150,7 @@ class Estate:
     open: str
     paid: str
     numbers: list[str]
-    stripe_event_id: str
+    provider_event_id: str
     idempotency_key: str
 
     @property
@@ -218,10 +218,10 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
         open=opened[0]["id"],
         paid=paid["id"],
         numbers=[invoice["number"] for invoice in (paid, *opened)],
-        stripe_event_id=f"evt_{name}",
+        provider_event_id=f"evt_{name}",
         idempotency_key=idempotency_key,
     )
-    estate.post(webhook_secret, integration["webhookUrl"], paid["id"], estate.stripe_event_id)
+    estate.post(webhook_secret, integration["webhookUrl"], paid["id"], estate.provider_event_id)
     return estate
 
 
@@ -270,7 +270,7 @@ def foreign_values(place: Place, inventory: Json, theirs: Estate) -> Iterable[st
         "idempotencyKey": [theirs.idempotency_key],
         "number": [theirs.numbers[-1]],
         "search": sorted(theirs.texts),
-        "stripeEventId": [theirs.stripe_event_id],
+        "stripeEventId": [theirs.provider_event_id],
     }
     assert place.name in known or place.name in FREE_TEXTS, f"say what {place} takes: ids of something, or free text"
     return known.get(place.name, [])

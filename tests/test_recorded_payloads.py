@@ -57,10 +57,10 @@ def about(event: Event, invoice_id: str, workspace_id: str) -> Event:
     return event | {"id": fresh("evt"), "data": {"object": told}}
 
 
-async def webhook_event(house: House, stripe_event_id: str) -> tuple[str, str | None]:
+async def webhook_event(house: House, provider_event_id: str) -> tuple[str, str | None]:
     """What became of an event: its status and the code of the reason."""
     nodes = (await house.client.query(WEBHOOK_EVENTS))["webhookEvents"]["nodes"]
-    found = next(node for node in nodes if node["stripeEventId"] == stripe_event_id)
+    found = next(node for node in nodes if node["stripeEventId"] == provider_event_id)
     return found["status"], found["reason"] and found["reason"]["code"]
 
 

@@ -45,7 +45,7 @@ _KEY_PATH: Final = ["input", "secretKey"]
 class Registered:
     """A webhook endpoint that was made at Stripe."""
 
-    stripe_id: str
+    provider_id: str
     secret: str = field(repr=False)
 
 
@@ -145,14 +145,14 @@ class StripeGateway:
                 )
         return None
 
-    async def deactivate_payment_link(self, secret_key: str, stripe_id: str) -> None:
+    async def deactivate_payment_link(self, secret_key: str, provider_id: str) -> None:
         """Make a Payment Link unpayable; one that is unpayable already is left so.
 
         Raises:
             LinkNotMade: Stripe refused, failed or could not be reached.
         """
         with link_errors():
-            await self._client(secret_key).v1.payment_links.update_async(stripe_id, {"active": False})
+            await self._client(secret_key).v1.payment_links.update_async(provider_id, {"active": False})
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
         """Close the pages of a Payment Link that customers have open; to be called when it can open no more.
@@ -275,7 +275,7 @@ class StripeGateway:
     async def change_webhook_endpoint(
         self,
         secret_key: str,
-        stripe_id: str,
+        provider_id: str,
         *,
         url: str | None = None,
         events: Sequence[str] | None = None,
@@ -290,9 +290,9 @@ class StripeGateway:
         given = {"url": url, "enabled_events": events, "disabled": None if enabled is None else not enabled}
         params = {name: value for name, value in given.items() if value is not None}
         with asking_errors("change webhook endpoints"):
-            await self._client(secret_key).raw_request_async("post", f"/v1/webhook_endpoints/{stripe_id}", **params)
+            await self._client(secret_key).raw_request_async("post", f"/v1/webhook_endpoints/{provider_id}", **params)
 
-    async def delete_webhook_endpoint(self, secret_key: str, stripe_id: str) -> None:
+    async def delete_webhook_endpoint(self, secret_key: str, provider_id: str) -> None:
         """Remove a webhook endpoint; one that is gone already is fine.
 
         Raises:
@@ -301,7 +301,7 @@ class StripeGateway:
         """
         try:
             with asking_errors("remove webhook endpoints"):
-                await self._client(secret_key).v1.webhook_endpoints.delete_async(stripe_id)
+                await self._client(secret_key).v1.webhook_endpoints.delete_async(provider_id)
         except StripeRefused as refusal:
             if refusal.stripe_code != GONE:
                 raise
@@ -335,7 +335,7 @@ async def _load_sdk() -> None:
 
 def _endpoint(row: Mapping[str, Any]) -> Endpoint:
     return Endpoint(
-        stripe_id=row["id"],
+        provider_id=row["id"],
         url=row["url"],
         is_enabled=row["status"] == "enabled",
         events=tuple(row["enabled_events"]),

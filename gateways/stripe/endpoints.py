@@ -28,7 +28,7 @@ Finding = tuple[str, str | None]
 class Endpoint:
     """A webhook endpoint as Stripe tells it. `api_version` None is the account's default; `created`: Unix seconds."""
 
-    stripe_id: str
+    provider_id: str
     url: str
     is_enabled: bool
     events: tuple[str, ...]
@@ -83,7 +83,7 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
     astray = [
         endpoint
         for endpoint in found
-        if endpoint.url != url and (endpoint.stripe_id == registered_id or (token and token in endpoint.url))
+        if endpoint.url != url and (endpoint.provider_id == registered_id or (token and token in endpoint.url))
     ]
     return Endpoints(here, astray)
 

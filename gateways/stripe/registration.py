@@ -43,8 +43,8 @@ async def register(gateway: StripeGateway, secret_key: str, url: str, request: s
                 raise
             continue
         found = await _posting_to(gateway, secret_key, url)
-        if found is None or registered.stripe_id in found:
-            return Registration(registered, [each for each in found or [] if each != registered.stripe_id])
+        if found is None or registered.provider_id in found:
+            return Registration(registered, [each for each in found or [] if each != registered.provider_id])
     raise StripeRefused("Stripe answered with webhook endpoints that are gone: try again with another idempotencyKey.")
 
 
@@ -69,7 +69,7 @@ async def remove(gateway: StripeGateway, secret_key: str, endpoint_ids: list[str
 async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list[str] | None:
     """The ids of the endpoints with a URL; None when Stripe does not tell."""
     with contextlib.suppress(FluxrateError):
-        return [each.stripe_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
+        return [each.provider_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
     return None
 
 

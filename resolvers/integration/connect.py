@@ -65,7 +65,7 @@ async def connect_stripe(
         mode=ctx.caller.workspace.mode,
         is_active=True,
         webhook_token=_token(ctx, idempotency_key, given) if register_webhook else new_webhook_token(),
-        stripe_account_id=account_id,
+        provider_account_id=account_id,
         created_at=now,
         updated_at=now,
     )
@@ -116,14 +116,14 @@ async def _connect_registered(
     except StripeRefused as refusal:
         raise not_registered(refusal, ctx.services.public_url, token, _REGISTER) from None
     endpoint = registration.registered
-    integration.webhook_endpoint_id = endpoint.stripe_id
+    integration.webhook_endpoint_id = endpoint.provider_id
     try:
         saved = await _save_connected(ctx, integration, endpoint.secret, idempotency_key, given)
     except FluxrateError:
         with contextlib.suppress(FluxrateError):
             if not await ctx.rows(Integration).filter(id=integration.id).exists():
-                await remove(gateway, key, [endpoint.stripe_id])
+                await remove(gateway, key, [endpoint.provider_id])
         raise
-    superfluous = registration.others if saved.id == integration.id else [endpoint.stripe_id]
+    superfluous = registration.others if saved.id == integration.id else [endpoint.provider_id]
     await remove(gateway, key, [each for each in superfluous if each != saved.webhook_endpoint_id])
     return saved

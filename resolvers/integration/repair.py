@@ -117,16 +117,16 @@ async def _replace(ctx: Context, integration: Integration, checkup: Checkup, end
         raise not_registered(error, ctx.services.public_url, integration.webhook_token or "", _PATH) from None
     added = registration.registered
     if await _save_secret(ctx, integration, added):
-        superseded = {each.stripe_id for each in [*endpoints.here, *endpoints.astray]} | set(registration.others)
+        superseded = {each.provider_id for each in [*endpoints.here, *endpoints.astray]} | set(registration.others)
     else:
-        superseded = {added.stripe_id}
+        superseded = {added.provider_id}
     kept = (await ctx.one(Integration, integration.id, "integration", _PATH)).webhook_endpoint_id
     await remove(gateway, key, sorted(superseded - {kept}))
 
 
 def _request(integration: Integration, endpoints: Endpoints) -> str:
     """The same for the same state, so that two repairs at once get the same endpoint."""
-    ids = sorted(each.stripe_id for each in [*endpoints.here, *endpoints.astray])
+    ids = sorted(each.provider_id for each in [*endpoints.here, *endpoints.astray])
     state = [integration.id, integration.webhook_secret_sealed or "", *ids]
     return f"repair:{hashlib.sha256(' '.join(state).encode()).hexdigest()}"
 
@@ -138,7 +138,7 @@ async def _save_secret(ctx: Context, integration: Integration, added: Registered
         if row.disconnected_at is not None or row.webhook_secret_sealed != integration.webhook_secret_sealed:
             return False
         await save_webhook_secret(write.tx, ctx.services.keyring, row, added.secret)
-        row.webhook_endpoint_id = added.stripe_id
+        row.webhook_endpoint_id = added.provider_id
         row.updated_at = utc_now()
         await row.save()
         write.log(EventType.INTEGRATION_UPDATED, integration_id=row.id)
@@ -158,19 +158,19 @@ async def _change(
     if missing or enabling:
         await gateway.change_webhook_endpoint(
             key,
-            endpoint.stripe_id,
+            endpoint.provider_id,
             events=[*endpoint.events, *missing] if missing else None,
             enabled=True if enabling else None,
         )
     if "ENDPOINT_OTHER_URL" in mending:  # the right one is there already
-        await remove(gateway, key, [each.stripe_id for each in endpoints.astray])
+        await remove(gateway, key, [each.provider_id for each in endpoints.astray])
 
 
 async def _bring_back(ctx: Context, integration: Integration, checkup: Checkup, endpoint: Endpoint) -> None:
     missing = endpoint.missing_events
     await ctx.services.gateway.change_webhook_endpoint(
         checkup.key_of(integration),
-        endpoint.stripe_id,
+        endpoint.provider_id,
         url=checkup.url_of(integration),
         events=[*endpoint.events, *missing] if missing else None,
         enabled=True,
@@ -179,5 +179,5 @@ async def _bring_back(ctx: Context, integration: Integration, checkup: Checkup, 
 
 def _ours(endpoints: Sequence[Endpoint], integration: Integration) -> Endpoint:
     """The endpoint that we registered, else the newest."""
-    registered = [each for each in endpoints if each.stripe_id == integration.webhook_endpoint_id]
+    registered = [each for each in endpoints if each.provider_id == integration.webhook_endpoint_id]
     return (registered or list(endpoints))[0]

@@ -53,7 +53,7 @@ async def update_stripe_integration(
         if key is not KEEP:
             _check_account(integration, account_id, allowed=allow_account_change)
             save_secret_key(ctx.services.keyring, integration, key)
-            integration.stripe_account_id = account_id or integration.stripe_account_id
+            integration.provider_account_id = account_id or integration.provider_account_id
         if secret is not KEEP:
             await save_webhook_secret(write.tx, ctx.services.keyring, integration, secret)
         if is_active is not KEEP:
@@ -72,7 +72,7 @@ async def update_stripe_integration(
 
 
 def _check_account(integration: Integration, account_id: str | None, *, allowed: bool) -> None:
-    known = integration.stripe_account_id
+    known = integration.provider_account_id
     if account_id is None or known is None or account_id == known or allowed:
         return
     raise Conflict(

@@ -153,7 +153,7 @@ class StripeIntegration(Node):
             webhook_secret_preview=row.webhook_secret_preview,
             previous_webhook_secret_expires_at=row.previous_webhook_secret_expires_at,
             previous_webhook_secret_preview=row.previous_webhook_secret_preview,
-            stripe_account_id=row.stripe_account_id,
+            stripe_account_id=row.provider_account_id,
             created_at=row.created_at,
             updated_at=row.updated_at,
             disconnected_at=row.disconnected_at,

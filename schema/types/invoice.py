@@ -53,7 +53,7 @@ class PaymentLink:
         return cls(
             status=row.status,
             url=row.url,
-            stripe_id=row.stripe_id,
+            stripe_id=row.provider_id,
             amount=Money.of(row.amount, row.currency),
             problem=Diagnosis.of_code(row.problem_code, row.problem_message),
             open_sessions=row.open_sessions(utc_now()),

@@ -76,7 +76,7 @@ class WebhookEvent(Node):
     def of(cls, row: models.WebhookEvent) -> "WebhookEvent":
         return cls(
             id=strawberry.ID(row.id),
-            stripe_event_id=row.stripe_event_id,
+            stripe_event_id=row.provider_event_id,
             type=row.type,
             status=row.status,
             reason=Diagnosis.of_code(row.reason_code, row.reason_detail),

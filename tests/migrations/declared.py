@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import migrations
@@ -30,14 +30,15 @@ class Declared:
 
 def constraints() -> list[Declared]:
     """Every constraint but NOT NULL; a primary key without a name has PostgreSQL's."""
-    return [declared for table, items in _tables() for item in items for declared in _in_item(table, item)]
+    declared = [each for table, items in _tables() for item in items for each in _in_item(table, item)]
+    return [_as_named_now(each) for each in declared]
 
 
 def indexes() -> list[Declared]:
     """Every index that isn't a constraint's."""
     form = re.compile(r"CREATE ((?:UNIQUE )?INDEX) (\w+) ON (\w+) \(([\w, ]+)\)")
     found = [form.match(statement) for statement in statements()]
-    return [Declared(one[2], one[1], one[3], _names(one[4])) for one in found if one]
+    return [_as_named_now(Declared(one[2], one[1], one[3], _names(one[4]))) for one in found if one]
 
 
 def tables() -> list[str]:
@@ -52,6 +53,13 @@ def statements() -> Iterator[str]:
         for operation in migration.operations if migration else ():
             assert isinstance(operation, Sql)
             yield from (" ".join(statement.split()) for statement in operation.statements)
+
+
+def _as_named_now(declared: Declared) -> Declared:
+    """With the columns' names after all migrations."""
+    form = re.compile(rf"ALTER TABLE {declared.table} RENAME COLUMN (\w+) TO (\w+)")
+    renamed = {found[1]: found[2] for statement in statements() if (found := form.match(statement))}
+    return replace(declared, columns=tuple(renamed.get(column, column) for column in declared.columns))
 
 
 def _tables() -> Iterator[tuple[str, list[str]]]:

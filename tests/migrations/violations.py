@@ -45,7 +45,7 @@ _CHECKS: Final[list[Violation]] = [
     ("payment_links_status_known", "payment_links", {"status": "LOST"}),
     ("payment_links_amount_positive", "payment_links", {"amount": 0}),
     ("payment_links_active_has_url", "payment_links", {"url": None}),
-    ("payment_links_active_has_url", "payment_links", {"stripe_id": None}),
+    ("payment_links_active_has_url", "payment_links", {"provider_id": None}),
     ("payments_status_known", "payments", {"status": "LOST"}),
     ("payments_amount_positive", "payments", {"amount": -1, "overpaid": 0}),
     ("payments_amount_refunded_positive", "payments", {"amount_refunded": -1}),
@@ -66,7 +66,7 @@ _KEYS: Final[list[Violation]] = [
     ("customers_external_id_unique", "customers", {"external_id": "C-1"}),
     ("invoices_number_unique", "invoices", {"number": "INV-2026-0001"}),
     ("line_items_position_unique", "line_items", {"position": 0}),
-    ("payment_links_stripe_id_unique", "payment_links", {"stripe_id": "plink_1"}),
+    ("payment_links_stripe_id_unique", "payment_links", {"provider_id": "plink_1"}),
     *(
         ("payment_links_one_live", "payment_links", {"invoice_id": "inv_1", "status": status})
         for status in ("PENDING", "ACTIVE", "FAILED")

@@ -637,7 +637,7 @@ def test_an_active_link_is_completed_and_stopped_at_stripe_when_its_invoice_is_p
 
 @pytest.mark.parametrize("status", [PaymentLinkStatus.PENDING, PaymentLinkStatus.FAILED])
 def test_a_link_that_was_not_made_yet_is_deactivated_when_its_invoice_is_paid(status: PaymentLinkStatus) -> None:
-    desk = Desk(open_invoice(), [active_link(status=status, stripe_id=None)])
+    desk = Desk(open_invoice(), [active_link(status=status, provider_id=None)])
 
     desk.take(paid())
 

@@ -13,7 +13,7 @@ URL = endpoint_url("https://fluxrate.example", TOKEN)
 
 def endpoint(**given: Any) -> Endpoint:
     """An endpoint with which nothing is the matter."""
-    fine = {"stripe_id": "we_1", "url": URL, "is_enabled": True, "events": EVENTS_TO_SEND}
+    fine = {"provider_id": "we_1", "url": URL, "is_enabled": True, "events": EVENTS_TO_SEND}
     return Endpoint(**{**fine, "api_version": None, "created": 0, **given})
 
 
@@ -27,7 +27,7 @@ def test_with_one_endpoint_as_it_should_be_nothing_is_the_matter() -> None:
 
 
 def test_endpoints_of_others_are_nobodys_matter() -> None:
-    elsewhere = endpoint(stripe_id="we_2", url=endpoint_url("https://fluxrate.example", "another"), is_enabled=False)
+    elsewhere = endpoint(provider_id="we_2", url=endpoint_url("https://fluxrate.example", "another"), is_enabled=False)
 
     assert found(endpoint(), elsewhere) == []
     assert found(elsewhere) == ["ENDPOINT_MISSING"]
@@ -48,9 +48,9 @@ def test_what_was_registered_is_known_by_its_id_wherever_it_posts() -> None:
 
 
 def test_of_two_endpoints_a_disabled_one_does_no_harm() -> None:
-    assert found(endpoint(), endpoint(stripe_id="we_2", is_enabled=False)) == []
-    assert found(endpoint(), endpoint(stripe_id="we_2")) == ["ENDPOINT_DUPLICATED"]
-    assert found(endpoint(is_enabled=False), endpoint(stripe_id="we_2", is_enabled=False)) == ["ENDPOINT_DISABLED"]
+    assert found(endpoint(), endpoint(provider_id="we_2", is_enabled=False)) == []
+    assert found(endpoint(), endpoint(provider_id="we_2")) == ["ENDPOINT_DUPLICATED"]
+    assert found(endpoint(is_enabled=False), endpoint(provider_id="we_2", is_enabled=False)) == ["ENDPOINT_DISABLED"]
 
 
 @pytest.mark.parametrize(

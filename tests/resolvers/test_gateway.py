@@ -130,13 +130,13 @@ async def test_a_key_that_does_not_work_is_refused_and_not_quoted(gateway: Strip
 async def test_an_endpoint_is_registered_changed_and_removed(gateway: StripeGateway, stripe: StripeAccount) -> None:
     registered = await gateway.register_webhook(stripe.key(), URL, "first")
     (made,) = await gateway.webhook_endpoints(stripe.key())
-    await gateway.change_webhook_endpoint(stripe.key(), made.stripe_id, url=f"{URL}2", events=["*"], enabled=False)
+    await gateway.change_webhook_endpoint(stripe.key(), made.provider_id, url=f"{URL}2", events=["*"], enabled=False)
     (changed,) = await gateway.webhook_endpoints(stripe.key())
-    await gateway.delete_webhook_endpoint(stripe.key(), made.stripe_id)
+    await gateway.delete_webhook_endpoint(stripe.key(), made.provider_id)
 
     assert registered.secret.startswith("whsec_")
     assert registered.secret not in repr(registered)
-    assert (made.stripe_id, made.url, made.is_enabled) == (registered.stripe_id, URL, True)
+    assert (made.provider_id, made.url, made.is_enabled) == (registered.provider_id, URL, True)
     assert (made.events, made.api_version) == (EVENTS_TO_SEND, API_VERSION)
     assert (changed.url, changed.events, changed.is_enabled) == (f"{URL}2", ("*",), False)
     assert changed.api_version == API_VERSION
@@ -146,7 +146,7 @@ async def test_an_endpoint_is_registered_changed_and_removed(gateway: StripeGate
 async def test_what_is_not_given_of_an_endpoint_stays(gateway: StripeGateway, stripe: StripeAccount) -> None:
     registered = await gateway.register_webhook(stripe.key(), URL, "first")
 
-    await gateway.change_webhook_endpoint(stripe.key(), registered.stripe_id, enabled=True)
+    await gateway.change_webhook_endpoint(stripe.key(), registered.provider_id, enabled=True)
 
     (endpoint,) = await gateway.webhook_endpoints(stripe.key())
     assert (endpoint.url, endpoint.events, endpoint.is_enabled) == (URL, EVENTS_TO_SEND, True)
@@ -161,7 +161,7 @@ async def test_registering_again_with_the_same_idempotency_key_makes_one(
     registered = await asyncio.gather(*(gateway.register_webhook(stripe.key(), URL, "same") for _ in range(3)))
 
     (endpoint,) = await gateway.webhook_endpoints(stripe.key())
-    assert {(each.stripe_id, each.secret) for each in registered} == {(endpoint.stripe_id, registered[0].secret)}
+    assert {(each.provider_id, each.secret) for each in registered} == {(endpoint.provider_id, registered[0].secret)}
 
 
 async def test_removing_an_endpoint_that_is_gone_is_no_error(gateway: StripeGateway, stripe: StripeAccount) -> None:

@@ -245,7 +245,7 @@ async def test_whole_histories_end_in_the_database_as_they_do_when_settled_one_b
     events: list[Event] = []
     expected: dict[str, tuple[InvoiceStatus, int, int | None]] = {}
     for number, invoice in enumerate(invoices):
-        told, link = ours(invoice), links[invoice.id].stripe_id
+        told, link = ours(invoice), links[invoice.id].provider_id
         whole = paid_and_completed(invoice)
         part = stripe.payment_intent_succeeded(**told, amount=500)
         failed = stripe.payment_intent_failed(**told)
@@ -390,7 +390,7 @@ async def test_without_metadata_a_link_of_ours_leads_to_the_invoice(
     link = await books.add_link(invoice)
 
     (receipt,) = await deliver(
-        inbox, integration, stripe.checkout_session_completed(payment_link=link.stripe_id, payment_intent="pi_a")
+        inbox, integration, stripe.checkout_session_completed(payment_link=link.provider_id, payment_intent="pi_a")
     )
 
     assert receipt.status is WebhookEventStatus.PROCESSED
@@ -404,7 +404,7 @@ async def test_without_metadata_another_workspaces_link_leads_nowhere(
     stranger = await books.add_integration(await books.add_workspace())
     link = await books.add_link(await books.add_invoice(stranger))
 
-    (receipt,) = await deliver(inbox, integration, stripe.checkout_session_completed(payment_link=link.stripe_id))
+    (receipt,) = await deliver(inbox, integration, stripe.checkout_session_completed(payment_link=link.provider_id))
 
     (kept,) = await books.webhook_events_of(workspace)
     assert (receipt.status, kept.reason_code) == (WebhookEventStatus.IGNORED, "NO_METADATA")
@@ -422,7 +422,7 @@ async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
         await deliver(
             inbox,
             integration,
-            stripe.checkout_session_completed(**ours(invoice), payment_link=link.stripe_id, amount=500),
+            stripe.checkout_session_completed(**ours(invoice), payment_link=link.provider_id, amount=500),
         )
 
     spent, rest = await books.links_of(invoice)
@@ -591,11 +591,11 @@ async def test_what_cannot_be_read_is_kept_byte_for_byte(
     kept = {event.delivery_key: event for event in await books.webhook_events_of(workspace)}
     assert set(kept) == {readable_id(body) or body_key(body) for body in UNREADABLE}
     for body in UNREADABLE:
-        stripe_event_id = readable_id(body)
-        event = kept[stripe_event_id or body_key(body)]
+        provider_event_id = readable_id(body)
+        event = kept[provider_event_id or body_key(body)]
         assert (event.payload, event.reason_code, event.deliveries) == (body, "UNREADABLE_PAYLOAD", 2)
-        assert (event.stripe_event_id, event.livemode) == (stripe_event_id, None)
-        assert (event.type is None) == (stripe_event_id is None)
+        assert (event.provider_event_id, event.livemode) == (provider_event_id, None)
+        assert (event.type is None) == (provider_event_id is None)
         assert event.reason_detail
         may_be_money = event.type == "payment_intent.succeeded"
         assert event.status is (WebhookEventStatus.UNAPPLIED if may_be_money else WebhookEventStatus.IGNORED)

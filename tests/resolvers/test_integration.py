@@ -76,7 +76,7 @@ async def _signed_with(business: Business, endpoint: dict[str, Any], secret: str
     for key in keys:
         with contextlib.suppress(FluxrateError):
             made = await business.services.gateway.register_webhook(business.stripe.key(), endpoint["url"], key)
-            told[made.stripe_id] = made.secret
+            told[made.provider_id] = made.secret
     return told[endpoint["id"]] == secret
 
 
@@ -638,7 +638,7 @@ async def test_disconnecting_removes_the_endpoint_that_we_registered_and_no_othe
 
     await business.mutate(documents.DISCONNECT, id=integration["id"])
 
-    assert [endpoint["id"] for endpoint in await business.stripe.endpoints()] == [by_hand.stripe_id]
+    assert [endpoint["id"] for endpoint in await business.stripe.endpoints()] == [by_hand.provider_id]
     assert (await _row(business, integration["id"])).webhook_endpoint_id is None
 
 
@@ -671,7 +671,7 @@ async def test_a_link_that_is_being_made_while_stripe_is_disconnected_can_not_be
     (made,) = await business.stripe.links()
     link = await business.link(draft)
     assert not made["active"]
-    assert (link.status, link.stripe_id, link.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
+    assert (link.status, link.provider_id, link.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
 
 
 async def test_a_link_that_becomes_known_after_its_key_is_gone_is_stopped_with_the_last_key(

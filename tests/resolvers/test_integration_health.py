@@ -478,7 +478,7 @@ async def _verifies(business: Business, integration: Json) -> bool:
     keys = {call["idempotency_key"] for call in await business.stripe.calls("POST", ENDPOINTS)} - {None}
     for key in sorted(keys):
         made = await business.services.gateway.register_webhook(business.stripe.key(), endpoint["url"], key)
-        if made.stripe_id == endpoint["id"]:
+        if made.provider_id == endpoint["id"]:
             return made.secret == secret and endpoint["url"] == integration["webhookUrl"]
     return False
 

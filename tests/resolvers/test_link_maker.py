@@ -226,7 +226,7 @@ async def test_a_link_whose_answer_was_lost_is_adopted(business: Business, conne
     assert invoice["paymentLink"]["status"] == "FAILED"
     assert invoice["paymentLink"]["problem"]["code"] == "STRIPE_UNREACHABLE"
     (made,) = await business.stripe.links()
-    assert (row.status, row.stripe_id, row.url) == (PaymentLinkStatus.ACTIVE, made["id"], made["url"])
+    assert (row.status, row.provider_id, row.url) == (PaymentLinkStatus.ACTIVE, made["id"], made["url"])
     assert len(await business.stripe.creation_keys()) == 1
     assert (await business.invoice(invoice["id"]))["paymentLink"]["problem"] is None
 
@@ -291,7 +291,7 @@ async def test_a_server_error_after_the_work_leaves_one_link(business: Business,
 
     assert invoice["paymentLink"]["problem"]["code"] == "STRIPE_BUSY"
     (made,) = await business.stripe.links()
-    assert (row.status, row.stripe_id) == (PaymentLinkStatus.ACTIVE, made["id"])
+    assert (row.status, row.provider_id) == (PaymentLinkStatus.ACTIVE, made["id"])
     assert len(await business.stripe.creation_keys()) == 1
 
 
@@ -575,9 +575,9 @@ async def test_an_invoice_voided_while_its_link_is_being_made_can_not_be_paid(
     await finalizing
     late = await business.work_off(draft)
 
-    assert (early.status, early.stripe_id) == (PaymentLinkStatus.DEACTIVATED, None)
+    assert (early.status, early.provider_id) == (PaymentLinkStatus.DEACTIVATED, None)
     (made,) = await business.stripe.links()
-    assert (late.status, late.stripe_id, late.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
+    assert (late.status, late.provider_id, late.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
     assert not made["active"]
 
 
@@ -591,7 +591,7 @@ async def test_a_voided_invoices_link_whose_answer_was_lost_is_found_and_stopped
     row = await business.work_off(invoice["id"])
 
     (made,) = await business.stripe.links()
-    assert (row.stripe_id, row.due_at) == (made["id"], None)
+    assert (row.provider_id, row.due_at) == (made["id"], None)
     assert not made["active"]
 
 
@@ -825,7 +825,7 @@ async def test_a_partial_payment_is_followed_by_a_link_for_the_rest(business: Bu
     row = await business.work_off(invoice["id"])
 
     (active,) = await business.stripe.active_links()
-    assert (row.status, row.amount, row.stripe_id) == (PaymentLinkStatus.ACTIVE, 1500, active["id"])
+    assert (row.status, row.amount, row.provider_id) == (PaymentLinkStatus.ACTIVE, 1500, active["id"])
     assert [line["amount_total"] for line in await business.stripe.lines(active["id"])] == [1500]
     assert not await business.stripe.is_payable(first["id"])
 
@@ -841,7 +841,7 @@ async def test_a_bank_debit_that_fails_is_followed_by_a_new_link(business: Busin
 
     assert under_way.status is PaymentLinkStatus.COMPLETED
     (active,) = await business.stripe.active_links()
-    assert (row.status, row.stripe_id) == (PaymentLinkStatus.ACTIVE, active["id"])
+    assert (row.status, row.provider_id) == (PaymentLinkStatus.ACTIVE, active["id"])
     assert active["id"] != first
 
 
@@ -907,5 +907,5 @@ async def _is_asked(slow: SlowStripe, times: int) -> bool:
     return slow.times >= times
 
 
-async def _is_unpayable(business: Business, stripe_id: str) -> bool:
-    return not await business.stripe.is_payable(stripe_id)
+async def _is_unpayable(business: Business, provider_id: str) -> bool:
+    return not await business.stripe.is_payable(provider_id)

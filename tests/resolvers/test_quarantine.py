@@ -89,7 +89,7 @@ async def test_what_comes_before_the_secret_is_applied_when_it_is_saved(business
     assert await post(business, integration, paid(business, invoice), SECRET) == 400
     (waiting,) = await kept(integration)
     assert (waiting.status, waiting.reason_code) == (WebhookEventStatus.QUARANTINED, "WEBHOOK_SECRET_MISSING")
-    assert (waiting.stripe_event_id, waiting.type, waiting.livemode) == (None, None, None)
+    assert (waiting.provider_event_id, waiting.type, waiting.livemode) == (None, None, None)
     told = await business.mutate("query ($id: ID!) { webhookEvent(id: $id) { payload status } }", id=waiting.id)
     assert told == {"payload": None, "status": "QUARANTINED"}
 

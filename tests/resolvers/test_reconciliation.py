@@ -168,7 +168,7 @@ async def test_a_link_that_stripe_says_is_paid_pays_its_invoice(business: Busine
     assert (paid, again) == (1, 0)
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
     (made,) = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
-    assert (made.stripe_event_id, made.status) == (None, WebhookEventStatus.PROCESSED)
+    assert (made.provider_event_id, made.status) == (None, WebhookEventStatus.PROCESSED)
     synced = await business.mutate(SYNC, id=integration["id"])
     assert (await business.invoice(invoice["id"]))["amountPaid"]["amount"] == "20.00"
     assert synced["failed"] == 0
@@ -186,7 +186,7 @@ async def test_a_link_that_stripe_does_not_know_does_not_stand_in_the_way_of_oth
     integration = await business.connect()
     elsewhere = await business.finalized("20.00")
     invoice = await paid_unheard(business)
-    await old_link(elsewhere, stripe_id="plink_of_another_account")
+    await old_link(elsewhere, provider_id="plink_of_another_account")
     await old_link(invoice)
     row = await unscoped(Integration).get(id=integration["id"])
 

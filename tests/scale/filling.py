@@ -97,7 +97,7 @@ def _add(
         tables["payment_links"].append(
             {"id": _id_at(Prefix.PAYMENT_LINK, at), "workspace_id": workspace_id, "invoice_id": invoice,
              "integration_id": integration_id, "status": "COMPLETED" if is_paid else "ACTIVE",
-             "stripe_id": f"plink_{invoice}", "url": "https://x", "amount": 1999, "currency": "USD",
+             "provider_id": f"plink_{invoice}", "url": "https://x", "amount": 1999, "currency": "USD",
              "outcome_unknown": False, "created_at": at, "updated_at": at}
         )  # fmt: skip
     happened = ["INVOICE_CREATED"]
@@ -115,7 +115,7 @@ def _add(
         )
         tables["webhook_events"].append(
             {"id": event, "workspace_id": workspace_id, "integration_id": integration_id,
-             "delivery_key": f"evt_{invoice}", "stripe_event_id": f"evt_{invoice}",
+             "delivery_key": f"evt_{invoice}", "provider_event_id": f"evt_{invoice}",
              "type": "payment_intent.succeeded", "livemode": False, "api_version": "2026-10-28.endive",
              "payload": b"{}", "received_at": at, "status": "PROCESSED", "attempts": 1, "deliveries": 1,
              "invoice_id": invoice, "customer_id": customer, "payment_id": payment, "processed_at": at}

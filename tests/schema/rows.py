@@ -112,7 +112,7 @@ class Rows:
                 "invoice_id": invoice.id,
                 "integration_id": integration.id,
                 "status": PaymentLinkStatus.ACTIVE,
-                "stripe_id": f"plink_{self._number()}",
+                "provider_id": f"plink_{self._number()}",
                 "url": "https://buy.stripe.com/1",
                 "amount": invoice.total,
                 "currency": invoice.currency,
@@ -150,14 +150,14 @@ class Rows:
 
     async def webhook_event(self, integration: Integration, **values: Any) -> WebhookEvent:
         """A webhook event that was applied."""
-        stripe_event_id = f"evt_{self._number()}"
+        provider_event_id = f"evt_{self._number()}"
         event = WebhookEvent(
             **{
                 "id": new_id(Prefix.WEBHOOK_EVENT),
                 "workspace_id": self.workspace_id,
                 "integration_id": integration.id,
-                "delivery_key": stripe_event_id,
-                "stripe_event_id": stripe_event_id,
+                "delivery_key": provider_event_id,
+                "provider_event_id": provider_event_id,
                 "type": "payment_intent.succeeded",
                 "status": WebhookEventStatus.PROCESSED,
                 "deliveries": 1,

@@ -341,7 +341,7 @@ async def test_a_webhook_event_says_why(reader: Caller, rows: Rows) -> None:
       }
     """
 
-    answer = await reader.query(document, id=integration.id, stripe=ignored.stripe_event_id)
+    answer = await reader.query(document, id=integration.id, stripe=ignored.provider_event_id)
 
     assert answer["webhookEventByStripeId"]["reason"]["code"] == "UNREADABLE_PAYLOAD"
     assert "currency is missing" in answer["webhookEventByStripeId"]["reason"]["message"]

@@ -93,7 +93,7 @@ async def add_link(invoice: Invoice, **fields: Any) -> PaymentLink:
         "invoice_id": invoice.id,
         "integration_id": invoice.integration_id,
         "status": PaymentLinkStatus.ACTIVE,
-        "stripe_id": stripe.fresh("plink"),
+        "provider_id": stripe.fresh("plink"),
         "url": "https://buy.stripe.com/test_a",
         "amount": invoice.total,
         "currency": invoice.currency,

@@ -48,7 +48,7 @@ def active_link(**fields: Any) -> LinkState:
         "id": new_id(Prefix.PAYMENT_LINK),
         "integration_id": INTEGRATION,
         "status": PaymentLinkStatus.ACTIVE,
-        "stripe_id": "plink_a",
+        "provider_id": "plink_a",
         "amount": 2000,
     }
     return LinkState(**(standard | fields))
@@ -65,8 +65,8 @@ class Desk:
         if invoice is not None:
             self.invoice = invoice
             self._books.links[self._key] = list(links)
-            self._books._by_stripe_link = {
-                (WORKSPACE, link.stripe_id): INVOICE for link in self.links if link.stripe_id
+            self._books._by_provider_link = {
+                (WORKSPACE, link.provider_id): INVOICE for link in self.links if link.provider_id
             }
         self.log: list[EventType] = []
 

@@ -313,7 +313,7 @@ def _draft(bill: Bill) -> InvoiceState:
 
 
 def _link(bill: Bill) -> LinkState:
-    return active_link(integration_id=DOORS[0].integration_id, stripe_id=bill.link, amount=bill.total)
+    return active_link(integration_id=DOORS[0].integration_id, provider_id=bill.link, amount=bill.total)
 
 
 def _instant(at: int | None) -> Any:

@@ -188,7 +188,7 @@ async def _change(invoice: InvoiceState, link: LinkState | None, number: int) ->
         await rows.change(live, status=PaymentLinkStatus.DEACTIVATED)
     if link is not None:
         await rows.add_link(
-            await unscoped(Invoice).get(id=invoice.id), id=new_id(Prefix.PAYMENT_LINK), stripe_id=link.stripe_id
+            await unscoped(Invoice).get(id=invoice.id), id=new_id(Prefix.PAYMENT_LINK), provider_id=link.provider_id
         )
 
 

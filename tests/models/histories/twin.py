@@ -210,9 +210,9 @@ class Twin:
         """What the links of an invoice ask for that can be paid or will be."""
         return [link.amount for link in self._links(self.invoice(id_)) if link.status in LIVE]
 
-    def link_status(self, stripe_id: str) -> PaymentLinkStatus:
+    def link_status(self, provider_id: str) -> PaymentLinkStatus:
         """Where a link stands."""
-        (found,) = [link for links in self._books.links.values() for link in links if link.stripe_id == stripe_id]
+        (found,) = [link for links in self._books.links.values() for link in links if link.provider_id == provider_id]
         return found.status
 
     def statuses(self, fact: Fact) -> set[WebhookEventStatus]:
@@ -261,6 +261,6 @@ def _reloaded(committed: Books) -> Books:
             books._by_provider_id[WORKSPACE, name] = payment.id
     for (_, invoice_id), links in committed.links.items():
         for link in links:
-            if link.stripe_id is not None:
-                books._by_stripe_link[WORKSPACE, link.stripe_id] = invoice_id
+            if link.provider_id is not None:
+                books._by_provider_link[WORKSPACE, link.provider_id] = invoice_id
     return books
