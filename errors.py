@@ -117,6 +117,12 @@ class Unavailable(FluxrateError):
     code = "UNAVAILABLE"
 
 
+class TimedOut(FluxrateError):
+    """The database took too long over a question and was stopped: a smaller one would be answered."""
+
+    code = "TIMED_OUT"
+
+
 class StripeUnavailable(FluxrateError):
     """Stripe can't be asked right now, or asks us to wait; `retry_after_s` is for how long, None when nobody knows."""
 

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from database.door import Database, fetch, unwritable_because
+from database.door import Database, unwritable_because
 from database.migrate import refuse_pending
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
@@ -23,6 +23,7 @@ from resolvers.operator import check_encryption_keys
 from resolvers.reading.loaders import Loaders
 from settings import Settings
 from workers.links import LinkSweep
+from workers.merging import Merging
 from workers.reconcile import Reconciliation
 from workers.sweep import Sweep
 
@@ -83,6 +84,7 @@ def compose(settings: Settings) -> Parts:
         LinkSweep(link_maker),
         Sweep(inbox, quarantine, feed.wake),
         Reconciliation(sync, checkup, settings.sync_interval_s),
+        Merging(),
     ]
     return Parts(services, background)
 
@@ -91,7 +93,6 @@ async def unready_because() -> str | None:
     """Why requests can't be served; None when they can."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
-            await fetch("SELECT seq FROM workspaces LIMIT 1")
             return await unwritable_because()
     except Exception:
         return "The database can't be reached or is not migrated."

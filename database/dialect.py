@@ -12,6 +12,9 @@ from errors import ConfigurationError
 
 READER: Final = "default"
 WRITER: Final = "writer"
+PROBE: Final = "probe"
+"""What asks whether the database is there: it never waits behind anybody else's question."""
+
 TABLES: Final = "models.tables"
 """The module in which Tortoise finds every table."""
 
@@ -19,6 +22,8 @@ LOCK_TIMEOUT_S: Final = 5.0
 """How long a write waits for another's row or file lock."""
 
 STATEMENT_TIMEOUT_S: Final = 15.0
+"""How long a statement may take before it is stopped."""
+
 PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 4096
 """How far SQLite's log grows before it is worked into the file: the disk is waited for less often than by default."""
@@ -90,11 +95,12 @@ looks as cheap as to look into the one that fits.
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
     """What Tortoise is told: a connection that only reads, and one for the door."""
     connections = (
-        {READER: sqlite(url, query_only="ON"), WRITER: sqlite(url)}
+        {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"
         else {
             READER: postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS),
             WRITER: postgres(url, pool_size, **_POINT_LOOKUPS),
+            PROBE: postgres(url, 1),
         }
     )
     return {
@@ -121,6 +127,12 @@ def sqlite(url: str, **pragmas: str) -> dict[str, Any]:
         **pragmas,
     }
     return {"engine": "tortoise.backends.sqlite", "credentials": credentials}
+
+
+def _sqlite_readers(url: str) -> dict[str, Any]:
+    """Several connections that read a SQLite file."""
+    credentials = sqlite(url, query_only="ON")["credentials"] | {"reading_timeout_s": STATEMENT_TIMEOUT_S}
+    return {"engine": "database.sqlite_readers", "credentials": credentials}
 
 
 def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:

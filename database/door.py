@@ -22,7 +22,7 @@ from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext, set_global_context
 
 from database import sqlite_file
-from database.dialect import READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
+from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_spent, is_unavailable
 from errors import ConfigurationError, Unavailable
 
@@ -54,7 +54,7 @@ class Database:
         try:
             with reporting(self.url, "reached"):
                 await self._context.init(config=config, use_tz=True, timezone="UTC")
-                for alias in (READER, WRITER):
+                for alias in (READER, WRITER, PROBE):
                     await self._context.connections.get(alias).create_connection(with_db=True)
         except BaseException:
             await self._context.close_connections()
@@ -268,12 +268,16 @@ async def unwritable_because() -> str | None:
     """Why nothing can be written now, seen without writing; None when it can, as far as can be seen.
 
     A full disk can be seen where the database is a file here; PostgreSQL tells of its own when it is written.
+
+    Raises:
+        Exception: The database can't be reached, or lacks our tables.
     """
-    writer = get_connection(WRITER)
-    if isinstance(writer, SqliteClient):
-        return sqlite_file.unwritable_because(Path(writer.filename))
-    assert isinstance(writer, AsyncpgDBClient)  # noqa: S101  (there are two kinds)
-    async with writer.acquire_connection() as connection:
+    probe = get_connection(PROBE)
+    await probe.execute_query("SELECT seq FROM workspaces LIMIT 1")
+    if isinstance(probe, SqliteClient):
+        return sqlite_file.unwritable_because(Path(probe.filename))
+    assert isinstance(probe, AsyncpgDBClient)  # noqa: S101  (there are two kinds)
+    async with probe.acquire_connection() as connection:
         if await connection.fetchval("SHOW transaction_read_only") == "off":
             return None
         connection.terminate()  # this session stays so, even when the database no longer is

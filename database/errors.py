@@ -40,6 +40,14 @@ def is_unavailable(error: BaseException) -> bool:
     return isinstance(error, UNAVAILABLE_ERRORS)
 
 
+def is_stopped(error: BaseException) -> bool:
+    """Whether an error says that a statement took too long and was stopped."""
+    error = _unwrapped(error)
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    return isinstance(error, asyncpg.QueryCanceledError)
+
+
 def is_spent(error: BaseException) -> bool:
     """Whether an error says that a PostgreSQL session is of no more use, though its socket may still be open.
 

@@ -7,8 +7,9 @@ from graphql import GraphQLError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from database.errors import is_unavailable
-from errors import Forbidden, InvalidCursor, Problem, RateLimited, Unauthenticated, Unavailable
+from database.dialect import STATEMENT_TIMEOUT_S
+from database.errors import is_stopped, is_unavailable
+from errors import Forbidden, InvalidCursor, Problem, RateLimited, TimedOut, Unauthenticated, Unavailable
 from models.secret import without_secrets
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,11 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
         return _located(error, cause.message, code=cause.code, retryAfter=cause.retry_after_s, **known)
     if isinstance(cause, RecursionError):
         return _located(error, "The document is nested too deeply.", code="BAD_REQUEST")
+    if is_stopped(cause):
+        log.warning("question took too long", request_id=request_id, path=error.path)
+        limit = f"{STATEMENT_TIMEOUT_S:g} s"
+        message = f"This took longer than {limit} and was stopped: narrow the filter, or ask for less at once."
+        return _located(error, message, code=TimedOut.code, requestId=request_id)
     if isinstance(cause, Unavailable) or is_unavailable(cause):
         log.warning("database unavailable", request_id=request_id, path=error.path, error=repr(cause))
         message = "The database can't be had right now: nothing was changed, try again in a moment."

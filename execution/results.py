@@ -1,11 +1,11 @@
 """What came of an operation, and what it is called on the wire."""
 
-from typing import Any
+from typing import Any, Final
 
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from errors import Unavailable
+from errors import TimedOut, Unavailable
 
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:
@@ -24,8 +24,11 @@ def is_request_error(result: ExecutionResult) -> bool:
 
 
 def is_cut_short(result: ExecutionResult) -> bool:
-    """Whether the database was away for a part of it: a follower who took it for an event would not see that again."""
-    return any((error.extensions or {}).get("code") == Unavailable.code for error in result.errors or [])
+    """Whether a part of it was not answered: a follower who took it for an event would not see that again."""
+    return any((error.extensions or {}).get("code") in _UNANSWERED for error in result.errors or [])
+
+
+_UNANSWERED: Final = frozenset({Unavailable.code, TimedOut.code})
 
 
 def ends(result: ExecutionResult) -> bool:

@@ -25,7 +25,7 @@ from inbox.rows import (
 )
 from models.ids import Prefix, is_id, new_id
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement import Case, Verdict, settle, without
+from models.settlement import Case, Verdict, recount, settle
 from models.state import InvoiceState, LinkState, PaymentState
 from payment_links.lifecycle import NewLink, check_transition
 from payment_links.lifecycle import write as write_links
@@ -254,12 +254,12 @@ class Books:
             for name in event.provider_ids
             if (payment_id := self._by_provider_id.get((workspace_id, name))) is not None
         }
+        applied_to = next((payment.invoice_id for payment in known.values() if payment.counts), None)
         if event.order_id is not None:
             order = self._of_order.get((workspace_id, event.order_id), ())
             known |= {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
         if known and event.evidence is Evidence.REFUNDED:
             event = event.without_metadata()
-        applied_to = next((payment.invoice_id for payment in known.values() if payment.counts), None)
         invoice_id = applied_to or self._named_invoice(origin, event)
         if invoice_id is None:
             invoice_id = next((payment.invoice_id for payment in known.values() if payment.invoice_id), None)
@@ -289,24 +289,21 @@ class Books:
             case = self.case(origin, part)
             verdict = settle(case)
             self.enter(origin, case.invoice.id if case.invoice else None, verdict)
-            settled.append((case, self._with_those_left(origin, case, verdict)))
+            settled.append((case, self._with_others_invoices(origin, case, verdict)))
         return settled
 
-    def _with_those_left(self, origin: Origin, case: Case, verdict: Verdict) -> Verdict:
-        """The verdict, with what it does to an invoice that a payment was for until now: it may need a link again."""
-        now = {payment.id: payment.invoice_id for payment in verdict.payments}
-        now |= {absorbed: now.get(into) for absorbed, into in verdict.absorbed}
-        left = {
-            payment.invoice_id
-            for payment in case.payments
-            if payment.invoice_id and now.get(payment.id, payment.invoice_id) != payment.invoice_id
-        }
-        for invoice_id in sorted(left):
-            key = origin.workspace_id, invoice_id
+    def _with_others_invoices(self, origin: Origin, case: Case, verdict: Verdict) -> Verdict:
+        """The verdict, with what it does to other invoices whose payments it changed or took away."""
+        before = {payment.id: payment.invoice_id for payment in case.payments}
+        concerned = {payment.invoice_id for payment in verdict.payments}
+        concerned |= {before[payment.id] for payment in verdict.payments if payment.id in before}
+        concerned |= {before[absorbed] for absorbed, _ in verdict.absorbed}
+        for invoice_id in sorted(concerned - {None, case.invoice.id if case.invoice else None}, key=str):
+            key = origin.workspace_id, str(invoice_id)
             payments, links = self.payments_of(*key), tuple(self.links[key])
-            parted = without(self.invoices[key], payments, links, new_id(Prefix.PAYMENT_LINK))
-            self.enter(origin, invoice_id, parted)
-            verdict = verdict._replace(links=(*verdict.links, *parted.links))
+            counted = recount(self.invoices[key], payments, links, new_id(Prefix.PAYMENT_LINK))
+            self.enter(origin, key[1], counted)
+            verdict = verdict._replace(links=(*verdict.links, *counted.links))
         return verdict
 
     def payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
@@ -316,10 +313,13 @@ class Books:
     def enter(self, origin: Origin, invoice_id: str | None, verdict: Verdict) -> None:
         """Take over what settlement decided about an invoice, for the next event of the batch and for writing."""
         workspace_id = origin.workspace_id
+        taken_over: dict[str, frozenset[str]] = {}
         for absorbed, into in verdict.absorbed:
+            names = self.payments[workspace_id, absorbed].provider_ids
+            taken_over[into] = taken_over.get(into, frozenset()) | names
             self._absorb(workspace_id, absorbed, into)
         for payment in verdict.payments:
-            self._enter_payment(origin, payment)
+            self._enter_payment(origin, payment, taken_over.get(payment.id, frozenset()))
         if verdict.invoice is not None:
             self.invoices[workspace_id, verdict.invoice.id] = verdict.invoice
             self._changed_invoices.add((workspace_id, verdict.invoice.id))
@@ -332,10 +332,10 @@ class Books:
             payment_id = self._became[payment_id]
         return payment_id
 
-    def _enter_payment(self, origin: Origin, payment: PaymentState) -> None:
+    def _enter_payment(self, origin: Origin, payment: PaymentState, taken_over: frozenset[str]) -> None:
         key = (origin.workspace_id, payment.id)
         before = self.payments.get(key)
-        known_as = before.provider_ids if before else frozenset()
+        known_as = (before.provider_ids if before else frozenset()) | taken_over
         for name in known_as - payment.provider_ids:
             self._forget_name(origin.workspace_id, name)
         for name in payment.provider_ids - known_as:
@@ -433,9 +433,9 @@ class Books:
             (*PAYMENT.of(self.payments[key]), origin.workspace_id, origin.integration_id, self.now)
             for key, origin in sorted(self._new_payments.items())
         ]
-        await insert_rows(self.tx, "payments", PAYMENT.types | PAYMENT_ORIGIN, new)
         changed = PAYMENT.of_all([self.payments[key] for key in sorted(self._changed_payments)])
-        await update_rows(self.tx, "payments", PAYMENT.types, changed)
+        await update_rows(self.tx, "payments", PAYMENT.types, changed)  # first: a new one may be called as one was
+        await insert_rows(self.tx, "payments", PAYMENT.types | PAYMENT_ORIGIN, new)
         await insert_rows(self.tx, "payment_references", REFERENCE, sorted(self._new_references))
 
     async def _write_links(self) -> None:

@@ -27,18 +27,22 @@ class Order(NamedTuple):
         parts = sorted((each for each in members if not each.is_whole), key=lambda each: each.provider_payment_id)
         return cls(tuple(parts), next((each for each in members if each.is_whole), None))
 
-    def told_whole(self, event: PaymentFact) -> tuple[PaymentFact, list[PaymentState]] | None:
+    def told_whole(self, event: PaymentFact, wanted: str | None) -> tuple[PaymentFact, list[PaymentState]] | None:
         """What an event that tells of the whole adds, and to which payments; None when it adds nothing.
 
-        The largest whole holds the others. Of an attempt that failed the known parts' own events tell.
+        The largest whole holds the others; of two currencies the wanted one decides, else the first in the alphabet.
+        Of an attempt that failed the known parts' own events tell.
         """
         rest = [] if self.rest is None else [self.rest]
         if event.evidence is not Evidence.PAID:
             return None if self.parts else (event, rest)
         paid = _paid(self.parts, event.currency)
         left = event.amount - _sum(paid)
-        if self.rest is not None and self.rest.status is PaymentStatus.SUCCEEDED and left < self.rest.amount:
-            return None
+        if self.rest is not None and self.rest.status is PaymentStatus.SUCCEEDED:
+            if self.rest.currency == event.currency and left < self.rest.amount:
+                return None
+            if min(event.currency, self.rest.currency, key=lambda code: (code != wanted, code)) != event.currency:
+                return None
         if left > 0 or not paid:
             return event._replace(amount=max(0, left)), rest
         return event, paid[:1]

@@ -90,8 +90,8 @@ def settle(case: Case) -> Verdict:
     if not case.event.provider_ids:
         return Verdict(status=WebhookEventStatus.PROCESSED)
     order = Order.among(case.payments, case.event.order_id or next((each.order_id for each in known), None))
-    if case.event.is_whole and all(payment.is_whole for payment in known):
-        told = order.told_whole(case.event)
+    if case.event.is_whole:
+        told = order.told_whole(case.event, case.invoice.currency if case.invoice else None)
         if told is None:
             return Verdict(status=WebhookEventStatus.PROCESSED, payment_id=order.foremost.id)
         case, known = case._replace(event=told[0]), told[1]
@@ -106,6 +106,7 @@ def settle(case: Case) -> Verdict:
     others = [other for other in case.payments if other not in known]
     if order.rest is not None and order.rest in others:
         others[others.index(order.rest)] = order.rest._replace(amount=order.left(known, payment))
+        payment = _applied_as(payment, order.rest)
     invoice, recounted = _recount(case.invoice, [*others, payment])
     links: list[LinkState] = []
     if invoice is not None:
@@ -149,10 +150,10 @@ def _marked_anew(marked: Iterable[MarkedPaid], event: PaymentFact) -> tuple[Mark
     return tuple(sorted(marks.values()))
 
 
-def without(
+def recount(
     invoice: InvoiceState, payments: Sequence[PaymentState], links: Sequence[LinkState], new_link_id: str
 ) -> Verdict:
-    """What it does to an invoice that one of its payments turned out to be another's. `payments` are the others."""
+    """What it does to an invoice that its payments have changed by an event for another one."""
     return _counted_anew(invoice, invoice, payments, links, new_link_id)
 
 
@@ -221,6 +222,9 @@ def _why_ignored(case: Case) -> str | None:
     event = case.event
     if event.evidence is None:
         return "NOTHING_PAID" if event.is_handled else "EVENT_TYPE_NOT_HANDLED"
+    names_ours = event.metadata_invoice_id is not None or case.link_invoice_id is not None
+    if not names_ours and (event.is_whole or event.evidence is Evidence.OUT_OF_BAND):
+        return "NO_METADATA"
     known = any(_is_named(payment, event) for payment in case.payments)
     if event.evidence in _ABOUT_A_PAYMENT:
         return None if known else "PAYMENT_UNKNOWN"
@@ -357,7 +361,13 @@ def _own_decided(own: PaymentState, rest: PaymentState) -> PaymentState:
         return own
     if own.status is not PaymentStatus.SUCCEEDED:
         return rest
-    if own.counts or not rest.counts:
+    return _applied_as(own, rest)
+
+
+def _applied_as(own: PaymentState, rest: PaymentState) -> PaymentState:
+    """A payment that fits no invoice by itself stays where it was counted as a part of the rest."""
+    is_money = own.status is PaymentStatus.SUCCEEDED and own.currency == rest.currency
+    if own.counts or not rest.counts or not is_money:
         return own
     return own._replace(
         invoice_id=rest.invoice_id, customer_id=rest.customer_id, allocation=rest.allocation, unapplied_code=None
@@ -387,7 +397,8 @@ def _standing(payment: PaymentState) -> tuple[bool, bool, str]:
 
 def _principal(*names: str) -> str:
     """Which name a payment goes by: the payment intent's before the session's before any other."""
-    return min(names, key=lambda name: (not name.startswith("pi_"), not name.startswith("cs_"), name))
+    order = ("pi_", "cs_", "")  # a Stripe invoice's comes last
+    return min(names, key=lambda name: (name.startswith("in_"), *(not name.startswith(each) for each in order), name))
 
 
 def _presentment_of_both(one: Presentment | None, other: Presentment | None) -> Presentment | None:
@@ -464,6 +475,7 @@ def _learn_success(case: Case, known: PaymentState, misfit: str | None) -> Payme
     if known.status is not PaymentStatus.SUCCEEDED:
         return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
     is_larger_whole = event.is_whole and known.is_whole and event.amount > known.amount
+    is_larger_whole &= event.currency == known.currency
     if is_larger_whole or _is_first_of_its_own(event, known):
         same = _with_status(known, event, PaymentStatus.SUCCEEDED)
     elif event.is_whole and not known.is_whole:
@@ -583,12 +595,15 @@ def _recount(
             paid += each.amount
             recounted.append(each._replace(overpaid=max(0, received - due) - max(0, before - due)))
         else:
-            recounted.append(each._replace(overpaid=0))
+            is_others = each.invoice_id not in {None, invoice.id}
+            recounted.append(each if is_others else each._replace(overpaid=0))
         if before < due <= received and by_hand == 0:
             covered_at = each.at if isinstance(each, MarkedPaid) else each.occurred_at
     counted = invoice._replace(
         amount_paid=paid,
-        amount_refunded=sum(payment.amount_refunded for payment in recounted if payment.counts),
+        amount_refunded=sum(
+            each.amount_refunded for each in recounted if each.counts and each.invoice_id == invoice.id
+        ),
     )
     if marked:
         applied = sum(mark.applied for mark in marked)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from database.door import Row, fetch
@@ -24,23 +24,42 @@ class CurrencyTotals:
     unapplied: int = 0
 
 
-_OF_INVOICES: Final = """
-    SELECT currency,
-        SUM(CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END) AS open,
-        SUM(CASE WHEN status = 'OPEN' AND due_date < $2
-            THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END) AS overdue,
-        SUM(CASE WHEN paid_at >= $3 THEN amount_paid_out_of_band ELSE 0 END) AS paid
-    FROM invoices WHERE workspace_id = $1 AND status <> 'DRAFT' GROUP BY currency
+_OPEN: Final = """
+    SELECT currency, SUM(remaining) AS open, SUM(CASE WHEN due <> '' AND due < $2 THEN remaining ELSE 0 END) AS overdue
+    FROM invoice_sums WHERE workspace_id = $1 AND status = 'OPEN' GROUP BY currency
 """
 
 
-_OF_PAYMENTS: Final = """
+_OUT_OF_BAND: Final = """
+    SELECT currency, SUM(out_of_band) AS paid
+    FROM invoice_sums WHERE workspace_id = $1 AND paid_on >= $2 AND paid_on <> '' GROUP BY currency
+"""
+
+
+_OUT_OF_BAND_THAT_DAY: Final = """
+    SELECT currency, SUM(amount_paid_out_of_band) AS paid
+    FROM invoices WHERE workspace_id = $1 AND amount_paid_out_of_band > 0 AND paid_at >= $2 AND paid_at < $3
+    GROUP BY currency
+"""
+
+_RECEIVED: Final = """
     SELECT currency,
         SUM(CASE WHEN allocation = 'APPLIED' THEN amount ELSE 0 END) AS paid,
-        SUM(CASE WHEN allocation = 'APPLIED' THEN amount_refunded ELSE 0 END) AS refunded,
+        SUM(CASE WHEN allocation = 'APPLIED' THEN refunded ELSE 0 END) AS refunded,
         SUM(CASE WHEN allocation = 'APPLIED' THEN overpaid ELSE 0 END) AS overpaid,
-        SUM(CASE WHEN allocation = 'UNAPPLIED' THEN amount - amount_refunded ELSE 0 END) AS unapplied
-    FROM payments WHERE workspace_id = $1 AND status = 'SUCCEEDED' AND occurred_at >= $2 GROUP BY currency
+        SUM(CASE WHEN allocation = 'UNAPPLIED' THEN amount - refunded ELSE 0 END) AS unapplied
+"""
+
+_RECEIVED_SINCE: Final = f"""
+    {_RECEIVED}
+    FROM payment_sums WHERE workspace_id = $1 AND status = 'SUCCEEDED' AND day >= $2 GROUP BY currency
+"""
+
+
+_RECEIVED_THAT_DAY: Final = f"""
+    {_RECEIVED.replace("refunded", "amount_refunded").replace("AS amount_refunded", "AS refunded")}
+    FROM payments
+    WHERE workspace_id = $1 AND status = 'SUCCEEDED' AND occurred_at >= $2 AND occurred_at < $3 GROUP BY currency
 """
 
 
@@ -48,14 +67,22 @@ async def totals(ctx: Context, since: datetime | None) -> list[CurrencyTotals]:
     """What stands open now and came in since an instant, per currency, in the order of their codes.
 
     What came in is counted by the payment's `occurred_at`, what was paid out of band by the invoice's `paid_at`.
-    Unapplied money is net of refunds and in no other total.
+    Unapplied money is net of refunds and in no other total. Whole days come from the sums that are kept; the rest of
+    the first day is counted.
     """
     ctx.require(Scope.READ)
-    now = utc_now()
-    begin = since or datetime.min.replace(tzinfo=now.tzinfo)
-    of_invoices = await fetch(_OF_INVOICES, ctx.workspace_id, now.date(), begin)
-    of_payments = await fetch(_OF_PAYMENTS, ctx.workspace_id, begin)
-    return _summed([*of_invoices, *of_payments])
+    workspace_id = ctx.workspace_id
+    first_day = "" if since is None else (since.astimezone(UTC).date() + timedelta(days=1)).isoformat()
+    rows = [
+        *await fetch(_OPEN, workspace_id, utc_now().date().isoformat()),
+        *await fetch(_OUT_OF_BAND, workspace_id, first_day),
+        *await fetch(_RECEIVED_SINCE, workspace_id, first_day),
+    ]
+    if since is not None:
+        midnight = datetime.fromisoformat(first_day).replace(tzinfo=UTC)
+        rows += await fetch(_OUT_OF_BAND_THAT_DAY, workspace_id, since, midnight)
+        rows += await fetch(_RECEIVED_THAT_DAY, workspace_id, since, midnight)
+    return _summed(rows)
 
 
 def _summed(rows: Sequence[Row]) -> list[CurrencyTotals]:

@@ -32,10 +32,10 @@ def read(body: bytes) -> PaymentFact:
     try:
         event = decoded(body)
     except ValueError as error:
-        is_money = any(f'"{name}"'.encode() in body for name in HANDLED)
-        raise UnreadableError(f"the body is not JSON in UTF-8 ({error})", is_money=is_money) from None
+        text = f"the body is not JSON in UTF-8 ({error})"
+        raise UnreadableError(text, is_money=_may_be_money(body)) from None
     if not isinstance(event, dict):
-        raise UnreadableError("the body is not a JSON object")
+        raise UnreadableError("the body is not a JSON object", is_money=_may_be_money(body))
     handled = HANDLED.get(event["type"]) if isinstance(event.get("type"), str) else None
     try:
         return _read(event, handled)
@@ -45,6 +45,11 @@ def read(body: bytes) -> PaymentFact:
             for name in ("id", "type")
         )
         raise UnreadableError(str(error), told_id, told_type, is_money=handled is not None) from None
+
+
+def _may_be_money(body: bytes) -> bool:
+    """Whether a body that has no type which could be read names one that we handle."""
+    return any(f'"{name}"'.encode() in body for name in HANDLED)
 
 
 def _read(event: Mapping[str, Any], handled: "_Handled | None") -> PaymentFact:
@@ -371,18 +376,16 @@ NEEDED_EVENTS: Final = tuple(name for name, handled in HANDLED.items() if handle
 def _names(subject: Mapping[str, Any]) -> dict[str, Any]:
     """The payment's names: the payment intent's, then the object's own, then the session's; and its Stripe invoice.
 
-    A session with a Stripe invoice and no intent, as a subscription's, tells of the whole that was paid.
+    A session with a Stripe invoice and no intent, as a subscription's, tells of the whole of that.
     """
     intent, own_id = _reference(subject, "payment_intent"), _id(subject, "id", "data.object.id")
     order_id, behind = _reference(subject, "invoice"), _order_reference(subject)
     names = (intent, own_id, behind if behind and behind.startswith("cs_") else None)
     if order_id is None and behind and behind.startswith("in_"):
         order_id = behind
-    return {
-        "provider_ids": tuple(dict.fromkeys(name for name in names if name)),
-        "order_id": order_id,
-        "is_whole": order_id is not None and intent is None and own_id.startswith("cs_"),
-    }
+    if order_id is not None and intent is None and own_id.startswith("cs_"):
+        return {"provider_ids": (order_id,), "order_id": order_id, "is_whole": True}
+    return {"provider_ids": tuple(dict.fromkeys(name for name in names if name)), "order_id": order_id}
 
 
 def _order_reference(subject: Mapping[str, Any]) -> str | None:

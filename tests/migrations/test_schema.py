@@ -20,7 +20,9 @@ from tests.support.migrated import make_sqlite_template, sqlite_url
 from tests.support.postgres import Postgres
 
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, sqlite3.IntegrityError)
-TABLES_WITHOUT_A_MODEL = {"invoice_sequences", "payment_references", "idempotency_keys"}
+SUMS = {"payment_sums", "invoice_sums", "webhook_event_sums"}
+"""What is kept by the database: a row of a test leaves a row here."""
+TABLES_WITHOUT_A_MODEL = {"invoice_sequences", "payment_references", "idempotency_keys", *SUMS}
 PARENTS = ("workspaces", "integrations", "customers", "invoices", "payments")
 
 
@@ -87,11 +89,12 @@ async def test_what_the_violations_change_is_valid_without_the_change(filled_url
         async with rehearsal() as tx:
             await insert_all(tx, TWINS)
 
-        assert {table: len(rows) for table, rows in (await found.rows()).items()} == dict.fromkeys(ROWS, 1)
+        kept = {table: len(rows) for table, rows in (await found.rows()).items()}
+        assert kept == dict.fromkeys([*ROWS, *SUMS], 1)
 
 
 def test_every_constraint_and_unique_index_is_violated_by_a_test() -> None:
-    promised = {constraint.name for constraint in declared.constraints()}
+    promised = {constraint.name for constraint in declared.constraints() if constraint.table not in SUMS}
     promised |= {index.name for index in declared.indexes() if index.kind == declared.UNIQUE_INDEX}
 
     assert {name for name, _, _ in VIOLATIONS} == promised
@@ -147,7 +150,8 @@ async def test_the_rows_of_the_tests_leave_no_column_out(filled_url: str) -> Non
     async with Database(filled_url):
         columns = await found.nullable_columns()
 
-    assert {table: set(row) for table, row in ROWS.items()} == {table: set(own) for table, own in columns.items()}
+    filled = {table: set(own) for table, own in columns.items() if table not in SUMS}
+    assert {table: set(row) for table, row in ROWS.items()} == filled
 
 
 @pytest.mark.parametrize("table", PARENTS)

@@ -76,10 +76,11 @@ _KEYS: Final[list[Violation]] = [
     ("events_number_unique", "events", {"number": 1}),
 ]
 
+
 _PRIMARY_KEYS: Final[list[Violation]] = [
     (declared.name, declared.table, {column: ROWS[declared.table][column] for column in declared.columns})
     for declared in constraints()
-    if declared.kind == PRIMARY_KEY
+    if declared.kind == PRIMARY_KEY and declared.table in ROWS
 ]
 
 _FOREIGN_KEYS: Final[list[Violation]] = [

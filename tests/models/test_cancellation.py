@@ -13,6 +13,7 @@ from tortoise.connection import get_connection
 from database.dialect import READER, WRITER
 from database.door import Database, fetch, transaction
 from database.scope import scoped
+from database.sqlite_readers import CONNECTIONS, SqliteReaders
 from models.customer import Customer
 from models.event import Event, Happening, append
 from models.instant import utc_now
@@ -85,6 +86,8 @@ async def _everything_is_given_back(alias: str) -> None:
         for one in taken:
             await pool.release(one)
         assert pool.get_idle_size() == pool.get_size() == pool.get_max_size()
+    elif isinstance(connection, SqliteReaders):
+        assert len(connection._idle) == len(connection.opened) <= CONNECTIONS == connection._turns._value
     else:
         assert isinstance(connection, SqliteClient)
         assert connection._connection is not None

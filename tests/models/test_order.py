@@ -177,3 +177,132 @@ def test_an_attempt_for_one_invoice_does_not_keep_the_money_that_names_another(a
         assert (desk.invoice.status, [link.amount for link in desk.live_links]) == (InvoiceStatus.OPEN, [2000])
         assert desk.invoice_named(other).status is InvoiceStatus.PAID
         assert desk.payment.invoice_id == other
+
+
+def test_payments_of_one_stripe_invoice_pay_the_invoices_that_they_name_each() -> None:
+    other = new_id(Prefix.INVOICE)
+    events = [
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
+        stripe.payment_intent_succeeded(
+            payment_intent="pi_b", amount=3000, order="in_1", **(OURS | {"invoice_id": other})
+        ),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.add_invoice(open_invoice(id=other, total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (2000, 3000)
+
+
+def test_an_invoice_whose_payment_an_event_for_another_one_changes_is_counted_again() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice(total=5000))
+    desk.add_invoice(open_invoice(id=other, total=5000))
+
+    desk.take(
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=500, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1000, **(OURS | {"invoice_id": other})),
+        stripe.checkout_session_completed(session="cs_a", payment_intent="pi_a", invoice="in_1", amount=500, **OURS),
+    )
+
+    assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (500, 500)
+    assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {"pi_a": 500, "in_1": 500}
+
+
+# --- Wholes ----------------------------------------------------------------------------------------------------
+
+
+def test_wholes_in_two_currencies_are_not_compared() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=9000, currency="jpy", **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.OPEN, 2000)
+        assert (desk.payment.amount, desk.payment.currency, desk.payment.unapplied_code) == (2000, "USD", None)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_stripe_invoice_that_carries_nothing_of_ours_teaches_nothing_in_either_order(marked: bool) -> None:
+    whole = stripe.stripe_invoice_paid(invoice="in_1", amount=5000, shape=stripe.OLD, payment_intent=None)
+    whole["data"]["object"]["paid_out_of_band"] = marked
+    events = [whole, stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS)]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (2000, 0)
+
+
+def test_a_debit_that_is_known_by_its_charge_alone_takes_the_wholes_place() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1000, payments={"pi_x": 1000}, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1700, **OURS),
+    ]
+    events[1]["data"]["object"]["payments"]["data"][0]["payment"] = {"type": "charge", "charge": "py_1"}
+
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+        desk.take(*order)
+
+        assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
+            "py_1": 1000,
+            "in_1": 700,
+        }
+
+
+# --- Subscriptions ---------------------------------------------------------------------------------------------
+
+
+def test_a_subscriptions_session_lends_its_name_to_no_attempt() -> None:
+    session: Any = {"session": "cs_1", "payment_intent": None, "invoice": "in_1", **OURS}
+    declined = stripe.payment_intent_failed(payment_intent="pi_a", amount=5000, **OURS)
+    declined["data"]["object"]["payment_details"] = {"order_reference": "in_1"}
+    events = [
+        stripe.checkout_session_completed(payment_status="unpaid", amount=5000, **session),
+        declined,
+        stripe.checkout_session_async_succeeded(amount=5000, **session),
+        stripe.payment_intent_succeeded(payment_intent="pi_b", amount=5000, order="in_1", **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 5000)
+        assert {payment.provider_payment_id: payment.status for payment in desk.payments} == {
+            "pi_a": PaymentStatus.FAILED,
+            "pi_b": PaymentStatus.SUCCEEDED,
+        }
+        assert desk.log.count(EventType.PAYMENT_SUCCEEDED) == 1
+
+
+def test_a_subscription_that_two_payments_paid_is_counted_once() -> None:
+    session: Any = {"session": "cs_1", "payment_intent": None, "invoice": "in_1", "amount": 5000, **OURS}
+    under_way = stripe.payment_intent_processing(payment_intent="pi_a", amount=2000, **OURS)
+    under_way["data"]["object"]["payment_details"] = {"order_reference": "in_1"}
+    events = [
+        stripe.checkout_session_completed(payment_status="unpaid", **session),
+        under_way,
+        stripe.checkout_session_async_succeeded(**session),
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_b", amount=3000, order="in_1", **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice(total=5000))
+        desk.take(*order)
+
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 5000)
+        assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
+            "pi_a": 2000,
+            "pi_b": 3000,
+        }

@@ -568,7 +568,7 @@ def test_a_payment_later_known_under_another_name_is_merged(order: tuple[int, ..
     desk.take(*(events[position] for position in order))
 
     assert desk.payment.provider_payment_id == "pi_a"
-    assert desk.payment.provider_ids == {"pi_a", "cs_a"}
+    assert desk.payment.provider_ids == {"pi_a"}
     assert desk.payment.order_id == "in_a"
     assert (desk.invoice.amount_paid, desk.payment.overpaid) == (2000, 0)
     assert desk.invoice.status is InvoiceStatus.PAID

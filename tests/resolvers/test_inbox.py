@@ -362,6 +362,55 @@ async def test_payments_of_a_stripe_invoice_take_the_place_of_its_whole(
     assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_a_stripe_invoice_names_what_is_left_of_it_as_often_as_there_is_any(
+    inbox: Inbox, workspace: Workspace, integration: Integration, at_once: bool
+) -> None:
+    """Whatever was called by its id before: a payment that turned out to be it gives the name back."""
+    invoice = await books.add_invoice(integration, total=9000)
+    told = ours(invoice)
+    listed = stripe.stripe_invoice_paid(**told, invoice="in_a", amount=5700, payments={"pi_a": 2000, "pi_b": 1000})
+    listed["data"]["object"]["payments"]["has_more"] = True
+    under_way = stripe.payment_intent_processing(**told, payment_intent="pi_a", amount=2000)
+    under_way["data"]["object"]["payment_details"] = {"order_reference": "in_a"}
+    events = [
+        under_way,
+        stripe.stripe_invoice_paid(**told, invoice="in_a", amount=2000),
+        stripe.payment_intent_succeeded(**told, payment_intent="pi_a", amount=2000, order="in_a"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a", amount=3000),
+        listed,
+    ]
+
+    if at_once:
+        async with transaction() as tx:
+            await post(tx, deliveries(integration, events))
+    else:
+        await deliver_in_turn(inbox, integration, *events)
+
+    payments = await books.payments_of(workspace)
+    assert {payment.provider_payment_id: payment.amount for payment in payments} == {
+        "pi_a": 2000,
+        "pi_b": 1000,
+        "in_a": 2700,
+    }
+    assert (await books.again(invoice)).amount_paid == 5700
+    assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
+
+
+async def test_one_event_may_replace_what_is_left_and_leave_something_anew(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    told = ours(invoice)
+    listed = stripe.stripe_invoice_paid(**told, invoice="in_a", amount=1700, payments={"pi_a": 1000})
+
+    await deliver_in_turn(inbox, integration, stripe.stripe_invoice_paid(**told, invoice="in_a", amount=1000), listed)
+
+    payments = await books.payments_of(workspace)
+    assert {payment.provider_payment_id: payment.amount for payment in payments} == {"pi_a": 1000, "in_a": 700}
+    assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
+
+
 async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:

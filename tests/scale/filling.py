@@ -7,6 +7,7 @@ from typing import Any, Final
 from database.bulk import insert_rows
 from database.door import Transaction, transaction
 from models.ids import Prefix, first_id_at, new_id
+from models.sums import merge_all
 from tests.models.rows import AT
 
 Row = dict[str, Any]
@@ -67,6 +68,7 @@ async def fill(workspace_id: str, integration_id: str, invoices: int, *, is_anal
         await tx.execute("UPDATE workspaces SET seq = $2 WHERE id = $1", workspace_id, len(tables["events"]))
         if is_analyzed:
             await tx.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
+    await merge_all()  # as a server does within seconds
     paid = found["PAID"][len(found["PAID"]) // 2]
     payment = next(row["id"] for row in tables["payments"] if row["invoice_id"] == paid)
     return Filled(workspace_id, integration_id, customers[0], found["OPEN"], found["DRAFT"], paid, payment)

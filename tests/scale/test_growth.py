@@ -121,6 +121,11 @@ READS: Final[dict[str, Ask]] = {
         type_2=lambda _: ["INVOICE_VOIDED"],
         integrationId=lambda filled: filled.integration_id,
     ),
+    "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),
+    "totals since": (
+        "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
+        lambda _: {"since": _LATELY},
+    ),
     "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
     "integrations with their health": (
         "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",
@@ -172,8 +177,6 @@ STILL_GROW: Final = frozenset(
         "invoices by currency_2",
         "invoices by dueBefore",
         "payments by currency",
-        "payments by occurredAfter",
-        "payments by occurredBefore",
         "payments by status_2",
         "webhookEvents by status_3",
         "webhookEvents by type",
@@ -183,13 +186,18 @@ STILL_GROW: Final = frozenset(
 which every webhook would have to write."""
 
 
+STILL_GROW_ON_SQLITE: Final = frozenset({"payments by occurredAfter", "payments by occurredBefore"})
+"""SQLite keeps to the order of the ids where there is an index by time."""
+
+
 @pytest.mark.timeout(300)
 async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(database_url: str) -> None:
     async with opened_services(database_url, NOBODY) as services:
         small = await _reads(*await _grown(services, SMALL))
         large = await _reads(*await _grown(services, LARGE))
 
-    assert _grew(small, large).keys() == STILL_GROW
+    on_sqlite = STILL_GROW_ON_SQLITE if database_url.startswith("sqlite") else frozenset()
+    assert _grew(small, large).keys() == STILL_GROW | on_sqlite
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ async def _steps(work: Work) -> int:
         steps += 1
         return 0
 
-    connections: list[Any] = [get_connection(alias)._connection for alias in (READER, WRITER)]
+    readers: Any = get_connection(READER)
+    connections: list[Any] = [*readers.opened, get_connection(WRITER)._connection]
     for connection in connections:
         await connection.set_progress_handler(one_more, _STEP)
     try:

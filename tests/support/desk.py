@@ -62,6 +62,8 @@ class Desk:
     ) -> None:
         self._origin = replace(ORIGIN, mode=mode)
         self._books = Books(cast(Transaction, None), NOW)
+        self._references: dict[tuple[str, str], str] = {}
+        self._called: dict[str, str] = {}
         if invoice is not None:
             self.invoice = invoice
             self._books.links[self._key] = list(links)
@@ -138,5 +140,28 @@ class Desk:
             known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
             for _, verdict in self._books.settle(self._origin, known):
                 self.log += [type_ for type_, _, _ in verdict.log]
+            self._reload()
         assert verdict is not None
         return verdict
+
+    def _reload(self) -> None:
+        """The books as the next transaction finds them: names as the table of references keeps them, each once."""
+        told = self._books
+        for absorbed, into in told._absorbed:
+            self._references = {key: into if id_ == absorbed else id_ for key, id_ in self._references.items()}
+            self._called.pop(absorbed, None)
+        for former in told._former_references:
+            del self._references[former]
+        for workspace_id, name, payment_id in told._new_references:
+            assert (workspace_id, name) not in self._references
+            self._references[workspace_id, name] = payment_id
+        self._called |= {payment.id: payment.provider_payment_id for payment in told.payments.values()}
+        assert len(set(self._called.values())) == len(self._called)
+        books = Books(cast(Transaction, None), NOW)
+        books.invoices, books.links, books._by_provider_link = told.invoices, told.links, told._by_provider_link
+        for key, payment in told.payments.items():
+            names = frozenset(name for (_, name), id_ in self._references.items() if id_ == payment.id)
+            assert names == payment.provider_ids
+            books._hold(key, payment)
+        books._by_provider_id = dict(self._references)
+        self._books = books

@@ -1,0 +1,101 @@
+"""Reading a SQLite file through several connections, so that nobody waits behind another's list.
+
+Each connection has a thread of its own, and SQLite lets go of Python's lock while it reads. What reads for too long is
+interrupted, and so is what nobody waits for any more.
+"""
+
+import asyncio
+import sqlite3
+from types import TracebackType
+from typing import Any, Final
+
+import aiosqlite
+from tortoise.backends.sqlite.client import SqliteClient
+
+CONNECTIONS: Final = 4
+
+
+class SqliteReaders(SqliteClient):
+    """Tortoise's client of a SQLite file, with several connections. They are opened when they are needed first."""
+
+    def __init__(self, file_path: str, *, reading_timeout_s: float, **kwargs: Any) -> None:
+        super().__init__(file_path, **kwargs)
+        self._reading_timeout_s = reading_timeout_s
+        self._turns = asyncio.Semaphore(CONNECTIONS)
+        self._idle: list[aiosqlite.Connection] = []
+        self.opened: list[aiosqlite.Connection] = []
+        """All connections that are open."""
+
+    async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  (Tortoise's)
+        """Open the first connection: what is wrong with the file shows at once."""
+        if not self.opened:
+            self._idle.append(await self._open())
+
+    async def close(self) -> None:
+        """Close them all; what still reads is interrupted."""
+        opened, self.opened, self._idle = self.opened, [], []
+        for connection in opened:
+            await connection.interrupt()
+            await connection.close()
+        self._connection = None
+
+    def acquire_connection(self) -> Any:
+        """A connection for one statement: the one that was used last, since it knows most of the file."""
+        return _Turn(self)
+
+    async def take(self) -> aiosqlite.Connection:
+        """A connection that nobody else has until it is given back."""
+        await self._turns.acquire()
+        try:
+            return self._idle.pop() if self._idle else await self._open()
+        except BaseException:
+            self._turns.release()
+            raise
+
+    def give_back(self, connection: aiosqlite.Connection) -> None:
+        """Let others have it."""
+        if connection in self.opened:
+            self._idle.append(connection)
+        self._turns.release()
+
+    async def _open(self) -> aiosqlite.Connection:
+        """One more connection; it becomes ours only when it is whole."""
+        connection = await aiosqlite.connect(self.filename, isolation_level=None)
+        try:
+            connection._conn.row_factory = sqlite3.Row
+            for pragma, value in self.pragmas.items():
+                await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+        except BaseException:
+            await connection.close()
+            raise
+        self.opened.append(connection)
+        self._connection = self.opened[0]
+        return connection
+
+
+class _Turn:
+    """One statement's use of a connection."""
+
+    def __init__(self, readers: SqliteReaders) -> None:
+        self._readers = readers
+        self._connection: aiosqlite.Connection | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> aiosqlite.Connection:
+        connection = self._connection = await self._readers.take()
+        timeout = self._readers._reading_timeout_s
+        self._timer = asyncio.get_running_loop().call_later(timeout, connection._conn.interrupt)
+        return connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._connection is not None  # noqa: S101  (it was entered)
+        assert self._timer is not None  # noqa: S101
+        self._timer.cancel()
+        if isinstance(error, asyncio.CancelledError):
+            self._connection._conn.interrupt()
+        self._readers.give_back(self._connection)
+
+
+client_class = SqliteReaders

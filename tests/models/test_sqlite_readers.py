@@ -1,0 +1,96 @@
+"""Reading SQLite: nobody waits behind another's question, and one that takes too long is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+from tortoise.connection import get_connection
+
+from database.dialect import READER
+from database.door import Database, fetch, unwritable_because
+from database.errors import is_stopped, is_unavailable
+from database.sqlite_readers import CONNECTIONS, SqliteReaders
+from execution.errors import of_exception
+
+ENDLESS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.fixture
+async def readers(migrated_sqlite_url: str) -> AsyncIterator[SqliteReaders]:
+    """The open database's."""
+    async with Database(migrated_sqlite_url):
+        found: Any = get_connection(READER)
+        yield found
+
+
+async def endless() -> Exception | None:
+    """Ask what has no end; what came of it."""
+    try:
+        await fetch(ENDLESS)
+    except Exception as error:
+        return error
+    return None
+
+
+async def test_whoever_asks_little_does_not_wait_behind_who_asks_much(readers: SqliteReaders) -> None:
+    long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS - 1)]
+    await asyncio.sleep(0.1)
+
+    assert await fetch("SELECT 1 AS one") == [{"one": 1}]
+
+    assert not any(task.done() for task in long)
+    for connection in readers.opened:
+        await connection.interrupt()
+    await asyncio.gather(*long)
+
+
+async def test_readiness_does_not_wait_even_when_everybody_asks_much(readers: SqliteReaders) -> None:
+    long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS + 2)]
+    await asyncio.sleep(0.1)
+
+    assert await unwritable_because() is None
+
+    assert not any(task.done() for task in long)
+    for task in long:
+        task.cancel()
+    await asyncio.gather(*long, return_exceptions=True)
+
+
+async def test_what_takes_too_long_is_stopped_and_says_so(
+    readers: SqliteReaders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_reading_timeout_s", 0.05)
+
+    error = await endless()
+
+    assert error is not None
+    assert is_stopped(error)
+    assert is_unavailable(error)
+    answer = of_exception(error, "r1")
+    assert answer.extensions is not None
+    assert answer.extensions["code"] == "TIMED_OUT"
+    assert "narrow the filter" in answer.message
+    assert await fetch("SELECT 1 AS one") == [{"one": 1}]
+
+
+async def test_what_nobody_waits_for_any_more_is_stopped(readers: SqliteReaders) -> None:
+    for _ in range(3 * CONNECTIONS):
+        task = asyncio.create_task(endless())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        assert await fetch("SELECT 1 AS one") == [{"one": 1}]
+    assert len(readers.opened) <= CONNECTIONS
+
+
+async def test_no_more_connections_are_opened_than_are_needed(readers: SqliteReaders) -> None:
+    for _ in range(10):
+        await fetch("SELECT 1")
+    assert len(readers.opened) == 1
+
+    await asyncio.gather(*(fetch("SELECT 1") for _ in range(50)))
+
+    assert len(readers.opened) == CONNECTIONS
