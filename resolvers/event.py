@@ -7,10 +7,12 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
+from database.door import fetch
 from feed.cursor import decode_cursor, encode_cursor
 from models.event import Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
+from resolvers.reading.counts import Count, Counting, only
 
 STATUS_CHANGES: Final = (
     EventType.INVOICE_FINALIZED,
@@ -53,6 +55,18 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
         "integration_id": query.integration_id,
     }
     return ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
+
+
+def counting_of(ctx: Context, query: EventQuery) -> Counting | None:
+    """How many events a query asks for, where that is known: all of a workspace's are numbered without a gap."""
+    if not only(query):
+        return None
+
+    async def counting() -> Count:
+        rows = await fetch("SELECT seq FROM workspaces WHERE id = $1", ctx.workspace_id)
+        return Count(int(rows[0]["seq"]))
+
+    return counting
 
 
 def cursor_of(ctx: Context, number: int) -> str:

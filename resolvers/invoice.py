@@ -23,6 +23,7 @@ from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
+from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.pages import made_between
 
 _NOTE_LENGTH: Final = 1000
@@ -299,6 +300,14 @@ def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
         return rows
     late = {"status": InvoiceStatus.OPEN, "due_date__lt": _today()}
     return rows.filter(**late) if query.overdue else rows.filter(~Q(status=InvoiceStatus.OPEN) | _not_late())
+
+
+def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
+    """How many invoices a query asks for, where sums know."""
+    if not only(query, "status", "currency"):
+        return None
+    currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
+    return summed("invoice_sums", ctx.workspace_id, status=values_of(query.status), currency=currency)
 
 
 async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:

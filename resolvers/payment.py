@@ -21,6 +21,7 @@ from models.payment import Payment
 from models.settlement import Verdict, allocate, why_not_allocated
 from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
+from resolvers.reading.counts import Counting, only, summed, values_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,19 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
         "occurred_at__lt": query.occurred_before,
     }
     return ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
+
+
+def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
+    """How many payments a query asks for, where sums know."""
+    if not only(query, "status", "allocation", "currency"):
+        return None
+    return summed(
+        "payment_sums",
+        ctx.workspace_id,
+        status=values_of(query.status),
+        allocation=None if query.allocation is None else [query.allocation.value],
+        currency=None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])],
+    )
 
 
 # --- Applying by hand ------------------------------------------------------------------------------------------

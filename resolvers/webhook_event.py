@@ -19,6 +19,7 @@ from models.kinds import EventType, Scope, WebhookEventStatus
 from models.text import LONGEST_KEPT
 from models.webhook_event import UNFINISHED, UNFINISHED_STATUSES, WITHOUT_PAYLOAD, WebhookEvent
 from resolvers.context import Context
+from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.pages import made_between
 
 MOST_REPLAYED: Final = 100
@@ -65,6 +66,14 @@ def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEv
     """The workspace's webhook events that a query asks for, without their payloads."""
     ctx.require(Scope.READ)
     return _asked(ctx, query).only(*WITHOUT_PAYLOAD)
+
+
+def counting_of(ctx: Context, query: WebhookEventQuery) -> Counting | None:
+    """How many webhook events a query asks for, where sums know."""
+    if not only(query, "status", "type"):
+        return None
+    types = None if query.type is None else _possible(query.type)
+    return summed("webhook_event_sums", ctx.workspace_id, status=values_of(query.status), type=types)
 
 
 async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> WebhookEvent | None:

@@ -28,6 +28,14 @@ class OrderDirection(Enum):
     DESC = strawberry.enum_value("DESC", description="Newest first.")
 
 
+@strawberry.enum(description="How exact a count is.")
+class CountPrecision(Enum):
+    """How exact a count is."""
+
+    EXACT = strawberry.enum_value("EXACT", description="There are so many.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There are so many, and perhaps more.")
+
+
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
     """Make an enum of models one of the schema, each of its members described."""
     strawberry.enum(enum, description=description)

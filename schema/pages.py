@@ -1,14 +1,16 @@
 """Relay's connections: pages of lists, and the arguments that every list takes."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
 import strawberry
 
+from resolvers.reading.counts import Count, Counting, count
 from resolvers.reading.loaders import ChildrenLoader
 from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
 from schema.context import given
-from schema.enums import OrderDirection
+from schema.enums import CountPrecision, OrderDirection
 
 NodeT = TypeVar("NodeT")
 
@@ -40,11 +42,18 @@ class Connection(Generic[NodeT]):
     edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
     nodes: list[NodeT] = strawberry.field(description="The rows alone.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
+    count: strawberry.Private[Counting]
 
-    @strawberry.field(description="How many rows the whole list has; counted only when it is asked for.")
+    @strawberry.field(
+        description="How many rows the whole list has; found only when it is asked for. A filter that no sum is kept of"
+        " is counted up to 10,000: `totalCountPrecision` says whether there may be more."
+    )
     async def total_count(self) -> int:
-        return await self.count()
+        return (await self.count()).number
+
+    @strawberry.field(description="Whether `totalCount` is all, or a filter has at least so many rows.")
+    async def total_count_precision(self) -> CountPrecision:
+        return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 
     @classmethod
     def of(cls, found: Page[Any], node: Callable[[Any], NodeT]) -> Self:
@@ -60,8 +69,20 @@ class Connection(Generic[NodeT]):
                 start_cursor=cursors[0] if cursors else None,
                 end_cursor=cursors[-1] if cursors else None,
             ),
-            count=found.count,
+            count=_once(found.count),
         )
+
+
+def _once(counting: Counting) -> Counting:
+    """Count once, however often it is asked."""
+    known: list[asyncio.Future[Count]] = []
+
+    async def counted() -> Count:
+        if not known:
+            known.append(asyncio.ensure_future(counting()))
+        return await asyncio.shield(known[0])
+
+    return counted
 
 
 def asked(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
@@ -107,5 +128,5 @@ async def page_of_children(
         cursors=[encode_cursor(getattr(row, key)) for row in found],
         has_next=more and not request.backwards,
         has_previous=more and request.backwards,
-        count=lambda: rows().count(),
+        count=lambda: count(rows()),
     )

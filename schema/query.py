@@ -121,8 +121,10 @@ class Query:
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> InvoiceConnection:
-        rows = invoice.invoices(info.context, InvoiceQuery(**all_given(filter)))
-        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        query = InvoiceQuery(**all_given(filter))
+        rows, counting = invoice.invoices(info.context, query), invoice.counting_of(info.context, query)
+        request = asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting)
         return InvoiceConnection.of(found, Invoice.of)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
@@ -150,8 +152,10 @@ class Query:
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> PaymentConnection:
-        rows = payment.payments(info.context, PaymentQuery(**all_given(filter)))
-        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        query = PaymentQuery(**all_given(filter))
+        rows, counting = payment.payments(info.context, query), payment.counting_of(info.context, query)
+        request = asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting)
         return PaymentConnection.of(found, Payment.of)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
@@ -174,8 +178,13 @@ class Query:
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> WebhookEventConnection:
-        rows = webhook_event.webhook_events(info.context, WebhookEventQuery(**all_given(filter)))
-        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        query = WebhookEventQuery(**all_given(filter))
+        rows, counting = (
+            webhook_event.webhook_events(info.context, query),
+            webhook_event.counting_of(info.context, query),
+        )
+        request = asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting)
         return WebhookEventConnection.of(found, WebhookEvent.of)
 
     @strawberry.field(description="The webhook event with this id; null when the workspace has none.")
@@ -207,9 +216,11 @@ class Query:
         filter: Annotated[EventFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
     ) -> EventConnection:
         ctx = info.context
-        rows = event.events(ctx, EventQuery(**all_given(filter)))
+        query = EventQuery(**all_given(filter))
+        rows, counting = event.events(ctx, query), event.counting_of(ctx, query)
         request = asked_events(ctx, first, after, last, before)
-        return EventConnection.of_events(ctx, await page(rows, request, descending=False, key="number"))
+        found = await page(rows, request, descending=False, key="number", counting=counting)
+        return EventConnection.of_events(ctx, found)
 
     @strawberry.field(description="What stands open now and what came in, per currency.")
     async def totals(

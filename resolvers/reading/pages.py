@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -12,6 +11,7 @@ from tortoise.queryset import QuerySet
 
 from errors import InvalidInput
 from models.ids import Prefix, first_id_at
+from resolvers.reading.counts import Counting, count
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
@@ -80,11 +80,18 @@ class Page(Generic[RowT]):
     cursors: list[str]
     has_next: bool
     has_previous: bool
-    count: Callable[[], Awaitable[int]]
+    count: Counting
 
 
-async def page(rows: QuerySet[RowT], request: PageRequest, *, descending: bool, key: str = "id") -> Page[RowT]:
-    """One page of a query, ordered by a unique column that is never changed.
+async def page(
+    rows: QuerySet[RowT],
+    request: PageRequest,
+    *,
+    descending: bool,
+    key: str = "id",
+    counting: Counting | None = None,
+) -> Page[RowT]:
+    """One page of a query, ordered by a unique column that is never changed. `counting` knows how many rows there are.
 
     Raises:
         InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
@@ -107,7 +114,7 @@ async def page(rows: QuerySet[RowT], request: PageRequest, *, descending: bool, 
         cursors=[encode_cursor(getattr(row, key)) for row in found],
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
-        count=rows.count,
+        count=counting or (lambda: count(rows)),
     )
 
 

@@ -126,6 +126,15 @@ READS: Final[dict[str, Ask]] = {
         "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
         lambda _: {"since": _LATELY},
     ),
+    **{
+        f"how many {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})
+        for name, asked in {
+            "invoices": "first: 1, filter: {status: [PAID]}",
+            "payments": 'first: 1, filter: {currency: "USD"}',
+            "webhookEvents": 'first: 1, filter: {type: ["payment_intent.succeeded"]}',
+            "events": "first: 1",
+        }.items()
+    },
     "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
     "integrations with their health": (
         "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",

@@ -1,12 +1,14 @@
 """Asking: by id, in pages, and without a statement per row."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from models.instant import utc_now
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.workspace import Workspace
+from resolvers.reading import counts
 from tests.schema.caller import Caller
 from tests.schema.rows import AT, Rows
 from tests.schema.statements import statements
@@ -408,6 +410,67 @@ async def test_totals_since_an_instant_count_what_came_in_after_it(reader: Calle
 def _total(currency: str, zero: str = "0.00", **amounts: str) -> dict[str, object]:
     names = ("open", "overdue", "paid", "refunded", "overpaid", "unapplied")
     return {"currency": currency} | {name: {"amount": amounts.get(name, zero)} for name in names}
+
+
+# --- Counts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("invoices", 5),
+        ("invoices(filter: {status: [OPEN]})", 4),
+        ('invoices(filter: {status: [OPEN, DRAFT], currency: "EUR"})', 1),
+        ("invoices(filter: {status: [VOID]})", 0),
+        ("invoices(filter: {status: []})", 0),
+        ("payments", 4),
+        ("payments(filter: {allocation: UNAPPLIED})", 1),
+        ('payments(filter: {status: [FAILED], currency: "USD"})', 1),
+        ("webhookEvents", 2),
+        ('webhookEvents(filter: {type: ["invoice.paid"]})', 1),
+        ("webhookEvents(filter: {status: [HELD]})", 0),
+    ],
+)
+async def test_what_sums_are_kept_of_is_counted_exactly(
+    reader: Caller, rows: Rows, asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "COUNTED", 1)
+    await _some_of_all(rows)
+
+    (answer,) = (await reader.query(f"{{ {asked} {{ totalCount totalCountPrecision }} }}")).values()
+
+    assert answer == {"totalCount": expected, "totalCountPrecision": "EXACT"}
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("first: 1, ", 4), ("", 4)])
+async def test_other_filters_are_counted_up_to_a_bound(
+    reader: Caller, rows: Rows, asked: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await _some_of_all(rows)
+    document = (
+        f"query ($id: ID!) {{ invoices({asked}filter: {{customerId: $id}}) {{ totalCount totalCountPrecision }} }}"
+    )
+
+    exact = await reader.query(document, id=customer.id)
+    monkeypatch.setattr(counts, "COUNTED", 3)
+    bounded = await reader.query(document, id=customer.id)
+
+    assert exact["invoices"] == {"totalCount": expected + 1, "totalCountPrecision": "EXACT"}
+    assert bounded["invoices"] == {"totalCount": 3, "totalCountPrecision": "AT_LEAST"}
+
+
+async def _some_of_all(rows: Rows) -> Any:
+    """Five invoices of one customer, four payments, two webhook events."""
+    integration, customer = await rows.integration(), await rows.customer()
+    invoices = [await rows.invoice(customer) for _ in range(4)]
+    await rows.invoice(customer, status=InvoiceStatus.DRAFT, currency="EUR")
+    await rows.payment(integration, invoices[0])
+    await rows.payment(integration, invoices[0], status=PaymentStatus.FAILED)
+    await rows.payment(integration, invoices[1])
+    await rows.payment(integration, None)
+    await rows.webhook_event(integration, type="invoice.paid")
+    await rows.webhook_event(integration)
+    return customer
 
 
 # --- More than there can be ------------------------------------------------------------------------------------

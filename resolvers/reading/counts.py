@@ -1,0 +1,66 @@
+"""How many rows a list has: from the sums that are kept where there is one, else counted as far as is worth it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from tortoise.connection import get_connection
+from tortoise.queryset import QuerySet
+
+from database.bulk import any_of
+from database.dialect import READER
+from database.door import fetch, reading_dialect
+
+COUNTED: Final = 10_000
+"""How far is counted."""
+
+
+class Count(NamedTuple):
+    """How many there are, or that there are at least so many."""
+
+    number: int
+    is_exact: bool = True
+
+
+Counting = Callable[[], Awaitable[Count]]
+
+
+async def count(rows: QuerySet[Any]) -> Count:
+    """Count rows, up to COUNTED."""
+    few = rows.only("id").limit(COUNTED + 1)
+    few.sql()  # it makes the statement
+    sql, values = few.query.get_parameterized_sql()
+    answer = await get_connection(READER).execute_query_dict(f"SELECT COUNT(*) AS n FROM ({sql}) AS few", values)  # noqa: S608
+    number = int(answer[0]["n"])
+    return Count(min(number, COUNTED), number <= COUNTED)
+
+
+def summed(table: str, workspace_id: str, **among: Sequence[str] | None) -> Counting:
+    """Counting by the sums of a table, of those whose keys are among the values; None asks for no restriction."""
+
+    async def counting() -> Count:
+        conditions, values = ["workspace_id = $1"], [workspace_id]
+        for name, wanted in among.items():
+            if wanted is not None:
+                condition, value = any_of(reading_dialect(), name, len(values) + 1, wanted)
+                conditions.append(condition)
+                values.append(value)  # type: ignore[arg-type]
+        sql = f"SELECT COALESCE(SUM(number), 0) AS n FROM {table} WHERE {' AND '.join(conditions)}"  # noqa: S608
+        return Count(int((await fetch(sql, *values))[0]["n"]))
+
+    return counting
+
+
+def only(query: object, *names: str) -> bool:
+    """Whether a query restricts nothing but these."""
+    return all(getattr(query, name) is None for name in _fields(query) if name not in names)
+
+
+def _fields(query: object) -> Sequence[str]:
+    fields: Mapping[str, Any] = query.__dataclass_fields__  # type: ignore[attr-defined]
+    return list(fields)
+
+
+def values_of(members: Sequence[Enum] | None) -> list[str] | None:
+    """The values of an enum's members, each once."""
+    return None if members is None else sorted({str(member.value) for member in members})
