@@ -23,9 +23,9 @@ from resolvers.operator import check_encryption_keys
 from resolvers.reading.loaders import Loaders
 from settings import Settings
 from workers.links import LinkSweep
-from workers.merging import Merging
 from workers.reconcile import Reconciliation
 from workers.sweep import Sweep
+from workers.upkeep import Upkeep
 
 READY_TIMEOUT_S: Final = 2.0
 
@@ -84,7 +84,7 @@ def compose(settings: Settings) -> Parts:
         LinkSweep(link_maker),
         Sweep(inbox, quarantine, feed.wake),
         Reconciliation(sync, checkup, settings.sync_interval_s),
-        Merging(),
+        Upkeep(),
     ]
     return Parts(services, background)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import encryption, key, schema, serve, simulator, sync, workspace
+from cli import encryption, key, schema, serve, simulator, sums, sync, workspace
 from errors import FluxrateError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def _typer(create_app: "Callable[[Settings], ASGIApp]") -> typer.Typer:
     app.command("serve")(serve.serve)
     app.command("migrate")(serve.migrate)
     app.command("sync")(sync.sync)
+    app.command("sums")(sums.sums)
     app.command("generate-key")(encryption.generate_key)
     app.command("rotate-encryption-key")(encryption.rotate_encryption_key)
     app.command("simulator")(simulator.simulator)

@@ -264,6 +264,14 @@ async def fetch(sql: str, *values: object) -> Sequence[Row]:
     return await reader.execute_query_dict(statement, list(values))
 
 
+async def optimize() -> None:
+    """Have SQLite look at how its tables have grown: it plans by that, and asks for little of it at a time."""
+    if reading_dialect() == "sqlite":
+        async with transaction() as tx:
+            await tx.execute("PRAGMA analysis_limit = 400")
+            await tx.execute("PRAGMA optimize")
+
+
 async def unwritable_because() -> str | None:
     """Why nothing can be written now, seen without writing; None when it can, as far as can be seen.
 

@@ -4,12 +4,14 @@ A change adds a row, so a sum is that of all rows of its key. Whoever merges ins
 so at once, nothing is lost and nothing counts twice.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from database.bulk import insert_rows
-from database.door import Row, Transaction, transaction
+from database.dialect import Dialect
+from database.door import Row, Transaction, fetch, reading_dialect, transaction
 
 MERGED_AT_ONCE: Final = 2_000
 _LARGEST: Final = 2**62
@@ -17,18 +19,48 @@ _LARGEST: Final = 2**62
 
 
 class Sums(NamedTuple):
-    """A table of sums: what they are kept by besides the workspace, and what is summed."""
+    """A table of sums: what they are kept by besides the workspace, and what is summed; each with where it comes from
+    in the table that is summed. `DAY(…)` and `DATE(…)` stand for an instant's and a date's day as text.
+    """
 
     table: str
-    keys: tuple[str, ...]
-    values: tuple[str, ...]
+    summed: str
+    keys: dict[str, str]
+    values: dict[str, str]
 
 
 SUMS: Final = (
-    Sums("payment_sums", ("currency", "day", "status", "allocation"), ("number", "amount", "refunded", "overpaid")),
-    Sums("invoice_sums", ("currency", "status", "due", "paid_on"), ("number", "remaining", "out_of_band")),
-    Sums("webhook_event_sums", ("status", "type"), ("number",)),
+    Sums(
+        "payment_sums",
+        "payments",
+        {"currency": "currency", "day": "DAY(occurred_at)", "status": "status", "allocation": "allocation"},
+        {"number": "1", "amount": "amount", "refunded": "amount_refunded", "overpaid": "overpaid"},
+    ),
+    Sums(
+        "invoice_sums",
+        "invoices",
+        {
+            "currency": "currency",
+            "status": "status",
+            "due": "CASE WHEN status = 'OPEN' THEN DATE(due_date) ELSE '' END",
+            "paid_on": "CASE WHEN amount_paid_out_of_band > 0 THEN DAY(paid_at) ELSE '' END",
+        },
+        {
+            "number": "1",
+            "remaining": "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
+            "out_of_band": "amount_paid_out_of_band",
+        },
+    ),
+    Sums("webhook_event_sums", "webhook_events", {"status": "status", "type": "coalesce(type, '')"}, {"number": "1"}),
 )
+
+_DAYS: Final = {
+    "sqlite": {"DAY": r"coalesce(substr(\1, 1, 10), '')", "DATE": r"coalesce(\1, '')"},
+    "postgres": {
+        "DAY": r"coalesce(to_char(\1 AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '')",
+        "DATE": r"coalesce(to_char(\1, 'YYYY-MM-DD'), '')",
+    },
+}
 
 Key = tuple[str, ...]
 Values = tuple[int, ...]
@@ -98,3 +130,65 @@ def _key(sums: Sums, row: Row) -> Key:
 
 def _values(sums: Sums, row: Row) -> Values:
     return tuple(int(row[name]) for name in sums.values)
+
+
+# --- From scratch ----------------------------------------------------------------------------------------------
+
+
+class Mistake(NamedTuple):
+    """A sum that is not what is counted; each in the order of the table's values."""
+
+    table: str
+    key: Key
+    kept: Values
+    counted: Values
+
+
+async def mistakes() -> list[Mistake]:
+    """The sums that are not what would be counted; there is none unless somebody has changed rows past the triggers.
+
+    It reads all rows. What is changed meanwhile may show as a mistake.
+    """
+    found = []
+    for sums in SUMS:
+        kept = _by_key(sums, await fetch(_grouped(sums, sums.table, sums.keys, sums.values)))
+        keys, values = _from_scratch(sums, reading_dialect())
+        counted = _by_key(sums, await fetch(_grouped(sums, sums.summed, keys, values)))
+        nothing = (0,) * len(sums.values)
+        found += [
+            Mistake(sums.table, key, kept.get(key, nothing), counted.get(key, nothing))
+            for key in sorted({*kept, *counted})
+            if kept.get(key, nothing) != counted.get(key, nothing)
+        ]
+    return found
+
+
+async def rebuild() -> None:
+    """Sum all rows anew; whoever writes waits meanwhile."""
+    async with transaction() as tx:
+        for sums in SUMS:
+            if tx.dialect == "postgres":
+                await tx.execute(f"LOCK TABLE {sums.summed} IN SHARE MODE")
+            await tx.execute(f"DELETE FROM {sums.table}")  # noqa: S608
+            selected = _grouped(sums, sums.summed, *_from_scratch(sums, tx.dialect), more=", TRUE")
+            await tx.execute(f"INSERT INTO {sums.table} ({_columns(sums)}, is_merged) {selected}")
+
+
+def _from_scratch(sums: Sums, dialect: Dialect) -> tuple[dict[str, str], dict[str, str]]:
+    keys = dict(sums.keys)
+    for name, day in _DAYS[dialect].items():
+        keys = {key: re.sub(rf"\b{name}\((\w+)\)", day, value) for key, value in keys.items()}
+    return keys, sums.values
+
+
+def _grouped(sums: Sums, table: str, keys: dict[str, str], values: dict[str, str], more: str = "") -> str:
+    named = [f"{keys[name] if table == sums.summed else name} AS {name}" for name in sums.keys]
+    summed = [f"SUM({values[name] if table == sums.summed else name}) AS {name}" for name in sums.values]
+    groups = ", ".join(str(place) for place in range(1, len(named) + 2))
+    columns = ", ".join(["workspace_id", *named, *summed])
+    return f"SELECT {columns}{more} FROM {table} GROUP BY {groups}"  # noqa: S608
+
+
+def _by_key(sums: Sums, rows: Sequence[Row]) -> dict[Key, Values]:
+    found = {_key(sums, row): _values(sums, row) for row in rows}
+    return {key: values for key, values in found.items() if any(values)}

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from database.door import Database, fetch, transaction
-from models.sums import SUMS, merge, merge_all
+from models.sums import SUMS, merge, merge_all, mistakes, rebuild
 from tests.models.rows import AT, ROWS, insert, insert_all
 
 PARENTS = ("workspaces", "integrations", "customers", "invoices")
@@ -96,6 +96,23 @@ async def _change(table: str, change: dict[str, Any], number: int) -> None:
     sets = ", ".join(f"{name} = ${place}" for place, name in enumerate(change, start=2))
     async with transaction() as tx:
         await tx.execute(f"UPDATE {table} SET {sets} WHERE id = $1", ids[table], *change.values())
+
+
+async def test_sums_that_are_wrong_are_found_and_made_anew(database: Database) -> None:
+    await _many_payments(5)
+    await merge_all()
+    assert await mistakes() == []
+    async with transaction() as tx:
+        await tx.execute("UPDATE payment_sums SET amount = amount + 7")
+        await tx.execute("DELETE FROM invoice_sums")
+
+    wrong = await mistakes()
+    await rebuild()
+
+    assert {mistake.table for mistake in wrong} == {"payment_sums", "invoice_sums"}
+    assert all(mistake.kept != mistake.counted for mistake in wrong)
+    assert await mistakes() == []
+    assert await kept() == await counted()
 
 
 async def test_merging_leaves_a_row_for_each_key_and_loses_nothing(database: Database) -> None:

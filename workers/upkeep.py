@@ -1,20 +1,25 @@
-"""Merging the sums that changes have added to."""
+"""What a database needs now and then: sums merged, and statistics by which it plans."""
 
 import asyncio
+import time
 from typing import Final, Self
 
 import structlog
 
+from database.door import optimize
 from errors import FluxrateError
 from models.sums import merge_all
 
 log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 2.0
+OPTIMIZE_INTERVAL_S: Final = 3600.0
 
 
-class Merging:
-    """Every few seconds: merges what changes have added to the sums, so that totals read little."""
+class Upkeep:
+    """Every few seconds: merges what changes have added to the sums, so that totals read little. Every hour: has SQLite
+    look at what its tables hold; PostgreSQL does so by itself.
+    """
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -29,11 +34,15 @@ class Merging:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
+        optimized = float("-inf")
         while True:
             await asyncio.sleep(INTERVAL_S)
             try:
                 await merge_all()
+                if time.monotonic() - optimized > OPTIMIZE_INTERVAL_S:
+                    await optimize()
+                    optimized = time.monotonic()
             except FluxrateError as error:
                 log.warning("sums left to be merged later", error=error.message)
             except Exception:
-                log.exception("sums could not be merged, trying again")
+                log.exception("the database's upkeep failed, trying again")
