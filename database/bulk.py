@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Final
 
 import orjson
 
 from database.dialect import Dialect
 from database.door import Transaction
 
+_SPELLED_OUT: Final = 32
 Columns = Mapping[str, str]
 """Column names with their PostgreSQL types, in the order of a row's values."""
 
@@ -36,9 +38,22 @@ async def update_rows(tx: Transaction, table: str, columns: Columns, rows: Seque
 
 def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) -> tuple[str, object]:
     """A condition that a text column is among values, and its parameter."""
+    among = list(values)
     if dialect == "postgres":
-        return f"{column} = ANY(${position}::text[])", listed(dialect, values)
-    return f"{column} IN (SELECT value FROM json_each(${position}))", listed(dialect, values)  # noqa: S608
+        return f"{column} = ANY(${position}::text[])", listed(dialect, among)
+    return _any_of_json(column, position, 1 << max(0, len(among) - 1).bit_length()), listed(dialect, among)
+
+
+@cache
+def _any_of_json(column: str, position: int, most: int) -> str:
+    """A condition on a JSON list of at most so many texts.
+
+    SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out.
+    """
+    if most > _SPELLED_OUT:
+        return f"{column} IN (SELECT value FROM json_each(${position}))"  # noqa: S608
+    elements = ", ".join(f"json_extract(${position}, '$[{place}]')" for place in range(most))
+    return f"{column} IN ({elements})"
 
 
 def listed(dialect: Dialect, values: Iterable[str]) -> object:

@@ -93,13 +93,21 @@ class Transaction:
         statement = sql if self.dialect == "postgres" else to_sqlite(sql)
         await self._client._connection.executemany(statement, rows)
 
-    def for_update(self, sql: str) -> str:
-        """The query with its rows locked until the end; SQLite has one writer at a time and needs none."""
-        return f"{sql} FOR UPDATE" if self.dialect == "postgres" else sql
+    def for_update(self, sql: str, *, by: str | None = None) -> str:
+        """The query with its rows locked until the end, `by` a column's order.
 
-    def for_share(self, sql: str) -> str:
+        SQLite has one writer at a time and needs neither: an order would have it walk through a table in that order.
+        """
+        return self._locking(sql, by, "UPDATE")
+
+    def for_share(self, sql: str, *, by: str | None = None) -> str:
         """The query with its rows kept from changing until the end."""
-        return f"{sql} FOR SHARE" if self.dialect == "postgres" else sql
+        return self._locking(sql, by, "SHARE")
+
+    def _locking(self, sql: str, by: str | None, strength: str) -> str:
+        if self.dialect != "postgres":
+            return sql
+        return f"{sql} FOR {strength}" if by is None else f"{sql} ORDER BY {by} FOR {strength}"
 
 
 def to_sqlite(sql: str) -> str:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 
 from database.bulk import any_of, insert_rows, update_rows
 from database.door import Row, Transaction
@@ -157,7 +158,7 @@ class Books:
         if not keys:
             return
         rows = await self._fetch_among(
-            self.tx.for_update(f"SELECT {INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}} ORDER BY id"),  # noqa: S608
+            self.tx.for_update(f"SELECT {INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}}", by="id"),  # noqa: S608
             ("id", {invoice_id for _, invoice_id in keys}),
             ("workspace_id", {workspace_id for workspace_id, _ in keys}),
         )
@@ -186,7 +187,7 @@ class Books:
             ids |= {row["id"] for row in found}
         if not ids:
             return
-        locked = self.tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}} ORDER BY p.id")  # noqa: S608
+        locked = self.tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}}", by="p.id")  # noqa: S608
         payments = await self._fetch_among(locked, ("p.id", ids))
         called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
         known_as: dict[str, set[str]] = defaultdict(set)
@@ -201,10 +202,10 @@ class Books:
             return
         rows = await self._fetch_among(
             "SELECT id, workspace_id, invoice_id, integration_id, status, provider_id, amount, due_at"
-            " FROM payment_links WHERE {0} ORDER BY id",
+            " FROM payment_links WHERE {0}",
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
         )
-        for row in rows:
+        for row in sorted(rows, key=itemgetter("id")):
             self.links[row["workspace_id"], row["invoice_id"]].append(link_of(row))
 
     async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:

@@ -78,9 +78,9 @@ async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
     among, values = any_of(tx.dialect, "id", 1, sorted(ids))
     query = (
         "SELECT id, is_active, disconnected_at, webhook_secret_sealed, previous_webhook_secret_sealed"  # noqa: S608
-        f" FROM integrations WHERE {among} ORDER BY id"
+        f" FROM integrations WHERE {among}"
     )
-    rows = await tx.fetch(tx.for_share(query), values)
+    rows = await tx.fetch(tx.for_share(query, by="id"), values)
     return {
         row["id"]: Door(
             bool(row["is_active"]),
@@ -141,9 +141,9 @@ async def _lock_known(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[t
     keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({delivery.key for delivery in deliveries}))
     query = (
         "SELECT id, integration_id, delivery_key, status, deliveries, attempts, retry_at FROM webhook_events"  # noqa: S608
-        f" WHERE {of_these} AND {keyed} ORDER BY id"
+        f" WHERE {of_these} AND {keyed}"
     )
-    rows = await tx.fetch(tx.for_update(query), ids, keys)
+    rows = await tx.fetch(tx.for_update(query, by="id"), ids, keys)
     return {
         (row["integration_id"], row["delivery_key"]): Known(
             row["id"],

@@ -219,7 +219,8 @@ async def _lock_integrations(tx: Transaction, ids: Sequence[str]) -> dict[str, t
     rows = await tx.fetch(
         tx.for_share(
             "SELECT id, webhook_secret_sealed, previous_webhook_secret_sealed FROM integrations"  # noqa: S608
-            f" WHERE disconnected_at IS NULL AND {among} ORDER BY id"
+            f" WHERE disconnected_at IS NULL AND {among}",
+            by="id",
         ),
         values,
     )
@@ -235,7 +236,8 @@ async def _what_waits(
     rows = await tx.fetch(
         tx.for_update(
             "SELECT id, integration_id, delivery_key, deliveries, posts FROM webhook_events"  # noqa: S608
-            f" WHERE {among} AND {keyed} AND status = 'QUARANTINED' ORDER BY id"
+            f" WHERE {among} AND {keyed} AND status = 'QUARANTINED'",
+            by="id",
         ),
         values,
         keys,

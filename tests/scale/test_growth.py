@@ -1,148 +1,25 @@
 """Nothing costs more in a larger workspace: every list, filter, look-up, mutation and webhook, on both databases."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
 import pytest
 
-from database.door import transaction
-from inbox.delivery import Origin, delivery_of
-from models.instant import utc_now
-from models.kinds import Mode, Scope, WebhookEventStatus
+from benchmarks.filling import OPEN, Filled, fill
+from benchmarks.questions import READS, changes, pay
+from benchmarks.visits import visits
+from database.door import Row, Transaction, transaction
+from models.kinds import Mode, Scope
 from models.workspace import add_workspace
 from resolvers.context import Services
-from tests.scale.filling import OPEN, Filled, fill
-from tests.scale.visits import visits
 from tests.schema.caller import Caller, caller_with
-from tests.support import stripe_payloads as stripe
 from tests.support.business import opened_services
 from tests.support.seed import add_integration
 
 SMALL: Final = 1_000
 LARGE: Final = 12_000
 NOBODY: Final = "http://127.0.0.1:1"
-
-Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
-
-
-def _list(name: str, fields: str, filter_type: str, **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
-    """A list with each filter by itself, from both ends, and past a cursor."""
-    document = f"query ($filter: {filter_type}) {{ {name}(first: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
-    last = f"query ($filter: {filter_type}) {{ {name}(last: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
-    asks: dict[str, Ask] = {name: (document, lambda _: {}), f"{name} from the end": (last, lambda _: {})}
-    for given, value in filters.items():
-        asks[f"{name} by {given}"] = (document, _given(given, value))
-    return asks
-
-
-def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict[str, Any]]:
-    field = name.rstrip("_0123456789")
-    return lambda filled: {"filter": {field: value(filled)}}
-
-
-_LATELY: Final = "2026-11-23T12:00:00Z"
-_LONG_AGO: Final = "2020-01-01T00:00:00Z"
-
-READS: Final[dict[str, Ask]] = {
-    "viewer": ("{ viewer { workspace { id eventCursor } apiKey { name } } }", lambda _: {}),
-    "an invoice's page": (
-        "query ($id: ID!) { invoice(id: $id) { number customer { name } lineItems { amount { amount } }"
-        " paymentLink { url } payments { nodes { id } } timeline { nodes { type } } } }",
-        lambda filled: {"id": filled.paid_id},
-    ),
-    "a payment": (
-        "query ($id: ID!) { node(id: $id) { ... on Payment { status invoice { number } } } }",
-        lambda filled: {"id": filled.payment_id},
-    ),
-    "an invoice by its number": (
-        "query ($n: String!) { invoiceByNumber(number: $n) { id } }",
-        lambda _: {"n": "INV-2026-000007"},
-    ),
-    "a customer's page": (
-        "query ($id: ID!) { customer(id: $id) { name invoices(first: 10) { nodes { number } } } }",
-        lambda filled: {"id": filled.customer_id},
-    ),
-    "100 invoices with what belongs to them": (
-        "{ invoices(first: 100) { nodes { number customer { name } payments { nodes { id } }"
-        " paymentLink { url } timeline(first: 5) { nodes { type } } } } }",
-        lambda _: {},
-    ),
-    **_list(
-        "invoices",
-        "id",
-        "InvoiceFilter",
-        status=lambda _: ["OPEN"],
-        status_2=lambda _: ["VOID"],
-        status_3=lambda _: ["PAID"],
-        customerId=lambda filled: filled.customer_id,
-        createdAfter=lambda _: _LATELY,
-        createdBefore=lambda _: _LONG_AGO,
-        overdue=lambda _: True,
-        currency=lambda _: "USD",
-        currency_2=lambda _: "EUR",
-        dueBefore=lambda _: "2020-01-01",
-        dueBefore_2=lambda _: "2030-01-01",
-    ),
-    **_list(
-        "payments",
-        "id",
-        "PaymentFilter",
-        status=lambda _: ["SUCCEEDED"],
-        allocation=lambda _: "UNAPPLIED",
-        invoiceId=lambda filled: filled.paid_id,
-        customerId=lambda filled: filled.customer_id,
-        integrationId=lambda filled: filled.integration_id,
-        currency=lambda _: "EUR",
-        status_2=lambda _: ["FAILED"],
-        occurredAfter=lambda _: _LATELY,
-        occurredBefore=lambda _: _LONG_AGO,
-    ),
-    **_list(
-        "webhookEvents",
-        "id",
-        "WebhookEventFilter",
-        integrationId=lambda filled: filled.integration_id,
-        status=lambda _: ["PROCESSED"],
-        status_2=lambda _: ["FAILED"],
-        status_3=lambda _: ["IGNORED"],
-        type=lambda _: ["charge.refunded"],
-        receivedAfter=lambda _: _LATELY,
-        receivedBefore=lambda _: _LONG_AGO,
-        invoiceId=lambda filled: filled.paid_id,
-    ),
-    **_list(
-        "events",
-        "id",
-        "EventFilter",
-        invoiceId=lambda filled: filled.paid_id,
-        customerId=lambda filled: filled.customer_id,
-        type=lambda _: ["INVOICE_PAID"],
-        type_2=lambda _: ["INVOICE_VOIDED"],
-        integrationId=lambda filled: filled.integration_id,
-    ),
-    "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),
-    "totals since": (
-        "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
-        lambda _: {"since": _LATELY},
-    ),
-    **{
-        f"how many {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})
-        for name, asked in {
-            "invoices": "first: 1, filter: {status: [PAID]}",
-            "payments": 'first: 1, filter: {currency: "USD"}',
-            "webhookEvents": 'first: 1, filter: {type: ["payment_intent.succeeded"]}',
-            "events": "first: 1",
-        }.items()
-    },
-    "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
-    "integrations with their health": (
-        "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",
-        lambda _: {},
-    ),
-}
-"""What a dashboard asks for."""
-
 
 WARM: Final = 7
 """So often is asked before it is counted: PostgreSQL may change a plan from the sixth time on."""
@@ -211,37 +88,15 @@ async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(database_url
 
 # --- Writing ---------------------------------------------------------------------------------------------------
 
-_FINALIZE: Final = "mutation ($id: ID!) { finalizeInvoice(id: $id) { __typename } }"
-_VOID: Final = "mutation ($id: ID!) { voidInvoice(id: $id) { __typename } }"
-_MARK_PAID: Final = "mutation ($id: ID!) { markInvoicePaid(id: $id) { __typename } }"
-_UPDATE: Final = 'mutation ($id: ID!) { updateInvoice(input: {id: $id, memo: "Thanks"}) { __typename } }'
-
 
 async def _writes(services: Services, filled: Filled, caller: Caller) -> dict[str, int]:
     """Each is done several times, to rows of its own, before it is counted."""
-    drafts, open_ids = iter(filled.draft_ids), iter(filled.open_ids)
-    works: dict[str, Callable[[], Awaitable[object]]] = {
-        "updateInvoice": lambda: caller.query(_UPDATE, id=filled.draft_ids[-1]),
-        "finalizeInvoice": lambda: caller.query(_FINALIZE, id=next(drafts)),
-        "voidInvoice": lambda: caller.query(_VOID, id=next(open_ids)),
-        "markInvoicePaid": lambda: caller.query(_MARK_PAID, id=next(open_ids)),
-        "a webhook that pays": lambda: _paid(services, filled, next(open_ids)),
-    }
     counted = {}
-    for name, work in works.items():
+    for name, work in changes(services, filled, caller.query).items():
         for _ in range(5):
             await work()
         counted[name] = await visits(work)
     return counted
-
-
-async def _paid(services: Services, filled: Filled, invoice_id: str) -> None:
-    event = stripe.payment_intent_succeeded(
-        invoice_id=invoice_id, customer_id=None, workspace_id=filled.workspace_id, amount=1999, currency="usd"
-    )
-    origin = Origin(filled.workspace_id, filled.integration_id, Mode.TEST)
-    receipt = await services.inbox.accept(delivery_of(origin, stripe.body(event), utc_now()))
-    assert receipt.status is WebhookEventStatus.PROCESSED
 
 
 @pytest.mark.timeout(300)
@@ -261,7 +116,7 @@ async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(m
     async with opened_services(migrated_postgres_url, NOBODY) as services:
         first, _ = await _grown(services, 2 * OPEN + 1, is_analyzed=False)
         for invoice_id in first.open_ids[:10]:
-            await _paid(services, first, invoice_id)
+            await pay(services, first, invoice_id)
         filled, _ = await _grown(services, LARGE, is_analyzed=False)
 
         read = [await visits(_payment_of(services, filled, invoice_id)) for invoice_id in filled.open_ids[:10]]
@@ -273,4 +128,30 @@ MOST_ROWS_PER_WEBHOOK: Final = 200
 
 
 def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable[[], Awaitable[object]]:
-    return lambda: _paid(services, filled, invoice_id)
+    return lambda: pay(services, filled, invoice_id)
+
+
+@pytest.mark.parametrize("workspaces", [2, 3, 4])
+async def test_on_sqlite_no_change_walks_through_a_table_whatever_is_known_of_it(
+    migrated_sqlite_url: str, workspaces: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the statistics that ANALYZE leaves, which come by themselves: how many rows an integration has, and so on."""
+    walked: set[str] = set()
+    answered = Transaction.fetch
+
+    async def fetch(tx: Transaction, sql: str, *values: object) -> Sequence[Row]:
+        if sql.startswith(("SELECT", "UPDATE", "DELETE")):
+            for step in await answered(tx, f"EXPLAIN QUERY PLAN {sql}", *values):
+                if step["detail"].startswith("SCAN ") and not step["detail"].startswith("SCAN json_each"):
+                    walked.add(f"{step['detail']}: {sql}")
+        return await answered(tx, sql, *values)
+
+    async with opened_services(migrated_sqlite_url, NOBODY) as services:
+        for size in (300, 3000, 500)[: workspaces - 1]:
+            await _grown(services, size)
+        filled, caller = await _grown(services, 400)
+        monkeypatch.setattr(Transaction, "fetch", fetch)
+        for work in changes(services, filled, caller.query).values():
+            await work()
+
+    assert walked == set()

@@ -1,14 +1,14 @@
 """A workspace with years of history, skewed as real ones are: nearly all of it is paid, one customer has half of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from database.bulk import insert_rows
-from database.door import Transaction, transaction
+from database.door import Transaction, fetch, transaction
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all
-from tests.models.rows import AT
 
 Row = dict[str, Any]
 TYPES: Final = {
@@ -23,6 +23,12 @@ OPEN: Final = 20
 """So many invoices are OPEN, and as many drafts, however many there are in all."""
 
 CUSTOMERS: Final = 20
+AT_ONCE: Final = 5_000
+AT: Final = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
+TABLES: Final = (
+    "customers", "invoices", "line_items", "payment_links", "payments", "payment_references", "webhook_events",
+    "events",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +44,52 @@ class Filled:
     payment_id: str
 
 
-async def fill(workspace_id: str, integration_id: str, invoices: int, *, is_analyzed: bool = True) -> Filled:
-    """So many invoices, each with its line, link, payment, posts and history; the youngest are the OPEN ones."""
-    tables: dict[str, list[Row]] = {
-        name: []
-        for name in (
-            "customers", "invoices", "line_items", "payment_links", "payments", "payment_references",
-            "webhook_events", "events",
-        )
-    }  # fmt: skip
+async def fill(
+    workspace_id: str,
+    integration_id: str,
+    invoices: int,
+    *,
+    is_analyzed: bool = True,
+    told: Callable[[int], None] = lambda _: None,
+) -> Filled:
+    """So many invoices, each with its line, link, payment, posts and history; the youngest are the OPEN ones.
+
+    `told` hears how many there are by then.
+    """
     customers = [new_id(Prefix.CUSTOMER) for _ in range(CUSTOMERS)]
-    tables["customers"] = [
-        {"id": id_, "workspace_id": workspace_id, "name": "Ada", "email": "a@example.com", "created_at": AT,
-         "updated_at": AT}
-        for id_ in customers
-    ]  # fmt: skip
     found: dict[str, list[str]] = {"PAID": [], "OPEN": [], "DRAFT": []}
-    for place in range(invoices):
-        left = invoices - place
-        status = "DRAFT" if left <= OPEN else "OPEN" if left <= 2 * OPEN else "PAID"
-        customer = customers[-1] if place % 2 else customers[place // 2 % (CUSTOMERS - 1)]
-        at = AT - timedelta(minutes=left)
-        found[status].append(_add(tables, status, workspace_id, integration_id, customer, place, at))
-    for place, row in enumerate(tables["events"]):
-        row["number"] = place + 1
+    events = int((await fetch("SELECT seq FROM workspaces WHERE id = $1", workspace_id))[0]["seq"])
+    paid = payment = ""
+    for begin in range(0, invoices, AT_ONCE):
+        tables: dict[str, list[Row]] = {name: [] for name in TABLES}
+        if begin == 0:
+            tables["customers"] = [
+                {"id": id_, "workspace_id": workspace_id, "name": "Ada", "email": "a@example.com", "created_at": AT,
+                 "updated_at": AT}
+                for id_ in customers
+            ]  # fmt: skip
+        for place in range(begin, min(invoices, begin + AT_ONCE)):
+            left = invoices - place
+            status = "DRAFT" if left <= OPEN else "OPEN" if left <= 2 * OPEN else "PAID"
+            customer = customers[-1] if place % 2 else customers[place // 2 % (CUSTOMERS - 1)]
+            at = AT - timedelta(minutes=left)
+            id_ = _add(tables, status, workspace_id, integration_id, customer, place, at)
+            if status != "PAID":
+                found[status].append(id_)
+            elif place == invoices // 2:
+                paid, payment = id_, tables["payments"][-1]["id"]
+        for row in tables["events"]:
+            events += 1
+            row["number"] = events
+        async with transaction() as tx:
+            for table, rows in tables.items():
+                await _insert(tx, table, rows)
+        told(min(invoices, begin + AT_ONCE))
     async with transaction() as tx:
-        for table, rows in tables.items():
-            await _insert(tx, table, rows)
-        await tx.execute("UPDATE workspaces SET seq = $2 WHERE id = $1", workspace_id, len(tables["events"]))
+        await tx.execute("UPDATE workspaces SET seq = $2 WHERE id = $1", workspace_id, events)
         if is_analyzed:
             await tx.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
     await merge_all()  # as a server does within seconds
-    paid = found["PAID"][len(found["PAID"]) // 2]
-    payment = next(row["id"] for row in tables["payments"] if row["invoice_id"] == paid)
     return Filled(workspace_id, integration_id, customers[0], found["OPEN"], found["DRAFT"], paid, payment)
 
 
@@ -132,6 +151,8 @@ def _add(
 
 
 async def _insert(tx: Transaction, table: str, rows: list[Row]) -> None:
+    if not rows:
+        return
     kinds: dict[str, str] = {}
     for row in rows[:1] + rows[-1:]:
         kinds |= {name: TYPES[type(value)] for name, value in row.items() if value is not None}

@@ -1,0 +1,178 @@
+"""What a dashboard asks for and changes, and what a webhook does: what must cost the same in every workspace."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from benchmarks.filling import Filled
+from inbox.delivery import Origin, delivery_of
+from models.ids import Prefix, new_id
+from models.instant import utc_now
+from models.kinds import Mode, WebhookEventStatus
+from resolvers.context import Services
+
+Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
+
+
+def _list(name: str, fields: str, filter_type: str, **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
+    """A list with each filter by itself, from both ends, and past a cursor."""
+    document = f"query ($filter: {filter_type}) {{ {name}(first: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
+    last = f"query ($filter: {filter_type}) {{ {name}(last: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
+    asks: dict[str, Ask] = {name: (document, lambda _: {}), f"{name} from the end": (last, lambda _: {})}
+    for given, value in filters.items():
+        asks[f"{name} by {given}"] = (document, _given(given, value))
+    return asks
+
+
+def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict[str, Any]]:
+    field = name.rstrip("_0123456789")
+    return lambda filled: {"filter": {field: value(filled)}}
+
+
+_LATELY: Final = "2026-11-23T12:00:00Z"
+_LONG_AGO: Final = "2020-01-01T00:00:00Z"
+
+READS: Final[dict[str, Ask]] = {
+    "viewer": ("{ viewer { workspace { id eventCursor } apiKey { name } } }", lambda _: {}),
+    "an invoice's page": (
+        "query ($id: ID!) { invoice(id: $id) { number customer { name } lineItems { amount { amount } }"
+        " paymentLink { url } payments { nodes { id } } timeline { nodes { type } } } }",
+        lambda filled: {"id": filled.paid_id},
+    ),
+    "a payment": (
+        "query ($id: ID!) { node(id: $id) { ... on Payment { status invoice { number } } } }",
+        lambda filled: {"id": filled.payment_id},
+    ),
+    "an invoice by its number": (
+        "query ($n: String!) { invoiceByNumber(number: $n) { id } }",
+        lambda _: {"n": "INV-2026-000007"},
+    ),
+    "a customer's page": (
+        "query ($id: ID!) { customer(id: $id) { name invoices(first: 10) { nodes { number } } } }",
+        lambda filled: {"id": filled.customer_id},
+    ),
+    "100 invoices with what belongs to them": (
+        "{ invoices(first: 100) { nodes { number customer { name } payments { nodes { id } }"
+        " paymentLink { url } timeline(first: 5) { nodes { type } } } } }",
+        lambda _: {},
+    ),
+    **_list(
+        "invoices",
+        "id",
+        "InvoiceFilter",
+        status=lambda _: ["OPEN"],
+        status_2=lambda _: ["VOID"],
+        status_3=lambda _: ["PAID"],
+        customerId=lambda filled: filled.customer_id,
+        createdAfter=lambda _: _LATELY,
+        createdBefore=lambda _: _LONG_AGO,
+        overdue=lambda _: True,
+        currency=lambda _: "USD",
+        currency_2=lambda _: "EUR",
+        dueBefore=lambda _: "2020-01-01",
+        dueBefore_2=lambda _: "2030-01-01",
+    ),
+    **_list(
+        "payments",
+        "id",
+        "PaymentFilter",
+        status=lambda _: ["SUCCEEDED"],
+        allocation=lambda _: "UNAPPLIED",
+        invoiceId=lambda filled: filled.paid_id,
+        customerId=lambda filled: filled.customer_id,
+        integrationId=lambda filled: filled.integration_id,
+        currency=lambda _: "EUR",
+        status_2=lambda _: ["FAILED"],
+        occurredAfter=lambda _: _LATELY,
+        occurredBefore=lambda _: _LONG_AGO,
+    ),
+    **_list(
+        "webhookEvents",
+        "id",
+        "WebhookEventFilter",
+        integrationId=lambda filled: filled.integration_id,
+        status=lambda _: ["PROCESSED"],
+        status_2=lambda _: ["FAILED"],
+        status_3=lambda _: ["IGNORED"],
+        type=lambda _: ["charge.refunded"],
+        receivedAfter=lambda _: _LATELY,
+        receivedBefore=lambda _: _LONG_AGO,
+        invoiceId=lambda filled: filled.paid_id,
+    ),
+    **_list(
+        "events",
+        "id",
+        "EventFilter",
+        invoiceId=lambda filled: filled.paid_id,
+        customerId=lambda filled: filled.customer_id,
+        type=lambda _: ["INVOICE_PAID"],
+        type_2=lambda _: ["INVOICE_VOIDED"],
+        integrationId=lambda filled: filled.integration_id,
+    ),
+    "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),
+    "totals since": (
+        "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
+        lambda _: {"since": _LATELY},
+    ),
+    **{
+        f"how many {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})
+        for name, asked in {
+            "invoices": "first: 1, filter: {status: [PAID]}",
+            "payments": 'first: 1, filter: {currency: "USD"}',
+            "webhookEvents": 'first: 1, filter: {type: ["payment_intent.succeeded"]}',
+            "events": "first: 1",
+        }.items()
+    },
+    "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
+    "integrations with their health": (
+        "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",
+        lambda _: {},
+    ),
+}
+"""What a dashboard asks for."""
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------
+
+Work = Callable[[], Awaitable[object]]
+
+_FINALIZE: Final = "mutation ($id: ID!) { finalizeInvoice(id: $id) { __typename } }"
+_VOID: Final = "mutation ($id: ID!) { voidInvoice(id: $id) { __typename } }"
+_MARK_PAID: Final = "mutation ($id: ID!) { markInvoicePaid(id: $id) { __typename } }"
+_UPDATE: Final = 'mutation ($id: ID!) { updateInvoice(input: {id: $id, memo: "Thanks"}) { __typename } }'
+
+
+def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[object]]) -> dict[str, Work]:
+    """Works that each change a row of their own, as often as there are such rows."""
+    drafts, open_ids = iter(filled.draft_ids), iter(filled.open_ids)
+    return {
+        "updateInvoice": lambda: query(_UPDATE, id=filled.draft_ids[-1]),
+        "finalizeInvoice": lambda: query(_FINALIZE, id=next(drafts)),
+        "voidInvoice": lambda: query(_VOID, id=next(open_ids)),
+        "markInvoicePaid": lambda: query(_MARK_PAID, id=next(open_ids)),
+        "a webhook that pays": lambda: pay(services, filled, next(open_ids)),
+    }
+
+
+async def pay(services: Services, filled: Filled, invoice_id: str) -> None:
+    """Deliver what pays an invoice."""
+    intent = {
+        "id": f"pi_{new_id(Prefix.EVENT)}",
+        "amount": 1999,
+        "amount_received": 1999,
+        "currency": "usd",
+        "metadata": {"invoice_id": invoice_id, "workspace_id": filled.workspace_id},
+    }
+    event = {
+        "id": f"evt_{new_id(Prefix.EVENT)}",
+        "object": "event",
+        "type": "payment_intent.succeeded",
+        "api_version": "2026-10-28.endive",
+        "created": 1_790_000_000,
+        "livemode": False,
+        "data": {"object": intent},
+    }
+    origin = Origin(filled.workspace_id, filled.integration_id, Mode.TEST)
+    receipt = await services.inbox.accept(delivery_of(origin, json.dumps(event).encode(), utc_now()))
+    if receipt.status is not WebhookEventStatus.PROCESSED:
+        raise RuntimeError(f"a webhook that should pay is {receipt.status}")
