@@ -20,6 +20,7 @@ from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
 from tortoise.connection import get_connection, get_connections
 from tortoise.context import TortoiseContext, set_global_context
+from tortoise.exceptions import OperationalError
 
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
@@ -288,6 +289,13 @@ async def unwritable_because() -> str | None:
     Raises:
         Exception: The database can't be reached, or lacks our tables.
     """
+    with contextlib.suppress(*UNAVAILABLE_ERRORS, OperationalError):
+        if await _unwritable_because() is None:
+            return None
+    return await _unwritable_because()  # in a new session: the one from before may have ended, or stay read-only
+
+
+async def _unwritable_because() -> str | None:
     probe = get_connection(PROBE)
     await probe.execute_query("SELECT seq FROM workspaces LIMIT 1")
     if isinstance(probe, SqliteClient):

@@ -22,6 +22,24 @@ STRIPE: Final = "stripe"
 SYSTEM: Final = "system"
 
 
+COMMON_TYPES: Final = frozenset(
+    {
+        EventType.INVOICE_CREATED,
+        EventType.INVOICE_FINALIZED,
+        EventType.INVOICE_PAID,
+        EventType.PAYMENT_SUCCEEDED,
+        EventType.PAYMENT_LINK_CREATED,
+        EventType.WEBHOOK_EVENT_RECEIVED,
+        EventType.WEBHOOK_EVENT_UPDATED,
+    }
+)
+RARE: Final = (
+    "type NOT IN ('INVOICE_CREATED', 'INVOICE_FINALIZED', 'INVOICE_PAID', 'PAYMENT_SUCCEEDED', 'PAYMENT_LINK_CREATED',"
+    " 'WEBHOOK_EVENT_RECEIVED', 'WEBHOOK_EVENT_UPDATED')"
+)
+"""The condition of the index by type: what happens to every invoice isn't in it."""
+
+
 class Event(Model):
     """A line of the log. It points at what it is about without keeping that from being deleted."""
 

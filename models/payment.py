@@ -1,11 +1,16 @@
 """Money that came in, or tried to."""
 
+from typing import Final
+
 from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, disputes_in
+
+UNSETTLED: Final = "status IN ('PENDING', 'FAILED')"
+"""The condition of the index of attempts and of what is under way."""
 
 
 class Payment(Model):

@@ -49,6 +49,13 @@ class WebhookEvent(Model):
 UNFINISHED: Final = "status IN ('UNAPPLIED', 'HELD', 'QUARANTINED', 'FAILED')"
 """The condition of the index of what somebody or something has to look at still."""
 
+IGNORED: Final = "status = 'IGNORED'"
+"""The condition of the index of what is nobody's."""
+
+COMMON_TYPES: Final = frozenset({"payment_intent.succeeded", "checkout.session.completed"})
+RARE: Final = "type NOT IN ('payment_intent.succeeded', 'checkout.session.completed')"
+"""The condition of the index by type: what comes with every payment isn't in it."""
+
 UNFINISHED_STATUSES: Final = frozenset(
     {
         WebhookEventStatus.UNAPPLIED,

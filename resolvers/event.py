@@ -8,8 +8,9 @@ from typing import Final
 from tortoise.queryset import QuerySet
 
 from database.door import fetch
+from database.literal import Literally
 from feed.cursor import decode_cursor, encode_cursor
-from models.event import Event
+from models.event import COMMON_TYPES, RARE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.reading.counts import Count, Counting, only
@@ -54,7 +55,10 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
     }
-    return ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
+        rows = rows.filter(Literally(RARE))
+    return rows
 
 
 def counting_of(ctx: Context, query: EventQuery) -> Counting | None:

@@ -9,6 +9,7 @@ from typing import Final
 from tortoise.queryset import QuerySet
 
 from database.door import Row, Transaction, retrying
+from database.literal import Literally
 from errors import Conflict, InvalidInput, NotFound
 from inbox.books import Books
 from inbox.delivery import Origin
@@ -17,7 +18,7 @@ from models.instant import utc_now
 from models.invoice import Invoice, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
-from models.payment import Payment
+from models.payment import UNSETTLED, Payment
 from models.settlement import Verdict, allocate, why_not_allocated
 from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
@@ -51,7 +52,10 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
         "occurred_at__gt": query.occurred_after,
         "occurred_at__lt": query.occurred_before,
     }
-    return ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
+        rows = rows.filter(Literally(UNSETTLED))
+    return rows
 
 
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:

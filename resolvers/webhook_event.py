@@ -17,7 +17,15 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, Scope, WebhookEventStatus
 from models.text import LONGEST_KEPT
-from models.webhook_event import UNFINISHED, UNFINISHED_STATUSES, WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event import (
+    COMMON_TYPES,
+    IGNORED,
+    RARE,
+    UNFINISHED,
+    UNFINISHED_STATUSES,
+    WITHOUT_PAYLOAD,
+    WebhookEvent,
+)
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.pages import made_between
@@ -97,6 +105,10 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     rows = ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
     if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
         rows = rows.filter(Literally(UNFINISHED))
+    if query.status is not None and set(query.status) == {WebhookEventStatus.IGNORED}:
+        rows = rows.filter(Literally(IGNORED))
+    if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
+        rows = rows.filter(Literally(RARE))
     return made_between(rows, Prefix.WEBHOOK_EVENT, query.received_after, query.received_before)
 
 

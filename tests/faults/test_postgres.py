@@ -127,7 +127,7 @@ async def test_a_read_only_database_refuses_deliveries_answers_queries_and_is_wr
 
         assert before == {200: 5}
         assert set().union(*during) == {503}
-        assert (unready.status_code, ready.status_code) == (503, 200)
+        assert (unready.status_code, ready.status_code) == (503, 200), (unready.text, ready.text)
         assert "read-only" in unready.json()["reason"]
         assert read == {"invoices": {"totalCount": 10}}
         shop.audit(complete=True)
