@@ -106,11 +106,6 @@ class Settings:
             return replace(settings, encryption_keys=embedded_keys())
         return settings
 
-    @property
-    def shared_broadcast(self) -> bool:
-        """Whether several processes hear one another."""
-        return not self.broadcast_url.startswith("memory://")
-
 
 _BY_KUBERNETES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)$")
 """Variables that Kubernetes gives a container beside a Service whose name begins with "fluxrate"."""

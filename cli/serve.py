@@ -45,6 +45,7 @@ def serve(
     gc.disable()  # until all is loaded: nothing of it is garbage
     from edge.logs import configure_logging
     from edge.server import listen
+    from feed.bus import is_shared
 
     settings = Settings.from_env()
     if trusted_documents is not None:
@@ -53,7 +54,7 @@ def serve(
         from execution.persisted import documents_of
 
         documents_of(settings.trusted_documents)  # that it can be read is seen before anything is begun
-    if workers > 1 and not settings.shared_broadcast:
+    if workers > 1 and not is_shared(settings.broadcast_url):
         raise ConfigurationError(
             f"{workers} workers can't hear one another over memory://:"
             " set FLUXRATE_BROADCAST_URL to a redis:// URL, or serve with --workers 1."
