@@ -70,7 +70,8 @@ async def merge_all() -> int:
     """Merge the rows that changes have added; how many there were."""
     merged = 0
     for sums in SUMS:
-        taken = MERGED_AT_ONCE
+        waiting = await fetch(f"SELECT 1 FROM {sums.table} WHERE NOT is_merged LIMIT 1")  # noqa: S608
+        taken = MERGED_AT_ONCE if waiting else 0
         while taken == MERGED_AT_ONCE:
             async with transaction() as tx:
                 taken = await merge(tx, sums)

@@ -44,11 +44,12 @@ class LinkSweep:
                 pass
             due.clear()
             try:
-                await self._work_off()
+                await self.work_off()
             except Exception:
                 log.exception("payment links could not be swept, trying again")
 
-    async def _work_off(self) -> None:
+    async def work_off(self) -> None:
+        """Do once what is due."""
         links = unscoped(PaymentLink).filter(due_at__lte=utc_now()).order_by("due_at").limit(_MOST)
         places = asyncio.Semaphore(_AT_ONCE)
 

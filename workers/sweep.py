@@ -50,16 +50,20 @@ class Sweep:
         while True:
             await asyncio.sleep(INTERVAL_S)
             try:
-                await self._release_held()
-                await self._retry_failed()
-                await self._read_again()
-                await self._quarantine.release_owed()
-                await self._quarantine.drop_expired()
-                self._published(await retire_previous_secrets())
+                await self.sweep()
             except FluxrateError as error:
                 log.warning("webhook events left for later", error=error.message)
             except Exception:
                 log.exception("webhook events could not be swept, trying again")
+
+    async def sweep(self) -> None:
+        """Do once what there is to do."""
+        await self._release_held()
+        await self._retry_failed()
+        await self._read_again()
+        await self._quarantine.release_owed()
+        await self._quarantine.drop_expired()
+        self._published(await retire_previous_secrets())
 
     async def _release_held(self) -> None:
         ids = (

@@ -9,13 +9,16 @@ import pytest
 from benchmarks.filling import OPEN, Filled, fill
 from benchmarks.questions import READS, changes, pay
 from benchmarks.visits import visits
-from database.door import Row, Transaction, transaction
+from database.door import Row, Transaction, transaction, unwritable_because
 from models.kinds import Mode, Scope
+from models.sums import merge_all
 from models.workspace import add_workspace
 from resolvers.context import Services
 from tests.schema.caller import Caller, caller_with
 from tests.support.business import opened_services
 from tests.support.seed import add_integration
+from workers.links import LinkSweep
+from workers.sweep import Sweep
 
 SMALL: Final = 1_000
 LARGE: Final = 12_000
@@ -125,6 +128,37 @@ MOST_ROWS_PER_WEBHOOK: Final = 200
 
 def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable[[], Awaitable[object]]:
     return lambda: pay(services, filled, invoice_id)
+
+
+# --- In the background -----------------------------------------------------------------------------------------
+
+
+async def _jobs(services: Services, _grown_by: object) -> dict[str, int]:
+    """What is done every few seconds, when there is nothing to do."""
+    works: dict[str, Callable[[], Awaitable[object]]] = {
+        "the sweep": Sweep(services.inbox, services.quarantine, services.feed.wake).sweep,
+        "due links": LinkSweep(services.link_maker).work_off,
+        "merging": merge_all,
+        "readiness": unwritable_because,
+    }
+    counted = {}
+    for name, work in works.items():
+        for _ in range(WARM):
+            await work()
+        counted[name] = await visits(work)
+    return counted
+
+
+@pytest.mark.timeout(300)
+async def test_what_is_done_in_the_background_costs_as_much_in_a_large_workspace(database_url: str) -> None:
+    async with opened_services(database_url, NOBODY) as services:
+        small = await _jobs(services, await _grown(services, SMALL))
+        large = await _jobs(services, await _grown(services, LARGE))
+
+    assert _grew(small, large) == {}
+
+
+# --- By the plans ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workspaces", [2, 3, 4])
