@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -16,6 +17,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -24,8 +26,10 @@ from benchmarks.filling import Filled, fill
 from benchmarks.questions import READS, changes
 from benchmarks.servers import postgres
 from benchmarks.visits import visits
+from database.dialect import STATEMENT_TIMEOUT_S
 from database.door import transaction
 from database.migrate import migrate
+from errors import TimedOut
 from execution.schema import schema
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -64,6 +68,10 @@ class Cost(NamedTuple):
     database_cpu: float
 
 
+STOPPED: Final = Cost(10**9, *[1e3 * STATEMENT_TIMEOUT_S] * 4)
+"""What a question costs that takes too long for the database."""
+
+
 class Place(NamedTuple):
     """A filled workspace, and how to ask."""
 
@@ -89,6 +97,8 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
         async def query(document: str, **variables: Any) -> object:
             context = Operation(services, await authenticate(f"Bearer {key}"))
             result = await schema.execute(document, variables, context_value=context)
+            if result.errors and (result.errors[0].extensions or {}).get("code") == TimedOut.code:
+                raise TimeoutError
             if result.errors:
                 raise RuntimeError(str(result.errors))
             return result.data
@@ -126,7 +136,10 @@ async def costs(at: Place, told: Callable[[str], None]) -> dict[str, Cost]:
         async def ask(document: str = document, asked: dict[str, Any] = asked) -> object:
             return await at.query(document, **asked)
 
-        found[name] = await _cost(ask, WARM, REPEATS)
+        try:
+            found[name] = await _cost(ask, WARM, REPEATS)
+        except TimeoutError:
+            found[name] = STOPPED
     for name, work in changes(at.services, at.filled, at.query).items():
         told(name)
         found[name] = await _cost(work, 1, CHANGES)
@@ -221,6 +234,54 @@ def table_of(measured: Measured) -> Table:
     return table
 
 
+def document_of(measured: Measured) -> str:
+    """The measurements as docs/performance.md."""
+    lines = [_INTRODUCTION]
+    for database, sizes in measured.items():
+        small, large = min(sizes), max(sizes)
+        grown = [name for name, few in sizes[small].items() if sizes[large][name].visited > 1.3 * few.visited + _SLACK]
+        lines += [
+            f"## {_NAMES[database]}",
+            "",
+            f"Visits more than 1.3 times as much at {large:,} invoices: {', '.join(grown) or 'nothing'}.",
+            "",
+            f"| | visited at {small:,} | at {large:,} | p50 ms | at {large:,} | p99 ms"
+            f" | CPU ms | at {large:,} | database's |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+        ]
+        for name, few in sizes[small].items():
+            many = sizes[large][name]
+            lines.append(
+                f"| {name} | {few.visited:,} | {many.visited:,} | {few.p50:.1f} | {many.p50:.1f} | {many.p99:.1f}"
+                f" | {few.cpu:.1f} | {many.cpu:.1f} | {max(0.0, many.database_cpu):.1f} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+_SLACK: Final = 40
+_NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+_INTRODUCTION: Final = """# What it costs in a large workspace
+
+Made by `python -m benchmarks.scale --markdown`. Each database is filled with a small workspace, and another one of it
+with a large one; each invoice has its line, payment link, payment, webhook event and history, nearly all are paid, and
+one customer has half of them. Then everything that a dashboard asks for or changes is done in both, without HTTP.
+
+*Visited* are rows and index entries on PostgreSQL, and steps of twenty instructions on SQLite: the same on every
+machine. *p50* and *p99* are how long it took, *CPU* the processor time of the process (SQLite is in it), *database's*
+that of PostgreSQL in the larger one. Milliseconds depend on the machine and on what else it does. What took longer than
+15 s was stopped. finalizeInvoice waits for a Stripe that isn't there.
+"""
+
+
+def read(text: str) -> Measured:
+    """What `--json` printed."""
+    return {
+        database: {int(size): {name: Cost(**cost) for name, cost in costs.items()} for size, costs in sizes.items()}
+        for database, sizes in json.loads(text).items()
+    }
+
+
 def main() -> None:
     """Fill, ask and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -228,8 +289,24 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=SMALL, help="invoices of the small workspace")
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--markdown", action="store_true", help="print docs/performance.md instead of a table")
+    parser.add_argument("--of", type=Path, help="a file that --json wrote, to be told in another form")
     arguments = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     databases = arguments.database or ["sqlite", "postgres"]
+    if arguments.of is not None:
+        measured = read(arguments.of.read_text())
+    else:
+        measured = _measured(databases, [arguments.small, arguments.rows])
+    if arguments.json:
+        print(json.dumps(_plain(measured)))
+    elif arguments.markdown:
+        print(document_of(measured))
+    else:
+        Console(width=200).print(table_of(measured))
+
+
+def _measured(databases: list[str], sizes: list[int]) -> Measured:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-scale-")))
 
@@ -242,20 +319,14 @@ def main() -> None:
                 else:
                     yield stack.enter_context(postgres())
 
-        measured = asyncio.run(measure(urls, databases, [arguments.small, arguments.rows]))
-    if arguments.json:
-        print(
-            json.dumps(
-                {
-                    database: {
-                        size: {name: cost._asdict() for name, cost in costs.items()} for size, costs in sizes.items()
-                    }
-                    for database, sizes in measured.items()
-                }
-            )
-        )
-    else:
-        Console(width=200).print(table_of(measured))
+        return asyncio.run(measure(urls, databases, sizes))
+
+
+def _plain(measured: Measured) -> dict[str, Any]:
+    return {
+        database: {size: {name: cost._asdict() for name, cost in costs.items()} for size, costs in sizes.items()}
+        for database, sizes in measured.items()
+    }
 
 
 if __name__ == "__main__":
