@@ -22,7 +22,8 @@ BEFORE: Final = (
     *(
         "INSERT INTO payments (id, workspace_id, integration_id, provider_payment_id, status, amount, currency,"
         " allocation, unapplied_code, decided_by, occurred_at, created_at)"
-        f" VALUES ('pay_{name}', 'ws_1', 'int_1', '{name}', 'SUCCEEDED', 500, 'USD', 'UNAPPLIED', 'INVOICE_NOT_FOUND', 'x', '{at}', '{at}')"
+        f" VALUES ('pay_{name}', 'ws_1', 'int_1', '{name}', 'SUCCEEDED', 500, 'USD', 'UNAPPLIED',"
+        " 'INVOICE_NOT_FOUND', 'x', '{at}', '{at}')"
         for name in ("pi_1", "in_2", "pi_3")
     ),
     *(
