@@ -13,6 +13,7 @@ import aiosqlite
 from tortoise.backends.sqlite.client import SqliteClient
 
 CONNECTIONS: Final = 4
+_INTERRUPTED_EVERY_S: Final = 0.005
 
 
 class SqliteReaders(SqliteClient):
@@ -23,20 +24,25 @@ class SqliteReaders(SqliteClient):
         self._reading_timeout_s = reading_timeout_s
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[aiosqlite.Connection] = []
+        self._reclaiming: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self.opened: list[aiosqlite.Connection] = []
         """All connections that are open."""
 
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  (Tortoise's)
         """Open the first connection: what is wrong with the file shows at once."""
+        self._is_closed = False
         if not self.opened:
             self._idle.append(await self._open())
 
     async def close(self) -> None:
-        """Close them all; what still reads is interrupted."""
+        """Close them all; what still reads is interrupted, and who waits is refused."""
+        self._is_closed = True
         opened, self.opened, self._idle = self.opened, [], []
         for connection in opened:
             await connection.interrupt()
             await connection.close()
+        await asyncio.gather(*self._reclaiming)
         self._connection = None
 
     def acquire_connection(self) -> Any:
@@ -47,6 +53,7 @@ class SqliteReaders(SqliteClient):
         """A connection that nobody else has until it is given back."""
         await self._turns.acquire()
         try:
+            self._refuse_when_closed()
             return self._idle.pop() if self._idle else await self._open()
         except BaseException:
             self._turns.release()
@@ -58,6 +65,25 @@ class SqliteReaders(SqliteClient):
             self._idle.append(connection)
         self._turns.release()
 
+    def reclaim(self, connection: aiosqlite.Connection) -> None:
+        """Let others have it once it has come to the end of what nobody waits for any more."""
+        task = asyncio.ensure_future(self._reclaimed(connection))
+        self._reclaiming.add(task)
+        task.add_done_callback(self._reclaiming.discard)
+
+    async def _reclaimed(self, connection: aiosqlite.Connection) -> None:
+        """An interruption reaches what runs, not what is still to begin: so as often as it takes."""
+        through = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))
+        while not through.done():
+            connection._conn.interrupt()
+            await asyncio.wait({through}, timeout=_INTERRUPTED_EVERY_S)
+        through.exception()  # it may have been interrupted itself, or the connection be closed
+        self.give_back(connection)
+
+    def _refuse_when_closed(self) -> None:
+        if self._is_closed:
+            raise OSError("the database was closed")
+
     async def _open(self) -> aiosqlite.Connection:
         """One more connection; it becomes ours only when it is whole."""
         connection = await aiosqlite.connect(self.filename, isolation_level=None)
@@ -65,6 +91,7 @@ class SqliteReaders(SqliteClient):
             connection._conn.row_factory = sqlite3.Row
             for pragma, value in self.pragmas.items():
                 await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+            self._refuse_when_closed()
         except BaseException:
             await connection.close()
             raise
@@ -94,8 +121,9 @@ class _Turn:
         assert self._timer is not None  # noqa: S101
         self._timer.cancel()
         if isinstance(error, asyncio.CancelledError):
-            self._connection._conn.interrupt()
-        self._readers.give_back(self._connection)
+            self._readers.reclaim(self._connection)
+        else:
+            self._readers.give_back(self._connection)
 
 
 client_class = SqliteReaders

@@ -258,7 +258,10 @@ class Books:
         applied_to = next((payment.invoice_id for payment in known.values() if payment.counts), None)
         if event.order_id is not None:
             order = self._of_order.get((workspace_id, event.order_id), ())
-            known |= {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
+            mates = {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
+            rest = (payment.invoice_id for payment in mates.values() if payment.is_whole and payment.counts)
+            applied_to = applied_to or next(rest, None)
+            known |= mates
         if known and event.evidence is Evidence.REFUNDED:
             event = event.without_metadata()
         invoice_id = applied_to or self._named_invoice(origin, event)

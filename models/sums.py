@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from database.bulk import insert_rows
 from database.dialect import Dialect
-from database.door import Row, Transaction, fetch, reading_dialect, transaction
+from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
 
 MERGED_AT_ONCE: Final = 2_000
 _LARGEST: Final = 2**62
@@ -166,10 +166,15 @@ async def mistakes() -> list[Mistake]:
 
 async def rebuild() -> None:
     """Sum all rows anew; whoever writes waits meanwhile."""
+    await retrying(_rebuild)
+
+
+async def _rebuild() -> None:
     async with transaction() as tx:
+        if tx.dialect == "postgres":  # in the order in which others write, and those that merge last
+            await tx.execute("LOCK TABLE invoices, payments, webhook_events IN SHARE MODE")
+            await tx.execute(f"LOCK TABLE {', '.join(sums.table for sums in SUMS)} IN EXCLUSIVE MODE")
         for sums in SUMS:
-            if tx.dialect == "postgres":
-                await tx.execute(f"LOCK TABLE {sums.summed} IN SHARE MODE")
             await tx.execute(f"DELETE FROM {sums.table}")  # noqa: S608
             selected = _grouped(sums, sums.summed, *_from_scratch(sums, tx.dialect), more=", TRUE")
             await tx.execute(f"INSERT INTO {sums.table} ({_columns(sums)}, is_merged) {selected}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from database.door import Row, fetch
@@ -72,25 +72,34 @@ async def totals(ctx: Context, since: datetime | None) -> list[CurrencyTotals]:
     """
     ctx.require(Scope.READ)
     workspace_id = ctx.workspace_id
-    first_day = "" if since is None else (since.astimezone(UTC).date() + timedelta(days=1)).isoformat()
+    midnight = None if since is None else _midnight_after(since)
+    first_day = "" if midnight is None else midnight.date().isoformat()
     rows = [
         *await fetch(_OPEN, workspace_id, utc_now().date().isoformat()),
         *await fetch(_OUT_OF_BAND, workspace_id, first_day),
         *await fetch(_RECEIVED_SINCE, workspace_id, first_day),
     ]
-    if since is not None:
-        midnight = datetime.fromisoformat(first_day).replace(tzinfo=UTC)
+    if since is not None and midnight is not None:
+        since = since.astimezone(UTC)
         rows += await fetch(_OUT_OF_BAND_THAT_DAY, workspace_id, since, midnight)
         rows += await fetch(_RECEIVED_THAT_DAY, workspace_id, since, midnight)
     return _summed(rows)
 
 
+def _midnight_after(instant: datetime) -> datetime:
+    """When the next day begins, in UTC; of the last day there is, its end."""
+    day = instant.astimezone(UTC).date()
+    if day == date.max:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.combine(day + timedelta(days=1), time(), UTC)
+
+
 def _summed(rows: Sequence[Row]) -> list[CurrencyTotals]:
     names = [field.name for field in fields(CurrencyTotals) if field.name != "currency"]
-    return [
-        CurrencyTotals(
-            currency=currency,
-            **{name: sum(int(row.get(name, 0)) for row in rows if row["currency"] == currency) for name in names},
-        )
+    summed = {
+        currency: {name: sum(int(row.get(name, 0)) for row in rows if row["currency"] == currency) for name in names}
         for currency in sorted({row["currency"] for row in rows})
+    }
+    return [
+        CurrencyTotals(currency=currency, **amounts) for currency, amounts in summed.items() if any(amounts.values())
     ]

@@ -118,7 +118,7 @@ def _possible(types: Sequence[str]) -> list[str]:
     Raises:
         InvalidInput: There are more than a statement takes.
     """
-    possible = {type_ for type_ in types if len(type_) <= LONGEST_KEPT}
+    possible = {type_ for type_ in types if 0 < len(type_) <= LONGEST_KEPT}
     if len(possible) > _MOST_TYPES:
         raise InvalidInput(f"The filter has {len(possible)} types: at most {_MOST_TYPES} are taken.", path=["filter"])
     return list(possible)

@@ -74,13 +74,13 @@ class Connection(Generic[NodeT]):
 
 
 def _once(counting: Counting) -> Counting:
-    """Count once, however often it is asked."""
+    """Count once, however often it is asked; who is cancelled cancels it: all who ask are one operation."""
     known: list[asyncio.Future[Count]] = []
 
     async def counted() -> Count:
         if not known:
             known.append(asyncio.ensure_future(counting()))
-        return await asyncio.shield(known[0])
+        return await known[0]
 
     return counted
 

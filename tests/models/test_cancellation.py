@@ -87,6 +87,7 @@ async def _everything_is_given_back(alias: str) -> None:
             await pool.release(one)
         assert pool.get_idle_size() == pool.get_size() == pool.get_max_size()
     elif isinstance(connection, SqliteReaders):
+        await asyncio.gather(*connection._reclaiming)
         assert len(connection._idle) == len(connection.opened) <= CONNECTIONS == connection._turns._value
     else:
         assert isinstance(connection, SqliteClient)

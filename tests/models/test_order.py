@@ -306,3 +306,17 @@ def test_a_subscription_that_two_payments_paid_is_counted_once() -> None:
             "pi_a": 2000,
             "pi_b": 3000,
         }
+
+
+def test_the_parts_of_a_whole_that_was_applied_by_hand_stay_where_it_is() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice(status=InvoiceStatus.DRAFT, total=3000))
+    desk.add_invoice(open_invoice(id=other, total=3000))
+    desk.take(stripe.stripe_invoice_paid(invoice="in_1", amount=3000, **OURS))
+    desk.apply(desk.payment, other)
+    desk.invoice = open_invoice(total=3000)
+
+    desk.take(stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="in_1", **OURS))
+
+    assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (0, 3000)
+    assert desk.invoice_named(other).status is InvoiceStatus.PAID

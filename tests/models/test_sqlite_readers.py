@@ -86,6 +86,34 @@ async def test_what_nobody_waits_for_any_more_is_stopped(readers: SqliteReaders)
     assert len(readers.opened) <= CONNECTIONS
 
 
+async def test_what_is_cancelled_before_it_begins_holds_nobody_up(readers: SqliteReaders) -> None:
+    task = asyncio.create_task(endless())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*readers._reclaiming)
+        assert await fetch("SELECT 1 AS one") == [{"one": 1}]
+    assert len(readers._idle) == len(readers.opened)
+
+
+async def test_who_waits_while_it_is_closed_is_refused(migrated_sqlite_url: str) -> None:
+    async with Database(migrated_sqlite_url):
+        found: Any = get_connection(READER)
+        long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS)]
+        await asyncio.sleep(0.1)
+        waiting = [asyncio.create_task(fetch("SELECT 1")) for _ in range(2)]
+        await asyncio.sleep(0)
+
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert all(isinstance(each, OSError) for each in refused)
+    assert found.opened == []
+    await asyncio.gather(*long, return_exceptions=True)
+
+
 async def test_no_more_connections_are_opened_than_are_needed(readers: SqliteReaders) -> None:
     for _ in range(10):
         await fetch("SELECT 1")

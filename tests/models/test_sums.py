@@ -115,6 +115,27 @@ async def test_sums_that_are_wrong_are_found_and_made_anew(database: Database) -
     assert await kept() == await counted()
 
 
+async def test_who_merges_while_they_are_made_anew_adds_nothing_to_them(database: Database) -> None:
+    await _many_payments(8)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def merge_slowly() -> None:
+        async with transaction() as tx:
+            for sums in SUMS:
+                await merge(tx, sums)
+            begun.set()
+            await go_on.wait()
+
+    merging = asyncio.create_task(merge_slowly())
+    await begun.wait()
+    rebuilding = asyncio.create_task(rebuild())
+    await asyncio.sleep(0.3)
+    go_on.set()
+    await asyncio.gather(merging, rebuilding)
+
+    assert await mistakes() == []
+
+
 async def test_merging_leaves_a_row_for_each_key_and_loses_nothing(database: Database) -> None:
     await _many_payments(50)
     before = await kept()

@@ -407,6 +407,14 @@ async def test_totals_since_an_instant_count_what_came_in_after_it(reader: Calle
     assert answer["totals"] == [_total("USD", open="93.00", paid="2.00")]
 
 
+async def test_totals_are_nothing_from_the_end_of_time_on(reader: Caller, rows: Rows) -> None:
+    integration, customer = await rows.integration(), await rows.customer()
+    await rows.payment(integration, await rows.invoice(customer, status=InvoiceStatus.VOID, currency="EUR"))
+
+    for since in ("9999-12-31T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-30T12:00:00Z"):
+        assert (await reader.query(_TOTALS, since=since))["totals"] == []
+
+
 def _total(currency: str, zero: str = "0.00", **amounts: str) -> dict[str, object]:
     names = ("open", "overdue", "paid", "refunded", "overpaid", "unapplied")
     return {"currency": currency} | {name: {"amount": amounts.get(name, zero)} for name in names}
@@ -429,6 +437,7 @@ def _total(currency: str, zero: str = "0.00", **amounts: str) -> dict[str, objec
         ("webhookEvents", 2),
         ('webhookEvents(filter: {type: ["invoice.paid"]})', 1),
         ("webhookEvents(filter: {status: [HELD]})", 0),
+        ('webhookEvents(filter: {type: ["", "invoice.paid"]})', 1),
     ],
 )
 async def test_what_sums_are_kept_of_is_counted_exactly(

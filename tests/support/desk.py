@@ -13,7 +13,7 @@ from models.ids import Prefix, new_id
 from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
 from models.payment_fact import PaymentFact
 from models.payment_link import LIVE
-from models.settlement import Case, Verdict
+from models.settlement import Case, Verdict, allocate
 from models.state import InvoiceState, LinkState, PaymentState
 from tests.support import stripe_payloads as stripe
 
@@ -132,6 +132,14 @@ class Desk:
     def enter(self, verdict: Verdict) -> None:
         """Take over what was decided about the invoice by hand."""
         self._books.enter(self._origin, INVOICE, verdict)
+
+    def apply(self, payment: PaymentState, invoice_id: str) -> None:
+        """Apply unapplied money by hand."""
+        key = WORKSPACE, invoice_id
+        invoice, links = self._books.invoices[key], tuple(self._books.links[key])
+        verdict = allocate(payment, invoice, self._books.payments_of(*key), links, new_id(Prefix.PAYMENT_LINK))
+        self._books.enter(self._origin, invoice_id, verdict)
+        self._reload()
 
     def take(self, *events: stripe.Event | PaymentFact) -> Verdict:
         """Settle events in the order given; the verdict on the last."""
