@@ -41,19 +41,24 @@ def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) 
     among = list(values)
     if dialect == "postgres":
         return f"{column} = ANY(${position}::text[])", listed(dialect, among)
-    return _any_of_json(column, position, 1 << max(0, len(among) - 1).bit_length()), listed(dialect, among)
+    room = 1 << (len(among) - 1).bit_length() if among else 0
+    return _any_of_json(column, position, room), listed(dialect, among)
 
 
 @cache
 def _any_of_json(column: str, position: int, most: int) -> str:
-    """A condition on a JSON list of at most so many texts.
+    """A condition on a JSON list of at most so many texts; it is false, never NULL, where none is the column's.
 
-    SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out.
+    SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out:
+    the first stands in where there are fewer.
     """
     if most > _SPELLED_OUT:
         return f"{column} IN (SELECT value FROM json_each(${position}))"  # noqa: S608
-    elements = ", ".join(f"json_extract(${position}, '$[{place}]')" for place in range(most))
-    return f"{column} IN ({elements})"
+    first = f"json_extract(${position}, '$[0]')"
+    if most == 0:
+        return f"({first} IS NOT NULL AND {column} = {first})"
+    others = [f"coalesce(json_extract(${position}, '$[{place}]'), {first})" for place in range(1, most)]
+    return f"{column} IN ({', '.join([first, *others])})"
 
 
 def listed(dialect: Dialect, values: Iterable[str]) -> object:

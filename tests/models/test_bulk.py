@@ -86,3 +86,17 @@ async def test_a_condition_finds_the_rows_whose_value_is_among_those_given(
     )
 
     assert [row["id"] for row in rows] == [id_ for id_ in ("cust_1", "cust_2") if id_ in values]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5, 31, 32, 33, 50])
+async def test_a_text_is_among_others_or_it_is_not(database: Database, number: int) -> None:
+    """Also where the condition is turned round: it is never NULL."""
+    others = [f"it's {place} \U0001f4b8" for place in range(number)]
+    async with transaction() as tx:
+        for wanted in ("it's 0 \U0001f4b8", "another", f"it's {number - 1} \U0001f4b8"):
+            among, values = any_of(tx.dialect, "given", 1, others)
+            sql = f"SELECT ({among}) AS found, NOT ({among}) AS missing FROM (SELECT CAST($2 AS TEXT) AS given) one"
+            (row,) = await tx.fetch(sql, values, wanted)
+
+            assert (bool(row["found"]), bool(row["missing"])) == (wanted in others, wanted not in others)
+            assert row["missing"] is not None
