@@ -15,17 +15,17 @@ Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
 
 
 def _list(name: str, fields: str, filter_type: str, **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
-    """A list with each filter by itself, from both ends, and past a cursor."""
+    """A list from both ends, and with each filter by itself: a field of the filter, and what of it is asked for."""
     document = f"query ($filter: {filter_type}) {{ {name}(first: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
     last = f"query ($filter: {filter_type}) {{ {name}(last: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
     asks: dict[str, Ask] = {name: (document, lambda _: {}), f"{name} from the end": (last, lambda _: {})}
     for given, value in filters.items():
-        asks[f"{name} by {given}"] = (document, _given(given, value))
+        asks[f"{name} by {given.replace('_', ', ')}"] = (document, _given(given, value))
     return asks
 
 
 def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict[str, Any]]:
-    field = name.rstrip("_0123456789")
+    field = name.partition("_")[0]
     return lambda filled: {"filter": {field: value(filled)}}
 
 
@@ -61,16 +61,16 @@ READS: Final[dict[str, Ask]] = {
         "id",
         "InvoiceFilter",
         status=lambda _: ["OPEN"],
-        status_2=lambda _: ["VOID"],
-        status_3=lambda _: ["PAID"],
+        status_void=lambda _: ["VOID"],
+        status_paid=lambda _: ["PAID"],
         customerId=lambda filled: filled.customer_id,
         createdAfter=lambda _: _LATELY,
         createdBefore=lambda _: _LONG_AGO,
         overdue=lambda _: True,
         currency=lambda _: "USD",
-        currency_2=lambda _: "EUR",
-        dueBefore=lambda _: "2020-01-01",
-        dueBefore_2=lambda _: "2030-01-01",
+        currency_rare=lambda _: "EUR",
+        dueBefore_none=lambda _: "2020-01-01",
+        dueBefore_all=lambda _: "2030-01-01",
     ),
     **_list(
         "payments",
@@ -81,8 +81,8 @@ READS: Final[dict[str, Ask]] = {
         invoiceId=lambda filled: filled.paid_id,
         customerId=lambda filled: filled.customer_id,
         integrationId=lambda filled: filled.integration_id,
-        currency=lambda _: "EUR",
-        status_2=lambda _: ["FAILED"],
+        currency_rare=lambda _: "EUR",
+        status_failed=lambda _: ["FAILED"],
         occurredAfter=lambda _: _LATELY,
         occurredBefore=lambda _: _LONG_AGO,
     ),
@@ -92,9 +92,9 @@ READS: Final[dict[str, Ask]] = {
         "WebhookEventFilter",
         integrationId=lambda filled: filled.integration_id,
         status=lambda _: ["PROCESSED"],
-        status_2=lambda _: ["FAILED"],
-        status_3=lambda _: ["IGNORED"],
-        type=lambda _: ["charge.refunded"],
+        status_failed=lambda _: ["FAILED"],
+        status_ignored=lambda _: ["IGNORED"],
+        type_rare=lambda _: ["charge.refunded"],
         receivedAfter=lambda _: _LATELY,
         receivedBefore=lambda _: _LONG_AGO,
         invoiceId=lambda filled: filled.paid_id,
@@ -106,7 +106,7 @@ READS: Final[dict[str, Ask]] = {
         invoiceId=lambda filled: filled.paid_id,
         customerId=lambda filled: filled.customer_id,
         type=lambda _: ["INVOICE_PAID"],
-        type_2=lambda _: ["INVOICE_VOIDED"],
+        type_rare=lambda _: ["INVOICE_VOIDED"],
         integrationId=lambda filled: filled.integration_id,
     ),
     "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),

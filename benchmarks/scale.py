@@ -243,7 +243,7 @@ def document_of(measured: Measured) -> str:
         lines += [
             f"## {_NAMES[database]}",
             "",
-            f"Visits more than 1.3 times as much at {large:,} invoices: {', '.join(grown) or 'nothing'}.",
+            f"Visits more than 1.3 times as much at {large:,} invoices: {'; '.join(grown) or 'nothing'}.",
             "",
             f"| | visited at {small:,} | at {large:,} | p50 ms | at {large:,} | p99 ms"
             f" | CPU ms | at {large:,} | database's |",
