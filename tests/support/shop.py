@@ -11,6 +11,7 @@ async with open_shop(database_url) as shop:
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -192,12 +193,14 @@ async def _quiet() -> None:
     if reading_dialect() == "sqlite":
         return
     busy = (
-        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND state <> 'idle'"
+        "SELECT pid, state, wait_event, now() - state_change AS since, query FROM pg_stat_activity WHERE"
+        " datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+        " AND backend_type = 'client backend'"  # an autovacuum worker may take its time
     )
-    async with asyncio.timeout(PATIENCE_S):
-        while await fetch(busy):  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.02)
+    patient_until = time.monotonic() + PATIENCE_S
+    while sessions := await fetch(busy):
+        assert time.monotonic() < patient_until, [dict(session) for session in sessions]
+        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
