@@ -22,6 +22,7 @@ from schema.types.customer import Customer, CustomerConnection
 from schema.types.event import Event, EventConnection, asked_events
 from schema.types.integration import StripeIntegration, StripeIntegrationConnection
 from schema.types.invoice import Invoice, InvoiceConnection
+from schema.types.money import Currency
 from schema.types.payment import CurrencyTotals, Payment, PaymentConnection
 from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
 from schema.types.workspace import Viewer, Workspace
@@ -247,3 +248,7 @@ class Query:
         rows = api_key.api_keys(info.context)
         found = await page(rows, asked(first, after, last, before), descending=True)
         return ApiKeyConnection.of(found, ApiKey.of)
+
+    @strawberry.field(description="The currencies that invoices can be in, by their codes.")
+    def currencies(self) -> list[Currency]:
+        return Currency.all()

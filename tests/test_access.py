@@ -390,6 +390,7 @@ LEAST: Final = {
     "Query.stripeIntegration": "READ",
     "Query.stripeIntegrations": "READ",
     "Query.totals": "READ",
+    "Query.currencies": "READ",
     "Query.viewer": "READ",
     "Query.webhookEvent": "READ",
     "Query.webhookEventByStripeId": "READ",

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import strawberry
 
-from models.money import to_major
+from models.money import CURRENCIES, currency_exponent, to_major
 from schema.scalars import BigInt
 
 
@@ -23,3 +23,16 @@ class Money:
             minor_units=BigInt(minor_units),
             currency=currency,
         )
+
+
+@strawberry.type(description="A currency that invoices can be in: one that Stripe can charge.")
+class Currency:
+    code: str = strawberry.field(description="ISO 4217, in upper case.")
+    exponent: int = strawberry.field(
+        description="How many digits its amounts have after the point, as Stripe counts: 2 for USD, 0 for JPY, 3 for KWD."
+    )
+
+    @classmethod
+    def all(cls) -> "list[Currency]":
+        """Each, by its code."""
+        return [cls(code=code, exponent=currency_exponent(code)) for code in sorted(CURRENCIES)]

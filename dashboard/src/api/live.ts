@@ -1,0 +1,98 @@
+import { createClient, type Client as Socket } from "graphql-ws";
+import { stringifyDocument } from "urql";
+import { type EventLine, Follow } from "./event";
+
+export type LiveStatus = "connecting" | "live" | "reconnecting";
+type Listener = (event: EventLine) => void;
+
+const PONG_WITHIN_MS = 5_000;
+const PING_EVERY_MS = 10_000;
+const LONGEST_PAUSE_MS = 5_000;
+const UNAUTHORIZED = 4401;
+
+/**
+ * The one stream of what happens. Whoever shows something listens and asks the API again; the stream itself carries no
+ * state. When the connection breaks it comes back by itself and goes on after the last event it was told.
+ */
+export class Live {
+  #listeners = new Set<Listener>();
+  #watchers = new Set<() => void>();
+  #socket: Socket | undefined;
+  #status: LiveStatus = "connecting";
+
+  /** Follow from a cursor on. `onSignedOut`: the session has ended; `onLost`: the cursor is not known any more. */
+  start(after: string, onSignedOut: () => void, onLost: () => void): void {
+    let silence: ReturnType<typeof setTimeout> | undefined;
+    const socket = createClient({
+      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+      retryAttempts: Number.POSITIVE_INFINITY,
+      retryWait: (tries) => pause(Math.random() * Math.min(200 * 2 ** tries, LONGEST_PAUSE_MS)),
+      shouldRetry: (closed) => (closed as { code?: number }).code !== UNAUTHORIZED,
+      keepAlive: PING_EVERY_MS,
+      on: {
+        connected: () => this.#become("live"),
+        closed: (closed) => {
+          clearTimeout(silence);
+          if (this.#socket === socket) this.#become("reconnecting");
+          if ((closed as { code?: number }).code === UNAUTHORIZED) onSignedOut();
+        },
+        ping: (received) => {
+          if (!received) silence = setTimeout(() => socket.terminate(), PONG_WITHIN_MS);
+        },
+        pong: (received) => {
+          if (received) clearTimeout(silence);
+        },
+      },
+    });
+    this.#socket = socket;
+    let cursor = after;
+    socket.subscribe<{ events: EventLine }>(
+      {
+        query: stringifyDocument(Follow),
+        variables: {
+          get after() {
+            return cursor; // read at each connection: it goes on after what was told
+          },
+        },
+      },
+      {
+        next: ({ data }) => {
+          if (!data) return;
+          cursor = data.events.cursor;
+          for (const listener of [...this.#listeners]) listener(data.events);
+        },
+        error: () => {
+          if (this.#socket === socket) onLost();
+        },
+        complete: () => {},
+      },
+    );
+  }
+
+  stop(): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    this.#become("connecting");
+    void socket?.dispose();
+  }
+
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  readonly watch = (watcher: () => void): (() => void) => {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  };
+
+  readonly status = (): LiveStatus => this.#status;
+
+  #become(status: LiveStatus): void {
+    if (status === this.#status) return;
+    this.#status = status;
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));

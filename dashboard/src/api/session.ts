@@ -1,0 +1,30 @@
+/** The browser's session: a cookie that the page never sees, got once for an API key. */
+
+export async function isSignedIn(): Promise<boolean> {
+  const answer = await fetch("/session", { headers: { accept: "application/json" } });
+  return answer.ok && ((await answer.json()) as { signedIn: boolean }).signedIn;
+}
+
+/** Why an API key does not sign in; null when it did. */
+export async function signIn(apiKey: string): Promise<string | null> {
+  const answer = await fetch("/session", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ apiKey }),
+  }).catch(() => null);
+  if (answer === null) return "The server can't be reached. Check that it runs, then try again.";
+  if (answer.ok) return null;
+  const refusal = (await answer.json().catch(() => ({}))) as { errors?: { message: string }[]; error?: string };
+  return refusal.errors?.[0]?.message ?? refusal.error ?? `The server answered with status ${answer.status}.`;
+}
+
+export async function signOut(): Promise<void> {
+  await fetch("/session", { method: "DELETE" });
+}
+
+/** The API key in a sign-in link's fragment. It is taken out of the address at once; no server ever sees it. */
+export function keyInAddress(): string | null {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key !== null) history.replaceState(null, "", location.pathname + location.search);
+  return key;
+}

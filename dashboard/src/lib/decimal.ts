@@ -1,0 +1,32 @@
+/** Amounts as the server counts them: exact, by integers. A line is rounded half up to the minor unit. */
+
+const PLAIN = /^\d{1,15}(\.\d{1,12})?$/;
+
+interface Decimal {
+  units: bigint;
+  places: number;
+}
+
+function parse(text: string): Decimal | null {
+  const plain = text.trim();
+  if (!PLAIN.test(plain)) return null;
+  const [whole = "0", fraction = ""] = plain.split(".");
+  return { units: BigInt(whole + fraction), places: fraction.length };
+}
+
+/** A line's amount in minor units; null while what was typed is no amount. */
+export function lineAmount(quantity: string, unitAmount: string, exponent: number): bigint | null {
+  const [count, price] = [parse(quantity), parse(unitAmount)];
+  if (!count || !price) return null;
+  const exact = count.units * price.units;
+  const places = count.places + price.places - exponent;
+  if (places <= 0) return exact * 10n ** BigInt(-places);
+  const step = 10n ** BigInt(places);
+  return (exact + step / 2n) / step;
+}
+
+/** Minor units in the major unit, with exactly the currency's digits. */
+export function toMajor(minorUnits: bigint, exponent: number): string {
+  const digits = minorUnits.toString().padStart(exponent + 1, "0");
+  return exponent === 0 ? digits : `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
+}

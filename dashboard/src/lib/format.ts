@@ -1,0 +1,40 @@
+/** What the reader sees of money and time, in their language and zone. */
+
+/** An amount with its currency. Intl reads decimal strings exactly: an amount is never a float. */
+export function amountIn({ amount, currency }: { amount: string; currency: string }): string {
+  const digits = amount.split(".")[1]?.length ?? 0;
+  return new Intl.NumberFormat(undefined, {
+    style: "currency",
+    currency,
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(amount as Intl.StringNumericLiteral);
+}
+
+const INSTANT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const SINCE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
+
+export const instantIn = (at: string): string => INSTANT.format(new Date(at));
+
+/** A date without a time: it is the same day everywhere. */
+export const dayOf = (on: string): string => DAY.format(new Date(`${on}T00:00:00Z`));
+
+export const utcOf = (at: string): string => `${at.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`;
+
+const STEPS: [number, Intl.RelativeTimeFormatUnit][] = [
+  [60, "second"],
+  [60, "minute"],
+  [24, "hour"],
+  [7, "day"],
+];
+
+/** How long ago something was, up to a week; after that its date. */
+export function sinceIn(at: string, now = Date.now()): string {
+  let count = Math.max(0, (now - new Date(at).getTime()) / 1000);
+  for (const [size, unit] of STEPS) {
+    if (count < size) return SINCE.format(-Math.floor(count), unit);
+    count /= size;
+  }
+  return DAY.format(new Date(at));
+}

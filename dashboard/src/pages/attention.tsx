@@ -1,0 +1,4 @@
+import { Page } from "../ui/page";
+export default function Attention() {
+  return <Page title="Needs attention"> </Page>;
+}

@@ -1,0 +1,138 @@
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { wordsOf } from "../api/client";
+import { graphql, type ResultOf } from "../api/graphql";
+import { useAct } from "../api/use-act";
+import { useEndless } from "../api/use-endless";
+import { about, useLive } from "../api/use-live";
+import { useMay } from "../api/viewer";
+import { Button } from "../ui/button";
+import { Alert, Empty, Loading } from "../ui/feedback";
+import { Field } from "../ui/field";
+import { Form } from "../ui/form";
+import { List } from "../ui/list";
+import { Page } from "../ui/page";
+import { Time } from "../ui/values";
+import { INVOICE_COLUMNS, InvoicesQuery } from "./invoices";
+
+const CustomerQuery = graphql(`
+  query Customer($id: ID!) {
+    customer(id: $id) { id name email externalId createdAt }
+  }
+`);
+
+type Customer = NonNullable<ResultOf<typeof CustomerQuery>["customer"]>;
+
+/** One customer and their invoices. */
+export default function CustomerPage({ id }: { id: string }) {
+  const { data, error, refresh } = useLive(CustomerQuery, { id }, about(id));
+  const [isEdited, setEdited] = useState(false);
+  const [, go] = useLocation();
+  const mayWrite = useMay("WRITE");
+  const customer = data?.customer;
+  const list = useEndless({
+    query: InvoicesQuery,
+    variables: { filter: { customerId: id } },
+    connection: (answer) => answer.invoices,
+    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED",
+    idIn: ({ invoice }) => invoice?.id,
+  });
+  const back = { href: "/customers", label: "Customers" };
+  if (!customer) {
+    return (
+      <Page title="Customer" back={back}>
+        {error && <Alert>{wordsOf(error)}</Alert>}
+        {data ? <Empty title="This workspace has no such customer." /> : !error && <Loading />}
+      </Page>
+    );
+  }
+  const actions = mayWrite && !isEdited && (
+    <>
+      <Button onPress={() => setEdited(true)}>Edit</Button>
+      <Button kind="primary" onPress={() => go(`/invoices/new?customerId=${id}`)}>
+        New invoice
+      </Button>
+    </>
+  );
+  const saved = () => {
+    setEdited(false);
+    refresh();
+  };
+  return (
+    <Page title={customer.name} back={back} actions={actions}>
+      {isEdited ? (
+        <Edit customer={customer} onDone={saved} onCancel={() => setEdited(false)} />
+      ) : (
+        <section className="card" aria-label="Facts">
+          <dl className="facts">
+            <dt>Email</dt>
+            <dd>{customer.email}</dd>
+            <dt>External ID</dt>
+            <dd>{customer.externalId ? <code>{customer.externalId}</code> : "none"}</dd>
+            <dt>ID</dt>
+            <dd>
+              <code>{customer.id}</code>
+            </dd>
+            <dt>Created</dt>
+            <dd>
+              <Time at={customer.createdAt} />
+            </dd>
+          </dl>
+        </section>
+      )}
+      <h2>Invoices</h2>
+      {list.error && <Alert>{list.error}</Alert>}
+      <List
+        label="Invoices"
+        columns={INVOICE_COLUMNS}
+        rows={list.rows}
+        href={(row) => `/invoices/${row.id}`}
+        hasMore={list.hasMore}
+        isLoading={list.isLoading}
+        onEnd={list.loadMore}
+        empty={<Empty title="This customer has no invoices yet." />}
+      />
+    </Page>
+  );
+}
+
+const UpdateCustomer = graphql(`
+  mutation UpdateCustomer($input: UpdateCustomerInput!) {
+    updateCustomer(input: $input) {
+      __typename
+      ... on UpdateCustomerSuccess { customer { id name } }
+      ... on Problem { code message path }
+    }
+  }
+`);
+
+function Edit({ customer, onDone, onCancel }: { customer: Customer; onDone: () => void; onCancel: () => void }) {
+  const { act, isPending } = useAct(UpdateCustomer);
+  const submit = async (values: Record<string, string>) => {
+    const { refusal } = await act({
+      input: {
+        id: customer.id,
+        name: values["name"] ?? "",
+        email: values["email"] ?? "",
+        externalId: values["externalId"] || null,
+      },
+    });
+    if (!refusal) onDone();
+    return refusal ?? null;
+  };
+  return (
+    <section className="card" aria-label="Edit customer">
+      <Form onSubmit={submit} fields={["name", "email", "externalId"]} label="Edit customer">
+        <Field label="Name" name="name" isRequired defaultValue={customer.name} />
+        <Field label="Email" name="email" type="email" isRequired defaultValue={customer.email} />
+        <Field label="External ID" name="externalId" defaultValue={customer.externalId ?? ""} />
+        <div className="actions">
+          <Button onPress={onCancel}>Cancel</Button>
+          <Button kind="primary" type="submit" isPending={isPending}>
+            Save Changes
+          </Button>
+        </div>
+      </Form>
+    </section>
+  );
+}

@@ -1,0 +1,88 @@
+import { useState } from "react";
+import { useLocation } from "wouter";
+import { graphql, type ResultOf } from "../api/graphql";
+import { useEndless } from "../api/use-endless";
+import { useMay } from "../api/viewer";
+import { Button } from "../ui/button";
+import { NewCustomer } from "../ui/customer-picker";
+import { Alert, Empty } from "../ui/feedback";
+import { Clear, Typed, useFilters } from "../ui/filters";
+import { List } from "../ui/list";
+import { Page } from "../ui/page";
+import { Time } from "../ui/values";
+
+const CustomersQuery = graphql(`
+  query Customers($first: Int!, $after: String, $search: String) {
+    customers(first: $first, after: $after, search: $search, order: DESC) {
+      edges { cursor node { id name email externalId createdAt } }
+      pageInfo { hasNextPage }
+    }
+  }
+`);
+
+type Row = ResultOf<typeof CustomersQuery>["customers"]["edges"][number]["node"];
+
+const COLUMNS = [
+  { header: "Name", cell: (row: Row) => <span className="clip">{row.name}</span>, share: 2 },
+  { header: "Email", cell: (row: Row) => <span className="clip">{row.email}</span>, share: 2.5 },
+  {
+    header: "External ID",
+    cell: (row: Row) => row.externalId && <code className="clip">{row.externalId}</code>,
+    share: 1.5,
+  },
+  { header: "Created", cell: (row: Row) => <Time at={row.createdAt} ago />, share: 1 },
+];
+
+/** All customers, newest first. */
+export default function Customers() {
+  const { values, set, clear, isAny } = useFilters(["search"] as const);
+  const [isNew, setNew] = useState(false);
+  const [, go] = useLocation();
+  const mayWrite = useMay("WRITE");
+  const list = useEndless({
+    query: CustomersQuery,
+    variables: { search: values.search.trim() || null },
+    connection: (data) => data.customers,
+    concerns: ({ type }) => type.startsWith("CUSTOMER"),
+    idIn: ({ customer }) => customer?.id,
+  });
+  const create = mayWrite && !isNew && (
+    <Button kind="primary" onPress={() => setNew(true)}>
+      New customer
+    </Button>
+  );
+  return (
+    <Page title="Customers" actions={create}>
+      {isNew && <NewCustomer onMade={(id) => go(`/customers/${id}`)} onCancel={() => setNew(false)} />}
+      <search className="filters" aria-label="Filters">
+        <Typed
+          label="Search"
+          value={values.search}
+          placeholder="Name, email or ID"
+          onChange={(to) => set("search", to)}
+        />
+        <Clear isAny={isAny} onClear={clear} />
+      </search>
+      {list.error && <Alert>{list.error}</Alert>}
+      <List
+        label="Customers"
+        columns={COLUMNS}
+        rows={list.rows}
+        href={(row) => `/customers/${row.id}`}
+        hasMore={list.hasMore}
+        isLoading={list.isLoading}
+        onEnd={list.loadMore}
+        empty={
+          isAny ? (
+            <Empty title="No customer is called like that." />
+          ) : (
+            <Empty title="There are no customers yet.">
+              <p>A customer is who gets an invoice.</p>
+              {create}
+            </Empty>
+          )
+        }
+      />
+    </Page>
+  );
+}

@@ -1,0 +1,107 @@
+import { graphql, type ResultOf } from "../api/graphql";
+import { useEndless } from "../api/use-endless";
+import { Alert, Empty } from "../ui/feedback";
+import { Choice, Clear, optionsOf, startOf, Typed, useFilters } from "../ui/filters";
+import { List } from "../ui/list";
+import { Page } from "../ui/page";
+import { Money, Status, Time } from "../ui/values";
+
+const PaymentsQuery = graphql(`
+  query Payments($first: Int!, $after: String, $filter: PaymentFilter) {
+    payments(first: $first, after: $after, filter: $filter, order: DESC) {
+      edges {
+        cursor
+        node {
+          id
+          status
+          allocation
+          occurredAt
+          providerPaymentId
+          amount { amount currency }
+          amountRefunded { amount currency minorUnits }
+          dispute { status }
+          invoice { id number }
+          customer { id name }
+        }
+      }
+      pageInfo { hasNextPage }
+    }
+  }
+`);
+
+type Row = ResultOf<typeof PaymentsQuery>["payments"]["edges"][number]["node"];
+
+const STATUSES = ["SUCCEEDED", "PENDING", "FAILED"] as const;
+
+/** What became of a payment's money, in a word. */
+function standing(row: Row): string {
+  if (row.dispute && !["won", "warning_closed"].includes(row.dispute.status)) return "DISPUTED";
+  if (BigInt(row.amountRefunded.minorUnits as string) > 0n) return "REFUNDED";
+  return row.status === "SUCCEEDED" && row.allocation === "UNAPPLIED" ? "UNAPPLIED" : row.status;
+}
+
+const COLUMNS = [
+  { header: "Payment", cell: (row: Row) => <code className="clip">{row.providerPaymentId}</code>, share: 2.5 },
+  { header: "Status", cell: (row: Row) => <Status value={standing(row)} />, share: 1.4 },
+  { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.3 },
+  { header: "Customer", cell: (row: Row) => <span className="clip">{row.customer?.name}</span>, share: 2 },
+  { header: "When", cell: (row: Row) => <Time at={row.occurredAt} />, share: 1.8 },
+  { header: "Amount", cell: (row: Row) => <Money value={row.amount} />, isAmount: true, share: 1.5 },
+];
+
+/** All payments and attempts, newest first, as they come. */
+export default function Payments() {
+  const { values, set, clear, isAny } = useFilters(["status", "allocation", "from", "to"] as const);
+  const filter = {
+    status: values.status ? [values.status as Row["status"]] : null,
+    allocation: (values.allocation || null) as Row["allocation"] | null,
+    occurredAfter: startOf(values.from),
+    occurredBefore: startOf(values.to, 1),
+  };
+  const list = useEndless({
+    query: PaymentsQuery,
+    variables: { filter },
+    connection: (data) => data.payments,
+    concerns: ({ payment }) => payment !== null,
+    idIn: ({ payment }) => payment?.id,
+  });
+  return (
+    <Page title="Payments">
+      <search className="filters" aria-label="Filters">
+        <Choice
+          label="Status"
+          value={values.status}
+          options={optionsOf(STATUSES)}
+          onChange={(to) => set("status", to)}
+        />
+        <Choice
+          label="Applied"
+          value={values.allocation}
+          options={[
+            { value: "APPLIED", label: "To an invoice" },
+            { value: "UNAPPLIED", label: "To none" },
+          ]}
+          onChange={(to) => set("allocation", to)}
+        />
+        <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
+        <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+        <Clear isAny={isAny} onClear={clear} />
+      </search>
+      {list.error && <Alert>{list.error}</Alert>}
+      <List
+        label="Payments"
+        columns={COLUMNS}
+        rows={list.rows}
+        href={(row) => `/payments/${row.id}`}
+        hasMore={list.hasMore}
+        isLoading={list.isLoading}
+        onEnd={list.loadMore}
+        empty={
+          <Empty title={isAny ? "No payment is like that." : "Nothing was paid yet."}>
+            {!isAny && <p>A payment appears here by itself as soon as Stripe tells of it.</p>}
+          </Empty>
+        }
+      />
+    </Page>
+  );
+}

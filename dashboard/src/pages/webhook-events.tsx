@@ -1,0 +1,227 @@
+import { useState } from "react";
+import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
+import { useAct } from "../api/use-act";
+import { useEndless } from "../api/use-endless";
+import { useLive } from "../api/use-live";
+import { useMay } from "../api/viewer";
+import { Button } from "../ui/button";
+import { Dialog } from "../ui/dialog";
+import { Alert, Empty } from "../ui/feedback";
+import { Choice, Clear, optionsOf, startOf, Typed, useFilters } from "../ui/filters";
+import { List } from "../ui/list";
+import { Page } from "../ui/page";
+import { Status, Time } from "../ui/values";
+
+const WebhookEventsQuery = graphql(`
+  query WebhookEvents($first: Int!, $after: String, $filter: WebhookEventFilter) {
+    webhookEvents(first: $first, after: $after, filter: $filter, order: DESC) {
+      edges {
+        cursor
+        node { id type status stripeEventId receivedAt deliveries reason { message } integration { id name } }
+      }
+      pageInfo { hasNextPage }
+    }
+  }
+`);
+
+const IntegrationNames = graphql(`
+  query IntegrationNames {
+    stripeIntegrations(first: 100, includeDisconnected: true) { nodes { id name eventsToSend } }
+  }
+`);
+
+type Row = ResultOf<typeof WebhookEventsQuery>["webhookEvents"]["edges"][number]["node"];
+
+const STATUSES = ["PROCESSED", "IGNORED", "UNAPPLIED", "HELD", "QUARANTINED", "FAILED"] as const;
+
+const COLUMNS = [
+  { header: "Type", cell: (row: Row) => <code>{row.type ?? "unknown"}</code>, share: 3 },
+  { header: "Status", cell: (row: Row) => <Status value={row.status} />, share: 1.4 },
+  { header: "Why", cell: (row: Row) => <span className="clip">{row.reason?.message}</span>, share: 4 },
+  { header: "Integration", cell: (row: Row) => row.integration.name, share: 2 },
+  { header: "Received", cell: (row: Row) => <Time at={row.receivedAt} />, share: 2 },
+];
+
+/** All that Stripe has posted, newest first, as it comes. */
+export default function WebhookEvents() {
+  const { values, set, clear, isAny } = useFilters(["status", "type", "integrationId", "from", "to"] as const);
+  const names = useLive(IntegrationNames, {}, ({ integration }) => integration !== null);
+  const integrations = names.data?.stripeIntegrations.nodes ?? [];
+  const types = [...new Set(integrations.flatMap((each) => each.eventsToSend))].sort();
+  const filter = {
+    status: values.status ? [values.status as Row["status"]] : null,
+    type: values.type ? [values.type] : null,
+    integrationId: values.integrationId || null,
+    receivedAfter: startOf(values.from),
+    receivedBefore: startOf(values.to, 1),
+  };
+  const list = useEndless({
+    query: WebhookEventsQuery,
+    variables: { filter },
+    connection: (data) => data.webhookEvents,
+    concerns: ({ type }) => type.startsWith("WEBHOOK_EVENT"),
+    idIn: ({ webhookEvent }) => webhookEvent?.id,
+  });
+  const mayWrite = useMay("WRITE");
+  return (
+    <Page title="Webhook Events" actions={mayWrite && <ReplayMany filter={filter} isAny={isAny} />}>
+      <search className="filters" aria-label="Filters">
+        <Choice
+          label="Status"
+          value={values.status}
+          options={optionsOf(STATUSES)}
+          onChange={(to) => set("status", to)}
+        />
+        <Choice
+          label="Type"
+          value={values.type}
+          options={types.map((type) => ({ value: type, label: type }))}
+          onChange={(to) => set("type", to)}
+        />
+        <Choice
+          label="Integration"
+          value={values.integrationId}
+          options={integrations.map(({ id, name }) => ({ value: id, label: name }))}
+          onChange={(to) => set("integrationId", to)}
+        />
+        <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
+        <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+        <Clear isAny={isAny} onClear={clear} />
+      </search>
+      {list.error && <Alert>{list.error}</Alert>}
+      <List
+        label="Webhook events"
+        columns={COLUMNS}
+        rows={list.rows}
+        href={(row) => `/webhook-events/${row.id}`}
+        hasMore={list.hasMore}
+        isLoading={list.isLoading}
+        onEnd={list.loadMore}
+        empty={
+          isAny ? (
+            <Empty title="No webhook event is like that." />
+          ) : (
+            <Empty title="Stripe has not posted anything yet.">
+              <p>
+                Check that the endpoint in Stripe has the webhook URL of your integration. The first event appears here
+                by itself.
+              </p>
+            </Empty>
+          )
+        }
+      />
+    </Page>
+  );
+}
+
+const ReplayWebhookEvents = graphql(`
+  mutation ReplayWebhookEvents($filter: WebhookEventFilter!, $dryRun: Boolean!) {
+    replayWebhookEvents(filter: $filter, dryRun: $dryRun) {
+      __typename
+      ... on ReplayWebhookEventsSuccess {
+        outcomes { webhookEvent { id type receivedAt } before after changes }
+        remaining
+      }
+      ... on Problem { code message path }
+    }
+  }
+`);
+
+type Filter = VariablesOf<typeof ReplayWebhookEvents>["filter"];
+
+interface Progress {
+  tried: number;
+  changed: string[];
+  remaining: number;
+  isDone: boolean;
+}
+
+/** Tries again all that the filter shows, after saying what that would change. */
+function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
+  const { act, isPending } = useAct(ReplayWebhookEvents);
+  const [isOpen, setOpen] = useState(false);
+  const [told, setTold] = useState<Progress | null>(null);
+  const [refusal, setRefusal] = useState<string | null>(null);
+
+  const run = async (dryRun: boolean) => {
+    const progress: Progress = { tried: 0, changed: [], remaining: 0, isDone: false };
+    let next: Filter = filter;
+    setRefusal(null);
+    for (;;) {
+      const { done, refusal } = await act({ filter: next, dryRun });
+      if (refusal) return setRefusal(refusal.message);
+      progress.tried += done.outcomes.length;
+      progress.remaining = done.remaining;
+      progress.changed.push(...done.outcomes.flatMap((outcome) => outcome.changes));
+      progress.isDone = !dryRun && done.remaining === 0;
+      setTold({ ...progress });
+      const last = done.outcomes.at(-1);
+      if (dryRun || done.remaining === 0 || !last) return;
+      next = { ...filter, receivedAfter: last.webhookEvent.receivedAt };
+    }
+  };
+  const begin = () => {
+    setTold(null);
+    setOpen(true);
+    void run(true);
+  };
+  return (
+    <>
+      <Button onPress={begin}>Replay {isAny ? "these" : "all"}</Button>
+      <Dialog title="Replay webhook events" isOpen={isOpen} onClose={() => setOpen(false)}>
+        <p className="hint">
+          {filter && isAny ? "Those that the filters show" : "All that is held, failed, unapplied or in quarantine"} are
+          tried again, the oldest first. Nothing is ever applied twice.
+        </p>
+        {refusal && <Alert>{refusal}</Alert>}
+        {!told && !refusal && <p role="status">Looking what would change …</p>}
+        {told && <Told progress={told} isPending={isPending} />}
+        <div className="actions">
+          <Button onPress={() => setOpen(false)}>{told?.isDone ? "Close" : "Cancel"}</Button>
+          {!told?.isDone && (
+            <Button
+              kind="primary"
+              isPending={isPending}
+              isDisabled={!told || told.tried === 0}
+              onPress={() => run(false)}
+            >
+              Replay
+            </Button>
+          )}
+        </div>
+      </Dialog>
+    </>
+  );
+}
+
+const MOST_CHANGES_SHOWN = 20;
+
+function Told({ progress, isPending }: { progress: Progress; isPending: boolean }) {
+  const { tried, changed, remaining, isDone } = progress;
+  const many = tried + remaining;
+  return (
+    <div role="status">
+      {isDone ? (
+        <p>
+          {tried} tried. {changed.length === 0 ? "Nothing has changed." : "This has changed:"}
+        </p>
+      ) : isPending ? (
+        <p>
+          <progress value={tried} max={many} /> {tried} of {many}
+        </p>
+      ) : (
+        <p>
+          {many === 0 ? "There is nothing to replay." : `${many} would be tried.`}{" "}
+          {many > 0 && (changed.length === 0 ? "Nothing would change." : "This would change:")}
+        </p>
+      )}
+      <ul className="changes">
+        {changed.slice(0, MOST_CHANGES_SHOWN).map((change, place) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: sentences without an id, never moved
+          <li key={place}>{change}</li>
+        ))}
+      </ul>
+      {changed.length > MOST_CHANGES_SHOWN && <p>and {changed.length - MOST_CHANGES_SHOWN} more.</p>}
+    </div>
+  );
+}

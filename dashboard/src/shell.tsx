@@ -1,0 +1,146 @@
+import { lazy, Suspense, useEffect, useRef } from "react";
+import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
+import { useLiveStatus } from "./api/use-live";
+import { useMay, useViewer } from "./api/viewer";
+import { Button } from "./ui/button";
+import { Empty, Loading } from "./ui/feedback";
+import { Page } from "./ui/page";
+import { inWords } from "./ui/values";
+
+const Overview = lazy(() => import("./pages/overview"));
+const Integrations = lazy(() => import("./pages/integrations"));
+const Connect = lazy(() => import("./pages/connect"));
+const Integration = lazy(() => import("./pages/integration"));
+const WebhookEvents = lazy(() => import("./pages/webhook-events"));
+const WebhookEvent = lazy(() => import("./pages/webhook-event"));
+const Invoices = lazy(() => import("./pages/invoices"));
+const NewInvoice = lazy(() => import("./pages/new-invoice"));
+const Invoice = lazy(() => import("./pages/invoice"));
+const Customers = lazy(() => import("./pages/customers"));
+const Customer = lazy(() => import("./pages/customer"));
+const Payments = lazy(() => import("./pages/payments"));
+const Payment = lazy(() => import("./pages/payment"));
+const Attention = lazy(() => import("./pages/attention"));
+const Settings = lazy(() => import("./pages/settings"));
+
+const LINKS = [
+  { href: "/", label: "Overview" },
+  { href: "/invoices", label: "Invoices" },
+  { href: "/payments", label: "Payments" },
+  { href: "/customers", label: "Customers" },
+  { href: "/attention", label: "Needs attention" },
+  { href: "/integrations", label: "Integrations" },
+  { href: "/webhook-events", label: "Webhook Events", isBelow: true },
+  { href: "/settings", label: "Settings" },
+];
+
+/** The frame of every page: where one can go, whether what is shown is live, and the page. */
+export function Shell({ onLeave }: { onLeave: () => void }) {
+  const { workspace, apiKey } = useViewer();
+  return (
+    <div className="shell">
+      <a className="skip" href="#page">
+        Skip to the page
+      </a>
+      <header className="side">
+        <div className="brand">
+          <strong>Fluxrate</strong>
+          <span className="workspace">
+            {workspace.name} <span className={`mode mode-${workspace.mode}`}>{inWords(workspace.mode)}</span>
+          </span>
+        </div>
+        <nav aria-label="Pages">
+          <ul>
+            {LINKS.map((link) => (
+              <NavLink key={link.href} {...link} />
+            ))}
+          </ul>
+        </nav>
+        <div className="side-foot">
+          <LiveBadge />
+          <span className="who" title={apiKey.preview}>
+            {apiKey.name}
+          </span>
+          <Button kind="quiet" onPress={onLeave}>
+            Sign out
+          </Button>
+        </div>
+      </header>
+      <main id="page" tabIndex={-1}>
+        <Suspense fallback={<Loading />}>
+          <Pages />
+        </Suspense>
+      </main>
+    </div>
+  );
+}
+
+function NavLink({ href, label, isBelow = false }: { href: string; label: string; isBelow?: boolean }) {
+  const [isHere] = useRoute(href === "/" ? "/" : `${href}/*?`);
+  return (
+    <li className={isBelow ? "below" : undefined}>
+      <Link href={href} aria-current={isHere ? "page" : undefined}>
+        {label}
+      </Link>
+    </li>
+  );
+}
+
+const TOLD = { connecting: "Connecting …", live: "Live", reconnecting: "Reconnecting …" };
+
+/** What is stale is never shown as live. */
+function LiveBadge() {
+  const status = useLiveStatus();
+  return (
+    <span role="status" className={`live live-${status}`}>
+      {TOLD[status]}
+    </span>
+  );
+}
+
+function Pages() {
+  const [path] = useLocation();
+  const mayAdmin = useMay("ADMIN");
+  const mayWrite = useMay("WRITE");
+  useFocusOnPage(path);
+  return (
+    <Switch>
+      <Route path="/" component={Overview} />
+      <Route path="/integrations" component={Integrations} />
+      {mayAdmin && <Route path="/integrations/connect" component={Connect} />}
+      <Route path="/integrations/:id">{({ id }) => <Integration key={id} id={id} />}</Route>
+      <Route path="/webhook-events" component={WebhookEvents} />
+      <Route path="/webhook-events/:id">{({ id }) => <WebhookEvent key={id} id={id} />}</Route>
+      <Route path="/invoices" component={Invoices} />
+      {mayWrite && <Route path="/invoices/new" component={NewInvoice} />}
+      <Route path="/invoices/:id">{({ id }) => <Invoice key={id} id={id} />}</Route>
+      <Route path="/customers" component={Customers} />
+      <Route path="/customers/:id">{({ id }) => <Customer key={id} id={id} />}</Route>
+      <Route path="/payments" component={Payments} />
+      <Route path="/payments/:id">{({ id }) => <Payment key={id} id={id} />}</Route>
+      <Route path="/attention" component={Attention} />
+      <Route path="/settings" component={Settings} />
+      <Route path="/index.html">
+        <Redirect to="/" />
+      </Route>
+      <Route>
+        <Page title="There is no such page">
+          <Empty title="Nothing is at this address.">
+            <Link href="/">Go to the overview</Link>
+          </Empty>
+        </Page>
+      </Route>
+    </Switch>
+  );
+}
+
+/** Whoever goes to another page by keyboard or screen reader begins at its top. */
+function useFocusOnPage(path: string) {
+  const previous = useRef(path);
+  useEffect(() => {
+    if (previous.current === path) return;
+    previous.current = path;
+    window.scrollTo(0, 0);
+    document.getElementById("page")?.focus({ preventScroll: true });
+  }, [path]);
+}

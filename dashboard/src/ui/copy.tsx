@@ -1,0 +1,38 @@
+import { useState } from "react";
+import { Button } from "./button";
+
+const TOLD_FOR_MS = 2_000;
+
+/** Text with a button that puts it on the clipboard. */
+export function Copy({ text, label }: { text: string; label: string }) {
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    if (!(await toClipboard(text))) return;
+    setCopied(true);
+    setTimeout(() => setCopied(false), TOLD_FOR_MS);
+  };
+  return (
+    <div className="copy">
+      <output className="copy-text" aria-label={label}>
+        {text}
+      </output>
+      <Button onPress={copy}>{isCopied ? "Copied" : "Copy"}</Button>
+    </div>
+  );
+}
+
+/** The clipboard's own interface is there on https and localhost only. */
+async function toClipboard(text: string): Promise<boolean> {
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+  }
+  const area = document.body.appendChild(document.createElement("textarea"));
+  area.value = text;
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  return isCopied;
+}

@@ -1,0 +1,130 @@
+import { useState } from "react";
+import { ComboBox, Input, Label, ListBox, ListBoxItem, Popover } from "react-aria-components";
+import { graphql } from "../api/graphql";
+import { newIdempotencyKey, useAct } from "../api/use-act";
+import { useLive } from "../api/use-live";
+import { Button } from "./button";
+import { Field } from "./field";
+import { Form } from "./form";
+
+const CustomerChoices = graphql(`
+  query CustomerChoices($search: String) {
+    customers(first: 20, search: $search, order: DESC) { nodes { id name email } }
+  }
+`);
+
+const PickedCustomer = graphql(`
+  query PickedCustomer($id: ID!) {
+    customer(id: $id) { id name email }
+  }
+`);
+
+const CreateCustomer = graphql(`
+  mutation CreateCustomer($input: CreateCustomerInput!) {
+    createCustomer(input: $input) {
+      __typename
+      ... on CreateCustomerSuccess { customer { id name } }
+      ... on Problem { code message path }
+    }
+  }
+`);
+
+interface Props {
+  customerId: string | null;
+  onPick: (id: string | null) => void;
+}
+
+/** Who pays: found by what is typed, or made here. */
+export function CustomerPicker({ customerId, onPick }: Props) {
+  const [isNew, setNew] = useState(false);
+  if (customerId) return <Picked id={customerId} onChange={() => onPick(null)} />;
+  if (isNew) return <NewCustomer onMade={onPick} onCancel={() => setNew(false)} />;
+  return <Search onPick={onPick} onNew={() => setNew(true)} />;
+}
+
+function Picked({ id, onChange }: { id: string; onChange: () => void }) {
+  const { data } = useLive(PickedCustomer, { id }, ({ customer }) => customer?.id === id);
+  return (
+    <div className="field">
+      <span className="label">Customer</span>
+      <p className="picked">
+        <span>
+          <strong>{data?.customer?.name}</strong> {data?.customer?.email}
+        </span>
+        <Button kind="quiet" onPress={onChange}>
+          Change
+        </Button>
+      </p>
+    </div>
+  );
+}
+
+function Search({ onPick, onNew }: { onPick: (id: string | null) => void; onNew: () => void }) {
+  const [typed, setTyped] = useState("");
+  const { data } = useLive(CustomerChoices, { search: typed.trim() || null }, ({ customer }) => customer !== null);
+  return (
+    <div className="with-button">
+      <ComboBox
+        className="field"
+        items={data?.customers.nodes ?? []}
+        inputValue={typed}
+        onInputChange={setTyped}
+        onSelectionChange={(key) => key !== null && onPick(String(key))}
+        menuTrigger="focus"
+        allowsEmptyCollection
+      >
+        <Label>Customer</Label>
+        <Input placeholder="Name or email" />
+        <Popover className="popover">
+          <ListBox className="menu" renderEmptyState={() => <p className="hint">No customer is called like that.</p>}>
+            {(customer: { id: string; name: string; email: string }) => (
+              <ListBoxItem className="menu-item" id={customer.id} textValue={customer.name}>
+                <strong>{customer.name}</strong> <span className="hint">{customer.email}</span>
+              </ListBoxItem>
+            )}
+          </ListBox>
+        </Popover>
+      </ComboBox>
+      <Button onPress={onNew}>New customer</Button>
+    </div>
+  );
+}
+
+interface NewProps {
+  onMade: (id: string) => void;
+  onCancel: () => void;
+}
+
+/** The form by which a customer is made. */
+export function NewCustomer({ onMade, onCancel }: NewProps) {
+  const { act, isPending } = useAct(CreateCustomer);
+  const [idempotencyKey] = useState(newIdempotencyKey);
+  const submit = async (values: Record<string, string>) => {
+    const { done, refusal } = await act({
+      input: {
+        name: values["name"] ?? "",
+        email: values["email"] ?? "",
+        externalId: values["externalId"] || null,
+        idempotencyKey,
+      },
+    });
+    if (refusal) return refusal;
+    onMade(done.customer.id);
+    return null;
+  };
+  return (
+    <section className="card" aria-label="New customer">
+      <Form onSubmit={submit} fields={["name", "email", "externalId"]} label="New customer">
+        <Field label="Name" name="name" isRequired autoFocus />
+        <Field label="Email" name="email" type="email" isRequired />
+        <Field label="External ID" name="externalId" hint="Your own id of this customer, if you have one." />
+        <div className="actions">
+          <Button onPress={onCancel}>Cancel</Button>
+          <Button kind="primary" type="submit" isPending={isPending}>
+            Create customer
+          </Button>
+        </div>
+      </Form>
+    </section>
+  );
+}

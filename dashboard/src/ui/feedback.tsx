@@ -1,0 +1,38 @@
+import type { ReactNode } from "react";
+
+/** Something went wrong; read out at once. */
+export const Alert = ({ children }: { children: ReactNode }) => (
+  <div role="alert" className="alert">
+    {children}
+  </div>
+);
+
+/** What to do where there is nothing yet. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <p className="empty-title">{title}</p>
+      {children}
+    </div>
+  );
+}
+
+export const Loading = () => (
+  <p className="loading" role="status">
+    Loading …
+  </p>
+);
+
+interface Diagnosis {
+  code: string;
+  message: string;
+  fix: string;
+}
+
+/** What is wrong, and what to do. */
+export const Problem = ({ problem }: { problem: Diagnosis }) => (
+  <div className="problem">
+    <p className="problem-message">{problem.message}</p>
+    <p className="problem-fix">{problem.fix}</p>
+  </div>
+);

@@ -1,0 +1,93 @@
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { Link } from "wouter";
+import { Loading } from "./feedback";
+
+export interface Column<Row> {
+  header: string;
+  cell: (row: Row) => ReactNode;
+  /** Amounts stand to the right. */
+  isAmount?: boolean;
+  /** How much of the width it takes. */
+  share?: number;
+}
+
+interface Props<Row extends { id: string }> {
+  label: string;
+  columns: Column<Row>[];
+  rows: Row[];
+  href: (row: Row) => string;
+  hasMore: boolean;
+  isLoading: boolean;
+  onEnd: () => void;
+  empty: ReactNode;
+}
+
+const ROW_PX = 53;
+const ROWS_AHEAD = 12;
+
+/** A table of any length: only the rows in sight are on the page, and more are asked for before its end is reached. */
+export function List<Row extends { id: string }>(props: Props<Row>) {
+  const { label, columns, rows, href, hasMore, isLoading, onEnd, empty } = props;
+  const body = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
+  const virtual = useWindowVirtualizer({
+    count: rows.length,
+    estimateSize: () => ROW_PX,
+    overscan: ROWS_AHEAD,
+    scrollMargin: top,
+    getItemKey: (index) => rows[index]?.id ?? index,
+  });
+  const items = virtual.getVirtualItems();
+  const lastInSight = items.at(-1)?.index ?? 0;
+  useEffect(() => {
+    if (hasMore && !isLoading && lastInSight >= rows.length - ROWS_AHEAD) onEnd();
+  }, [hasMore, isLoading, lastInSight, rows.length, onEnd]);
+
+  if (rows.length === 0) return isLoading ? <Loading /> : empty;
+  const grid = { gridTemplateColumns: columns.map(({ share = 1 }) => `minmax(0, ${share}fr)`).join(" ") };
+  return (
+    <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className="list">
+      <div role="rowgroup" className="list-head">
+        <div role="row" className="list-row" style={grid} aria-rowindex={1}>
+          {columns.map((column) => (
+            <div role="columnheader" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
+              {column.header}
+            </div>
+          ))}
+        </div>
+      </div>
+      <div role="rowgroup" ref={body} className="list-body" style={{ height: virtual.getTotalSize() }}>
+        {items.map((item) => {
+          const row = rows[item.index];
+          if (!row) return null;
+          return (
+            <div
+              role="row"
+              key={item.key}
+              ref={virtual.measureElement}
+              data-index={item.index}
+              aria-rowindex={item.index + 2}
+              className="list-row"
+              style={{ ...grid, transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
+            >
+              {columns.map((column, place) => (
+                <div role="cell" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
+                  {place === 0 ? (
+                    <Link href={href(row)} className="row-link">
+                      {column.cell(row)}
+                    </Link>
+                  ) : (
+                    column.cell(row)
+                  )}
+                </div>
+              ))}
+            </div>
+          );
+        })}
+      </div>
+      {hasMore && isLoading && <Loading />}
+    </div>
+  );
+}

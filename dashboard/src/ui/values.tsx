@@ -1,0 +1,49 @@
+import { amountIn, dayOf, instantIn, sinceIn, utcOf } from "../lib/format";
+
+export interface MoneyValue {
+  amount: string;
+  currency: string;
+}
+
+export const Money = ({ value }: { value: MoneyValue }) => <span className="money">{amountIn(value)}</span>;
+
+/** An instant in the reader's zone; UTC stands in its title. */
+export function Time({ at, ago = false }: { at: string; ago?: boolean }) {
+  return (
+    <time dateTime={at} title={utcOf(at)}>
+      {ago ? sinceIn(at) : instantIn(at)}
+    </time>
+  );
+}
+
+export const Day = ({ on }: { on: string }) => <time dateTime={on}>{dayOf(on)}</time>;
+
+const TONES: Record<string, string> = {
+  PAID: "good",
+  SUCCEEDED: "good",
+  PROCESSED: "good",
+  READY: "good",
+  ACTIVE: "good",
+  COMPLETED: "good",
+  OPEN: "info",
+  PENDING: "info",
+  HELD: "info",
+  AWAITING_WEBHOOK_SECRET: "warn",
+  UNAPPLIED: "warn",
+  QUARANTINED: "warn",
+  UNCOLLECTIBLE: "warn",
+  OVERDUE: "warn",
+  FAILED: "bad",
+  KEY_REJECTED: "bad",
+};
+
+/** A status in words, with a colour that says how it is. */
+export const Status = ({ value }: { value: string }) => (
+  <span className={`status status-${TONES[value] ?? "calm"}`}>{inWords(value)}</span>
+);
+
+/** KEY_REJECTED becomes "Key rejected". */
+export function inWords(value: string): string {
+  const words = value.replaceAll("_", " ").toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
