@@ -29,7 +29,7 @@ class Money:
 class Currency:
     code: str = strawberry.field(description="ISO 4217, in upper case.")
     exponent: int = strawberry.field(
-        description="How many digits its amounts have after the point, as Stripe counts: 2 for USD, 0 for JPY, 3 for KWD."
+        description="How many digits its amounts have after the point: 2 for USD, 0 for JPY, 3 for KWD. Source: Stripe."
     )
 
     @classmethod
