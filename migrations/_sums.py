@@ -24,7 +24,7 @@ QUARTER_HOUR: Final = {
 class Summed(NamedTuple):
     """A table, and what is kept of it: `keys` and `values` by their column in the sums. `{row}` stands for a row.
 
-    `index` is the order of the keys in the index, `name` what the triggers are called after, `where` which rows count.
+    `order` is that of the keys in the index, `name` what the triggers are called after, `where` which rows count.
     """
 
     table: str
@@ -33,7 +33,7 @@ class Summed(NamedTuple):
     values: dict[str, str]
     columns: tuple[str, ...]
     name: str
-    index: tuple[str, ...]
+    order: tuple[str, ...]
     where: str = ""
 
 
@@ -46,7 +46,7 @@ def tables(summed: Sequence[Summed]) -> Iterator[str]:
             f"CREATE TABLE {each.sums} (id {{SERIAL}} PRIMARY KEY, workspace_id TEXT NOT NULL, {keys}, {values},"
             " is_merged {BOOL} NOT NULL DEFAULT FALSE) {STRICT}"
         )
-        yield f"CREATE INDEX {each.sums}_by_key ON {each.sums} (workspace_id, {', '.join(each.index)})"
+        yield f"CREATE INDEX {each.sums}_by_key ON {each.sums} (workspace_id, {', '.join(each.order)})"
         yield f"CREATE INDEX {each.sums}_to_merge ON {each.sums} (id) WHERE NOT is_merged"
 
 

@@ -32,7 +32,13 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
     """The same, from the rows that are summed."""
     found: dict[str, dict[tuple[Any, ...], tuple[int, ...]]] = {sums.table: {} for sums in SUMS}
     for row in await fetch("SELECT * FROM payments"):
-        key = (row["workspace_id"], row["currency"], str(row["occurred_at"])[:10], row["status"], row["allocation"])
+        key: tuple[Any, ...] = (
+            row["workspace_id"],
+            row["currency"],
+            str(row["occurred_at"])[:10],
+            row["status"],
+            row["allocation"],
+        )
         amounts = (row["amount"], row["amount_refunded"], row["overpaid"])
         _add(found["payment_sums"], key, (1, *amounts))
         if row["status"] == "SUCCEEDED":
