@@ -13,7 +13,7 @@ from models.instant import utc_now
 from models.kinds import RevenueInterval, Scope
 from models.money import parse_currency
 from resolvers.context import Context
-from resolvers.receipts import Receipts, receipts
+from resolvers.reading.receipts import Receipts, receipts
 
 MAX_POINTS: Final = 400
 FIRST_YEAR: Final = 1970

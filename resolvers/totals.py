@@ -12,7 +12,7 @@ from models.calendar import Span
 from models.instant import utc_now
 from models.kinds import Scope
 from resolvers.context import Context
-from resolvers.receipts import ALWAYS, Receipts, receipts
+from resolvers.reading.receipts import ALWAYS, Receipts, receipts
 
 AGES: Final[tuple[tuple[int, int | None], ...]] = ((1, 30), (31, 60), (61, 90), (91, None))
 """For how many days a bucket's invoices are overdue, from and to."""
