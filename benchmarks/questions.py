@@ -32,6 +32,21 @@ def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict
 _LATELY: Final = "2026-11-23T12:00:00Z"
 _LONG_AGO: Final = "2020-01-01T00:00:00Z"
 
+_REVENUE: Final = """
+query ($since: DateTime!, $until: DateTime!, $interval: RevenueInterval!) {
+  revenue(since: $since, until: $until, interval: $interval, timeZone: "Asia/Kathmandu", currency: "USD") {
+    points { start received { amount } refunded { amount } }
+  }
+}
+"""
+"""By the days of a zone that is 5:45 h before UTC."""
+
+
+def _range(interval: str) -> Callable[[Filled], dict[str, Any]]:
+    """The last hours of what is filled, between instants that are no quarters of an hour."""
+    return lambda _: {"since": "2026-11-22T20:10:30Z", "until": "2026-11-23T12:20:30Z", "interval": interval}
+
+
 READS: Final[dict[str, Ask]] = {
     "viewer": ("{ viewer { workspace { id eventCursor } apiKey { name } } }", lambda _: {}),
     "an invoice's page": (
@@ -113,6 +128,18 @@ READS: Final[dict[str, Ask]] = {
     "totals since": (
         "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
         lambda _: {"since": _LATELY},
+    ),
+    "totals until": (
+        "query ($until: DateTime!) { totals(until: $until) { currency paid { amount } } }",
+        lambda _: {"until": _LONG_AGO},
+    ),
+    "what is overdue": ("{ totals { currency overdueByAge { count amount { amount } } } }", lambda _: {}),
+    **{f"revenue by {interval}": (_REVENUE, _range(interval)) for interval in ("HOUR", "DAY", "WEEK", "MONTH")},
+    "counts": ("{ counts { invoices { status count } webhookEvents { status count } } }", lambda _: {}),
+    "attention": (
+        "{ attention { unappliedPayments overpaidPayments failedPaymentLinks unhealthyIntegrations"
+        " heldOrFailedWebhookEvents } }",
+        lambda _: {},
     ),
     **{
         f"how many {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})

@@ -30,7 +30,11 @@ from graphql.language import (
     VariableNode,
 )
 
+from models.instant import utc_now
+from models.kinds import RevenueInterval
 from resolvers.reading.pages import DEFAULT_PAGE, LARGEST_PAGE
+from resolvers.revenue import MAX_POINTS, most_points
+from schema.scalars import parse_instant
 
 CODE: Final = "LIMIT_EXCEEDED"
 _PLAIN_LIST: Final = 10
@@ -295,19 +299,48 @@ class _Cost:
         definition = field_.type
         type_ = get_named_type(definition)
         once, each_row = self.of(selection.selection_set, type_)
-        if _is_connection(type_):
-            return 1 + once + _page_size(selection, self.variables) * each_row, 0
-        if _is_connection(parent) and _is_list(definition):
+        length = _PLAIN_LIST if _is_list(definition) else 1
+        if _is_sized(type_):
+            return length * (1 + once + _size(type_, selection, self.variables) * each_row), 0
+        if _is_sized(parent) and _is_list(definition):
             return 0, 1 + once
-        return (_PLAIN_LIST if _is_list(definition) else 1) * (1 + once), 0
+        return length * (1 + once), 0
 
 
 def _is_list(type_: object) -> bool:
     return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
 
 
-def _is_connection(type_: GraphQLNamedType) -> bool:
-    return type_.name.endswith("Connection")
+_SERIES: Final = "RevenueSeries"
+
+
+def _is_sized(type_: GraphQLNamedType) -> bool:
+    """Whether the lists within a type are as long as the arguments of the field that answers it say."""
+    return type_.name.endswith("Connection") or type_.name == _SERIES
+
+
+def _size(type_: GraphQLNamedType, selection: FieldNode, variables: Mapping[str, Any]) -> int:
+    return (_points if type_.name == _SERIES else _page_size)(selection, variables)
+
+
+def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
+    """How many points a series has at most; as many as any has where its range isn't told."""
+    given = {each.name.value: each.value for each in selection.arguments or ()}
+    now = utc_now()
+    try:
+        since, interval = (_told(given[name], variables) for name in ("since", "interval"))
+        until = _told(given["until"], variables) if "until" in given else None
+        length = (now if until is None else parse_instant(until)) - parse_instant(since)
+        return most_points(length, RevenueInterval(interval))
+    except (GraphQLError, KeyError, ValueError):
+        return MAX_POINTS
+
+
+def _told(value: Node, variables: Mapping[str, Any]) -> Any:
+    """An argument's value: a variable's, or that of a text or an enum as it stands; None where it is null."""
+    if isinstance(value, VariableNode):
+        return variables[value.name.value]
+    return None if isinstance(value, NullValueNode) else getattr(value, "value", "")
 
 
 def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:

@@ -71,6 +71,15 @@ class Allocation(StrEnum):
     UNAPPLIED = "UNAPPLIED"
 
 
+class RevenueInterval(StrEnum):
+    """How long a point of revenue is, by the calendar of a time zone."""
+
+    HOUR = "HOUR"
+    DAY = "DAY"
+    WEEK = "WEEK"
+    MONTH = "MONTH"
+
+
 class WebhookEventStatus(StrEnum):
     """What became of a webhook event."""
 

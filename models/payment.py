@@ -9,6 +9,12 @@ from database.scope import WorkspaceManager
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, disputes_in
 
+TO_APPLY: Final = "allocation = 'UNAPPLIED' AND status = 'SUCCEEDED' AND amount_refunded < amount"
+"""The condition of the index of money that is here and fits no invoice."""
+
+OVERPAID: Final = "overpaid > amount_refunded"
+"""The condition of the index of money that is here and exceeds its invoice."""
+
 UNSETTLED: Final = "status IN ('PENDING', 'FAILED')"
 """The condition of the index of attempts and of what is under way."""
 

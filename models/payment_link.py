@@ -12,6 +12,8 @@ from models.kinds import OpenSessions, PaymentLinkStatus
 LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, PaymentLinkStatus.FAILED})
 """Links that can be paid or will be: an invoice has at most one, the database sees to it."""
 
+FAILED: Final = "status = 'FAILED'"
+"""The condition of the index of links that Stripe did not make."""
 
 SESSION_LIFETIME: Final = timedelta(hours=24)
 """How long a customer can pay a page that was opened. Source: Stripe, "The Checkout Session object", `expires_at`."""

@@ -20,13 +20,15 @@ _LARGEST: Final = 2**62
 
 class Sums(NamedTuple):
     """A table of sums: what they are kept by besides the workspace, and what is summed; each with where it comes from
-    in the table that is summed. `DAY(…)` and `DATE(…)` stand for an instant's and a date's day as text.
+    in the table that is summed, of which `where` are the rows that count. `DAY(…)` and `DATE(…)` stand for an instant's
+    and a date's day as text, `QUARTER_HOUR(…)` for the beginning of an instant's quarter of an hour.
     """
 
     table: str
     summed: str
     keys: dict[str, str]
     values: dict[str, str]
+    where: str = "TRUE"
 
 
 SUMS: Final = (
@@ -52,13 +54,32 @@ SUMS: Final = (
         },
     ),
     Sums("webhook_event_sums", "webhook_events", {"status": "status", "type": "coalesce(type, '')"}, {"number": "1"}),
+    Sums(
+        "payment_quarter_hour_sums",
+        "payments",
+        {"quarter_hour": "QUARTER_HOUR(occurred_at)", "currency": "currency", "allocation": "allocation"},
+        {"amount": "amount", "refunded": "amount_refunded", "overpaid": "overpaid"},
+        where="status = 'SUCCEEDED'",
+    ),
+    Sums(
+        "out_of_band_quarter_hour_sums",
+        "invoices",
+        {"quarter_hour": "QUARTER_HOUR(paid_at)", "currency": "currency"},
+        {"amount": "amount_paid_out_of_band"},
+        where="amount_paid_out_of_band > 0 AND paid_at IS NOT NULL",
+    ),
 )
 
-_DAYS: Final = {
-    "sqlite": {"DAY": r"coalesce(substr(\1, 1, 10), '')", "DATE": r"coalesce(\1, '')"},
+_AS_TEXT: Final = {
+    "sqlite": {
+        "DAY": r"coalesce(substr(\1, 1, 10), '')",
+        "DATE": r"coalesce(\1, '')",
+        "QUARTER_HOUR": r"substr(\1, 1, 14) || substr('0' || (substr(\1, 15, 2) / 15 * 15), -2)",
+    },
     "postgres": {
         "DAY": r"coalesce(to_char(\1 AT TIME ZONE 'UTC', 'YYYY-MM-DD'), '')",
         "DATE": r"coalesce(to_char(\1, 'YYYY-MM-DD'), '')",
+        "QUARTER_HOUR": r"to_char(date_bin('15 minutes', \1, 'epoch') AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI')",
     },
 }
 
@@ -182,8 +203,8 @@ async def _rebuild() -> None:
 
 def _from_scratch(sums: Sums, dialect: Dialect) -> tuple[dict[str, str], dict[str, str]]:
     keys = dict(sums.keys)
-    for name, day in _DAYS[dialect].items():
-        keys = {key: re.sub(rf"\b{name}\((\w+)\)", day, value) for key, value in keys.items()}
+    for name, text in _AS_TEXT[dialect].items():
+        keys = {key: re.sub(rf"\b{name}\((\w+)\)", text, value) for key, value in keys.items()}
     return keys, sums.values
 
 
@@ -192,7 +213,8 @@ def _grouped(sums: Sums, table: str, keys: dict[str, str], values: dict[str, str
     summed = [f"SUM({values[name] if table == sums.summed else name}) AS {name}" for name in sums.values]
     groups = ", ".join(str(place) for place in range(1, len(named) + 2))
     columns = ", ".join(["workspace_id", *named, *summed])
-    return f"SELECT {columns}{more} FROM {table} GROUP BY {groups}"  # noqa: S608
+    where = sums.where if table == sums.summed else "TRUE"
+    return f"SELECT {columns}{more} FROM {table} WHERE {where} GROUP BY {groups}"  # noqa: S608
 
 
 def _by_key(sums: Sums, rows: Sequence[Row]) -> dict[Key, Values]:

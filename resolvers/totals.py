@@ -1,14 +1,31 @@
 """What stands open and what came in, currency by currency."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, time, timedelta
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from database.door import Row, fetch
+from database.door import fetch
+from errors import InvalidInput
+from models.calendar import Span
 from models.instant import utc_now
 from models.kinds import Scope
 from resolvers.context import Context
+from resolvers.reading.receipts import ALWAYS, Receipts, receipts
+
+AGES: Final[tuple[tuple[int, int | None], ...]] = ((1, 30), (31, 60), (61, 90), (91, None))
+"""For how many days a bucket's invoices are overdue, from and to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """OPEN invoices that are overdue for so many days: how many, and what remains of them in minor units."""
+
+    from_days: int
+    to_days: int | None
+    count: int = 0
+    amount: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,90 +33,60 @@ class CurrencyTotals:
     """What stands open and came in, of one currency, in minor units."""
 
     currency: str
-    open: int = 0
-    overdue: int = 0
-    paid: int = 0
-    refunded: int = 0
-    overpaid: int = 0
-    unapplied: int = 0
+    open: int
+    overdue_by_age: list[Bucket]
+    came: Receipts
+
+    @property
+    def overdue(self) -> int:
+        """What remains of invoices whose due date is past."""
+        return sum(bucket.amount for bucket in self.overdue_by_age)
 
 
-_OPEN: Final = """
-    SELECT currency, SUM(remaining) AS open, SUM(CASE WHEN due <> '' AND due < $2 THEN remaining ELSE 0 END) AS overdue
-    FROM invoice_sums WHERE workspace_id = $1 AND status = 'OPEN' GROUP BY currency
-"""
+_OPEN: Final = f"""
+    SELECT currency, SUM(number) AS number, SUM(remaining) AS remaining,
+        CASE WHEN due = '' OR due >= $2 THEN -1 {{}} ELSE {len(AGES) - 1} END AS age
+    FROM invoice_sums WHERE workspace_id = $1 AND paid_on = '' AND status = 'OPEN' GROUP BY 1, 4
+""".format(" ".join(f"WHEN due >= ${place + 3} THEN {place}" for place in range(len(AGES) - 1)))  # noqa: S608
+"""What remains of OPEN invoices, by the place of their bucket; -1 is not overdue. A row of the sums is a due date."""
 
 
-_OUT_OF_BAND: Final = """
-    SELECT currency, SUM(out_of_band) AS paid
-    FROM invoice_sums WHERE workspace_id = $1 AND paid_on >= $2 AND paid_on <> '' GROUP BY currency
-"""
-
-
-_OUT_OF_BAND_THAT_DAY: Final = """
-    SELECT currency, SUM(amount_paid_out_of_band) AS paid
-    FROM invoices WHERE workspace_id = $1 AND amount_paid_out_of_band > 0 AND paid_at >= $2 AND paid_at < $3
-    GROUP BY currency
-"""
-
-_RECEIVED: Final = """
-    SELECT currency,
-        SUM(CASE WHEN allocation = 'APPLIED' THEN amount ELSE 0 END) AS paid,
-        SUM(CASE WHEN allocation = 'APPLIED' THEN refunded ELSE 0 END) AS refunded,
-        SUM(CASE WHEN allocation = 'APPLIED' THEN overpaid ELSE 0 END) AS overpaid,
-        SUM(CASE WHEN allocation = 'UNAPPLIED' THEN amount - refunded ELSE 0 END) AS unapplied
-"""
-
-_RECEIVED_SINCE: Final = f"""
-    {_RECEIVED}
-    FROM payment_sums WHERE workspace_id = $1 AND status = 'SUCCEEDED' AND day >= $2 GROUP BY currency
-"""
-
-
-_RECEIVED_THAT_DAY: Final = f"""
-    {_RECEIVED.replace("refunded", "amount_refunded").replace("AS amount_refunded", "AS refunded")}
-    FROM payments
-    WHERE workspace_id = $1 AND status = 'SUCCEEDED' AND occurred_at >= $2 AND occurred_at < $3 GROUP BY currency
-"""
-
-
-async def totals(ctx: Context, since: datetime | None) -> list[CurrencyTotals]:
-    """What stands open now and came in since an instant, per currency, in the order of their codes.
+async def totals(ctx: Context, since: datetime | None, until: datetime | None) -> list[CurrencyTotals]:
+    """What stands open now and came in between two instants, per currency, in the order of their codes.
 
     What came in is counted by the payment's `occurred_at`, what was paid out of band by the invoice's `paid_at`.
-    Unapplied money is net of refunds and in no other total. Whole days come from the sums that are kept; the rest of
-    the first day is counted.
+    Unapplied money is net of refunds and in no other total.
+
+    Raises:
+        InvalidInput: The range ends before it begins.
     """
     ctx.require(Scope.READ)
-    workspace_id = ctx.workspace_id
-    midnight = None if since is None else _midnight_after(since)
-    first_day = "" if midnight is None else midnight.date().isoformat()
-    rows = [
-        *await fetch(_OPEN, workspace_id, utc_now().date().isoformat()),
-        *await fetch(_OUT_OF_BAND, workspace_id, first_day),
-        *await fetch(_RECEIVED_SINCE, workspace_id, first_day),
-    ]
-    if since is not None and midnight is not None:
-        since = since.astimezone(UTC)
-        rows += await fetch(_OUT_OF_BAND_THAT_DAY, workspace_id, since, midnight)
-        rows += await fetch(_RECEIVED_THAT_DAY, workspace_id, since, midnight)
-    return _summed(rows)
-
-
-def _midnight_after(instant: datetime) -> datetime:
-    """When the next day begins, in UTC; of the last day there is, its end."""
-    day = instant.astimezone(UTC).date()
-    if day == date.max:
-        return datetime.max.replace(tzinfo=UTC)
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
-
-
-def _summed(rows: Sequence[Row]) -> list[CurrencyTotals]:
-    names = [field.name for field in fields(CurrencyTotals) if field.name != "currency"]
-    summed = {
-        currency: {name: sum(int(row.get(name, 0)) for row in rows if row["currency"] == currency) for name in names}
-        for currency in sorted({row["currency"] for row in rows})
-    }
+    within = Span((since or ALWAYS.start).astimezone(UTC), (until or ALWAYS.end).astimezone(UTC))
+    if until is not None and within.start >= within.end:
+        raise InvalidInput("This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"])
+    came = {currency: found[0] for currency, found in (await receipts(ctx.workspace_id, [within])).items()}
+    stands = await _open(ctx.workspace_id, utc_now().date())
     return [
-        CurrencyTotals(currency=currency, **amounts) for currency, amounts in summed.items() if any(amounts.values())
+        _of_currency(currency, stands.get(currency, {}), came.get(currency, Receipts()))
+        for currency in sorted({*came, *stands})
+        if any(came.get(currency, ())) or any(bucket.amount for bucket in stands.get(currency, {}).values())
     ]
+
+
+async def _open(workspace_id: str, today: date) -> dict[str, dict[int, Bucket]]:
+    """OPEN invoices by currency and the place of their bucket, -1 for those that are not overdue."""
+    youngest = [(today - timedelta(days=to)).isoformat() for _, to in AGES if to is not None]
+    found: dict[str, dict[int, Bucket]] = defaultdict(dict)
+    for row in await fetch(_OPEN, workspace_id, today.isoformat(), *youngest):
+        first, last = (0, 0) if row["age"] < 0 else AGES[row["age"]]
+        found[row["currency"]][row["age"]] = Bucket(first, last, int(row["number"]), int(row["remaining"]))
+    return found
+
+
+def _of_currency(currency: str, stands: Mapping[int, Bucket], came: Receipts) -> CurrencyTotals:
+    return CurrencyTotals(
+        currency=currency,
+        open=sum(bucket.amount for bucket in stands.values()),
+        overdue_by_age=[stands.get(place, Bucket(*bounds)) for place, bounds in enumerate(AGES)],
+        came=came,
+    )

@@ -15,6 +15,7 @@ from models.kinds import (
     OpenSessions,
     PaymentLinkStatus,
     PaymentStatus,
+    RevenueInterval,
     Scope,
     WebhookEventStatus,
 )
@@ -112,6 +113,16 @@ _describe(
         "POSSIBLE": "Some may: the link can be paid, or its pages could not be closed; they close within a day.",
         "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
         "SETTLED": "None can pay it any more.",
+    },
+)
+_describe(
+    RevenueInterval,
+    "How long a point of revenue is, by the calendar of a time zone.",
+    {
+        "HOUR": "An hour, counted from the beginning of the day.",
+        "DAY": "From midnight to midnight: 23 or 25 hours when clocks are set.",
+        "WEEK": "Seven days from Monday on.",
+        "MONTH": "A month of the calendar.",
     },
 )
 _describe(

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 import strawberry
 
 from models.ids import Prefix
-from resolvers import api_key, customer, event, invoice, node, payment, totals, webhook_event
+from models.kinds import RevenueInterval
+from resolvers import api_key, customer, event, invoice, node, payment, revenue, totals, webhook_event
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice import InvoiceQuery
@@ -23,7 +24,9 @@ from schema.types.event import Event, EventConnection, asked_events
 from schema.types.integration import StripeIntegration, StripeIntegrationConnection
 from schema.types.invoice import Invoice, InvoiceConnection
 from schema.types.money import Currency
-from schema.types.payment import CurrencyTotals, Payment, PaymentConnection
+from schema.types.overview import Attention, Counts
+from schema.types.payment import Payment, PaymentConnection
+from schema.types.totals import CurrencyTotals, RevenueSeries
 from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
 from schema.types.workspace import Viewer, Workspace
 
@@ -233,8 +236,50 @@ class Query:
                 description="Count what came in from this instant on. What stands open is always told as it is now."
             ),
         ] = strawberry.UNSET,
+        until: Annotated[
+            datetime | None, strawberry.argument(description="Count what came in before this instant.")
+        ] = strawberry.UNSET,
     ) -> list[CurrencyTotals]:
-        return [CurrencyTotals.of(found) for found in await totals.totals(info.context, given(since))]
+        found = await totals.totals(info.context, given(since), given(until))
+        return [CurrencyTotals.of(each) for each in found]
+
+    @strawberry.field(
+        description="What came in over time, per currency. The points have no gap, and their sums are those of `totals`"
+        " with the same `since` and `until`. There are 400 at most."
+    )
+    async def revenue(
+        self,
+        info: Info,
+        since: Annotated[datetime, strawberry.argument(description="Where the first point begins.")],
+        interval: Annotated[RevenueInterval, strawberry.argument(description="How long a point is.")],
+        until: Annotated[
+            datetime | None, strawberry.argument(description="Where the last point ends; now unless told otherwise.")
+        ] = strawberry.UNSET,
+        time_zone: Annotated[
+            str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')
+        ] = "UTC",
+        currency: Annotated[
+            str | None,
+            strawberry.argument(description="This currency alone, even if nothing came; else all that came."),
+        ] = strawberry.UNSET,
+    ) -> list[RevenueSeries]:
+        found = await revenue.revenue(
+            info.context,
+            since=since,
+            until=given(until),
+            interval=interval,
+            time_zone_name="UTC" if time_zone is None else time_zone,
+            currency=given(currency),
+        )
+        return [RevenueSeries.of(each) for each in found]
+
+    @strawberry.field(description="How many there are of each status.")
+    def counts(self) -> Counts:
+        return Counts()
+
+    @strawberry.field(description="How much waits for somebody to look at it; all 0 when all is well.")
+    def attention(self) -> Attention:
+        return Attention()
 
     @strawberry.field(description="The workspace's API keys, revoked ones too, newest first. Needs ADMIN.")
     async def api_keys(

@@ -227,7 +227,9 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
 
 # --- Another workspace's things --------------------------------------------------------------------------------
 
-FREE_TEXTS: Final = frozenset("codes currency description email memo name note secretKey type webhookSecret".split())
+FREE_TEXTS: Final = frozenset(
+    "codes currency description email memo name note secretKey timeZone type webhookSecret".split()
+)
 """Texts that name nothing of ours."""
 
 OTHERWISE: Final = {
@@ -377,6 +379,8 @@ async def test_subscriptions_are_silent_about_another_workspace(town: Town, surf
 SCOPES: Final = ("READ", "WRITE", "ADMIN")
 LEAST: Final = {
     "Query.apiKeys": "ADMIN",
+    "Query.attention": "READ",
+    "Query.counts": "READ",
     "Query.customer": "READ",
     "Query.customerByExternalId": "READ",
     "Query.customers": "READ",
@@ -387,6 +391,7 @@ LEAST: Final = {
     "Query.node": "READ",
     "Query.payment": "READ",
     "Query.payments": "READ",
+    "Query.revenue": "READ",
     "Query.stripeIntegration": "READ",
     "Query.stripeIntegrations": "READ",
     "Query.totals": "READ",

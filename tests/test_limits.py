@@ -232,6 +232,48 @@ def test_a_plain_list_is_taken_to_be_of_some_length() -> None:
     assert cost(more.replace("a: lineItems", "lineItems")) == 1 + 100 * (1 + 10 * 30 + 1)
 
 
+def _revenue(times: int, arguments: str) -> str:
+    each = f"revenue({arguments}) {{ currency ...Points }} "
+    return f"{{ {each * times} }} fragment Points on RevenueSeries {{ points {{ received {{ amount }} }} }}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "points"),
+    [
+        ('since: "2026-11-01T00:00:00Z", until: "2026-12-01T00:00:00Z", interval: DAY', 30 + 2),
+        ('since: "2026-11-01T00:00:00Z", until: "2026-12-01T00:00:00Z", interval: MONTH', 1 + 2),
+        ("since: $since, until: $until, interval: $interval", 30 + 2),
+        ("since: $since, until: $until, interval: WEEK", 4 + 2),
+        ('since: "1970-01-01T00:00:00Z", interval: HOUR', 400),
+        ('since: "1970-01-01T00:00:00Z", until: null, interval: DAY', 400),
+        ("since: $since, until: $never, interval: DAY", 400),
+        ('since: "yesterday", until: "2026-12-01T00:00:00Z", interval: DAY', 400),
+        ('since: "2026-11-01T00:00:00Z", until: "2026-01-01T00:00:00Z", interval: DAY', 1),
+    ],
+)
+def test_revenue_costs_as_many_points_as_its_range_has(arguments: str, points: int) -> None:
+    """In each of ten currencies."""
+    given = {"since": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z", "interval": "DAY"}
+    each = 10 * (1 + points * 2)
+    times = 25_000 // each
+
+    assert cost(_revenue(times, arguments), **given) == 0
+    assert cost(_revenue(times + 1, arguments), **given) == (times + 1) * each
+
+
+def test_a_year_of_days_can_be_asked_for_at_once() -> None:
+    document = """
+    { revenue(since: "2026-01-01T00:00:00Z", until: "2027-01-01T00:00:00Z", interval: DAY) {
+        currency points { start end received { amount currency } refunded { amount } net { amount } } }
+      totals { currency overdueByAge { count amount { amount } } }
+      counts { invoices { status count } webhookEvents { status count } }
+      attention { unappliedPayments overpaidPayments unhealthyIntegrations } }
+    """
+
+    assert refused(document) == []
+    assert cost(document) == 0
+
+
 def test_what_is_asked_of_each_object_counts_too() -> None:
     """Ten thousand objects with two hundred fields each are two million values."""
     page = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { %s } } } } }"

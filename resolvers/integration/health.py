@@ -1,5 +1,6 @@
 """How a Stripe integration is doing: what came to it, what is the matter, and how to mend it."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,6 +15,7 @@ from models.kinds import Scope, WebhookEventStatus
 from models.webhook_event import UNFINISHED, WebhookEvent
 from models.webhook_url import is_local
 from resolvers.context import Context
+from resolvers.integration.lists import stripe_integrations
 
 GRAVITY: Final = (
     "INTEGRATION_OFF",
@@ -69,9 +71,8 @@ async def last_event_at(ctx: Context, integration: Integration) -> datetime | No
 async def health(ctx: Context, integration: Integration) -> Health:
     """How an integration is doing."""
     traffic = await ctx.loaders.traffic.load(integration.id)
-    waiting = ctx.rows(WebhookEvent).filter(Literally(UNFINISHED), integration_id=integration.id)
-    quarantined = await waiting.filter(status=WebhookEventStatus.QUARANTINED).count()
-    unreadable = await waiting.filter(status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD").count()
+    quarantined = await _waiting(ctx, integration, status=WebhookEventStatus.QUARANTINED)
+    unreadable = await _unreadable(ctx, integration)
     return Health(
         problems=_problems(integration, traffic, unreadable, ctx.services.public_url),
         deliveries=traffic.deliveries if traffic else 0,
@@ -81,6 +82,25 @@ async def health(ctx: Context, integration: Integration) -> Health:
         quarantine_refused=traffic.quarantine_refused if traffic else 0,
         last_rejected_at=traffic.last_rejected_at if traffic else None,
     )
+
+
+async def unhealthy(ctx: Context) -> int:
+    """With how many connected integrations something is the matter."""
+    connected = await stripe_integrations(ctx, include_disconnected=False)
+    return sum(await asyncio.gather(*(_is_unhealthy(ctx, integration) for integration in connected)))
+
+
+async def _is_unhealthy(ctx: Context, integration: Integration) -> bool:
+    traffic = await ctx.loaders.traffic.load(integration.id)
+    return bool(_problems(integration, traffic, await _unreadable(ctx, integration), ctx.services.public_url))
+
+
+async def _unreadable(ctx: Context, integration: Integration) -> int:
+    return await _waiting(ctx, integration, status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD")
+
+
+async def _waiting(ctx: Context, integration: Integration, **which: str) -> int:
+    return await ctx.rows(WebhookEvent).filter(Literally(UNFINISHED), integration_id=integration.id, **which).count()
 
 
 async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration, list[Diagnosis]]:

@@ -1,4 +1,4 @@
-"""Payments, disputes and totals."""
+"""Payments and disputes."""
 
 from datetime import datetime
 
@@ -9,7 +9,6 @@ from models import payment as models
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
 from models.payment import disputes_of
-from resolvers import totals
 from schema.context import Info
 from schema.node import Node, linked
 from schema.pages import Connection
@@ -119,33 +118,3 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 @strawberry.type(description="A page of payments.")
 class PaymentConnection(Connection[Payment]):
     pass
-
-
-@strawberry.type(description="What stands open and came in, of one currency.")
-class CurrencyTotals:
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    open: Money = strawberry.field(description="What remains of OPEN invoices now.")
-    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
-    paid: Money = strawberry.field(
-        description=(
-            "What came in for invoices, gross of refunds: applied payments by when they occurred, and what was marked"
-            " paid by hand by when the invoice became PAID."
-        )
-    )
-    refunded: Money = strawberry.field(description="What was given back of the payments in `paid`.")
-    overpaid: Money = strawberry.field(description="What of the payments in `paid` exceeded their invoices.")
-    unapplied: Money = strawberry.field(
-        description="What came in and fits no invoice, net of refunds; in no other total."
-    )
-
-    @classmethod
-    def of(cls, found: totals.CurrencyTotals) -> "CurrencyTotals":
-        return cls(
-            currency=found.currency,
-            open=Money.of(found.open, found.currency),
-            overdue=Money.of(found.overdue, found.currency),
-            paid=Money.of(found.paid, found.currency),
-            refunded=Money.of(found.refunded, found.currency),
-            overpaid=Money.of(found.overpaid, found.currency),
-            unapplied=Money.of(found.unapplied, found.currency),
-        )

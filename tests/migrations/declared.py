@@ -16,6 +16,7 @@ PRIMARY_KEY: Final = "PRIMARY"
 UNIQUE: Final = "UNIQUE"
 INDEX: Final = "INDEX"
 UNIQUE_INDEX: Final = "UNIQUE INDEX"
+DROP: Final = "DROP INDEX "
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,15 @@ def constraints() -> list[Declared]:
 
 
 def indexes() -> list[Declared]:
-    """Every index that isn't a constraint's."""
+    """Every index that isn't a constraint's, but those that were dropped again."""
     form = re.compile(r"CREATE ((?:UNIQUE )?INDEX) (\w+) ON (\w+) \(([\w, ]+)\)")
     found = [form.match(statement) for statement in statements()]
-    return [_as_named_now(Declared(one[2], one[1], one[3], _names(one[4]))) for one in found if one]
+    dropped = {statement.removeprefix(DROP) for statement in statements() if statement.startswith(DROP)}
+    return [
+        _as_named_now(Declared(one[2], one[1], one[3], _names(one[4])))
+        for one in found
+        if one and one[2] not in dropped
+    ]
 
 
 def tables() -> list[str]:

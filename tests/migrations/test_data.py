@@ -110,3 +110,5 @@ async def test_what_is_there_is_summed(ask: Ask) -> None:
 
     assert found == [("USD", "2026-11-23", "SUCCEEDED", "UNAPPLIED", 3, 1500, True)]
     assert await ask("SELECT SUM(number) FROM webhook_event_sums") == [(3,)]
+    by_time = "SELECT quarter_hour, currency, allocation, amount, is_merged FROM payment_quarter_hour_sums"
+    assert await ask(by_time) == [("2026-11-23 12:30", "USD", "UNAPPLIED", 1500, True)]

@@ -1,11 +1,12 @@
 """The sums that are kept: whatever is changed, they are what would be counted, and merging them changes nothing."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from database.door import Database, fetch, transaction
+from models.instant import from_row
 from models.sums import SUMS, merge, merge_all, mistakes, rebuild
 from tests.models.rows import AT, ROWS, insert, insert_all
 
@@ -31,8 +32,18 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
     """The same, from the rows that are summed."""
     found: dict[str, dict[tuple[Any, ...], tuple[int, ...]]] = {sums.table: {} for sums in SUMS}
     for row in await fetch("SELECT * FROM payments"):
-        key = (row["workspace_id"], row["currency"], str(row["occurred_at"])[:10], row["status"], row["allocation"])
-        _add(found["payment_sums"], key, (1, row["amount"], row["amount_refunded"], row["overpaid"]))
+        key: tuple[Any, ...] = (
+            row["workspace_id"],
+            row["currency"],
+            str(row["occurred_at"])[:10],
+            row["status"],
+            row["allocation"],
+        )
+        amounts = (row["amount"], row["amount_refunded"], row["overpaid"])
+        _add(found["payment_sums"], key, (1, *amounts))
+        if row["status"] == "SUCCEEDED":
+            key = (row["workspace_id"], _quarter_hour(row["occurred_at"]), row["currency"], row["allocation"])
+            _add(found["payment_quarter_hour_sums"], key, amounts)
     for row in await fetch("SELECT * FROM invoices"):
         is_open = row["status"] == "OPEN"
         due = str(row["due_date"]) if is_open and row["due_date"] else ""
@@ -40,9 +51,17 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
         remaining = row["total"] - row["amount_paid"] - row["amount_paid_out_of_band"] if is_open else 0
         key = (row["workspace_id"], row["currency"], row["status"], due, paid_on)
         _add(found["invoice_sums"], key, (1, remaining, row["amount_paid_out_of_band"]))
+        if paid_on:
+            key = (row["workspace_id"], _quarter_hour(row["paid_at"]), row["currency"])
+            _add(found["out_of_band_quarter_hour_sums"], key, (row["amount_paid_out_of_band"],))
     for row in await fetch("SELECT workspace_id, status, type FROM webhook_events"):
         _add(found["webhook_event_sums"], (row["workspace_id"], row["status"], row["type"] or ""), (1,))
     return found
+
+
+def _quarter_hour(at: datetime | str) -> str:
+    at = from_row(at)
+    return f"{at:%Y-%m-%d %H}:{at.minute // 15 * 15:02d}"
 
 
 def _add(sums: dict[tuple[Any, ...], tuple[int, ...]], key: tuple[Any, ...], values: tuple[int, ...]) -> None:
@@ -54,6 +73,7 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("payments", {"amount": 1234, "overpaid": 0}),
     ("payments", {"amount_refunded": 7}),
     ("payments", {"occurred_at": AT + timedelta(days=3)}),
+    ("payments", {"occurred_at": AT - timedelta(minutes=23, microseconds=1)}),
     ("payments", {"currency": "EUR"}),
     ("payments", {"status": "FAILED"}),
     ("payments", {"allocation": "UNAPPLIED", "unapplied_code": "INVOICE_VOID"}),

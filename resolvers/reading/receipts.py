@@ -1,0 +1,190 @@
+"""What came in, by when: whole days and quarters of an hour from the sums that are kept, what is left over counted.
+
+A payment counts at its `occurred_at` and so do its refunds, whenever they were made; what was paid out of band counts
+at the `paid_at` of its invoice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+import orjson
+
+from database.door import fetch, reading_dialect
+from models.calendar import Span
+
+ALWAYS: Final = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+class Receipts(NamedTuple):
+    """What came in, in minor units. `refunded` and `overpaid` are parts of `paid`, `unapplied` is net of refunds."""
+
+    paid: int = 0
+    refunded: int = 0
+    overpaid: int = 0
+    unapplied: int = 0
+
+
+class _Source(NamedTuple):
+    """Where is read: a table, the column that says when, which rows count, and the amounts."""
+
+    table: str
+    at: str
+    where: str
+    amount: str
+    refunded: str = "0"
+    overpaid: str = "0"
+    allocation: str = "'APPLIED'"
+
+
+class _Grain(NamedTuple):
+    """How finely sources tell the time: by `step`, in a text that begins an instant's ISO 8601; a row's own by None."""
+
+    step: timedelta | None
+    characters: int | None
+    sources: tuple[_Source, ...]
+
+
+_GRAINS: Final = (
+    _Grain(
+        timedelta(days=1),
+        len("2026-11-23"),
+        (
+            _Source("payment_sums", "day", "status = 'SUCCEEDED'", "amount", "refunded", "overpaid", "allocation"),
+            _Source("invoice_sums", "paid_on", "TRUE", "out_of_band"),
+        ),
+    ),
+    _Grain(
+        timedelta(minutes=15),
+        len("2026-11-23 12:30"),
+        (
+            _Source(
+                "payment_quarter_hour_sums", "quarter_hour", "TRUE", "amount", "refunded", "overpaid", "allocation"
+            ),
+            _Source("out_of_band_quarter_hour_sums", "quarter_hour", "TRUE", "amount"),
+        ),
+    ),
+    _Grain(
+        None,
+        None,
+        (
+            _Source(
+                "payments", "occurred_at", "status = 'SUCCEEDED'", "amount", "amount_refunded", "overpaid", "allocation"
+            ),
+            _Source("invoices", "paid_at", "amount_paid_out_of_band > 0", "amount_paid_out_of_band"),
+        ),
+    ),
+)
+"""From the coarsest to the finest: what is no whole step of one is left to the next."""
+
+_AMOUNTS: Final = """
+    SUM(CASE WHEN {allocation} = 'APPLIED' THEN {amount} ELSE 0 END) AS paid,
+    SUM(CASE WHEN {allocation} = 'APPLIED' THEN {refunded} ELSE 0 END) AS refunded,
+    SUM(CASE WHEN {allocation} = 'APPLIED' THEN {overpaid} ELSE 0 END) AS overpaid,
+    SUM(CASE WHEN {allocation} = 'UNAPPLIED' THEN {amount} - {refunded} ELSE 0 END) AS unapplied
+"""
+
+_ON_SQLITE: Final = """
+    SELECT json_extract(r.value, '$[0]') AS place, t.currency, {amounts}
+    FROM json_each(${parameter}) r CROSS JOIN {source.table} t
+    WHERE t.workspace_id = $1 AND {source.where}{only}
+        AND t.{source.at} >= json_extract(r.value, '$[1]') AND t.{source.at} < json_extract(r.value, '$[2]')
+    GROUP BY 1, 2
+"""
+
+_ON_POSTGRES: Final = """
+    SELECT (r ->> 0)::int AS place, found.*
+    FROM json_array_elements(${parameter}::json) r CROSS JOIN LATERAL (
+        SELECT t.currency, {amounts} FROM {source.table} t
+        WHERE t.workspace_id = $1 AND {source.where}{only}
+            AND t.{source.at} >= (r ->> 1)::{type} AND t.{source.at} < (r ->> 2)::{type}
+        GROUP BY t.currency
+    ) found
+"""
+
+_Range = tuple[int, str, str]
+"""A span by its place among those asked for, with its bounds as a source's column holds them."""
+
+
+async def receipts(
+    workspace_id: str, spans: Sequence[Span], currency: str | None = None
+) -> dict[str, dict[int, Receipts]]:
+    """What came in within each span, by currency and the span's place; nothing where nothing did.
+
+    It is one statement, so that all spans are of the same moment. It reads a row of the sums for each whole day and
+    quarter of an hour on which something came, and the payments of what is less than a quarter.
+    """
+    values: list[object] = [workspace_id]
+    only = ""
+    if currency is not None:
+        values.append(currency)
+        only = " AND t.currency = $2"
+    parts = []
+    for grain, ranges in _shared_out(spans):
+        values.append(orjson.dumps(ranges).decode())
+        parts += [_part(grain, source, len(values), only) for source in grain.sources]
+    found: dict[str, dict[int, Receipts]] = defaultdict(lambda: defaultdict(Receipts))
+    for row in await fetch(" UNION ALL ".join(parts), *values):
+        came = Receipts(*(int(row[name]) for name in Receipts._fields))
+        of_currency = found[row["currency"]]
+        of_currency[row["place"]] = added(of_currency[row["place"]], came)
+    return found
+
+
+def added(one: Receipts, other: Receipts) -> Receipts:
+    """What came in, together."""
+    return Receipts(*map(sum, zip(one, other, strict=True)))
+
+
+def _part(grain: _Grain, source: _Source, parameter: int, only: str) -> str:
+    """What a source holds of some ranges, each looked up by itself in the source's index by time."""
+    form = _ON_SQLITE if reading_dialect() == "sqlite" else _ON_POSTGRES
+    amounts = _AMOUNTS.format(**source._asdict())
+    type_ = "text" if grain.step else "timestamptz"
+    return form.format(source=source, amounts=amounts, parameter=parameter, only=only, type=type_)
+
+
+# --- Sharing spans out among the grains ------------------------------------------------------------------------
+
+
+def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
+    """The grains that are needed, each with the ranges that it can tell."""
+    left = list(enumerate(spans))
+    for grain in _GRAINS:
+        told = left
+        if grain.step is not None:
+            told, left = _whole(left, grain.step)
+        if told:
+            yield grain, [(place, _text(span.start, grain), _text(span.end, grain)) for place, span in told]
+
+
+def _whole(spans: Iterable[tuple[int, Span]], step: timedelta) -> tuple[list[tuple[int, Span]], list[tuple[int, Span]]]:
+    """What of the spans is whole steps, and what is left at their ends."""
+    told, left = [], []
+    for place, span in spans:
+        first, last = _at_or_after(span.start, step), _before(span.end, step)
+        if first >= last:
+            left.append((place, span))
+            continue
+        told.append((place, Span(first, last)))
+        ends = (Span(span.start, first), Span(last, span.end))
+        left += [(place, end) for end in ends if end.start < end.end]
+    return told, left
+
+
+def _before(at: datetime, step: timedelta) -> datetime:
+    """When the step begins in which an instant is."""
+    return at - (at - ALWAYS.start) % step
+
+
+def _at_or_after(at: datetime, step: timedelta) -> datetime:
+    """When the first step begins that is wholly after an instant; of the last one there is, its end."""
+    begun = _before(at, step)
+    if begun == at:
+        return at
+    return begun + step if begun < ALWAYS.end - step else ALWAYS.end
+
+
+def _text(at: datetime, grain: _Grain) -> str:
+    return at.isoformat(" ")[: grain.characters]

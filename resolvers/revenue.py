@@ -1,0 +1,111 @@
+"""What came in over time: a series of points for each currency."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from errors import InvalidInput
+from models.calendar import Span, intervals, time_zone
+from models.instant import utc_now
+from models.kinds import RevenueInterval, Scope
+from models.money import parse_currency
+from resolvers.context import Context
+from resolvers.reading.receipts import Receipts, receipts
+
+MAX_POINTS: Final = 400
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9998
+
+SHORTEST: Final = {
+    RevenueInterval.HOUR: timedelta(hours=1),
+    RevenueInterval.DAY: timedelta(days=1),
+    RevenueInterval.WEEK: timedelta(weeks=1),
+    RevenueInterval.MONTH: timedelta(days=28),
+}
+"""How long an interval is at least, but for an hour where the clocks are set."""
+
+
+class Point(NamedTuple):
+    """What came in within a span, in minor units."""
+
+    span: Span
+    received: int
+    refunded: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevenueSeries:
+    """What came in of one currency, interval by interval without a gap."""
+
+    currency: str
+    points: list[Point]
+
+
+async def revenue(
+    ctx: Context,
+    *,
+    since: datetime,
+    until: datetime | None,
+    interval: RevenueInterval,
+    time_zone_name: str,
+    currency: str | None,
+) -> list[RevenueSeries]:
+    """What came in between two instants, by the intervals of a time zone; per currency, in the order of their codes.
+
+    The first and the last interval are as long as they are within the range, so that all together are the range. A
+    currency of which nothing came is left out, unless it is asked for.
+
+    Raises:
+        InvalidInput: The range ends before it begins, has too many intervals or lies beyond the years that are
+            answered; or there is no such time zone or currency.
+    """
+    ctx.require(Scope.READ)
+    only = None if currency is None else parse_currency(currency, ["currency"])
+    zone = time_zone(time_zone_name, ["timeZone"])
+    spans = _spans(_range(since, until), interval, zone)
+    found = await receipts(ctx.workspace_id, spans, only)
+    came = {code for code, by_place in found.items() if any(each.paid for each in by_place.values())}
+    return [
+        RevenueSeries(currency=code, points=_points(spans, found.get(code, {})))
+        for code in sorted(came if only is None else {only})
+    ]
+
+
+def _range(since: datetime, until: datetime | None) -> Span:
+    within = Span(since.astimezone(UTC), utc_now() if until is None else until.astimezone(UTC))
+    if within.start >= within.end:
+        told = "let `until` be after `since`" if until is not None else "give a `since` that is past"
+        raise InvalidInput(f"This range is empty: {told}.", code="EMPTY_RANGE", path=["since"])
+    for name, at in (("since", within.start), ("until", within.end)):
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            raise InvalidInput(
+                f"No revenue is told of the year {at.year}: give a `{name}` from {FIRST_YEAR} to {LAST_YEAR}.",
+                code="OUT_OF_RANGE",
+                path=[name],
+            )
+    return within
+
+
+def _spans(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> list[Span]:
+    spans = list(islice(intervals(within, interval, zone), MAX_POINTS + 1))
+    if len(spans) > MAX_POINTS:
+        raise InvalidInput(
+            f"This range has more than {MAX_POINTS} points of {interval.value}: choose a longer interval, or ask for a"
+            " shorter range, several times if need be.",
+            code="TOO_MANY_POINTS",
+            path=["interval"],
+        )
+    return spans
+
+
+def _points(spans: Sequence[Span], came: dict[int, Receipts]) -> list[Point]:
+    found = [came.get(place, Receipts()) for place in range(len(spans))]
+    return [Point(span, each.paid, each.refunded) for span, each in zip(spans, found, strict=True)]
+
+
+def most_points(length: timedelta, interval: RevenueInterval) -> int:
+    """How many points a range of a length has at most, as far as any are answered."""
+    return min(MAX_POINTS, max(1, length // SHORTEST[interval] + 2))

@@ -1,0 +1,67 @@
+"""What a dashboard shows at a glance."""
+
+import strawberry
+
+from models.kinds import InvoiceStatus, WebhookEventStatus
+from resolvers import overview
+from resolvers.integration import health
+from schema.context import Info
+
+
+@strawberry.type(description="How many invoices have a status.")
+class InvoiceStatusCount:
+    status: InvoiceStatus = strawberry.field(description="The status.")
+    count: int = strawberry.field(description="How many have it.")
+
+
+@strawberry.type(description="How many webhook events have a status.")
+class WebhookEventStatusCount:
+    status: WebhookEventStatus = strawberry.field(description="The status.")
+    count: int = strawberry.field(description="How many have it.")
+
+
+@strawberry.type(description="How many there are of each status. Every status is there, and every count exact.")
+class Counts:
+    @strawberry.field(description="Invoices.")
+    async def invoices(self, info: Info) -> list[InvoiceStatusCount]:
+        found = await overview.invoices_by_status(info.context)
+        return [InvoiceStatusCount(status=status, count=count) for status, count in found.items()]
+
+    @strawberry.field(description="What Stripe posted.")
+    async def webhook_events(self, info: Info) -> list[WebhookEventStatusCount]:
+        found = await overview.webhook_events_by_status(info.context)
+        return [WebhookEventStatusCount(status=status, count=count) for status, count in found.items()]
+
+
+@strawberry.type(description="How much waits for somebody to look at it. Every count is exact.")
+class Attention:
+    @strawberry.field(
+        description="Payments that fit no invoice and were not refunded in full: apply them (`applyPayment`) or refund"
+        " them in Stripe."
+    )
+    async def unapplied_payments(self, info: Info) -> int:
+        return await overview.unapplied_payments(info.context)
+
+    @strawberry.field(
+        description="Payments that exceeded their invoice by more than was refunded of them: refund the rest in Stripe."
+    )
+    async def overpaid_payments(self, info: Info) -> int:
+        return await overview.overpaid_payments(info.context)
+
+    @strawberry.field(
+        description="Payment Links that Stripe did not make: each one's `problem` says why and what to do."
+    )
+    async def failed_payment_links(self, info: Info) -> int:
+        return await overview.failed_links(info.context)
+
+    @strawberry.field(
+        description="Connected Stripe accounts whose `health` tells of a problem, such as no webhook secret yet."
+    )
+    async def unhealthy_integrations(self, info: Info) -> int:
+        return await health.unhealthy(info.context)
+
+    @strawberry.field(
+        description="Webhook events that are HELD until their integration is switched on, or FAILED on our side."
+    )
+    async def held_or_failed_webhook_events(self, info: Info) -> int:
+        return await overview.stuck_webhook_events(info.context)

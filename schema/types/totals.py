@@ -1,0 +1,106 @@
+"""What stands open and what came in, in sum and over time."""
+
+from datetime import datetime
+
+import strawberry
+
+from resolvers import revenue, totals
+from schema.types.money import Money
+
+
+@strawberry.type(description="OPEN invoices that are overdue for so many days, in UTC.")
+class OverdueBucket:
+    from_days: int = strawberry.field(description="Overdue for so many days at least.")
+    to_days: int | None = strawberry.field(description="Overdue for so many days at most; null without an end.")
+    count: int = strawberry.field(description="How many invoices.")
+    amount: Money = strawberry.field(description="What remains of them.")
+
+    @classmethod
+    def of(cls, found: totals.Bucket, currency: str) -> "OverdueBucket":
+        return cls(
+            from_days=found.from_days,
+            to_days=found.to_days,
+            count=found.count,
+            amount=Money.of(found.amount, currency),
+        )
+
+
+@strawberry.type(description="What stands open and came in, of one currency.")
+class CurrencyTotals:
+    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    open: Money = strawberry.field(description="What remains of OPEN invoices now.")
+    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
+    overdue_by_age: list[OverdueBucket] = strawberry.field(
+        description="`overdue` by how many days ago it was due: 1–30, 31–60, 61–90, and more; always these four."
+    )
+    paid: Money = strawberry.field(
+        description=(
+            "What came in for invoices, gross of refunds: applied payments by when they occurred, and what was marked"
+            " paid by hand by when the invoice became PAID."
+        )
+    )
+    refunded: Money = strawberry.field(description="What was given back of the payments in `paid`.")
+    overpaid: Money = strawberry.field(description="What of the payments in `paid` exceeded their invoices.")
+    unapplied: Money = strawberry.field(
+        description="What came in and fits no invoice, net of refunds; in no other total."
+    )
+
+    @classmethod
+    def of(cls, found: totals.CurrencyTotals) -> "CurrencyTotals":
+        currency, came = found.currency, found.came
+        return cls(
+            currency=currency,
+            open=Money.of(found.open, currency),
+            overdue=Money.of(found.overdue, currency),
+            overdue_by_age=[OverdueBucket.of(bucket, currency) for bucket in found.overdue_by_age],
+            paid=Money.of(came.paid, currency),
+            refunded=Money.of(came.refunded, currency),
+            overpaid=Money.of(came.overpaid, currency),
+            unapplied=Money.of(came.unapplied, currency),
+        )
+
+
+@strawberry.type(description="What came in within an interval.")
+class RevenuePoint:
+    start: datetime = strawberry.field(
+        description="When it begins: that of the interval, or `since` within the first one."
+    )
+    end: datetime = strawberry.field(
+        description="When it ends, and the next begins: that of the interval, or `until` within the last one."
+    )
+    received: Money = strawberry.field(
+        description=(
+            "What came in for invoices, gross of refunds, as `CurrencyTotals.paid`: applied payments by when they"
+            " occurred, and what was marked paid by hand by when the invoice became PAID."
+        )
+    )
+    refunded: Money = strawberry.field(
+        description=(
+            "What was given back of the payments in `received`, whenever that was: a refund counts when its payment"
+            " occurred, so that an earlier point changes when money goes back."
+        )
+    )
+    net: Money = strawberry.field(description="`received` without `refunded`.")
+
+    @classmethod
+    def of(cls, found: revenue.Point, currency: str) -> "RevenuePoint":
+        return cls(
+            start=found.span.start,
+            end=found.span.end,
+            received=Money.of(found.received, currency),
+            refunded=Money.of(found.refunded, currency),
+            net=Money.of(found.received - found.refunded, currency),
+        )
+
+
+@strawberry.type(description="What came in over time, of one currency.")
+class RevenueSeries:
+    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    points: list[RevenuePoint] = strawberry.field(
+        description="The intervals in their order, without a gap; of 0 where nothing came."
+    )
+
+    @classmethod
+    def of(cls, found: revenue.RevenueSeries) -> "RevenueSeries":
+        points = [RevenuePoint.of(point, found.currency) for point in found.points]
+        return cls(currency=found.currency, points=points)
