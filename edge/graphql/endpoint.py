@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
@@ -105,6 +106,11 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """Let in pages of this server, by whichever of its names they know it, and those of friends."""
+        is_own = self._cookies is not None and self._cookies.own.is_same(request)
+        return is_own or super().is_websocket_origin_allowed(request, origin)
 
     def session_of(self, socket: Socket) -> Session | None:
         """The session of the page that opened a socket."""
