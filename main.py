@@ -23,11 +23,14 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     from starlette.routing import Route, WebSocketRoute
 
     from edge.app import Application, with_cors
+    from edge.graphql.cookie import SessionCookies
     from edge.graphql.endpoint import GraphQLEndpoint
     from edge.graphql.rate_limit import RateLimits
+    from edge.graphql.session import SessionEndpoint
     from edge.health import health_routes, index_route
     from edge.logs import configure_logging
     from edge.metrics import Metrics, sampled
+    from edge.origin import OwnOrigin
     from execution.persisted import documents_of
     from parts import compose, unready_because
     from webhooks.stripe import StripeWebhook
@@ -36,6 +39,9 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     configure_logging()
     parts, metrics = compose(settings), Metrics()
     rate_limits = RateLimits(settings.broadcast_url, settings.rate_limit_per_key, settings.rate_limit_per_address)
+    cookies = SessionCookies(
+        parts.services.keyring, OwnOrigin(settings.public_url if settings.knows_public_url else None)
+    )
     graphql = GraphQLEndpoint(
         parts.services,
         allowed_origins=settings.allowed_origins,
@@ -43,6 +49,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         documents=documents_of(settings.trusted_documents),
         introspection=settings.introspection,
         graphiql=settings.graphiql,
+        cookies=cookies,
     )
     webhook = StripeWebhook(parts.services, metrics.count_delivery)
 
@@ -60,6 +67,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
             webhook.route,
             WebSocketRoute("/graphql", graphql),
             Route("/graphql", with_cors(graphql, settings.allowed_origins)),
+            Route("/session", SessionEndpoint(graphql, cookies)),
             index_route(settings.public_url),
             *health_routes(metrics, unready_because),
         ],

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, Literal
 
 from database.door import fetch, transaction
 from database.scope import unscoped
@@ -9,9 +10,14 @@ from errors import Forbidden, Unauthenticated
 from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of
 from models.instant import from_row, utc_now
 from models.kinds import Mode, Scope
+from models.session import Session
 from models.workspace import Workspace
 
-_HOW_TO = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
+Credential = str | Session | None
+"""What a caller comes with: an Authorization header, or a session."""
+
+_HOW_TO: Final = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
+_SIGN_IN: Final = "sign in with an API key of the workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +41,29 @@ class Caller:
             )
 
 
-async def authenticate(authorization: str | None) -> Caller:
-    """The caller behind an Authorization header, read from the database each time.
+async def authenticate(credential: Credential) -> Caller:
+    """The caller behind an Authorization header or a session, read from the database each time.
 
     Raises:
-        Unauthenticated: There is none, or the key is unknown, revoked or expired.
+        Unauthenticated: There is none, it has ended, or its API key is unknown, revoked or expired.
     """
-    rows = await fetch(
-        "SELECT k.*, w.name AS workspace_name, w.mode AS workspace_mode, w.seq AS workspace_seq,"
+    if not isinstance(credential, Session):
+        return await _holder("sha256", sha256_of(_bearer(credential)), _HOW_TO)
+    if not credential.remaining_s:
+        raise Unauthenticated(f"This session has ended: {_SIGN_IN}.")
+    return await _holder("id", credential.api_key_id, _SIGN_IN)
+
+
+async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> Caller:
+    """Who holds the API key that a column tells."""
+    query = (
+        "SELECT k.*, w.name AS workspace_name, w.mode AS workspace_mode, w.seq AS workspace_seq,"  # noqa: S608
         " w.created_at AS workspace_created_at FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id"
-        " WHERE k.sha256 = $1",
-        sha256_of(_bearer(authorization)),
+        f" WHERE k.{column} = $1"
     )
+    rows = await fetch(query, value)
     if not rows:
-        raise Unauthenticated(f"This API key is unknown: {_HOW_TO}.")
+        raise Unauthenticated(f"This API key is unknown: {how_to}.")
     row = dict(rows[0])
     workspace = Workspace(
         id=row["workspace_id"],
@@ -59,9 +74,9 @@ async def authenticate(authorization: str | None) -> Caller:
     )
     api_key = ApiKey(**{name: _instant(name, value) for name, value in row.items()})
     if api_key.revoked_at is not None:
-        raise Unauthenticated(f"This API key was revoked: {_HOW_TO}.")
+        raise Unauthenticated(f"This API key was revoked: {how_to}.")
     if not api_key.is_valid(utc_now()):
-        raise Unauthenticated(f"This API key has expired: {_HOW_TO}.")
+        raise Unauthenticated(f"This API key has expired: {how_to}.")
     scopes = frozenset().union(*(IMPLIED_SCOPES[scope] for scope in api_key.granted))
     return Caller(workspace, api_key, scopes)
 

@@ -648,6 +648,7 @@ def test_no_secret_is_ever_told(town: Town) -> None:
         for path in (f"/webhooks/stripe/{token}", f"/webhooks/stripe/{token}/more", f"/webhooks/{token}"):
             own.api.http.post(path, content=b"{}", headers={"Stripe-Signature": "t=1,v1=00"})
             own.api.http.get(path)
+    _sign_in_and_out(town, own.api)
     own.api.ask(documents.DISCONNECT, id=own.integration)
     for path in ("/metrics", "/readyz", "/healthz", "/"):
         town.api(None).http.get(path)
@@ -666,6 +667,29 @@ def test_a_secret_that_was_told_would_be_noticed(town: Town) -> None:
 
 
 # --- Steps -----------------------------------------------------------------------------------------------------
+
+
+def _sign_in_and_out(town: Town, api: Api) -> None:
+    """Exchange a key for a cookie, and use both where they belong and where they don't."""
+    visitor = town.api(None).http
+    visitor.headers["Origin"] = town.servers.app.url
+    asked = {"query": "{ viewer { apiKey { id } } }"}
+    signed_in = visitor.post("/session", json={"apiKey": api.key})
+    assert signed_in.status_code == 204
+    (cookie,) = map(town.secret, dict(visitor.cookies).values())
+    town.heard[-1] = town.heard[-1].replace(cookie, "(given once)")
+
+    assert visitor.post("/graphql", json=asked).status_code == 200
+    assert visitor.get("/session").json() == {"signedIn": True}
+    for elsewhere in (f"/session?apiKey={api.key}", f"/session/{cookie}", f"/{cookie}", f"/graphql?query={cookie}"):
+        visitor.get(elsewhere)
+    visitor.post("/session", json={"apiKey": cookie})
+    visitor.post("/session", json={"apiKey": [api.key]})
+    visitor.post("/session", content=f"apiKey={api.key}")
+    visitor.post("/graphql", json=asked, headers={"Authorization": f"Bearer {cookie}"})
+    visitor.post("/graphql", json=asked, headers={"Origin": f"https://{cookie}"})
+    assert visitor.delete("/session").status_code == 204
+    assert visitor.get("/session").json() == {"signedIn": False}
 
 
 def _ask(surface: Surface, own: Estate, place: Place, value: str) -> Json:

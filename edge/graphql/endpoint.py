@@ -4,7 +4,7 @@ Source: "GraphQL over HTTP" (draft); for the rest `edge.graphql.stream` and `edg
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -17,12 +17,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
 from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
@@ -35,7 +37,8 @@ from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocu
 from execution.results import as_json
 from execution.schema import schema
 from execution.shared import Asked, Fanout, Shown
-from resolvers.auth import authenticate
+from models.session import Session
+from resolvers.auth import Credential, authenticate
 from resolvers.context import Services
 from resolvers.event import number_of
 from schema.context import Operation, new_request_id
@@ -43,12 +46,14 @@ from schema.context import Operation, new_request_id
 INIT_TIMEOUT: Final = timedelta(seconds=5)
 
 _CODES: Final = {
+    403: "FORBIDDEN",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     408: "REQUEST_TIMEOUT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
+_ALLOW: Final = {"allow": "GET, POST"}
 _STATUSES: Final = {"BAD_REQUEST": 400, Unavailable.code: 503}
 
 
@@ -70,6 +75,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         documents: PersistedDocuments | TrustedDocuments,
         introspection: bool,
         graphiql: bool,
+        cookies: SessionCookies | None,
     ) -> None:
         super().__init__(
             schema,
@@ -86,6 +92,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._rate_limits = rate_limits
         self._introspection = introspection
         self._graphiql = graphiql
+        self._cookies = cookies
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
@@ -100,14 +107,23 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
 
-    async def operation(self, authorization: str | None, request_id: str) -> Operation:
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """Let in pages of this server, by whichever of its names they know it, and those of friends."""
+        is_own = self._cookies is not None and self._cookies.own.is_same(request)
+        return is_own or super().is_websocket_origin_allowed(request, origin)
+
+    def session_of(self, socket: Socket) -> Session | None:
+        """The session of the page that opened a socket."""
+        return None if self._cookies is None else self._cookies.of_socket(socket)
+
+    async def operation(self, credential: Credential, request_id: str) -> Operation:
         """The context of an operation that begins now.
 
         Raises:
             Unauthenticated: There is no valid API key.
             RateLimited: The key was used too often.
         """
-        caller = await authenticate(authorization)
+        caller = await authenticate(credential)
         self.keys.note(caller.api_key.id)
         await self._rate_limits.count_operation(caller.api_key.id)
         return Operation(
@@ -156,23 +172,37 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
+        return await self.answered(request, self._asked)
+
+    async def _asked(self, request: Request, request_id: str) -> ASGIApp:
+        if request.method not in {"GET", "POST"}:
+            raise HTTPException(405, "GraphQL is asked by GET and POST.", _ALLOW)
+        if self._wants_page(request):
+            await self.count_request(request)
+            if not self._graphiql:
+                raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
+            return HTMLResponse(self.page)
+        credential = self._credential(request)
+        operation = await self.operation(credential, request_id)
+        await self.count_request(request)
+        return await self._answer(request, operation, credential)
+
+    def _credential(self, request: Request) -> Credential:
+        """What somebody asks with: an Authorization header, right or wrong, counts before a session."""
+        authorization = request.headers.get("authorization")
+        if authorization is not None or self._cookies is None:
+            return authorization
+        return self._cookies.of_request(request)
+
+    async def answered(self, request: Request, answer: Callable[[Request, str], Awaitable[ASGIApp]]) -> ASGIApp:
+        """What comes of a request: the answer, or the refusal that it ends with."""
         request_id = request.scope.get("state", {}).get("request_id") or new_request_id()
         try:
-            if request.method not in {"GET", "POST"}:
-                raise HTTPException(405, "GraphQL is asked by GET and POST.")
             self._rate_limits.check_address(_host(request))
-            if self._wants_page(request):
-                await self.count_request(request)
-                if not self._graphiql:
-                    raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
-                return HTMLResponse(self.page)
-            operation = await self.operation(request.headers.get("authorization"), request_id)
-            await self.count_request(request)
-            return await self._answer(request, operation)
+            return await answer(request, request_id)
         except HTTPException as refusal:
-            headers = {"allow": "GET, POST"} if refusal.status_code == 405 else {}
             error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
-            return _refusal(request, refusal.status_code, error, headers)
+            return _refusal(request, refusal.status_code, error, refusal.headers or {})
         except DocumentRefused as refusal:
             return _refusal(request, _request_error_status(request), refusal, {})
         except RateLimited as refusal:
@@ -209,7 +239,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     # --- Executing ---------------------------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, operation: Operation) -> ASGIApp:
+    async def _answer(self, request: Request, operation: Operation, credential: Credential) -> ASGIApp:
         members = await asked_by(request)
         query = self.documents.text_of(members)
         if query is None:
@@ -224,7 +254,8 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             asked = replace(asked, allowed={*allowed, OperationType.SUBSCRIPTION})
             last_event_id = request.headers.get("last-event-id")
             results = self._followed(asked, operation, last_event_id)
-            return Stream(framing, results, operation, self.keys, outlives_key=not follows)
+            session = credential if isinstance(credential, Session) else None
+            return Stream(framing, results, operation, self.keys, outlives_key=not follows, session=session)
         kind = media_type(accept)
         answer = as_json(await self._execute(asked, operation))
         return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)
@@ -256,7 +287,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 def _wrong_way(type_: OperationType) -> HTTPException:
     if type_ is OperationType.SUBSCRIPTION:
         return HTTPException(400, "A subscription needs a WebSocket, or Accept: text/event-stream, or multipart/mixed.")
-    return HTTPException(405, "A mutation must be sent by POST.")
+    return HTTPException(405, "A mutation must be sent by POST.", _ALLOW)
 
 
 def _host(connection: HTTPConnection) -> str | None:

@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from models.instant import utc_now
+from models.session import Session
 from resolvers.auth import note_use, still_valid
 
 log = structlog.get_logger(__name__)
@@ -82,3 +83,16 @@ class KeyWatch:
                 await note_use(used_at)
         except Exception as error:
             log.warning("the use of API keys could not be noted", error=repr(error))
+
+
+@contextmanager
+def ends_with(session: Session | None, on_end: Callable[[], None]) -> Iterator[None]:
+    """Call back when a session ends within the block; without one never."""
+    if session is None:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(session.remaining_s, on_end)
+    try:
+        yield
+    finally:
+        timer.cancel()

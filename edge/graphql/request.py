@@ -28,7 +28,7 @@ _MEMBERS: Final = (
 )
 
 
-def bounded(receive: Receive) -> Receive:
+def bounded(receive: Receive, most_bytes: int = MOST_BODY_BYTES) -> Receive:
     """A request's messages, up to a limit of its body."""
     received = 0
 
@@ -36,8 +36,8 @@ def bounded(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MOST_BODY_BYTES:
-            raise HTTPException(413, f"The request is larger than {MOST_BODY_BYTES} bytes.")
+        if received > most_bytes:
+            raise HTTPException(413, f"The request is larger than {most_bytes} bytes.")
         return message
 
     return receive_bounded
@@ -49,7 +49,7 @@ async def asked_by(request: Request) -> Mapping[str, Any]:
     Raises:
         HTTPException: It can't be read.
     """
-    asked = _parameters(request.query_params) if request.method == "GET" else await _body(request)
+    asked = _parameters(request.query_params) if request.method == "GET" else await json_body(request)
     if not isinstance(asked, dict):
         raise HTTPException(400, "The request must be one JSON object: batches are not taken.")
     for name, type_, what in _MEMBERS:
@@ -65,7 +65,12 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {**parameters, **{name: _read(text) if text else None for name, text in in_json.items()}}
 
 
-async def _body(request: Request) -> object:
+async def json_body(request: Request) -> object:
+    """What a request's body says.
+
+    Raises:
+        HTTPException: It is not JSON, or takes too long.
+    """
     media_type, parameters = parse_content_type(request.headers.get("content-type", ""))
     charset = str(parameters.get("charset", "utf-8")).strip("\"'").lower()
     if media_type.lower() != JSON or charset != "utf-8":

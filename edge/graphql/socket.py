@@ -21,7 +21,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation,
 )
 
-from edge.graphql.keys import KeyWatch
+from edge.graphql.keys import KeyWatch, ends_with
 from errors import RateLimited, Unauthenticated
 from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
@@ -29,6 +29,8 @@ from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
 from execution.shared import Asked, Fanout, GoneError, Shown, StuckError, tell
+from models.session import Session
+from resolvers.auth import Credential
 from schema.context import Operation as Context
 from schema.context import new_request_id
 
@@ -38,8 +40,8 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
     1013: "You read too slowly, sent too much at once, or the server can't look a key up now; the reason tells which."
     " Come back after a pause, with your last cursor.",
     4400: "A message is not one of the protocol's; the reason tells why.",
-    4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, or an operation"
-    " came before connection_init. Come back with a valid one.",
+    4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, its session has"
+    " ended, or an operation came before connection_init. Come back with a valid one.",
     4406: "The WebSocket was opened without the sub-protocol graphql-transport-ws, the only one here.",
     4408: "No connection_init came within 5 seconds.",
     4409: "An operation with this id runs already.",
@@ -191,7 +193,10 @@ class Endpoint(Protocol):
     fanout: Fanout
     documents: PersistedDocuments | TrustedDocuments
 
-    async def operation(self, authorization: str | None, request_id: str) -> Context:
+    def session_of(self, socket: Socket) -> Session | None:
+        """The session of the page that opened a socket."""
+
+    async def operation(self, credential: Credential, request_id: str) -> Context:
         """The context of an operation that begins now."""
 
     async def count_request(self, connection: HTTPConnection) -> None:
@@ -212,7 +217,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._authorization: str | None = None
+        self._credential: Credential = None
         self._while_open = AsyncExitStack()
         self._closing: asyncio.Task[None] | None = None
 
@@ -245,12 +250,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self.connection_init_received = True
         if self.connection_init_timeout_task:
             self.connection_init_timeout_task.cancel()
-        authorization = payload.get("authorization") or payload.get("Authorization")
-        self._authorization = authorization if isinstance(authorization, str) else None
+        self._credential = self._credential_in(payload)
         request_id = new_request_id()
         try:
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
-                context = await self.view.operation(self._authorization, request_id)
+                context = await self.view.operation(self._credential, request_id)
                 await self.view.count_request(self.websocket.ws)
         except Unauthenticated:
             with suppress(RateLimited):
@@ -264,10 +268,20 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             return
         holding = self.view.keys.holding(context.caller.api_key.id, self._close_unauthorized)
         self._while_open.enter_context(holding)
+        session = self._credential if isinstance(self._credential, Session) else None
+        self._while_open.enter_context(ends_with(session, self._close_unauthorized))
         if self.websocket.ws.texts is not None:
             self.websocket.ws.texts.in_use()
         await self.send_message({"type": "connection_ack"})
         self.connection_acknowledged = True
+
+    def _credential_in(self, payload: Mapping[str, Any]) -> Credential:
+        """What somebody opens a socket with: a key in the payload, right or wrong, counts before a session."""
+        names = ("authorization", "Authorization")
+        given = next((payload[name] for name in names if payload.get(name) is not None), None)
+        if given is None:
+            return self.view.session_of(self.websocket.ws)
+        return given if isinstance(given, str) else None
 
     def _close_unauthorized(self) -> None:
         """End what is followed, at once, and close as soon as what else was begun with the valid key is answered."""
@@ -321,7 +335,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         """Answer an operation: its results, or one error, then that it is complete."""
         request_id = new_request_id()
         try:
-            context = await self.view.operation(self._authorization, request_id)
+            context = await self.view.operation(self._credential, request_id)
             if has_nul(operation.variables):
                 await operation.send_initial_errors([GraphQLError(NUL_REFUSED)])
                 return

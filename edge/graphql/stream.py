@@ -6,8 +6,8 @@ for GraphQL subscriptions".
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,10 +16,11 @@ from starlette.types import Message, Receive, Scope, Send
 from strawberry.http.parse_content_type import parse_content_type
 from strawberry.types import ExecutionResult
 
-from edge.graphql.keys import KeyWatch
+from edge.graphql.keys import KeyWatch, ends_with
 from errors import Unauthenticated
 from execution.errors import of_exception
 from execution.shared import GoneError, Shown, StuckError, until_sent
+from models.session import Session
 from resolvers.event import cursor_of
 from schema.context import Operation
 
@@ -27,6 +28,8 @@ KEEP_ALIVE_S: Final = 10.0
 """After so long without a result something is sent that says nothing, so that no proxy takes the stream for dead."""
 
 REVOKED: Final = "This API key was revoked or has expired."
+
+ENDED: Final = "This session has ended, or its API key was revoked or has expired: sign in again."
 
 STOPPING: Final = "fluxrate.stopping"
 """The ASGI extension of our server that is an asyncio.Event, set when it is about to stop."""
@@ -112,6 +115,8 @@ class Stream:
     keep_alive_s: float = KEEP_ALIVE_S
     outlives_key: bool = False
     """Whether what was begun with the valid key is answered when that is revoked meanwhile: all but subscriptions."""
+    session: Session | None = None
+    """What stood for the key; its end is as good as a revocation."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -137,9 +142,13 @@ class Stream:
                 each.cancel()
             await asyncio.wait(over)
 
-    def _holding(self, revoked: asyncio.Event) -> AbstractContextManager[None]:
-        key_id = self.operation.caller.api_key.id
-        return nullcontext() if self.outlives_key else self.keys.holding(key_id, revoked.set)
+    @contextmanager
+    def _holding(self, revoked: asyncio.Event) -> Iterator[None]:
+        if self.outlives_key:
+            yield
+            return
+        with self.keys.holding(self.operation.caller.api_key.id, revoked.set), ends_with(self.session, revoked.set):
+            yield
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [
@@ -161,7 +170,8 @@ class Stream:
                     break
                 yield framing.frame(each.payload, cursor_of(self.operation, each.number) if each.number else None)
         if revoked.is_set():
-            yield framing.frame(self._failure(Unauthenticated(REVOKED)).payload, None)
+            why = Unauthenticated(ENDED if self.session else REVOKED)
+            yield framing.frame(self._failure(why).payload, None)
         if revoked.is_set() or not any(each.done() for each in over):
             yield framing.end
 
