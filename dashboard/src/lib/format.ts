@@ -13,12 +13,16 @@ export function amountIn({ amount, currency }: { amount: string; currency: strin
 
 const INSTANT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+const LOCAL_DAY = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const SINCE = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 
 export const instantIn = (at: string): string => INSTANT.format(new Date(at));
 
 /** A date without a time: it is the same day everywhere. */
 export const dayOf = (on: string): string => DAY.format(new Date(`${on}T00:00:00Z`));
+
+/** The day of the reader's zone in which an instant lies. */
+export const dayIn = (at: string): string => LOCAL_DAY.format(new Date(at));
 
 export const utcOf = (at: string): string => `${at.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`;
 
@@ -36,5 +40,5 @@ export function sinceIn(at: string, now = Date.now()): string {
     if (count < size) return SINCE.format(-Math.floor(count), unit);
     count /= size;
   }
-  return DAY.format(new Date(at));
+  return dayIn(at);
 }

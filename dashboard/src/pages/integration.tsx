@@ -153,7 +153,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
   const [saves, setSaves] = useState(0);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
   if (!useMay("ADMIN")) return null;
-  const { id, isActive, previousWebhookSecretExpiresAt } = integration;
+  const { id, isActive } = integration;
 
   const save = async (values: Record<string, string>) => {
     const secrets = ["secretKey", "webhookSecret"].flatMap((name) =>
@@ -199,9 +199,9 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           autoComplete="off"
           placeholder={integration.webhookSecretPreview ?? "whsec_…"}
           hint={
-            previousWebhookSecretExpiresAt
-              ? "Leave blank to keep it. The one before it still verifies for a while, see below."
-              : "Leave blank to keep it. The one before still verifies for 24 hours."
+            integration.webhookSecretPreview
+              ? "Leave blank to keep it. After a new one the one before still verifies for 24 hours."
+              : "The endpoint's signing secret, from Stripe."
           }
         />
         <div className="actions">

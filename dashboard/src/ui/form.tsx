@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useMemo, useState } from "react";
 import { Form as AriaForm } from "react-aria-components";
 import type { Refusal } from "../api/use-act";
 import { Alert } from "./feedback";
@@ -15,7 +15,9 @@ interface Props {
 /** A form whose refusals stand beside the field that is meant. */
 export function Form({ onSubmit, fields, children, label }: Props) {
   const [refusal, setRefusal] = useState<Refusal | null>(null);
-  const isOfField = refusal?.field != null && fields.includes(refusal.field);
+  const field = refusal?.field && fields.includes(refusal.field) ? refusal.field : null;
+  // One object for one refusal: a new one would make the field invalid again after it was mended.
+  const errors = useMemo(() => (field && refusal ? { [field]: refusal.message } : {}), [field, refusal]);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const values = Object.fromEntries(new FormData(event.currentTarget)) as Record<string, string>;
@@ -23,14 +25,12 @@ export function Form({ onSubmit, fields, children, label }: Props) {
     setRefusal(await onSubmit(values));
   };
   return (
-    <AriaForm
-      className="form"
-      onSubmit={submit}
-      validationErrors={refusal?.field != null && isOfField ? { [refusal.field]: refusal.message } : {}}
-      {...(label ? { "aria-label": label } : {})}
-    >
-      {refusal && !isOfField && <Alert>{refusal.message}</Alert>}
-      {children}
+    <AriaForm className="form" onSubmit={submit} validationErrors={errors} {...(label ? { "aria-label": label } : {})}>
+      {/* What is changed is no longer what was refused. */}
+      <div className="form-body" onInput={() => setRefusal(null)}>
+        {refusal && !field && <Alert>{refusal.message}</Alert>}
+        {children}
+      </div>
     </AriaForm>
   );
 }
