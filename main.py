@@ -9,13 +9,15 @@ from cli.app import run
 from settings import Settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from starlette.applications import Starlette
 
 HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
-def create_app(settings: Settings | None = None) -> "Starlette":
-    """The application, not yet started: `uvicorn main:create_app --factory`.
+def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> "Starlette":
+    """The application, not yet started: `uvicorn main:create_app --factory`. `dist` is where the dashboard was built.
 
     Raises:
         ConfigurationError: There are no settings and the environment holds none that work.
@@ -23,6 +25,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     from starlette.routing import Route, WebSocketRoute
 
     from edge.app import Application, with_cors
+    from edge.dashboard import ASSETS, DIST, Dashboard
     from edge.graphql.cookie import SessionCookies
     from edge.graphql.endpoint import GraphQLEndpoint
     from edge.graphql.rate_limit import RateLimits
@@ -39,9 +42,11 @@ def create_app(settings: Settings | None = None) -> "Starlette":
     configure_logging()
     parts, metrics = compose(settings), Metrics()
     rate_limits = RateLimits(settings.broadcast_url, settings.rate_limit_per_key, settings.rate_limit_per_address)
-    cookies = SessionCookies(
-        parts.services.keyring, OwnOrigin(settings.public_url if settings.knows_public_url else None)
-    )
+    cookies, dashboard = None, None
+    if settings.dashboard:
+        own = OwnOrigin(settings.public_url if settings.knows_public_url else None)
+        cookies = SessionCookies(parts.services.keyring, own)
+        dashboard = Dashboard(dist or DIST, graphiql=settings.graphiql)
     graphql = GraphQLEndpoint(
         parts.services,
         allowed_origins=settings.allowed_origins,
@@ -50,6 +55,7 @@ def create_app(settings: Settings | None = None) -> "Starlette":
         introspection=settings.introspection,
         graphiql=settings.graphiql,
         cookies=cookies,
+        graphiql_path=lambda: dashboard.graphiql_path() if dashboard else None,
     )
     webhook = StripeWebhook(parts.services, metrics.count_delivery)
 
@@ -67,11 +73,12 @@ def create_app(settings: Settings | None = None) -> "Starlette":
             webhook.route,
             WebSocketRoute("/graphql", graphql),
             Route("/graphql", with_cors(graphql, settings.allowed_origins)),
-            Route("/session", SessionEndpoint(graphql, cookies)),
+            *([Route("/session", SessionEndpoint(graphql, cookies))] if cookies else ()),
+            *(dashboard.routes if dashboard else ()),
             index_route(settings.public_url),
             *health_routes(metrics, unready_because),
         ],
-        quiet=HEALTH | {webhook.route.path},
+        quiet=HEALTH | {webhook.route.path, ASSETS},
         metrics=metrics,
         lifespan=lifespan,
         trusted_proxies=settings.trusted_proxies,

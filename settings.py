@@ -28,6 +28,7 @@ NAMES: Final = (
     "SYNC_INTERVAL_S",
     "INTROSPECTION",
     "GRAPHIQL",
+    "DASHBOARD",
     "TRUSTED_DOCUMENTS",
     "RATE_LIMIT_PER_KEY",
     "RATE_LIMIT_PER_ADDRESS",
@@ -65,6 +66,7 @@ class Settings:
     sync_interval_s: float
     introspection: bool
     graphiql: bool
+    dashboard: bool
     trusted_documents: Path | None
     rate_limit_per_key: str | None
     rate_limit_per_address: str | None
@@ -92,6 +94,7 @@ class Settings:
             sync_interval_s=read.parsed("SYNC_INTERVAL_S", _interval_s, DEFAULT_SYNC_INTERVAL_S),
             introspection=read.parsed("INTROSPECTION", _switch, True),
             graphiql=read.parsed("GRAPHIQL", _switch, True),
+            dashboard=read.parsed("DASHBOARD", _switch, True),
             trusted_documents=read.parsed("TRUSTED_DOCUMENTS", Path, None),
             rate_limit_per_key=read.parsed("RATE_LIMIT_PER_KEY", _rate, DEFAULT_RATE_LIMIT),
             rate_limit_per_address=read.parsed("RATE_LIMIT_PER_ADDRESS", _rate, DEFAULT_RATE_LIMIT),

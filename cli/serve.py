@@ -120,21 +120,31 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         made = {"workspace": workspace_json(first[0]), "apiKey": first[1]} if first else {}
         print_json({"url": url, "publicUrl": settings.public_url, **made})
         return
-    graphiql = f": GraphiQL is at {url}/graphql, Ctrl-C stops it." if settings.graphiql else ". Ctrl-C stops it."
-    print(f"Fluxrate serves on {url}{graphiql}")
+    from edge.dashboard import is_built
+
+    print(_told(url, settings, first, has_dashboard=settings.dashboard and is_built()))
+    sys.stdout.flush()
+
+
+def _told(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
+    """What the operator reads, and where to go on in a browser."""
     if first is None:
-        print(
+        keys = (
             'An API key is made with "fluxrate key create --name NAME", a workspace with "fluxrate workspace create".'
         )
-    if first is not None:
-        workspace, key = first
-        print(
-            f"\nThis is the first start. The TEST workspace {workspace.name!r} was made ({workspace.id}) and its"
-            f" API key, shown this once and stored nowhere:\n\n    {key}\n\n"
-            f"Next: open {url}/graphql and give it under Headers:\n\n"
-            f'    {{"Authorization": "Bearer {key}"}}\n'
-        )
-    sys.stdout.flush()
+        return f"Fluxrate serves on {url}. Ctrl-C stops it.\n{keys}"
+    workspace, key = first
+    made = (
+        f"Fluxrate serves on {url}. Ctrl-C stops it.\n\n"
+        f"This is the first start. The TEST workspace {workspace.name!r} was made ({workspace.id}) and its"
+        f" API key, shown this once and stored nowhere:\n\n    {key}\n"
+    )
+    if has_dashboard:
+        return f"{made}\nNext: open the dashboard, signed in by this link:\n\n    {url}/#key={key}\n"
+    if settings.graphiql:
+        header = f'{{"Authorization": "Bearer {key}"}}'
+        return f"{made}\nNext: open {url}/graphql and give it under Headers:\n\n    {header}\n"
+    return made
 
 
 @contextlib.contextmanager

@@ -470,7 +470,7 @@ def test_without_introspection_the_schema_is_not_told(app: RunningApp, closed: R
 def test_without_graphiql_there_is_no_page(app: RunningApp, closed: RunningApp) -> None:
     browser = {"Accept": "text/html"}
 
-    page = httpx.get(f"{app.url}/graphql", headers=browser, trust_env=False)
+    page = httpx.get(f"{app.url}/graphql", headers=browser, trust_env=False, follow_redirects=True)
     nothing = httpx.get(f"{closed.url}/graphql", headers=browser, trust_env=False)
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")

@@ -15,7 +15,7 @@ import orjson
 from graphql import GraphQLError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -76,6 +76,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         introspection: bool,
         graphiql: bool,
         cookies: SessionCookies | None,
+        graphiql_path: Callable[[], str | None],
     ) -> None:
         super().__init__(
             schema,
@@ -93,6 +94,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._introspection = introspection
         self._graphiql = graphiql
         self._cookies = cookies
+        self._graphiql_path = graphiql_path
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
@@ -181,7 +183,8 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             await self.count_request(request)
             if not self._graphiql:
                 raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
-            return HTMLResponse(self.page)
+            moved_to = self._graphiql_path()
+            return HTMLResponse(self.page) if moved_to is None else RedirectResponse(moved_to, 303)
         credential = self._credential(request)
         operation = await self.operation(credential, request_id)
         await self.count_request(request)
@@ -225,7 +228,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     @cached_property
     def page(self) -> str:
-        """GraphiQL."""
+        """GraphiQL as Strawberry brings it along, which loads it from the internet."""
         return self.graphql_ide_html
 
     @staticmethod

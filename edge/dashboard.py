@@ -1,0 +1,197 @@
+"""The dashboard: a page, its assets, and the headers that keep anything else out of it.
+
+What is served was built into one folder: `index.html`, `graphiql.html`, and `assets/` whose names hold a hash of what
+they hold, with `.br` and `.gz` siblings of what is worth compressing.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+DIST: Final = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
+"""Where it is built."""
+
+ASSETS: Final = "/assets/{name}"
+GRAPHIQL: Final = "/graphiql"
+
+_PAGE: Final = "index.html"
+_GRAPHIQL_PAGE: Final = "graphiql.html"
+_OTHERS: Final = frozenset({"assets", "graphiql", "graphql", "healthz", "metrics", "readyz", "session", "webhooks"})
+"""What begins a path that is never the page's, whoever asks."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".gif": "image/gif",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+    ".txt": "text/plain; charset=utf-8",
+    ".wasm": "application/wasm",
+    ".webp": "image/webp",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+"""By suffix, and by nothing that is installed on the machine; what is not here is served as bytes."""
+
+_ENCODINGS: Final = {"br": ".br", "gzip": ".gz"}
+"""The smallest first."""
+
+_REFUSED: Final = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
+
+_POLICY: Final = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",  # and WebSockets of this host. Source: CSP level 3, "scheme-part match"
+    "form-action": "'none'",
+    "frame-ancestors": "'none'",
+    "base-uri": "'none'",
+}
+_GRAPHIQL_POLICY: Final = {
+    **_POLICY,
+    "style-src": "'self' 'unsafe-inline'",  # its editor writes styles
+    "font-src": "'self' data:",
+    "worker-src": "'self' blob:",  # its editor reads documents in workers
+}
+_HEADERS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+_NOT_BUILT: Final = (
+    "The dashboard is not built. Run scripts/install in Fluxrate's folder, which builds it where Node.js is installed,"
+    " and load this page again. The API at /graphql works without it.\n"
+)
+
+
+def is_built(dist: Path = DIST) -> bool:
+    """Whether there is a dashboard to open."""
+    return (dist / _PAGE).is_file()
+
+
+class Dashboard:
+    """What browsers are served from the folder `dist`; it may be built while this process serves."""
+
+    def __init__(self, dist: Path, *, graphiql: bool) -> None:
+        self._dist = dist
+        self._graphiql = graphiql
+
+    def graphiql_path(self) -> str | None:
+        """Where GraphiQL is; None where it is switched off or not built."""
+        return GRAPHIQL if self._graphiql and (self._dist / _GRAPHIQL_PAGE).is_file() else None
+
+    @property
+    def routes(self) -> Sequence[BaseRoute]:
+        """Its routes; they come before that of / and after all others that they are not to hide."""
+        return [
+            Route(ASSETS, self._asset),
+            Route(GRAPHIQL, self._graphiql_page),
+            _PageRoute("/{path:path}", self._page),
+        ]
+
+    async def _page(self, request: Request) -> Response:
+        page = await self._html(request, _PAGE, _POLICY)
+        return page or PlainTextResponse(_NOT_BUILT, 404, {**_headers(_POLICY), "cache-control": "no-store"})
+
+    async def _graphiql_page(self, request: Request) -> Response:
+        if not self._graphiql:
+            raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
+        page = await self._html(request, _GRAPHIQL_PAGE, _GRAPHIQL_POLICY)
+        if page is None:
+            raise HTTPException(404)
+        return page
+
+    async def _html(self, request: Request, name: str, policy: Mapping[str, str]) -> Response | None:
+        """A page as it is now, None where there is none."""
+        path, encoding = await run_in_threadpool(_chosen, self._dist / name, request)
+        content = await run_in_threadpool(_read, path)
+        if content is None:
+            return None
+        etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        headers = {**_headers(policy), **encoding, "cache-control": "no-cache", "etag": etag}
+        headers["vary"] = "Accept, Accept-Encoding"
+        if _matches(request.headers.get("if-none-match", ""), etag):
+            return Response(status_code=304, headers=headers)
+        return Response(content, headers=headers, media_type="text/html")
+
+    async def _asset(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if _NAME.fullmatch(name) is None:
+            raise HTTPException(404)
+        path, encoding = await run_in_threadpool(_chosen, self._dist / "assets" / name, request)
+        if not await run_in_threadpool(path.is_file):
+            raise HTTPException(404)
+        headers = {
+            **_headers(_POLICY),
+            **encoding,
+            "cache-control": "public, max-age=31536000, immutable",
+            "vary": "Accept-Encoding",
+        }
+        return FileResponse(path, headers=headers, media_type=_TYPES.get(Path(name).suffix, "application/octet-stream"))
+
+
+class _PageRoute(Route):
+    """Takes what a browser opens, and leaves all else to be found or not as if there were no page."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Any]:
+        return super().matches(scope) if _is_opened(scope) else (Match.NONE, {})
+
+
+def _is_opened(scope: Scope) -> bool:
+    if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"}:
+        return False
+    if scope["path"][1:].partition("/")[0] in _OTHERS:
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _headers(policy: Mapping[str, str]) -> dict[str, str]:
+    return {**_HEADERS, "content-security-policy": "; ".join(f"{name} {value}" for name, value in policy.items())}
+
+
+def _chosen(path: Path, request: Request) -> tuple[Path, dict[str, str]]:
+    """The smallest form of a file that a client takes, and the header that says which it is."""
+    accepted = _accepted(request.headers.get("accept-encoding", ""))
+    for encoding, suffix in _ENCODINGS.items():
+        sibling = path.with_name(path.name + suffix)
+        if encoding in accepted and sibling.is_file():
+            return sibling, {"content-encoding": encoding}
+    return path, {}
+
+
+def _accepted(accept_encoding: str) -> set[str]:
+    """The encodings that a client names, but for those that it refuses: `gzip, br;q=0`."""
+    entries = [entry.partition(";") for entry in accept_encoding.lower().split(",")]
+    return {name.strip() for name, _, weight in entries if _REFUSED.fullmatch(weight) is None}
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _matches(if_none_match: str, etag: str) -> bool:
+    """Whether a client has it already. Proxies that compress make an ETag a weak one."""
+    return etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")} or if_none_match == "*"
