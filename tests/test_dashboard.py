@@ -1,8 +1,6 @@
 """The dashboard as browsers are served it: its page at every path of its own, its assets, and nothing else."""
 
 import gzip
-import json
-import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path

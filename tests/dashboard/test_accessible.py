@@ -1,0 +1,83 @@
+"""Everybody can use it: by keyboard and screen reader, in the dark, and on a phone."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import expect
+
+from tests.dashboard.conftest import NewPerson, Person
+
+AXE: Final = Path(__file__).resolve().parents[2] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
+PAGES: Final = ["Overview", "Invoices", "Payments", "Customers", "Needs attention", "Integrations", "Webhook Events"]
+PHONE: Final = {"width": 360, "height": 740}
+
+
+async def found_by_axe(person: Person) -> list[tuple[str, list[Any]]]:
+    """What axe holds against the page as it is."""
+    await person.page.evaluate(AXE.read_text())
+    report = await person.page.evaluate("axe.run({ rules: { region: { enabled: true } } })")
+    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in report["violations"]]
+
+
+async def is_too_wide(person: Person) -> bool:
+    """Whether the page has to be scrolled sideways."""
+    return bool(await person.page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
+
+
+async def visit_all(person: Person, look: Any) -> list[Any]:
+    """Look at every kind of page, with something on each."""
+    seen = [await look()]
+    await person.connect()
+    seen.append(await look())
+    await person.draft()
+    link = await person.finalize()
+    seen.append(await look())
+    await person.pay(link)
+    await expect(person.status("Paid")).to_be_visible()
+    seen.append(await look())
+    for name in [*PAGES, "Settings"]:
+        await person.go(name)
+        await person.page.wait_for_load_state("networkidle")
+        seen.append(await look())
+    for list_ in ["Webhook Events", "Payments", "Customers"]:
+        await person.go(list_)
+        await person.page.locator(".row-link").first.click()
+        await expect(person.page.get_by_role("heading", level=1, name=list_, exact=True)).to_have_count(0)
+        await person.page.wait_for_load_state("networkidle")
+        seen.append(await look())
+    await person.go("Invoices")
+    await person.press("New invoice")
+    seen.append(await look())
+    return seen
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_on_any_page(new_person: NewPerson, scheme: str) -> None:
+    somebody = await new_person(color_scheme=scheme)
+    await somebody.page.goto(somebody.app.url)
+    assert await found_by_axe(somebody) == []
+    await somebody.sign_in()
+    found = await visit_all(somebody, lambda: found_by_axe(somebody))
+    assert [each for each in found if each] == []
+
+
+async def test_no_page_is_wider_than_a_phone(new_person: NewPerson) -> None:
+    somebody = await new_person(viewport=PHONE, has_touch=True)
+    await somebody.sign_in()
+    assert not any(await visit_all(somebody, lambda: is_too_wide(somebody)))
+
+
+async def test_a_dialog_is_left_by_escape_and_gives_the_focus_back(person: Person) -> None:
+    page = person.page
+    await person.connect()
+    await person.go("Integrations")
+    button = page.get_by_role("button", name="More actions")
+    await button.focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("menuitem", name="Disconnect").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alertdialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("alertdialog")).to_have_count(0)
+    await expect(button).to_be_focused()

@@ -1,0 +1,144 @@
+"""What is shown is what is so: at once, in every window, and said when it can't be known."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.dashboard.conftest import NewPerson, Person
+from tests.support.app import running_app
+from tests.support.house import Servers
+from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+
+
+async def test_an_invoice_goes_paid_in_two_windows(person: Person, new_person: NewPerson) -> None:
+    await person.connect()
+    await person.draft()
+    link = await person.finalize()
+    other = await new_person(beside=person)
+    await other.sign_in()
+    await other.go("Invoices")
+    row = other.page.get_by_role("table", name="Invoices").get_by_role("row").filter(has_text="INV-")
+    await expect(row).to_contain_text("Open")
+
+    await person.pay(link)
+    await expect(row).to_contain_text("Paid")
+    await expect(person.status("Paid")).to_be_visible()
+
+
+async def test_a_new_webhook_event_comes_on_top_by_itself(person: Person) -> None:
+    page = person.page
+    await person.connect()
+    await person.go("Webhook Events")
+    await expect(page.get_by_text("Stripe has not posted anything yet.")).to_be_visible()
+    await person.draft()
+    link = await person.finalize()
+    await person.go("Webhook Events")
+    rows = page.get_by_role("table", name="Webhook events").get_by_role("row").filter(has_text="Processed")
+    await person.pay(link)
+    await expect(rows).to_have_count(2)
+
+
+async def test_a_key_that_is_revoked_signs_out(person: Person) -> None:
+    page = person.page
+    await person.go("Settings")
+    await person.press("Revoke")
+    await expect(page.get_by_role("alertdialog")).to_contain_text("you will be signed out")
+    await person.press("Revoke key")
+    await expect(page.get_by_label("API key")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
+
+
+async def test_signing_out_ends_the_session(person: Person) -> None:
+    await person.press("Sign out")
+    await expect(person.page.get_by_label("API key")).to_be_visible()
+    await person.page.reload()
+    await expect(person.page.get_by_label("API key")).to_be_visible()
+
+
+async def test_a_link_signs_in_by_its_fragment_and_forgets_it(new_person: NewPerson) -> None:
+    somebody = await new_person()
+    await somebody.page.goto(f"{somebody.app.url}/invoices#key={somebody.api_key}")
+    await expect(somebody.page.get_by_role("heading", level=1, name="Invoices")).to_be_visible()
+    assert somebody.page.url == f"{somebody.app.url}/invoices"
+    assert somebody.api_key not in await somebody.page.content()
+
+
+async def test_a_key_that_may_only_read_is_offered_nothing_more(person: Person, new_person: NewPerson) -> None:
+    page = person.page
+    await person.go("Settings")
+    await person.press("Create API key")
+    await person.fill(Name="Auditor")
+    await person.press("Create")
+    key = await page.get_by_label("New API key").inner_text()
+    auditor = await new_person(beside=person)
+    await auditor.sign_in(key)
+    await auditor.go("Integrations")
+    await expect(auditor.page.get_by_role("button", name="Connect", exact=True)).to_have_count(0)
+    await auditor.go("Invoices")
+    await expect(auditor.page.get_by_role("button", name="New invoice")).to_have_count(0)
+    await auditor.page.goto(f"{auditor.app.url}/invoices/new")
+    await expect(auditor.page.get_by_role("button", name="Create draft")).to_have_count(0)
+
+
+async def test_a_restart_is_said_and_nothing_is_missed(
+    new_person: NewPerson, servers: Servers, migrated_sqlite_url: str
+) -> None:
+    """The page says that it is reconnecting, comes back by itself, and shows what happened meanwhile."""
+    with running_app(migrated_sqlite_url, stripe_api_base=servers.simulator.url) as first:
+        made = first.cli("workspace", "create", "Acme", "--mode", "test")
+        port = int(first.url.rsplit(":", 1)[1])
+        somebody = await new_person()
+        page = somebody.page
+        await page.goto(f"{first.url}/#key={made['apiKey']}")
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        first.stop()
+        await expect(page.get_by_text("Reconnecting …")).to_be_visible()
+    with running_app(migrated_sqlite_url, stripe_api_base=servers.simulator.url, port=port) as second:
+        second.cli("key", "create", "--workspace", made["workspace"]["id"], "--name", "Another")
+        await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(page.get_by_text("An API key was made")).to_have_count(2)
+
+
+async def test_what_is_held_is_replayed_after_a_look_at_what_would_change(person: Person) -> None:
+    page = person.page
+    await person.connect()
+    await person.draft()
+    link = await person.finalize()
+    await person.go("Integrations")
+    await person.press("Manage")
+    await page.get_by_role("switch", name="Active").press("Space")
+    await expect(person.status("Inactive")).to_be_visible()
+    await person.pay(link)
+    await person.go("Webhook Events")
+    await page.get_by_label("Status").select_option("HELD")
+    await page.get_by_role("row").filter(has_text="payment_intent.succeeded").get_by_role("link").click()
+    await person.press("Replay")
+    await expect(page.get_by_role("dialog")).to_contain_text(re.compile("would be"))
+
+
+async def test_money_that_fits_no_invoice_is_applied_by_hand(person: Person) -> None:
+    import httpx
+
+    page = person.page
+    await person.connect(register=False)
+    secret = "whsec_" + "s" * 24
+    await person.fill(Webhook_Secret=secret)
+    await person.press("Save Changes")
+    await expect(page.get_by_text("Saved.")).to_be_visible()
+    url = await page.get_by_label("Webhook URL").inner_text()
+    await person.draft(unit_amount="20")
+    await person.finalize()
+    stray = body(
+        payment_intent_succeeded(
+            amount=2000, currency="usd", invoice_id="inv_unknown", workspace_id=person.workspace_id
+        )
+    )
+    async with httpx.AsyncClient(trust_env=False) as http:
+        (await http.post(url, content=stray, headers=signed_headers(stray, secret))).raise_for_status()
+
+    await person.go("Needs attention")
+    await page.get_by_role("link", name="$20.00").click()
+    await page.get_by_label("Invoice").select_option(index=1)
+    await person.press("Apply")
+    await expect(person.status("Succeeded")).to_be_visible()
+    await expect(person.status("Paid")).to_be_visible()
