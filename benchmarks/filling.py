@@ -23,6 +23,9 @@ OPEN: Final = 20
 """So many invoices are OPEN, and as many drafts, however many there are in all."""
 
 CUSTOMERS: Final = 20
+"""So many customers have invoices; as many as there are invoices have none."""
+
+RARE: Final = 3
 AT_ONCE: Final = 5_000
 AT: Final = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 TABLES: Final = (
@@ -38,6 +41,7 @@ class Filled:
     workspace_id: str
     integration_id: str
     customer_id: str
+    customer_ids: list[str]
     open_ids: list[str]
     draft_ids: list[str]
     paid_id: str
@@ -70,6 +74,7 @@ async def fill(
             ]  # fmt: skip
         for place in range(begin, min(invoices, begin + AT_ONCE)):
             left = invoices - place
+            tables["customers"].append(_once_there(workspace_id, place, invoices))
             status = "DRAFT" if left <= OPEN else "OPEN" if left <= 2 * OPEN else "PAID"
             customer = customers[-1] if place % 2 else customers[place // 2 % (CUSTOMERS - 1)]
             at = AT - timedelta(minutes=left)
@@ -90,7 +95,17 @@ async def fill(
         if is_analyzed:
             await tx.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
     await merge_all()  # as a server does within seconds
-    return Filled(workspace_id, integration_id, customers[0], found["OPEN"], found["DRAFT"], paid, payment)
+    return Filled(workspace_id, integration_id, customers[0], customers, found["OPEN"], found["DRAFT"], paid, payment)
+
+
+def _once_there(workspace_id: str, n: int, of: int) -> Row:
+    """One of many customers without an invoice: the oldest three have a name of their own."""
+    at = AT - timedelta(minutes=of - n)
+    name = "Grace Hopper" if n < RARE else f"Customer {n}"
+    return {
+        "id": _id_at(Prefix.CUSTOMER, at), "workspace_id": workspace_id, "name": name,
+        "email": f"customer{n}@example.com", "external_id": f"C-{n}", "created_at": at, "updated_at": at,
+    }  # fmt: skip
 
 
 def _add(
@@ -108,7 +123,8 @@ def _add(
         {"id": invoice, "workspace_id": workspace_id, "customer_id": customer, "integration_id": integration_id,
          "number": f"INV-2026-{n + 1:06d}" if is_final else None, "status": status, "currency": "USD", "total": 1999,
          "amount_paid": 1999 if is_paid else 0, "due_date": at.date(), "created_at": at, "updated_at": at,
-         "finalized_at": at if is_final else None, "paid_at": at if is_paid else None}
+         "finalized_at": at if is_final else None, "paid_at": at if is_paid else None,
+         "memo": "The first of all" if n == 0 else None}
     )  # fmt: skip
     tables["line_items"].append(
         {"id": new_id(Prefix.LINE_ITEM), "workspace_id": workspace_id, "invoice_id": invoice, "position": 0,

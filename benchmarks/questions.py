@@ -29,6 +29,16 @@ def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict
     return lambda filled: {"filter": {field: value(filled)}}
 
 
+def _searches(**texts: str) -> dict[str, Ask]:
+    """Customers by each text."""
+    document = "query ($search: String) { customers(first: 20, search: $search) { nodes { name } } }"
+    return {f"customers by search, {name}": (document, _searching(text)) for name, text in texts.items()}
+
+
+def _searching(text: str) -> Callable[[Filled], dict[str, Any]]:
+    return lambda _: {"search": text}
+
+
 _LATELY: Final = "2026-11-23T12:00:00Z"
 _LONG_AGO: Final = "2020-01-01T00:00:00Z"
 
@@ -66,6 +76,15 @@ READS: Final[dict[str, Ask]] = {
         "query ($id: ID!) { customer(id: $id) { name invoices(first: 10) { nodes { number } } } }",
         lambda filled: {"id": filled.customer_id},
     ),
+    "a customer's payments": (
+        "query ($id: ID!) { customer(id: $id) { payments(first: 10) { nodes { id } } } }",
+        lambda filled: {"id": filled.customer_id},
+    ),
+    "a customer's payments by occurredBefore": (
+        "query ($id: ID!, $at: DateTime) {"
+        " customer(id: $id) { payments(first: 10, filter: {occurredBefore: $at}) { nodes { id } } } }",
+        lambda filled: {"id": filled.customer_ids[-1], "at": _LONG_AGO},
+    ),
     "100 invoices with what belongs to them": (
         "{ invoices(first: 100) { nodes { number customer { name } payments { nodes { id } }"
         " paymentLink { url } timeline(first: 5) { nodes { type } } } } }",
@@ -86,6 +105,24 @@ READS: Final[dict[str, Ask]] = {
         currency_rare=lambda _: "EUR",
         dueBefore_none=lambda _: "2020-01-01",
         dueBefore_all=lambda _: "2030-01-01",
+        dueAfter_none=lambda _: "2030-01-01",
+        dueAfter_all=lambda _: "2020-01-01",
+        finalizedAfter=lambda _: "2026-11-23T12:28:00Z",
+        finalizedBefore=lambda _: _LONG_AGO,
+        paidAfter=lambda _: _LATELY,
+        paidBefore=lambda _: _LONG_AGO,
+        ids=lambda filled: filled.open_ids,
+        customerIds=lambda filled: filled.customer_ids[:10],
+        number=lambda _: "INV-2026-000007",
+        integrationId=lambda filled: filled.integration_id,
+        partiallyPaid=lambda _: True,
+        partiallyPaid_not=lambda _: False,
+        search_number=lambda _: "2026-000007",
+        search_memo=lambda _: "first of all",
+        search_customer=lambda _: "ada",
+        search_common=lambda _: "inv-",
+        search_none=lambda _: "nobody",
+        search_short=lambda _: "zz",
     ),
     **_list(
         "payments",
@@ -124,6 +161,17 @@ READS: Final[dict[str, Ask]] = {
         type_rare=lambda _: ["INVOICE_VOIDED"],
         integrationId=lambda filled: filled.integration_id,
     ),
+    **{
+        f"invoices by {name}": (
+            f'{{ invoices(first: 20, filter: {{currency: "USD", {given}}}) {{ nodes {{ id }} }} }}',
+            lambda _: {},
+        )
+        for name, given in {
+            "totalMin": 'totalMin: "20.00"',
+            "totalMax": 'totalMax: "19.98"',
+            "totalMin and totalMax": 'totalMin: "19.99", totalMax: "19.99"',
+        }.items()
+    },
     "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),
     "totals since": (
         "query ($since: DateTime!) { totals(since: $since) { currency paid { amount } } }",
@@ -151,6 +199,8 @@ READS: Final[dict[str, Ask]] = {
         }.items()
     },
     "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
+    **_searches(common="EXAMPLE.com", rare="hopper", none="com nobody", short="zz"),
+    "how many customers": ('{ customers(first: 1, search: "hopper") { totalCount } }', lambda _: {}),
     "integrations with their health": (
         "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",
         lambda _: {},

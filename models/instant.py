@@ -1,6 +1,6 @@
 """Instants: always aware, always UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 
 def utc_now() -> datetime:
@@ -16,3 +16,8 @@ def from_epoch(seconds: int) -> datetime:
 def from_row(value: datetime | str) -> datetime:
     """An instant as a row holds it: a datetime on PostgreSQL, ISO 8601 text on SQLite."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def utc_today() -> date:
+    """Today, by which what is overdue is told."""
+    return datetime.now(UTC).date()

@@ -32,6 +32,10 @@ _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
 }
 
 
+PARTIALLY_PAID: Final = "status IN ('OPEN', 'UNCOLLECTIBLE') AND amount_paid + amount_paid_out_of_band > 0"
+"""The condition of the index of what is paid in part: what is paid in full is PAID."""
+
+
 class Invoice(Model):
     """An invoice. Amounts are minor units of `currency`.
 

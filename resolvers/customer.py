@@ -1,7 +1,6 @@
 """Customers."""
 
 from tortoise.exceptions import IntegrityError
-from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from errors import Conflict
@@ -11,7 +10,9 @@ from models.instant import utc_now
 from models.kinds import EventType, Scope
 from models.text import LONGEST_KEPT, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
+from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
+from resolvers.reading.narrowing import Narrowing
 
 
 async def create_customer(
@@ -79,14 +80,14 @@ async def _save(customer: Customer) -> None:
         ) from None
 
 
-def customers(ctx: Context, *, search: str | None) -> QuerySet[Customer]:
-    """The workspace's customers whose name, email or external id holds a text."""
+async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Customer], list[Narrowing]]:
+    """The workspace's customers, and what narrows the list to those that hold a text.
+
+    Raises:
+        InvalidInput: The text is too long, or holds characters that can't be stored.
+    """
     ctx.require(Scope.READ)
-    rows = ctx.rows(Customer)
-    text = optional_text(search, "The search", ["search"])
-    if not text:
-        return rows
-    return rows.filter(Q(name__icontains=text) | Q(email__icontains=text) | Q(external_id__icontains=text))
+    return ctx.rows(Customer), await searched(ctx, search, ["search"])
 
 
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
-
-from tortoise.expressions import Q
-from tortoise.queryset import QuerySet
 
 from errors import Conflict, Unavailable
 from models.customer import Customer
 from models.ids import Prefix, new_id
-from models.instant import utc_now
+from models.instant import utc_now, utc_today
 from models.invoice import Invoice, LineItem, check_draft, check_transition, next_number
 from models.kinds import EventType, InvoiceStatus, Scope
 from models.money import parse_currency
@@ -23,24 +19,9 @@ from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
-from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.pages import made_between
 
 _NOTE_LENGTH: Final = 1000
 _MEMO_LENGTH: Final = 4000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceQuery:
-    """Which invoices are wanted; None asks for no restriction."""
-
-    status: Sequence[InvoiceStatus] | None = None
-    customer_id: str | None = None
-    currency: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    due_before: date | None = None
-    overdue: bool | None = None
 
 
 # --- Drafts ----------------------------------------------------------------------------------------------------
@@ -283,33 +264,6 @@ def _move(write: Write, invoice: Invoice, to: InvoiceStatus, type_: EventType, n
 # --- Reading ---------------------------------------------------------------------------------------------------
 
 
-def invoices(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
-    """The workspace's invoices that a query asks for."""
-    ctx.require(Scope.READ)
-    restrictions = {
-        "status__in": None if query.status is None else list(set(query.status)),
-        "customer_id": query.customer_id,
-        "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
-        "created_at__gt": query.created_after,
-        "created_at__lt": query.created_before,
-        "due_date__lt": query.due_before,
-    }
-    rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
-    rows = made_between(rows, Prefix.INVOICE, query.created_after, query.created_before)
-    if query.overdue is None:
-        return rows
-    late = {"status": InvoiceStatus.OPEN, "due_date__lt": _today()}
-    return rows.filter(**late) if query.overdue else rows.filter(~Q(status=InvoiceStatus.OPEN) | _not_late())
-
-
-def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
-    """How many invoices a query asks for, where sums know."""
-    if not only(query, "status", "currency"):
-        return None
-    currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
-    return summed("invoice_sums", ctx.workspace_id, status=values_of(query.status), currency=currency)
-
-
 async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
     """The workspace's invoice with a number."""
     ctx.require(Scope.READ)
@@ -320,12 +274,4 @@ async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
 
 def is_overdue(invoice: Invoice) -> bool:
     """Whether an OPEN invoice's due date is past, in UTC."""
-    return invoice.status is InvoiceStatus.OPEN and invoice.due_date is not None and invoice.due_date < _today()
-
-
-def _not_late() -> Q:
-    return Q(due_date__isnull=True) | Q(due_date__gte=_today())
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()
+    return invoice.status is InvoiceStatus.OPEN and invoice.due_date is not None and invoice.due_date < utc_today()

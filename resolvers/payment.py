@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from database.door import Row, Transaction, retrying
@@ -23,6 +24,7 @@ from models.settlement import Verdict, allocate, why_not_allocated
 from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
+from resolvers.reading.narrowing import Narrowing, by_index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,8 @@ class PaymentQuery:
     occurred_before: datetime | None = None
 
 
-def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
-    """The workspace's payments that a query asks for."""
+def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
+    """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
     restrictions = {
         "status__in": None if query.status is None else list(set(query.status)),
@@ -49,13 +51,13 @@ def payments(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
         "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
-        "occurred_at__gt": query.occurred_after,
-        "occurred_at__lt": query.occurred_before,
     }
     rows = ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
         rows = rows.filter(Literally(UNSETTLED))
-    return rows
+    time = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
+    asked: dict[str, Any] = {name: value for name, value in time.items() if value is not None}
+    return rows, [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
 
 
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:

@@ -1,6 +1,7 @@
 """What lists and subscriptions can be narrowed to. Everything given must hold."""
 
 from datetime import date, datetime
+from decimal import Decimal
 
 import strawberry
 
@@ -9,17 +10,58 @@ from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, We
 
 @strawberry.input(description="Which invoices; everything given must hold.")
 class InvoiceFilter:
+    ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="With one of these ids, at most 100."
+    )
+    search: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Whose number or memo holds this text, in upper or lower case, or which are of a customer whose"
+        " name, email or external id holds it: of the newest 50 such customers. A text of one or two characters is"
+        " looked for among the newest 10,000 invoices and customers.",
+    )
+    number: str | None = strawberry.field(default=strawberry.UNSET, description="With this number, to the letter.")
     status: list[InvoiceStatus] | None = strawberry.field(
         default=strawberry.UNSET, description="In one of these states."
     )
     customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Of this customer.")
+    customer_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET, description="Of one of these customers, at most 50."
+    )
+    integration_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Whose Payment Links are made with this integration."
+    )
     currency: str | None = strawberry.field(default=strawberry.UNSET, description="In this currency, ISO 4217.")
+    total_min: Decimal | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="With this total or more, in the major unit of `currency`, which must be given.",
+    )
+    total_max: Decimal | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="With this total or less, in the major unit of `currency`, which must be given.",
+    )
+    partially_paid: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those that are OPEN or UNCOLLECTIBLE with a part paid already, or only the others.",
+    )
     created_after: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Created after this instant."
     )
     created_before: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Created before this instant."
     )
+    finalized_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Finalized after this instant."
+    )
+    finalized_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="Finalized before this instant."
+    )
+    paid_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="PAID, and that after this instant."
+    )
+    paid_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="PAID, and that before this instant."
+    )
+    due_after: date | None = strawberry.field(default=strawberry.UNSET, description="Due after this day.")
     due_before: date | None = strawberry.field(default=strawberry.UNSET, description="Due before this day.")
     overdue: bool | None = strawberry.field(
         default=strawberry.UNSET, description="Only those that are OPEN past their due date, or only the others."

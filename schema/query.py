@@ -7,10 +7,10 @@ import strawberry
 
 from models.ids import Prefix
 from models.kinds import RevenueInterval
-from resolvers import api_key, customer, event, invoice, node, payment, revenue, totals, webhook_event
+from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
 from resolvers.event import EventQuery
 from resolvers.integration import lists
-from resolvers.invoice import InvoiceQuery
+from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
@@ -90,12 +90,17 @@ class Query:
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         search: Annotated[
-            str | None, strawberry.argument(description="Those whose name, email or external id holds this text.")
+            str | None,
+            strawberry.argument(
+                description="Those whose name, email or external id holds this text, in upper or lower case. A text of"
+                " one or two characters is looked for among the newest 10,000 customers."
+            ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> CustomerConnection:
-        rows = customer.customers(info.context, search=given(search))
-        found = await page(rows, asked(first, after, last, before), descending=newest_first(order))
+        rows, narrowings = await customer.customers(info.context, search=given(search))
+        request = asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), narrowings=narrowings)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -126,9 +131,9 @@ class Query:
         order: Order = strawberry.UNSET,
     ) -> InvoiceConnection:
         query = InvoiceQuery(**all_given(filter))
-        rows, counting = invoice.invoices(info.context, query), invoice.counting_of(info.context, query)
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting)
+        rows, narrowings = await invoice_list.invoices(info.context, query)
+        counting, request = invoice_list.counting_of(info.context, query), asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
         return InvoiceConnection.of(found, Invoice.of)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
@@ -157,9 +162,9 @@ class Query:
         order: Order = strawberry.UNSET,
     ) -> PaymentConnection:
         query = PaymentQuery(**all_given(filter))
-        rows, counting = payment.payments(info.context, query), payment.counting_of(info.context, query)
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting)
+        rows, narrowings = payment.payments(info.context, query)
+        counting, request = payment.counting_of(info.context, query), asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
         return PaymentConnection.of(found, Payment.of)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")

@@ -344,7 +344,7 @@ def test_without_graphiql_there_is_the_dashboard_alone(dist: Path, tmp_path: Pat
     assert "FLUXRATE_GRAPHIQL" in graphiql.json()["error"]
 
 
-# --- Not built, and switched off ---------------------------------------------------------------------------------------
+# --- Not built, and switched off -------------------------------------------------------------------------------
 
 
 def test_before_it_is_built_the_page_says_how_and_then_it_is_there(tmp_path: Path) -> None:
@@ -381,7 +381,7 @@ def test_switched_off_there_is_no_page_and_nobody_signs_in(dist: Path, tmp_path:
     assert graphiql.status_code == 200
 
 
-# --- The link that signs in ----------------------------------------------------------------------------------------------
+# --- The link that signs in ------------------------------------------------------------------------------------
 
 
 def test_the_first_start_tells_a_link_that_signs_in() -> None:

@@ -114,6 +114,10 @@ class Loaders:
         """Invoices of customers, by id."""
         return self._children(Invoice, "customer_id", "id", descending=descending, most=most)
 
+    def customer_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
+        """Payments of customers, by id."""
+        return self._children(Payment, "customer_id", "id", descending=descending, most=most)
+
     def _children(
         self, model: type[RowT], parent: str, order: str, *, descending: bool, most: int
     ) -> ChildrenLoader[RowT]:

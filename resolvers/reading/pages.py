@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -11,7 +12,8 @@ from tortoise.queryset import QuerySet
 
 from errors import InvalidInput
 from models.ids import Prefix, first_id_at
-from resolvers.reading.counts import Counting, count
+from resolvers.reading.counts import Counting
+from resolvers.reading.narrowing import Between, Narrowing, count_narrowed, take
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
@@ -90,21 +92,21 @@ async def page(
     descending: bool,
     key: str = "id",
     counting: Counting | None = None,
+    narrowings: Sequence[Narrowing] = (),
 ) -> Page[RowT]:
     """One page of a query, ordered by a unique column that is never changed. `counting` knows how many rows there are.
+
+    Only a list by id has narrowings.
 
     Raises:
         InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
     """
     size = request.size
-    window = rows
-    beyond, short_of = ("lt", "gt") if descending else ("gt", "lt")
-    if request.after is not None:
-        window = window.filter(**{f"{key}__{beyond}": decode_cursor(request.after, key, "after")})
-    if request.before is not None:
-        window = window.filter(**{f"{key}__{short_of}": decode_cursor(request.before, key, "before")})
-    from_the_end = descending is not request.backwards
-    found = list(await window.order_by(f"{'-' if from_the_end else ''}{key}").limit(size + 1))
+    after = None if request.after is None else decode_cursor(request.after, key, "after")
+    before = None if request.before is None else decode_cursor(request.before, key, "before")
+    low, high = (before, after) if descending else (after, before)
+    part = Between(low, high, descending=descending is not request.backwards, key=key)
+    found = await take(rows, narrowings, part, size + 1)
     more = len(found) > size
     found = found[:size]
     if request.backwards:
@@ -114,7 +116,7 @@ async def page(
         cursors=[encode_cursor(getattr(row, key)) for row in found],
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
-        count=counting or (lambda: count(rows)),
+        count=counting or (lambda: count_narrowed(rows, narrowings)),
     )
 
 

@@ -6,11 +6,12 @@ from typing import Annotated
 import strawberry
 
 from models import customer as models
-from resolvers import invoice
-from resolvers.invoice import InvoiceQuery
+from resolvers import invoice_list, payment
+from resolvers.invoice_list import InvoiceQuery
+from resolvers.payment import PaymentQuery
 from resolvers.reading.pages import page
 from schema.context import Info, all_given
-from schema.filters import InvoiceFilter
+from schema.filters import InvoiceFilter, PaymentFilter
 from schema.node import Node
 from schema.pages import (
     After,
@@ -23,7 +24,7 @@ from schema.pages import (
     newest_first,
     page_of_children,
 )
-from schema.types.lazy import LazyInvoiceConnection
+from schema.types.lazy import LazyInvoiceConnection, LazyPaymentConnection
 
 
 @strawberry.type(description="Who is invoiced.")
@@ -51,17 +52,40 @@ class Customer(Node):
         ctx, descending = info.context, newest_first(order)
         query = InvoiceQuery(**{**all_given(filter), "customer_id": self.id})
         request = asked(first, after, last, before)
+        rows, narrowings = await invoice_list.invoices(ctx, query)
         if query != InvoiceQuery(customer_id=self.id):
-            found = await page(invoice.invoices(ctx, query), request, descending=descending)
+            found = await page(rows, request, descending=descending, narrowings=narrowings)
         else:
             found = await page_of_children(
-                ctx.loaders.customer_invoices,
-                self.id,
-                lambda: invoice.invoices(ctx, query),
-                request,
-                descending=descending,
+                ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
             )
         return InvoiceConnection.of(found, Invoice.of)
+
+    @strawberry.field(description="Its payments and failed attempts, newest first.")
+    async def payments(
+        self,
+        info: Info,
+        first: First = strawberry.UNSET,
+        after: After = strawberry.UNSET,
+        last: Last = strawberry.UNSET,
+        before: Before = strawberry.UNSET,
+        filter: Annotated[
+            PaymentFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
+        ] = strawberry.UNSET,
+    ) -> LazyPaymentConnection:
+        from schema.types.payment import Payment, PaymentConnection
+
+        ctx = info.context
+        query = PaymentQuery(**{**all_given(filter), "customer_id": self.id})
+        request = asked(first, after, last, before)
+        rows, narrowings = payment.payments(ctx, query)
+        if query != PaymentQuery(customer_id=self.id):
+            found = await page(rows, request, descending=True, narrowings=narrowings)
+        else:
+            found = await page_of_children(
+                ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
+            )
+        return PaymentConnection.of(found, Payment.of)
 
     @classmethod
     def of(cls, row: models.Customer) -> "Customer":

@@ -116,7 +116,7 @@ class Invoice(Node):
         found = await page_of_children(
             ctx.loaders.invoice_payments,
             self.id,
-            lambda: payment.payments(ctx, PaymentQuery(invoice_id=self.id)),
+            lambda: payment.payments(ctx, PaymentQuery(invoice_id=self.id))[0],
             asked(first, after, last, before),
             descending=True,
         )

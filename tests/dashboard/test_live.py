@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import NewPerson, Person
@@ -117,8 +118,6 @@ async def test_what_is_held_is_replayed_after_a_look_at_what_would_change(person
 
 
 async def test_money_that_fits_no_invoice_is_applied_by_hand(person: Person) -> None:
-    import httpx
-
     page = person.page
     await person.connect(register=False)
     secret = "whsec_" + "s" * 24

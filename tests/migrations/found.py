@@ -60,8 +60,9 @@ async def rows() -> dict[str, Sequence[Mapping[str, Any]]]:
 
 
 async def _sqlite_tables() -> dict[str, str]:
+    """The tables, without those that SQLite's full-text indexes are made of."""
     found = await fetch(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'table'"
-        " AND name NOT LIKE 'sqlite_%' AND name <> 'tortoise_migrations'"
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        " AND name NOT LIKE '%_search%' AND name <> 'tortoise_migrations'"
     )
     return {row["name"]: row["sql"] for row in found}

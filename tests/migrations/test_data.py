@@ -19,6 +19,10 @@ BEFORE: Final = (
     "INSERT INTO workspaces (id, name, mode, seq, created_at) VALUES ('ws_1', 'Acme', 'TEST', 0, '{at}')",
     "INSERT INTO integrations (id, workspace_id, name, mode, is_active, secret_key_preview, created_at, updated_at)"
     " VALUES ('int_1', 'ws_1', 'Stripe', 'TEST', TRUE, 'sk', '{at}', '{at}')",
+    "INSERT INTO customers (id, workspace_id, name, email, external_id, created_at, updated_at)"
+    " VALUES ('cust_1', 'ws_1', 'Ada Lovelace', 'ada@example.com', 'C-1', '{at}', '{at}')",
+    "INSERT INTO invoices (id, workspace_id, customer_id, number, status, currency, total, created_at, updated_at,"
+    " finalized_at) VALUES ('inv_1', 'ws_1', 'cust_1', 'INV-1', 'OPEN', 'USD', 500, '{at}', '{at}', '{at}')",
     *(
         "INSERT INTO payments (id, workspace_id, integration_id, provider_payment_id, status, amount, currency,"
         " allocation, unapplied_code, decided_by, occurred_at, created_at)"
@@ -103,6 +107,15 @@ async def test_what_was_left_to_a_person_is_tried_again_by_a_reader_that_knows_m
         ("OUT_OF_BAND_PARTLY", 2),
         ("UNREADABLE_PAYLOAD", 2),
     ]
+
+
+async def test_what_is_there_is_searched(ask: Ask) -> None:
+    found = await ask("SELECT id, workspace_id, text FROM customer_texts")
+
+    assert found == [("cust_1", "ws_1", "Ada Lovelace\nada@example.com\nC-1")]
+    assert await ask("SELECT text FROM invoice_texts") == [("INV-1\n",)]
+    if ask.__name__ == "found":  # SQLite's index is asked, PostgreSQL's is made of what is there in any case
+        assert await ask("SELECT rowid = number FROM customer_search('\"lovel\"'), customer_texts") == [(1,)]
 
 
 async def test_what_is_there_is_summed(ask: Ask) -> None:

@@ -1,0 +1,174 @@
+"""Lists of invoices: which are wanted, and where they are found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from tortoise.expressions import Q
+from tortoise.queryset import QuerySet
+
+from database.literal import Literally
+from errors import InvalidInput
+from models.customer import Customer
+from models.ids import Prefix
+from models.instant import utc_today
+from models.invoice import PARTIALLY_PAID, Invoice
+from models.kinds import InvoiceStatus, Scope
+from models.money import MAX_MINOR_UNITS, parse_currency, unit_minor_units
+from models.text import LONGEST_KEPT, optional_text
+from resolvers.context import Context
+from resolvers.customer_search import searched
+from resolvers.reading.counts import Counting, only, summed, values_of
+from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
+from resolvers.reading.pages import made_between
+from resolvers.reading.search import holding
+
+MOST_IDS: Final = 100
+"""So many invoices can be asked for by their ids."""
+
+MOST_CUSTOMERS: Final = 50
+"""Of so many customers invoices can be asked for at once, and so many are looked for by a search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceQuery:
+    """Which invoices are wanted; None asks for no restriction."""
+
+    ids: Sequence[str] | None = None
+    search: str | None = None
+    number: str | None = None
+    status: Sequence[InvoiceStatus] | None = None
+    customer_id: str | None = None
+    customer_ids: Sequence[str] | None = None
+    integration_id: str | None = None
+    currency: str | None = None
+    total_min: Decimal | None = None
+    total_max: Decimal | None = None
+    partially_paid: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    finalized_after: datetime | None = None
+    finalized_before: datetime | None = None
+    paid_after: datetime | None = None
+    paid_before: datetime | None = None
+    due_after: date | None = None
+    due_before: date | None = None
+    overdue: bool | None = None
+
+
+async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:
+    """The workspace's invoices that a query asks for, and what narrows the list further.
+
+    Raises:
+        InvalidInput: A filter can't be taken as it is.
+    """
+    ctx.require(Scope.READ)
+    restrictions = {
+        "id__in": _few(query.ids, MOST_IDS, "ids"),
+        "number": query.number and query.number[:LONGEST_KEPT],
+        "status__in": None if query.status is None else list(set(query.status)),
+        "customer_id": query.customer_id,
+        "integration_id": query.integration_id,
+        "created_at__gt": query.created_after,
+        "created_at__lt": query.created_before,
+    }
+    rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    if query.partially_paid is not None:
+        rows = rows.filter(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
+    rows = made_between(rows, Prefix.INVOICE, query.created_after, query.created_before)
+    if query.overdue is not None:
+        rows = rows.filter(_late() if query.overdue else ~Q(status=InvoiceStatus.OPEN) | _not_late())
+    return rows, await _narrowings(ctx, query)
+
+
+def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
+    """How many invoices a query asks for, where sums know."""
+    if not only(query, "status", "currency"):
+        return None
+    currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
+    return summed("invoice_sums", ctx.workspace_id, status=values_of(query.status), currency=currency)
+
+
+# --- What has no index in the list's order ---------------------------------------------------------------------
+
+
+async def _narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
+    customers = _few(query.customer_ids, MOST_CUSTOMERS, "customerIds")
+    ranges: dict[str, dict[str, Any]] = {
+        "total": _amounts(query),
+        "due_date": {"due_date__gt": query.due_after, "due_date__lt": query.due_before},
+        "finalized_at": {"finalized_at__gt": query.finalized_after, "finalized_at__lt": query.finalized_before},
+        "paid_at": {"paid_at__gt": query.paid_after, "paid_at__lt": query.paid_before},
+    }
+    narrowings = [] if customers is None else [among("customer_id", customers)]
+    for column, range_ in ranges.items():
+        asked = {name: value for name, value in range_.items() if value is not None}
+        if asked:
+            narrowings.append(by_index(ctx.rows(Invoice), column, Q(**asked)))
+    return narrowings + await _searched(ctx, query.search)
+
+
+def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None:
+    if values is None:
+        return None
+    few = sorted(set(values))
+    if len(few) > most:
+        raise InvalidInput(f'"{name}" has {len(few)} ids: at most {most} are taken.', path=["filter", name])
+    return few
+
+
+def _amounts(query: InvoiceQuery) -> dict[str, Any]:
+    given = {"totalMin": query.total_min, "totalMax": query.total_max}
+    if query.currency is None:
+        for name, value in given.items():
+            if value is not None:
+                raise InvalidInput(
+                    f'"{name}" needs "currency": amounts of several currencies can\'t be compared.',
+                    path=["filter", name],
+                )
+        return {}
+    currency = parse_currency(query.currency, ["filter", "currency"])
+    least, most = (_minor_units(value, currency, name) for name, value in given.items())
+    return {"currency": currency, "total__gte": least, "total__lte": most}
+
+
+def _minor_units(value: Decimal | None, currency: str, name: str) -> int | None:
+    if value is None:
+        return None
+    units = unit_minor_units(value, currency) if abs(value) <= MAX_MINOR_UNITS else None
+    if units is None:
+        raise InvalidInput(
+            f'"{name}" is no amount of {currency}: give it in {currency}, with no more digits after the point than it'
+            " has.",
+            path=["filter", name],
+        )
+    return units
+
+
+async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
+    """Number and memo are found by their own index, customers by theirs, and then their invoices."""
+    text = optional_text(search, "The search", ["filter", "search"])
+    if text is None:
+        return []
+    narrowed = await searched(ctx, text, ["filter", "search"])
+    customers = [row.id for row in await take(ctx.rows(Customer), narrowed, EVERYTHING, MOST_CUSTOMERS)]
+    texts = Q(number__icontains=text) | Q(memo__icontains=text)
+    of_texts = await holding(ctx.rows(Invoice), "invoice", ctx.workspace_id, text, texts)
+    if not customers:
+        return [of_texts]
+
+    async def find() -> Found | None:
+        found = await of_texts.find()
+        return found and Found(found.ids, [Q(customer_id=id_) for id_ in customers])
+
+    return [Narrowing(of_texts.holds | Q(customer_id__in=customers), find)]
+
+
+def _late() -> Q:
+    return Q(status=InvoiceStatus.OPEN, due_date__lt=utc_today())
+
+
+def _not_late() -> Q:
+    return Q(due_date__isnull=True) | Q(due_date__gte=utc_today())
