@@ -178,5 +178,5 @@ def _dummy(type_: GraphQLInputType) -> Any:
         required = {name: field for name, field in type_.fields.items() if is_required_input_field(field)}
         return {name: _dummy(field.type) for name, field in required.items()}
     if isinstance(type_, GraphQLEnumType):
-        return next(iter(type_.values))
+        return [*type_.values][-1]
     return _DUMMIES.get(type_.name, "nothing")
