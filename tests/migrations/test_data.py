@@ -115,7 +115,9 @@ async def test_what_is_there_is_searched(ask: Ask) -> None:
     assert found == [("cust_1", "ws_1", "Ada Lovelace\nada@example.com\nC-1")]
     assert await ask("SELECT text FROM invoice_texts") == [("INV-1\n",)]
     if ask.__name__ == "found":  # SQLite's index is asked, PostgreSQL's is made of what is there in any case
-        assert await ask("SELECT rowid = number FROM customer_search('\"lovel\"'), customer_texts") == [(1,)]
+        assert await ask("SELECT customer_search.rowid = number FROM customer_search('\"lovel\"'), customer_texts") == [
+            (1,)
+        ]
 
 
 async def test_what_is_there_is_summed(ask: Ask) -> None:

@@ -1,15 +1,22 @@
 import type { ReactNode } from "react";
 import { Button as AriaButton, type ButtonProps } from "react-aria-components";
 
-interface Props extends ButtonProps {
+interface Props extends Omit<ButtonProps, "isPending"> {
   kind?: "primary" | "plain" | "danger" | "quiet";
+  /** At work: it keeps the focus, and is not pressed twice. */
+  isPending?: boolean;
   children: ReactNode;
 }
 
-/** A button; it says that it is at work while `isPending`. */
-export function Button({ kind = "plain", children, ...props }: Props) {
+export function Button({ kind = "plain", isPending = false, type = "button", onPress, children, ...props }: Props) {
   return (
-    <AriaButton {...props} className={`button button-${kind}`}>
+    <AriaButton
+      {...props}
+      type={isPending ? "button" : type}
+      className={`button button-${kind}`}
+      aria-busy={isPending}
+      {...(onPress && !isPending ? { onPress } : {})}
+    >
       {children}
     </AriaButton>
   );
