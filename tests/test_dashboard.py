@@ -1,7 +1,10 @@
 """The dashboard as browsers are served it: its page at every path of its own, its assets, and nothing else."""
 
 import gzip
+import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,7 @@ from models.instant import utc_now
 from models.kinds import Mode
 from models.workspace import Workspace
 from settings import Settings
-from tests.support.app import ENCRYPTION_KEY, RunningApp, running_app
+from tests.support.app import ENCRYPTION_KEY, MAIN, RunningApp, environment, running_app
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 INDEX: Final = b"<!doctype html><title>Fluxrate</title>"
@@ -401,6 +404,24 @@ def test_the_first_start_tells_a_link_that_signs_in() -> None:
     assert '{"Authorization": "Bearer flx_test_00"}' in not_built
     assert "#key=" not in not_built
     assert "flx_" not in later
+
+
+def test_the_first_start_shows_its_key_in_the_terminal(tmp_path: Path) -> None:
+    """With the dashboard or without."""
+    command = [sys.executable, str(MAIN), "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while "Next: " not in lines[-1] and lines[-1]:
+            lines.append(process.stdout.readline())
+        process.terminate()
+        told = "".join(lines) + process.stdout.read()
+
+    (key,) = re.findall(r"^    (flx_test_[0-9a-f]{40})$", told, re.MULTILINE)
+    assert lines[0].startswith("Fluxrate serves on http://127.0.0.1:")
+    assert f"/#key={key}\n" in told or f'"Bearer {key}"' in told
 
 
 def test_a_folder_without_a_page_is_not_built(dist: Path, tmp_path: Path) -> None:
