@@ -62,20 +62,18 @@ class OwnOrigin:
     def is_https(self, connection: HTTPConnection) -> bool:
         """Whether the browser came by https, as far as can be known."""
         said = connection.headers.get("origin", "")
-        public = self._public_origin or ""
-        return (
-            _scheme(connection) == "https"
-            or (said.startswith("https://") and said in self._own(connection))
-            or (public.startswith("https://") and public == _origin("https", connection.headers.get("host", "")))
-        )
+        return self._scheme(connection) == "https" or (said.startswith("https://") and said in self._own(connection))
 
     def _own(self, connection: HTTPConnection) -> set[str | None]:
-        return {_origin(_scheme(connection), connection.headers.get("host", "")), self._public_origin}
+        return {_origin(self._scheme(connection), connection.headers.get("host", "")), self._public_origin}
 
-
-def _scheme(connection: HTTPConnection) -> str:
-    scheme = str(connection.scope["scheme"])
-    return _SCHEMES.get(scheme, scheme)
+    def _scheme(self, connection: HTTPConnection) -> str:
+        """The browser's scheme. At the public URL's host it is the public URL's: no session is to be begun below it."""
+        by_https = _origin("https", connection.headers.get("host", ""))
+        if by_https is not None and by_https == self._public_origin:
+            return "https"
+        scheme = str(connection.scope["scheme"])
+        return _SCHEMES.get(scheme, scheme)
 
 
 def _origin(scheme: str, host: str) -> str | None:

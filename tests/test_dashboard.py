@@ -1,7 +1,10 @@
 """The dashboard as browsers are served it: its page at every path of its own, its assets, and nothing else."""
 
 import gzip
+import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,7 +19,7 @@ from models.instant import utc_now
 from models.kinds import Mode
 from models.workspace import Workspace
 from settings import Settings
-from tests.support.app import RunningApp, running_app
+from tests.support.app import ENCRYPTION_KEY, MAIN, RunningApp, environment, running_app
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 INDEX: Final = b"<!doctype html><title>Fluxrate</title>"
@@ -344,7 +347,7 @@ def test_without_graphiql_there_is_the_dashboard_alone(dist: Path, tmp_path: Pat
     assert "FLUXRATE_GRAPHIQL" in graphiql.json()["error"]
 
 
-# --- Not built, and switched off -------------------------------------------------------------------------------
+# --- Not built, and switched off ----------------------------------------------------------------------------------
 
 
 def test_before_it_is_built_the_page_says_how_and_then_it_is_there(tmp_path: Path) -> None:
@@ -381,28 +384,44 @@ def test_switched_off_there_is_no_page_and_nobody_signs_in(dist: Path, tmp_path:
     assert graphiql.status_code == 200
 
 
-# --- The link that signs in ------------------------------------------------------------------------------------
+# --- The link that signs in --------------------------------------------------------------------------------------
 
 
 def test_the_first_start_tells_a_link_that_signs_in() -> None:
     """The key is in its fragment, which browsers send to nobody."""
     workspace = Workspace(id="ws_1", name="My workspace", mode=Mode.TEST, seq=0, created_at=utc_now())
-    settings, key = (
-        Settings.from_env({"FLUXRATE_ENCRYPTION_KEYS": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}),
-        "flx_test_00",
+    settings = Settings.from_env({"FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY})
+    first = (workspace, "flx_test_00")
+
+    built, not_built, later = (
+        _told("http://127.0.0.1:8000", settings, made, has_dashboard=has_dashboard)
+        for made, has_dashboard in ((first, True), (first, False), (None, True))
     )
 
-    def told(*, has_dashboard: bool, first: bool = True) -> str:
-        return _told(
-            "http://127.0.0.1:8000", settings, (workspace, key) if first else None, has_dashboard=has_dashboard
-        )
+    assert "\n    flx_test_00\n" in built
+    assert "\n    http://127.0.0.1:8000/#key=flx_test_00\n" in built
+    assert "graphql" not in built
+    assert '{"Authorization": "Bearer flx_test_00"}' in not_built
+    assert "#key=" not in not_built
+    assert "flx_" not in later
 
-    assert "\n    flx_test_00\n" in told(has_dashboard=True)
-    assert "\n    http://127.0.0.1:8000/#key=flx_test_00\n" in told(has_dashboard=True)
-    assert "graphql" not in told(has_dashboard=True)
-    assert '{"Authorization": "Bearer flx_test_00"}' in told(has_dashboard=False)
-    assert "#key=" not in told(has_dashboard=False)
-    assert "flx_" not in told(has_dashboard=True, first=False)
+
+def test_the_first_start_shows_its_key_in_the_terminal(tmp_path: Path) -> None:
+    """With the dashboard or without."""
+    command = [sys.executable, str(MAIN), "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment({}), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline()]
+        while "Next: " not in lines[-1] and lines[-1]:
+            lines.append(process.stdout.readline())
+        process.terminate()
+        told = "".join(lines) + process.stdout.read()
+
+    (key,) = re.findall(r"^    (flx_test_[0-9a-f]{40})$", told, re.MULTILINE)
+    assert lines[0].startswith("Fluxrate serves on http://127.0.0.1:")
+    assert f"/#key={key}\n" in told or f'"Bearer {key}"' in told
 
 
 def test_a_folder_without_a_page_is_not_built(dist: Path, tmp_path: Path) -> None:

@@ -362,6 +362,17 @@ def test_other_pages_are_not_told_who_is_signed_in(site: Site, foreign: str) -> 
     assert refused(answer, 403, "FORBIDDEN")
 
 
+def test_at_the_public_host_no_session_begins_or_asks_without_https(site: Site) -> None:
+    """Whoever is on the line could read it, or have set it."""
+    sealed, by_http = site.cookie().partition("=")[2], {"origin": "http://pay.example.com", "host": "pay.example.com"}
+
+    begun = site.sign_in(**by_http)
+    asked = [site.ask(f"{name}={sealed}", VIEWER, **by_http) for name in (COOKIE, SECURE_COOKIE)]
+
+    assert refused(begun, 403, "FORBIDDEN")
+    assert [answer.status_code for answer in asked] == [401, 403]
+
+
 def test_two_origins_are_none(site: Site) -> None:
     headers = [("Origin", site.app.url), ("Origin", "https://evil.example.com"), ("Cookie", site.cookie())]
 

@@ -44,6 +44,7 @@ def test_nothing_set_means_the_embedded_database_and_this_machine_alone() -> Non
     assert made.trusted_proxies == ()
     assert made.introspection
     assert made.graphiql
+    assert made.dashboard
     assert made.trusted_documents is None
     assert (made.rate_limit_per_key, made.rate_limit_per_address) == ("12000/minute", "12000/minute")
 
@@ -212,6 +213,11 @@ def test_a_rate_limit_is_refused(rate: str) -> None:
     assert "FLUXRATE_RATE_LIMIT_PER_ADDRESS must be like" in refusal(
         {**COMPLETE, "FLUXRATE_RATE_LIMIT_PER_ADDRESS": rate}
     )
+
+
+def test_the_dashboard_can_be_switched_off() -> None:
+    assert not settings(DASHBOARD="off").dashboard
+    assert "FLUXRATE_DASHBOARD" in refusal({**COMPLETE, "FLUXRATE_DASHBOARD": "maybe"})
 
 
 def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_setting() -> None:
