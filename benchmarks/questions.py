@@ -135,6 +135,12 @@ READS: Final[dict[str, Ask]] = {
         receivedAfter=lambda _: _LATELY,
         receivedBefore=lambda _: _LONG_AGO,
         invoiceId=lambda filled: filled.paid_id,
+        reasonCode=lambda _: "NO_METADATA",
+        search_event=lambda filled: f"evt_{filled.paid_id}",
+        search_invoice=lambda filled: filled.paid_id,
+        search_number=lambda _: "INV-2026-000007",
+        search_type=lambda _: "payment_intent.",
+        search_none=lambda _: "nothing",
     ),
     **_list(
         "events",
@@ -144,6 +150,10 @@ READS: Final[dict[str, Ask]] = {
         customerId=lambda filled: filled.customer_id,
         type=lambda _: ["INVOICE_PAID"],
         type_rare=lambda _: ["INVOICE_VOIDED"],
+        actor=lambda _: "stripe",
+        actor_rare=lambda _: "key_nobody",
+        occurredAfter=lambda _: "2026-11-23T12:28:00Z",
+        occurredBefore=lambda _: _LONG_AGO,
         integrationId=lambda filled: filled.integration_id,
     ),
     **{

@@ -70,6 +70,10 @@ class InvoiceFilter:
 
 @strawberry.input(description="Which webhook events; everything given must hold.")
 class WebhookEventFilter:
+    search: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="With this Stripe event id, about the invoice with this id or number, or of a type that begins so.",
+    )
     integration_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="Sent to this integration."
     )
@@ -80,6 +84,9 @@ class WebhookEventFilter:
         default=strawberry.UNSET, description='Of one of Stripe\'s types, like "payment_intent.succeeded".'
     )
     invoice_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this invoice.")
+    reason_code: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Not PROCESSED for this reason: the `code` of its `reason`."
+    )
     received_after: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="First received after this instant."
     )
@@ -117,4 +124,13 @@ class EventFilter:
     customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this customer.")
     integration_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="About this integration."
+    )
+    actor: str | None = strawberry.field(
+        default=strawberry.UNSET, description='Done by this one: the id of an API key, "stripe" or "system".'
+    )
+    occurred_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened after this instant."
+    )
+    occurred_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened before this instant."
     )
