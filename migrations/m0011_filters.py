@@ -1,6 +1,6 @@
 """Indexes for what a list of invoices is narrowed to: by the time they are due, finalized or paid, by amount, and others.
 
-None is of payments or webhook events, which Stripe's posts insert.
+What Stripe's posts insert with every payment is in none of those of webhook events and of the log.
 """
 
 from tortoise.migrations.migration import Migration as BaseMigration
@@ -9,7 +9,7 @@ from migrations._sql import Sql
 
 
 class Migration(BaseMigration):
-    """Indexes of invoices alone."""
+    """Indexes of invoices, and of what is rare among webhook events and in the log."""
 
     dependencies = [("models", "m0010_search")]
     operations = [
@@ -26,5 +26,10 @@ class Migration(BaseMigration):
             CREATE INDEX invoices_partially_paid ON invoices (workspace_id, id)
             WHERE status IN ('OPEN', 'UNCOLLECTIBLE') AND amount_paid + amount_paid_out_of_band > 0
             """,
+            """
+            CREATE INDEX webhook_events_by_reason ON webhook_events (workspace_id, reason_code, id)
+            WHERE reason_code IS NOT NULL
+            """,
+            "CREATE INDEX events_by_actor ON events (workspace_id, actor, number) WHERE actor <> 'stripe'",
         ),
     ]

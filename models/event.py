@@ -40,6 +40,10 @@ RARE: Final = (
 """The condition of the index by type: what happens to every invoice isn't in it."""
 
 
+NOT_BY_STRIPE: Final = "actor <> 'stripe'"
+"""The condition of the index by actor: what Stripe's posts make happen isn't in it."""
+
+
 class Event(Model):
     """A line of the log. It points at what it is about without keeping that from being deleted."""
 

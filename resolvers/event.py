@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from tortoise.queryset import QuerySet
@@ -10,10 +11,11 @@ from tortoise.queryset import QuerySet
 from database.door import fetch
 from database.literal import Literally
 from feed.cursor import decode_cursor, encode_cursor
-from models.event import COMMON_TYPES, RARE, Event
+from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.reading.counts import Count, Counting, only
+from resolvers.reading.pages import SLACK, shifted
 
 STATUS_CHANGES: Final = (
     EventType.INVOICE_FINALIZED,
@@ -33,6 +35,9 @@ class EventQuery:
     invoice_id: str | None = None
     customer_id: str | None = None
     integration_id: str | None = None
+    actor: str | None = None
+    occurred_after: datetime | None = None
+    occurred_before: datetime | None = None
 
     def wants(self, event: Event) -> bool:
         """Whether an event is among them."""
@@ -42,6 +47,9 @@ class EventQuery:
             and (self.invoice_id is None or event.invoice_id == self.invoice_id)
             and (self.customer_id is None or event.customer_id == self.customer_id)
             and (self.integration_id is None or event.integration_id == self.integration_id)
+            and (self.actor is None or event.actor == self.actor)
+            and (self.occurred_after is None or event.occurred_at > self.occurred_after)
+            and (self.occurred_before is None or event.occurred_at < self.occurred_before)
         )
 
 
@@ -54,11 +62,39 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
+        "actor": query.actor,
+        "occurred_at__gt": query.occurred_after,
+        "occurred_at__lt": query.occurred_before,
     }
     rows = ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
+    if query.actor not in {None, STRIPE}:
+        rows = rows.filter(Literally(NOT_BY_STRIPE))
     return rows
+
+
+async def events_in_time(ctx: Context, query: EventQuery) -> QuerySet[Event]:
+    """The workspace's events that a query asks for, narrowed to the numbers that were given out at its times."""
+    rows = events(ctx, query)
+    if query.occurred_after is not None:
+        rows = rows.filter(number__gte=await _first_number_at(ctx, shifted(query.occurred_after, -SLACK)))
+    if query.occurred_before is not None:
+        rows = rows.filter(number__lt=await _first_number_at(ctx, shifted(query.occurred_before, SLACK)))
+    return rows
+
+
+async def _first_number_at(ctx: Context, instant: datetime) -> int:
+    """The first number of an instant or later, give or take: the log is in the order of commit, nearly that of time."""
+    first, beyond = 1, ctx.caller.workspace.seq + 1
+    while first < beyond:
+        middle = (first + beyond) // 2
+        found = await ctx.rows(Event).filter(number__gte=middle).order_by("number").first()
+        if found is None or found.occurred_at >= instant:
+            beyond = middle
+        else:
+            first = int(found.number) + 1
+    return first
 
 
 def counting_of(ctx: Context, query: EventQuery) -> Counting | None:

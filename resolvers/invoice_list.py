@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from tortoise.expressions import Q
+from tortoise.expressions import Q, Subquery
 from tortoise.queryset import QuerySet
 
 from database.literal import Literally
@@ -17,6 +17,7 @@ from models.instant import utc_today
 from models.invoice import PARTIALLY_PAID, Invoice
 from models.kinds import InvoiceStatus, Scope
 from models.money import MAX_MINOR_UNITS, parse_currency, unit_minor_units
+from models.payment_link import FAILED, PaymentLink
 from models.text import LONGEST_KEPT, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
@@ -47,6 +48,7 @@ class InvoiceQuery:
     total_min: Decimal | None = None
     total_max: Decimal | None = None
     partially_paid: bool | None = None
+    payment_link_failed: bool | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     finalized_after: datetime | None = None
@@ -77,6 +79,9 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
     rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
     if query.partially_paid is not None:
         rows = rows.filter(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
+    if query.payment_link_failed is not None:
+        without_link = Q(id__in=Subquery(ctx.rows(PaymentLink).filter(Literally(FAILED)).values("invoice_id")))
+        rows = rows.filter(without_link if query.payment_link_failed else ~without_link)
     rows = made_between(rows, Prefix.INVOICE, query.created_after, query.created_before)
     if query.overdue is not None:
         rows = rows.filter(_late() if query.overdue else ~Q(status=InvoiceStatus.OPEN) | _not_late())

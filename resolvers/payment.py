@@ -19,7 +19,7 @@ from models.instant import utc_now
 from models.invoice import Invoice, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
-from models.payment import UNSETTLED, Payment
+from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
 from models.settlement import Verdict, allocate, why_not_allocated
 from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
@@ -39,6 +39,8 @@ class PaymentQuery:
     currency: str | None = None
     occurred_after: datetime | None = None
     occurred_before: datetime | None = None
+    to_apply: bool | None = None
+    overpaid: bool | None = None
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
@@ -55,6 +57,9 @@ def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list
     rows = ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
         rows = rows.filter(Literally(UNSETTLED))
+    for condition, is_asked in ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid)):
+        if is_asked is not None:
+            rows = rows.filter(Literally(condition if is_asked else f"NOT ({condition})"))
     time = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
     asked: dict[str, Any] = {name: value for name, value in time.items() if value is not None}
     return rows, [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
+from database.door import fetch
 from database.literal import Literally
 from errors import Conflict, InvalidInput
 from inbox.delivery import Delivery, Receipt, kept
 from models.event import Happening
-from models.ids import Prefix
+from models.ids import Prefix, is_id
 from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, Scope, WebhookEventStatus
-from models.text import LONGEST_KEPT
+from models.text import LONGEST_KEPT, optional_text
 from models.webhook_event import (
     COMMON_TYPES,
     IGNORED,
@@ -28,6 +30,7 @@ from models.webhook_event import (
 )
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
+from resolvers.reading.narrowing import Found, Narrowing
 from resolvers.reading.pages import made_between
 
 MOST_REPLAYED: Final = 100
@@ -49,10 +52,12 @@ _REPLAYABLE: Final = frozenset({*_REPLAYED_BY_DEFAULT, WebhookEventStatus.IGNORE
 class WebhookEventQuery:
     """Which webhook events are wanted; None asks for no restriction."""
 
+    search: str | None = None
     integration_id: str | None = None
     status: Sequence[WebhookEventStatus] | None = None
     type: Sequence[str] | None = None
     invoice_id: str | None = None
+    reason_code: str | None = None
     received_after: datetime | None = None
     received_before: datetime | None = None
 
@@ -70,10 +75,14 @@ class Replayed:
 # --- Reading ---------------------------------------------------------------------------------------------------
 
 
-def webhook_events(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
-    """The workspace's webhook events that a query asks for, without their payloads."""
+async def webhook_events(ctx: Context, query: WebhookEventQuery) -> tuple[QuerySet[WebhookEvent], list[Narrowing]]:
+    """The workspace's webhook events that a query asks for, without their payloads, and what narrows the list further.
+
+    Raises:
+        InvalidInput: A filter can't be taken as it is.
+    """
     ctx.require(Scope.READ)
-    return _asked(ctx, query).only(*WITHOUT_PAYLOAD)
+    return _asked(ctx, query).only(*WITHOUT_PAYLOAD), await _searched(ctx, query.search)
 
 
 def counting_of(ctx: Context, query: WebhookEventQuery) -> Counting | None:
@@ -99,6 +108,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "status__in": None if query.status is None else list(set(query.status)),
         "type__in": None if query.type is None else _possible(query.type),
         "invoice_id": query.invoice_id,
+        "reason_code": query.reason_code and query.reason_code[:LONGEST_KEPT],
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
@@ -110,6 +120,30 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
     return made_between(rows, Prefix.WEBHOOK_EVENT, query.received_after, query.received_before)
+
+
+async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
+    """An event's id, an invoice's id or number, or the beginning of a type: each has an index."""
+    text = optional_text(search, "The search", ["filter", "search"])
+    if text is None:
+        return []
+    numbered = await ctx.rows(Invoice).filter(number=text).values_list("id", flat=True)
+    invoices = [text] if is_id(text, Prefix.INVOICE) else [str(id_) for id_ in numbered]
+    types = [type_ for type_ in await _types(ctx) if type_.startswith(text)]
+    lists = [Q(provider_event_id=text), *(Q(invoice_id=id_) for id_ in invoices)]
+    lists += [Q(type=type_) if type_ in COMMON_TYPES else Q(Literally(RARE), type=type_) for type_ in types]
+
+    async def find() -> Found | None:
+        return Found(lists=lists)
+
+    holds = Q(Q(provider_event_id=text), Q(invoice_id__in=invoices), Q(type__in=types), join_type=Q.OR)
+    return [Narrowing(holds, find)]
+
+
+async def _types(ctx: Context) -> list[str]:
+    """The types that came to the workspace, from the sums."""
+    found = await fetch("SELECT DISTINCT type FROM webhook_event_sums WHERE workspace_id = $1", ctx.workspace_id)
+    return sorted(row["type"] for row in found)
 
 
 def _possible(types: Sequence[str]) -> list[str]:
@@ -159,7 +193,8 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
             "What is PROCESSED has nothing to be replayed: ask for HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED.",
             path=["filter", "status"],
         )
-    rows = _asked(ctx, replace(query, status=statuses))
+    narrowings = await _searched(ctx, query.search)
+    rows = _asked(ctx, replace(query, status=statuses)).filter(*(narrowing.holds for narrowing in narrowings))
     found = await rows.order_by("id").limit(MOST_REPLAYED)
     remaining = await rows.count() - len(found)
     ready: list[tuple[WebhookEvent, Delivery | None]] = []

@@ -43,6 +43,11 @@ class InvoiceFilter:
         default=strawberry.UNSET,
         description="Only those that are OPEN or UNCOLLECTIBLE with a part paid already, or only the others.",
     )
+    payment_link_failed: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those whose Payment Link Stripe did not make, for which `paymentLink.problem` says why; or"
+        " only the others.",
+    )
     created_after: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="Created after this instant."
     )
@@ -70,6 +75,10 @@ class InvoiceFilter:
 
 @strawberry.input(description="Which webhook events; everything given must hold.")
 class WebhookEventFilter:
+    search: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="With this Stripe event id, about the invoice with this id or number, or of a type that begins so.",
+    )
     integration_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="Sent to this integration."
     )
@@ -80,6 +89,9 @@ class WebhookEventFilter:
         default=strawberry.UNSET, description='Of one of Stripe\'s types, like "payment_intent.succeeded".'
     )
     invoice_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this invoice.")
+    reason_code: str | None = strawberry.field(
+        default=strawberry.UNSET, description="Not PROCESSED for this reason: the `code` of its `reason`."
+    )
     received_after: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="First received after this instant."
     )
@@ -108,6 +120,15 @@ class PaymentFilter:
     occurred_before: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="That happened before this instant, by Stripe's clock."
     )
+    to_apply: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those that fit no invoice and were not refunded in full, which `applyPayment` settles; or"
+        " none of them.",
+    )
+    overpaid: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only those that exceeded their invoice by more than was refunded of them; or none of them.",
+    )
 
 
 @strawberry.input(description="Which events; everything given must hold.")
@@ -117,4 +138,13 @@ class EventFilter:
     customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="About this customer.")
     integration_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="About this integration."
+    )
+    actor: str | None = strawberry.field(
+        default=strawberry.UNSET, description='Done by this one: the id of an API key, "stripe" or "system".'
+    )
+    occurred_after: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened after this instant."
+    )
+    occurred_before: datetime | None = strawberry.field(
+        default=strawberry.UNSET, description="That happened before this instant."
     )

@@ -188,12 +188,9 @@ class Query:
         order: Order = strawberry.UNSET,
     ) -> WebhookEventConnection:
         query = WebhookEventQuery(**all_given(filter))
-        rows, counting = (
-            webhook_event.webhook_events(info.context, query),
-            webhook_event.counting_of(info.context, query),
-        )
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting)
+        rows, narrowings = await webhook_event.webhook_events(info.context, query)
+        counting, request = webhook_event.counting_of(info.context, query), asked(first, after, last, before)
+        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
         return WebhookEventConnection.of(found, WebhookEvent.of)
 
     @strawberry.field(description="The webhook event with this id; null when the workspace has none.")
@@ -226,7 +223,7 @@ class Query:
     ) -> EventConnection:
         ctx = info.context
         query = EventQuery(**all_given(filter))
-        rows, counting = event.events(ctx, query), event.counting_of(ctx, query)
+        rows, counting = await event.events_in_time(ctx, query), event.counting_of(ctx, query)
         request = asked_events(ctx, first, after, last, before)
         found = await page(rows, request, descending=False, key="number", counting=counting)
         return EventConnection.of_events(ctx, found)

@@ -228,12 +228,13 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
 # --- Another workspace's things --------------------------------------------------------------------------------
 
 FREE_TEXTS: Final = frozenset(
-    "codes currency description email memo name note secretKey timeZone type webhookSecret".split()
+    "codes currency description email memo name note reasonCode secretKey timeZone type webhookSecret".split()
 )
 """Texts that name nothing of ours."""
 
 OTHERWISE: Final = {
     "Customer.invoices(filter.customerId)": "the customer's own are asked for, whatever the filter says",
+    "Customer.payments(filter.customerId)": "the customer's own are asked for, whatever the filter says",
     "StripeIntegration.webhookEvents(filter.integrationId)": "so are the integration's",
 }
 """Where a foreign id is not refused: the answer holds the asker's own things only."""
@@ -266,12 +267,13 @@ def foreign_values(place: Place, inventory: Json, theirs: Estate) -> Iterable[st
         one_of_each_kind = {id_.partition("_")[0]: id_ for id_ in sorted(_ids(inventory))}
         return {*one_of_each_kind.values(), theirs.customer, theirs.draft, theirs.open, theirs.paid}
     known: dict[str, Iterable[str]] = {
+        "actor": [id_ for id_ in sorted(_ids(inventory)) if id_.startswith("key_")],
         "after": _cursors(inventory),
         "before": _cursors(inventory),
         "externalId": [f"external-{theirs.name}-{2 if place.field == 'Mutation.updateCustomer' else 1}"],
         "idempotencyKey": [theirs.idempotency_key],
         "number": [theirs.numbers[-1]],
-        "search": sorted(theirs.texts),
+        "search": [*sorted(theirs.texts), theirs.provider_event_id],
         "stripeEventId": [theirs.provider_event_id],
     }
     assert place.name in known or place.name in FREE_TEXTS, f"say what {place} takes: ids of something, or free text"

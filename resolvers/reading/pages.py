@@ -18,8 +18,8 @@ from resolvers.reading.narrowing import Between, Narrowing, count_narrowed, take
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
 _LONGEST_ID: Final = 64
-_SLACK: Final = timedelta(hours=1)
-"""How far an id may be from the instant that its row tells."""
+SLACK: Final = timedelta(hours=1)
+"""How far an id, or a number of the log, may be from the instant that its row tells."""
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -32,13 +32,14 @@ def made_between(
     The ids are as old as the rows, give or take; the caller keeps the exact condition.
     """
     if after is not None:
-        rows = rows.filter(id__gte=first_id_at(prefix, _shifted(after, -_SLACK)))
+        rows = rows.filter(id__gte=first_id_at(prefix, shifted(after, -SLACK)))
     if before is not None:
-        rows = rows.filter(id__lt=first_id_at(prefix, _shifted(before, _SLACK)))
+        rows = rows.filter(id__lt=first_id_at(prefix, shifted(before, SLACK)))
     return rows
 
 
-def _shifted(instant: datetime, by: timedelta) -> datetime:
+def shifted(instant: datetime, by: timedelta) -> datetime:
+    """Another instant, or the same where there is none so far away."""
     try:
         return instant + by
     except OverflowError:

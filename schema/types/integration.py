@@ -137,8 +137,8 @@ class StripeIntegration(Node):
         from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
 
         query = WebhookEventQuery(**{**all_given(filter), "integration_id": self.id})
-        rows = webhook_event.webhook_events(info.context, query)
-        found = await page(rows, asked(first, after, last, before), descending=True)
+        rows, narrowings = await webhook_event.webhook_events(info.context, query)
+        found = await page(rows, asked(first, after, last, before), descending=True, narrowings=narrowings)
         return WebhookEventConnection.of(found, WebhookEvent.of)
 
     @classmethod

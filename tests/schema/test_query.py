@@ -234,6 +234,28 @@ async def test_a_timeline_is_oldest_first_with_the_historys_cursors(reader: Call
     assert [node["type"] for node in rest["invoice"]["timeline"]["nodes"]] == ["INVOICE_FINALIZED"]
 
 
+async def test_events_are_narrowed_to_who_did_them_and_when(reader: Caller, rows: Rows) -> None:
+    day = timedelta(days=1)
+    days = [
+        await rows.event(EventType.CUSTOMER_CREATED, actor=f"key_{n % 2}", occurred_at=AT + n * day) for n in range(9)
+    ]
+    document = "query ($filter: EventFilter) { events(filter: $filter) { nodes { id } totalCount } }"
+
+    async def found(**filter_: object) -> list[str]:
+        answer = (await reader.query(document, filter=filter_))["events"]
+        assert answer["totalCount"] == len(answer["nodes"])
+        return [node["id"] for node in answer["nodes"]]
+
+    ids = [event.id for event in days]
+    assert await found(actor="key_1") == ids[1::2]
+    assert await found(actor="stripe") == []
+    assert await found(occurredAfter=(AT + 3 * day).isoformat()) == ids[4:]
+    assert await found(occurredBefore=(AT + 3 * day).isoformat()) == ids[:3]
+    assert await found(occurredAfter=AT.isoformat(), occurredBefore=(AT + day).isoformat()) == []
+    assert await found(occurredAfter=(AT + 99 * day).isoformat()) == []
+    assert await found(occurredBefore=(AT - 99 * day).isoformat()) == []
+
+
 async def test_an_event_cursor_from_elsewhere_is_refused(reader: Caller, stranger: Caller, rows: Rows) -> None:
     """From another workspace, from the future, or made up."""
     await rows.event(EventType.CUSTOMER_CREATED)
@@ -293,6 +315,28 @@ async def test_payments_are_filtered(reader: Caller, rows: Rows) -> None:
     assert await found(integrationId="int_x") == []
 
 
+async def test_a_customers_payments_are_its_own(reader: Caller, rows: Rows) -> None:
+    customer, integration = await rows.customer(), await rows.integration()
+    invoice = await rows.invoice(customer)
+    first = await rows.payment(integration, invoice)
+    second = await rows.payment(integration, invoice)
+    await rows.payment(integration, await rows.invoice(await rows.customer()))
+    document = """
+      query ($id: ID!, $after: String, $filter: PaymentFilter) {
+        customer(id: $id) { payments(first: 1, after: $after, filter: $filter)
+          { nodes { id } totalCount pageInfo { endCursor hasNextPage } } } }
+    """
+
+    async def page(**asked: object) -> Any:
+        return (await reader.query(document, id=customer.id, **asked))["customer"]["payments"]
+
+    newest = await page()
+    assert (newest["nodes"], newest["totalCount"]) == ([{"id": second.id}], 2)
+    assert (await page(after=newest["pageInfo"]["endCursor"]))["nodes"] == [{"id": first.id}]
+    assert (await page(filter={"status": ["FAILED"]}))["nodes"] == []
+    assert (await page(filter={"customerId": "cust_other", "currency": "USD"}))["totalCount"] == 2
+
+
 # --- Webhook events --------------------------------------------------------------------------------------------
 
 
@@ -324,6 +368,40 @@ async def test_a_payload_nested_too_deeply_to_be_answered_spoils_no_list(reader:
     answer = await reader.query("{ webhookEvents { nodes { payload } } }")
 
     assert [node["payload"] for node in answer["webhookEvents"]["nodes"]] == [{"id": "evt_1"}, None]
+
+
+async def test_webhook_events_are_searched_by_what_they_are_called(reader: Caller, rows: Rows) -> None:
+    invoice, integration = await rows.invoice(await rows.customer()), await rows.integration()
+    about = await rows.webhook_event(integration, invoice_id=invoice.id, type="charge.refunded")
+    named = await rows.webhook_event(integration, provider_event_id="evt_named", type="payment_intent.succeeded")
+    document = "query ($filter: WebhookEventFilter) { webhookEvents(filter: $filter) { nodes { id } totalCount } }"
+
+    async def found(**filter_: object) -> list[str]:
+        answer = (await reader.query(document, filter=filter_))["webhookEvents"]
+        assert answer["totalCount"] == len(answer["nodes"])
+        return [node["id"] for node in answer["nodes"]]
+
+    assert await found(search="evt_named") == [named.id]
+    assert await found(search=" evt_named ", type=["charge.refunded"]) == []
+    assert await found(search="evt_") == []
+    assert await found(search=invoice.id) == [about.id]
+    assert await found(search=invoice.number) == [about.id]
+    assert await found(search="charge.") == [about.id]
+    assert await found(search="payment_intent.s") == [named.id]
+    assert await found(search="Charge") == []
+    assert await found(search="%") == []
+
+
+async def test_webhook_events_are_told_by_their_reason(reader: Caller, rows: Rows) -> None:
+    integration = await rows.integration()
+    await rows.webhook_event(integration)
+    held = await rows.webhook_event(integration, status=WebhookEventStatus.HELD, reason_code="INTEGRATION_INACTIVE")
+    document = "query ($code: String) { webhookEvents(filter: {reasonCode: $code}) { nodes { id } totalCount } }"
+
+    answer = (await reader.query(document, code="INTEGRATION_INACTIVE"))["webhookEvents"]
+
+    assert answer == {"nodes": [{"id": held.id}], "totalCount": 1}
+    assert (await reader.query(document, code="NO_METADATA"))["webhookEvents"] == {"nodes": [], "totalCount": 0}
 
 
 async def test_a_webhook_event_says_why(reader: Caller, rows: Rows) -> None:
