@@ -35,7 +35,7 @@ async def _add_customers(tx: Transaction, business: Business, *names: str) -> li
     """Customers as an import writes them, past the use cases; their ids."""
     ids, now = [new_id(Prefix.CUSTOMER) for _ in names], utc_now()
     rows = [
-        (id_, business.workspace.id, name, f"{id_}@example.com", None, now, now)
+        (id_, business.workspace.id, name, "mail@example.org", None, now, now)
         for id_, name in zip(ids, names, strict=True)
     ]
     await insert_rows(tx, "customers", CUSTOMER, rows)
