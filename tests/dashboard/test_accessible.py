@@ -15,6 +15,7 @@ PHONE: Final = {"width": 360, "height": 740}
 
 async def found_by_axe(person: Person) -> list[tuple[str, list[Any]]]:
     """What axe holds against the page as it is."""
+    await expect(person.page.get_by_role("heading", level=1)).to_be_visible()
     await person.page.evaluate(AXE.read_text())
     report = await person.page.evaluate("axe.run({ rules: { region: { enabled: true } } })")
     return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in report["violations"]]

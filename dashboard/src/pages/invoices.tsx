@@ -50,8 +50,9 @@ export const INVOICE_COLUMNS = [
 
 /** All invoices, newest first, as they change. */
 export default function Invoices() {
-  const { values, set, clear, isAny } = useFilters(["status", "overdue", "from", "to"] as const);
+  const { values, set, clear, isAny } = useFilters(["search", "status", "overdue", "from", "to"] as const);
   const filter = {
+    search: values.search.trim() || null,
     status: values.status ? [values.status as InvoiceRow["status"]] : null,
     overdue: values.overdue ? values.overdue === "yes" : null,
     createdAfter: startOf(values.from),
@@ -74,6 +75,12 @@ export default function Invoices() {
   return (
     <Page title="Invoices" actions={create}>
       <search className="filters" aria-label="Filters">
+        <Typed
+          label="Search"
+          value={values.search}
+          placeholder="Number, customer or memo"
+          onChange={(to) => set("search", to)}
+        />
         <Choice
           label="Status"
           value={values.status}

@@ -44,11 +44,19 @@ const COLUMNS = [
 
 /** All that Stripe has posted, newest first, as it comes. */
 export default function WebhookEvents() {
-  const { values, set, clear, isAny } = useFilters(["status", "type", "integrationId", "from", "to"] as const);
+  const { values, set, clear, isAny } = useFilters([
+    "search",
+    "status",
+    "type",
+    "integrationId",
+    "from",
+    "to",
+  ] as const);
   const names = useLive(IntegrationNames, {}, ({ integration }) => integration !== null);
   const integrations = names.data?.stripeIntegrations.nodes ?? [];
   const types = [...new Set(integrations.flatMap((each) => each.eventsToSend))].sort();
   const filter = {
+    search: values.search.trim() || null,
     status: values.status ? [values.status as Row["status"]] : null,
     type: values.type ? [values.type] : null,
     integrationId: values.integrationId || null,
@@ -66,6 +74,12 @@ export default function WebhookEvents() {
   return (
     <Page title="Webhook Events" actions={mayWrite && <ReplayMany filter={filter} isAny={isAny} />}>
       <search className="filters" aria-label="Filters">
+        <Typed
+          label="Search"
+          value={values.search}
+          placeholder="Event, type or invoice"
+          onChange={(to) => set("search", to)}
+        />
         <Choice
           label="Status"
           value={values.status}

@@ -25,5 +25,5 @@ function Sentence({ event, linked }: { event: EventLine; linked: boolean }) {
   return address ? <Link href={address}>{sentenceOf(event)}</Link> : <span>{sentenceOf(event)}</span>;
 }
 
-/** API keys are named by their id; the rest by what it is. */
-const actorOf = (actor: string): string => (actor.startsWith("key_") ? "an API key" : actor);
+const ACTORS: Record<string, string> = { stripe: "Stripe", system: "Fluxrate" };
+const actorOf = (actor: string): string => ACTORS[actor] ?? "an API key";
