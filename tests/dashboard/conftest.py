@@ -102,7 +102,7 @@ class Person:
         await self.press("Finalize")
         link = self.page.get_by_label("Payment link URL")
         await expect(link).to_be_visible()
-        return await link.inner_text()
+        return await link.input_value()
 
     async def pay(self, link: str, **how: Any) -> None:
         """As the customer, at Stripe."""

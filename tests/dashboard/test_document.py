@@ -23,7 +23,7 @@ async def test_the_four_steps_lead_to_a_paid_invoice(person: Person) -> None:
     await expect(page.get_by_label("Webhook Secret")).to_be_empty()
     await person.press("Create Connection")
 
-    url = await page.get_by_label("Webhook URL").inner_text()
+    url = await page.get_by_label("Webhook URL").input_value()
     await expect(page.get_by_role("button", name="Copy", exact=True)).to_be_visible()
     for type_ in NEEDED:
         await expect(page.get_by_text(type_, exact=True)).to_be_visible()

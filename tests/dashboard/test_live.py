@@ -68,7 +68,7 @@ async def test_a_key_that_may_only_read_is_offered_nothing_more(person: Person, 
     await person.press("Create API key")
     await person.fill(Name="Auditor")
     await person.press("Create")
-    key = await page.get_by_label("New API key").inner_text()
+    key = await page.get_by_label("New API key").input_value()
     auditor = await new_person(beside=person)
     await auditor.sign_in(key)
     await auditor.go("Integrations")
@@ -105,7 +105,7 @@ async def post_stray(person: Person) -> None:
     await person.fill(Webhook_Secret=secret)
     await person.press("Save Changes")
     await expect(person.page.get_by_text("Saved.", exact=True)).to_be_visible()
-    url = await person.page.get_by_label("Webhook URL").inner_text()
+    url = await person.page.get_by_label("Webhook URL").input_value()
     unknown = "inv_01m8gf9kdze8s9qkg3cj9xvv7r"
     stray = body(
         payment_intent_succeeded(amount=2000, currency="usd", invoice_id=unknown, workspace_id=person.workspace_id)

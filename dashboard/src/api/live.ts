@@ -8,6 +8,7 @@ type Listener = (event: EventLine) => void;
 const PONG_WITHIN_MS = 5_000;
 const PING_EVERY_MS = 10_000;
 const LONGEST_PAUSE_MS = 5_000;
+const TRY_AGAIN_AFTER_MS = 1_000;
 const UNAUTHORIZED = 4401;
 
 /**
@@ -46,27 +47,32 @@ export class Live {
     });
     this.#socket = socket;
     let cursor = after;
-    socket.subscribe<{ events: EventLine }>(
-      {
-        query: stringifyDocument(Follow),
-        variables: {
-          get after() {
-            return cursor; // read at each connection: it goes on after what was told
+    const follow = () => {
+      if (this.#socket !== socket) return;
+      socket.subscribe<{ events: EventLine }>(
+        {
+          query: stringifyDocument(Follow),
+          variables: {
+            get after() {
+              return cursor; // read at each connection: it goes on after what was told
+            },
           },
         },
-      },
-      {
-        next: ({ data }) => {
-          if (!data) return;
-          cursor = data.events.cursor;
-          for (const listener of [...this.#listeners]) listener(data.events);
+        {
+          next: ({ data }) => {
+            if (!data) return;
+            cursor = data.events.cursor;
+            for (const listener of [...this.#listeners]) listener(data.events);
+          },
+          error: (error) => {
+            if (isTemporary(error)) setTimeout(follow, TRY_AGAIN_AFTER_MS);
+            else if (this.#socket === socket) onLost();
+          },
+          complete: () => {},
         },
-        error: () => {
-          if (this.#socket === socket) onLost();
-        },
-        complete: () => {},
-      },
-    );
+      );
+    };
+    follow();
   }
 
   stop(): void {
@@ -94,5 +100,11 @@ export class Live {
     for (const watcher of [...this.#watchers]) watcher();
   }
 }
+
+const TEMPORARY = new Set(["UNAVAILABLE", "RATE_LIMITED"]);
+
+/** Errors that the API gives in passing, when its database can't be reached. */
+const isTemporary = (error: unknown): boolean =>
+  Array.isArray(error) && error.some(({ extensions }) => TEMPORARY.has(extensions?.code));
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));

@@ -13,9 +13,13 @@ export function Copy({ text, label }: { text: string; label: string }) {
   };
   return (
     <div className="copy">
-      <output className="copy-text" aria-label={label}>
-        {text}
-      </output>
+      <input
+        className="copy-text"
+        aria-label={label}
+        readOnly
+        value={text}
+        onFocus={(event) => event.target.select()}
+      />
       <Button onPress={copy}>{isCopied ? "Copied" : "Copy"}</Button>
     </div>
   );
