@@ -3,7 +3,7 @@
 from typing import Final
 
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSyntaxError
 from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
@@ -25,7 +25,7 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
     """
     cause = _cause(error)
     if cause is None or isinstance(cause, _OF_THE_REQUEST):
-        return _without_secrets(error)
+        return _with_code(_without_secrets(error))
     if isinstance(cause, _TOLD):
         return _located(error, cause.message, code=cause.code)
     if isinstance(cause, RateLimited):
@@ -62,6 +62,20 @@ def _cause(error: GraphQLError) -> Exception | None:
 
 def _without_secrets(error: GraphQLError) -> GraphQLError:
     error.message = without_secrets(error.message)
+    return error
+
+
+def _with_code(error: GraphQLError) -> GraphQLError:
+    """With the code that Apollo's servers give such an error, by which clients tell them apart."""
+    if error.extensions and "code" in error.extensions:
+        return error
+    if isinstance(error, GraphQLSyntaxError):
+        code = "GRAPHQL_PARSE_FAILED"
+    elif error.message.startswith("Variable '$"):
+        code = "BAD_USER_INPUT"
+    else:
+        code = "GRAPHQL_VALIDATION_FAILED"
+    error.extensions = {**(error.extensions or {}), "code": code}
     return error
 
 

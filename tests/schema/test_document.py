@@ -69,7 +69,23 @@ async def test_an_odd_document_is_refused_not_our_fault(reader: Caller, text: st
     _, errors = await reader.execute(text)
 
     assert errors
-    assert all("extensions" not in error for error in errors)
+    codes = {error["extensions"]["code"] for error in errors}
+    assert codes <= {"GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED", "LIMIT_EXCEEDED"}
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("{ viewer ", "GRAPHQL_PARSE_FAILED"),
+        ("{ nope }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ invoices(first: true) { nodes { id } } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("query ($id: ID!) { invoice(id: $id) { id } }", "BAD_USER_INPUT"),
+    ],
+)
+async def test_each_error_has_a_code(reader: Caller, document: str, code: str) -> None:
+    _, (error,) = await reader.execute(document)
+
+    assert error["extensions"]["code"] == code
 
 
 async def test_a_text_with_nul_is_refused(reader: Caller) -> None:
