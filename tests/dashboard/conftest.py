@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 
 from edge.dashboard import is_built
 from tests.support.app import Running, RunningApp
-from tests.support.house import Servers, secret_key_of
+from tests.support.house import LARGE, Servers, secret_key_of, serve
 
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS: Final = 20_000
@@ -108,6 +108,12 @@ class Person:
         """As the customer, at Stripe."""
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             (await http.post(link, data=how or {"outcome": "paid"})).raise_for_status()
+
+
+@pytest.fixture(scope="session", params=[LARGE])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """The product as it is run large: what one worker does has to be seen by whom another serves."""
+    yield from serve(request, tmp_path_factory)
 
 
 NewPerson = Callable[..., Awaitable[Person]]

@@ -80,9 +80,18 @@ class Servers:
     simulator: Running
 
 
-@pytest.fixture(scope="session", params=["sqlite, one worker", "postgres and valkey, two workers"])
+SMALL: Final = "sqlite, one worker"
+LARGE: Final = "postgres and valkey, two workers"
+
+
+@pytest.fixture(scope="session", params=[SMALL, LARGE])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The product as it is run small and as it is run large; each test has a workspace of its own."""
+    yield from serve(request, tmp_path_factory)
+
+
+def serve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """As the fixture's parameter says."""
     large = request.param.startswith("postgres")
     with contextlib.ExitStack() as stack:
         simulator = stack.enter_context(running_simulator())

@@ -45,7 +45,7 @@ const COLUMNS = [
   { header: "Status", cell: (row: Row) => <Status value={standing(row)} />, share: 1.4 },
   { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.3 },
   { header: "Customer", cell: (row: Row) => <span className="clip">{row.customer?.name}</span>, share: 2 },
-  { header: "When", cell: (row: Row) => <Time at={row.occurredAt} />, share: 1.8 },
+  { header: "When", cell: (row: Row) => <Time at={row.occurredAt} />, share: 2.1 },
   { header: "Amount", cell: (row: Row) => <Money value={row.amount} />, isAmount: true, share: 1.5 },
 ];
 
