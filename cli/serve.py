@@ -39,10 +39,24 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="Answer only the documents in this JSON object of them by their ids."),
     ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Try it: a database of its own, filled, and a simulated Stripe beside it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Migrate, then serve GraphQL and webhooks."""
     gc.disable()  # until all is loaded: nothing of it is garbage
+    if demo:
+        from cli.demo import refuse_unless_alone, run_demo
+
+        others = {
+            "--workers": workers > 1,
+            "--no-migrate": not migrate_first,
+            "--trusted-documents": trusted_documents is not None,
+        }
+        refuse_unless_alone(host, others)
+        run_demo(context.obj, host, port, as_json=as_json)
+        return
     from edge.logs import configure_logging
     from edge.server import listen
     from feed.bus import is_shared

@@ -1,11 +1,16 @@
 """`fluxrate simulator`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from cli.output import AsJson, print_json
 from errors import InvalidInput
+
+if TYPE_CHECKING:
+    import uvicorn
+
+THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def simulator(
@@ -14,12 +19,9 @@ def simulator(
     as_json: AsJson = False,
 ) -> None:
     """Serve a stand-in for Stripe, to try the product without an account."""
-    import uvicorn
-
     from edge.server import listen
-    from simulator.app import create_app as create_simulator
 
-    if host not in {"127.0.0.1", "::1", "localhost"}:
+    if host not in THIS_MACHINE:
         raise InvalidInput("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
     bound = listen.bind(host, port)
     url = listen.url_of(bound)
@@ -27,5 +29,15 @@ def simulator(
         print_json({"url": url})
     else:
         print(f"The simulator serves on {url}: start Fluxrate with FLUXRATE_STRIPE_API_BASE={url}", flush=True)
-    config = uvicorn.Config(create_simulator(), lifespan="on", log_level="warning", timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run(sockets=[bound])
+    new_server().run(sockets=[bound])
+
+
+def new_server() -> "uvicorn.Server":
+    """A simulator, not yet served."""
+    import uvicorn
+
+    from simulator.app import create_app as create_simulator
+
+    return uvicorn.Server(
+        uvicorn.Config(create_simulator(), lifespan="on", log_level="warning", timeout_graceful_shutdown=1)
+    )

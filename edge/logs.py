@@ -3,12 +3,10 @@
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TextIO, cast
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
-
-_LEVEL: Final = logging.INFO
 
 
 class _Stderr:
@@ -21,8 +19,8 @@ class _Stderr:
         sys.stderr.flush()
 
 
-def configure_logging() -> None:
-    """Send our own log lines and everybody else's warnings to stderr."""
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send our own log lines, from a level on, and everybody else's warnings to stderr."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -36,7 +34,7 @@ def configure_logging() -> None:
         rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_dumps)]
     structlog.configure(
         processors=[*shared, *rendering],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVEL),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Stderr())),
         cache_logger_on_first_use=True,
     )

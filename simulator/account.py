@@ -123,10 +123,10 @@ def describe_account(account: Account) -> Payload:
 
 
 def describe_balance(account: Account) -> Payload:
-    """Write the account's balance: all that was paid is pending."""
+    """Write the account's balance: all that was paid and not refunded is pending."""
     received: Counter[str] = Counter({"usd": 0})
-    for intent in account.payment_intents.values():
-        received[intent["currency"]] += intent["amount_received"]
+    for charge in account.charges.values():
+        received[charge["currency"]] += charge["amount_captured"] - charge["amount_refunded"]
     return {
         "object": "balance",
         "available": [_funds(currency, 0) for currency in received],

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator import control, hosted_page
+from simulator import control, customer, hosted_page
 from simulator.api import Api
 from simulator.delivery import Courier
 from simulator.errors import StripeError
@@ -39,8 +39,11 @@ def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
         routes=[
             route("GET", "/", control.describe),
             route("GET", "/pay/{link}", hosted_page.show_page),
-            route("POST", "/pay/{link}", hosted_page.pay_link),
-            route("POST", "/pay/{link}/settle", hosted_page.settle_link),
+            route("POST", "/pay/{link}", customer.pay_link),
+            route("POST", "/pay/{link}/settle", customer.settle_link),
+            route("POST", "/pay/{link}/refund", customer.refund_link),
+            route("POST", "/pay/{link}/dispute", customer.dispute_link),
+            route("POST", "/pay/{link}/page", hosted_page.press_button),
             route("POST", "/simulator/faults", control.inject_fault),
             route("DELETE", "/simulator/faults", control.clear_faults),
             route("GET", "/simulator/requests", control.list_requests),

@@ -24,9 +24,9 @@ LIST: Final = fields(
 FILTERS: Final = ("payment_intent", "payment_link", "status")
 
 
-def open_checkout_session(account: Account, link: Payload) -> Payload:
-    """Let a customer begin to pay a link: the session takes the link's metadata over."""
-    now = int(time.time())
+def open_checkout_session(account: Account, link: Payload, created: int | None = None) -> Payload:
+    """Let a customer begin to pay a link, now unless told otherwise: the session takes the link's metadata over."""
+    created = int(time.time()) if created is None else created
     session: Payload = {
         "id": f"cs_test_a1{random_text(56)}",
         "object": "checkout.session",
@@ -41,7 +41,7 @@ def open_checkout_session(account: Account, link: Payload) -> Payload:
         "client_secret": None,
         "consent": None,
         "consent_collection": link["consent_collection"],
-        "created": now,
+        "created": created,
         "currency": link["currency"],
         "currency_conversion": None,
         "custom_fields": [],
@@ -50,7 +50,7 @@ def open_checkout_session(account: Account, link: Payload) -> Payload:
         "customer_creation": link["customer_creation"],
         "customer_details": None,
         "customer_email": None,
-        "expires_at": now + DAY_S,
+        "expires_at": created + DAY_S,
         "invoice": None,
         "invoice_creation": link["invoice_creation"],
         "livemode": False,

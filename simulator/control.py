@@ -42,7 +42,13 @@ async def describe(world: World, request: Request) -> Response:  # noqa: ARG001 
             "description": "Stands in for Stripe's API, payment page and webhooks: no money moves.",
             "api_version": API_VERSION,
             "api": [f"{operation.method} {operation.path}" for operation in OPERATIONS],
-            "payment_page": ["GET /pay/{link}", "POST /pay/{link}", "POST /pay/{link}/settle"],
+            "payment_page": [
+                "GET /pay/{link}",
+                "POST /pay/{link}",
+                "POST /pay/{link}/settle",
+                "POST /pay/{link}/refund",
+                "POST /pay/{link}/dispute",
+            ],
             "simulator": [
                 "POST /simulator/faults",
                 "DELETE /simulator/faults",

@@ -39,13 +39,13 @@ LIST: Final = fields(
 )
 
 
-def record(account: Account, event_type: str, snapshot: Payload) -> Payload:
-    """Keep an event about an object as it was when it happened."""
+def record(account: Account, event_type: str, snapshot: Payload, created: int | None = None) -> Payload:
+    """Keep an event about an object as it was when it happened: now, unless told otherwise."""
     event: Payload = {
         "id": new_id("evt"),
         "object": "event",
         "api_version": API_VERSION,
-        "created": int(time.time()),
+        "created": int(time.time()) if created is None else created,
         "data": {"object": snapshot},
         "livemode": False,
         "pending_webhooks": len(account.subscribers(event_type)),
@@ -71,7 +71,8 @@ def list_events(call: Call) -> Payload:
             and params.get("delivery_success") in (None, event["pending_webhooks"] == 0)
         )
 
-    return page(reversed(call.account.events.values()), params, call.path, "event", wanted)
+    oldest_first = sorted(call.account.events.values(), key=lambda event: int(event["created"]))
+    return page(reversed(oldest_first), params, call.path, "event", wanted)
 
 
 def retrieve_event(call: Call) -> Payload:

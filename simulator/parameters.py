@@ -1,6 +1,7 @@
 """Readers of parameters: each takes what was sent and its name, and gives the value or Stripe's refusal."""
 
 import re
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
@@ -78,6 +79,11 @@ def integer(least: int = 0, most: int = 10**15) -> Reader:
         return number
 
     return read
+
+
+def past_instant(value: Any, param: str) -> int:
+    """Read seconds since 1970, of which none are to come."""
+    return int(integer(most=int(time.time()))(value, param))
 
 
 def seconds(most: float) -> Reader:

@@ -1,7 +1,8 @@
 """What happens when a customer pays, in which order, and what Stripe tells about it."""
 
 import copy
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +20,7 @@ from simulator.payment_intent import (
 )
 from simulator.payment_link import count_completed_session, is_used_up
 
+CUSTOMER: Final = "customer@example.com"
 PAY_OUTCOMES: Final = ("paid", "declined", "async")
 SETTLE_OUTCOMES: Final = ("succeeded", "failed")
 ORDERS: Final = ("intent_first", "session_first")
@@ -42,6 +44,8 @@ CAUSED: Final = {
         "checkout.session.async_payment_succeeded",
     ),
     "failed": ("charge.failed", "payment_intent.payment_failed", "checkout.session.async_payment_failed"),
+    "refund": ("charge.refunded", "refund.created"),
+    "dispute": ("charge.dispute.created",),
 }
 """The events of each outcome, in the order of `intent_first`."""
 
@@ -63,6 +67,8 @@ class Payment:
 
     account: Account
     session: Payload
+    at: int = field(default_factory=lambda: int(time.time()))
+    """When it happens: seconds since 1970."""
     told: list[tuple[str, Payload]] = field(default_factory=list)
 
     def tell(self, event_type: str, about: Payload) -> None:
@@ -104,11 +110,17 @@ def visit(account: Account, link: Payload) -> Payload:
 
 
 def pay(
-    account: Account, link: Payload, outcome: str, amount: int | None, email: str, session_id: str | None = None
+    account: Account,
+    link: Payload,
+    outcome: str = "paid",
+    amount: int | None = None,
+    email: str = CUSTOMER,
+    session_id: str | None = None,
+    at: int | None = None,
 ) -> Payment:
     """Pay a link, or a session of it that is open, also when the link was deactivated meanwhile.
 
-    Without a session the latest that is open goes on, with its PaymentIntent.
+    Without a session the latest that is open goes on, with its PaymentIntent. Without `at` it happens now.
 
     Raises:
         StripeError: The link can't be paid any more, or there is nothing to pay.
@@ -117,14 +129,15 @@ def pay(
     amount = total(account.line_items[link["id"]]) if amount is None else amount
     if amount == 0 and outcome != "paid":
         raise StripeError("There is nothing to pay, so the outcome can only be paid.", param="outcome")
-    session = visited or latest_session(account, link, is_open) or open_checkout_session(account, link)
+    at = int(time.time()) if at is None else at
+    session = visited or latest_session(account, link, is_open) or open_checkout_session(account, link, at)
     session.update(amount_subtotal=amount, amount_total=amount, customer_details=describe_customer(email))
-    payment = Payment(account, session)
+    payment = Payment(account, session, at)
     if amount == 0:
         _complete(payment, link, "no_payment_required")
         return payment
     intent = _intent(payment, link, amount)
-    charge = new_charge(account, intent, "us_bank_account" if outcome == "async" else "card", email)
+    charge = new_charge(account, intent, "us_bank_account" if outcome == "async" else "card", email, at)
     if outcome == "declined":
         _tell_failure(payment, intent, charge, CARD_DECLINED)
     elif outcome == "async":
@@ -136,17 +149,19 @@ def pay(
     return payment
 
 
-def settle(account: Account, link: Payload, outcome: str, session_id: str | None) -> Payment:
+def settle(
+    account: Account, link: Payload, outcome: str, session_id: str | None = None, at: int | None = None
+) -> Payment:
     """Let a bank debit succeed or fail: that of a session, or the latest that waits.
 
     Raises:
         StripeError: None waits.
     """
-    session = latest_session(account, link, lambda session: _is_awaited(account, session, session_id))
+    session = awaited_session(account, link, session_id)
     if session is None:
         message = 'No payment of this link is waiting to be settled: pay it with {"outcome": "async"} first.'
         raise StripeError(message, status=409)
-    payment = Payment(account, session)
+    payment = Payment(account, session) if at is None else Payment(account, session, at)
     intent = account.payment_intents[session["payment_intent"]]
     charge = account.charges[intent["latest_charge"]]
     if outcome == "succeeded":
@@ -181,10 +196,34 @@ def refuse_unless_payable(link: Payload) -> None:
     raise StripeError(link["inactive_message"] or sentence, status=409)
 
 
-def _is_awaited(account: Account, session: Payload, session_id: str | None) -> bool:
+def awaited_session(account: Account, link: Payload, session_id: str | None = None) -> Payload | None:
+    """Find the newest session of a link, or the one that is named, whose bank debit is under way."""
+
+    def is_awaited(session: Payload) -> bool:
+        intent = account.payment_intents.get(session["payment_intent"])
+        is_meant = session_id in (None, session["id"])
+        return is_meant and intent is not None and bool(intent["status"] == "processing")
+
+    return latest_session(account, link, is_awaited)
+
+
+def charged_session(
+    account: Account, link: Payload, wanted: Callable[[Payload], bool], session_id: str | None = None
+) -> Payload | None:
+    """Find the newest session of a link, or the one that is named, that was paid by a charge that is wanted."""
+
+    def is_charged(session: Payload) -> bool:
+        charge = charge_of(account, session)
+        is_meant = session_id in (None, session["id"])
+        return is_meant and charge is not None and charge["paid"] and wanted(charge)
+
+    return latest_session(account, link, is_charged)
+
+
+def charge_of(account: Account, session: Payload) -> Payload | None:
+    """Find the latest charge of a session."""
     intent = account.payment_intents.get(session["payment_intent"])
-    is_meant = session_id in (None, session["id"])
-    return is_meant and intent is not None and bool(intent["status"] == "processing")
+    return account.charges.get(intent["latest_charge"]) if intent else None
 
 
 def _intent(payment: Payment, link: Payload, amount: int) -> Payload:
@@ -193,7 +232,7 @@ def _intent(payment: Payment, link: Payload, amount: int) -> Payload:
         intent = payment.account.payment_intents[known]
         intent["amount"] = amount
         return intent
-    intent = new_payment_intent(payment.account, link, amount)
+    intent = new_payment_intent(payment.account, link, amount, payment.at)
     payment.session["payment_intent"] = intent["id"]
     payment.tell("payment_intent.created", intent)
     return intent

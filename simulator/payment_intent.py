@@ -1,7 +1,6 @@
 """PaymentIntents and their charges: the money side of a session."""
 
 import copy
-import time
 from typing import Any, Final
 
 from simulator.account import Account
@@ -44,7 +43,7 @@ DEBIT_FAILED: Final[Payload] = {
 }
 
 
-def new_payment_intent(account: Account, link: Payload, amount: int) -> Payload:
+def new_payment_intent(account: Account, link: Payload, amount: int, created: int) -> Payload:
     """Begin to take money: metadata comes from the link's `payment_intent_data`, not from the link."""
     intent_id = new_id("pi")
     given: dict[str, Any] = link["payment_intent_data"] or {}
@@ -63,7 +62,7 @@ def new_payment_intent(account: Account, link: Payload, amount: int) -> Payload:
         "capture_method": given.get("capture_method") or "automatic_async",
         "client_secret": f"{intent_id}_{new_id('secret')}",
         "confirmation_method": "automatic",
-        "created": int(time.time()),
+        "created": created,
         "currency": link["currency"],
         "customer": None,
         "description": given.get("description"),
@@ -100,7 +99,7 @@ def new_payment_intent(account: Account, link: Payload, amount: int) -> Payload:
     return intent
 
 
-def new_charge(account: Account, intent: Payload, method: str, email: str) -> Payload:
+def new_charge(account: Account, intent: Payload, method: str, email: str, created: int) -> Payload:
     """Try to take the money, once, by card or from a bank account."""
     charge: Payload = {
         "id": new_id("ch"),
@@ -112,7 +111,7 @@ def new_charge(account: Account, intent: Payload, method: str, email: str) -> Pa
         "balance_transaction": None,
         "billing_details": {"address": None, "email": email, "name": "Simulated Customer", "phone": None},
         "captured": False,
-        "created": int(time.time()),
+        "created": created,
         "currency": intent["currency"],
         "customer": None,
         "description": intent["description"],

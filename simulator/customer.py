@@ -1,0 +1,102 @@
+"""What the customer of a link does, over plain HTTP: pays, lets a bank debit end, gets money back, disputes."""
+
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from simulator.account import Account
+from simulator.dispute import dispute
+from simulator.errors import Payload
+from simulator.event import record
+from simulator.form import read_params
+from simulator.money import LARGEST_TOTAL
+from simulator.parameters import Reader, fields, integer, list_of, matching, one_of, past_instant, text
+from simulator.payment import CUSTOMER, ORDERS, PAY_OUTCOMES, SETTLE_OUTCOMES, Payment, check_events, pay, settle
+from simulator.refund import refund
+from simulator.world import World
+
+TELLING: Final[dict[str, Reader]] = {
+    "checkout_session": text(),
+    "created": past_instant,
+    "deliveries": integer(least=0, most=100),
+    "events": list_of(text()),
+    "order": one_of(*ORDERS),
+}
+"""What every step takes: of which session, when it happened, and how it is told."""
+
+PAY: Final = fields(
+    {
+        **TELLING,
+        "amount": integer(most=LARGEST_TOTAL),
+        "email": matching(r"[^@\s]{1,100}@[^@\s]{1,200}", "an e-mail address"),
+        "outcome": one_of(*PAY_OUTCOMES),
+    }
+)
+SETTLE: Final = fields({**TELLING, "outcome": one_of(*SETTLE_OUTCOMES)}, required=("outcome",))
+REFUND: Final = fields({**TELLING, "amount": integer(least=1, most=LARGEST_TOTAL)})
+DISPUTE: Final = fields(TELLING)
+
+
+async def pay_link(world: World, request: Request) -> Response:
+    """Pay a link, and answer when each event was posted once."""
+    account, link, options = await _asked(world, request, PAY)
+    outcome = options.get("outcome", "paid")
+    check_events(outcome, options.get("events", ()))
+    email = options.get("email", CUSTOMER)
+    payment = pay(account, link, outcome, options.get("amount"), email, *_which(options))
+    return await _answer(world, payment, options)
+
+
+async def settle_link(world: World, request: Request) -> Response:
+    """Let a bank debit succeed or fail."""
+    account, link, options = await _asked(world, request, SETTLE)
+    check_events(options["outcome"], options.get("events", ()))
+    return await _answer(world, settle(account, link, options["outcome"], *_which(options)), options)
+
+
+async def refund_link(world: World, request: Request) -> Response:
+    """Give a customer's money back."""
+    account, link, options = await _asked(world, request, REFUND)
+    check_events("refund", options.get("events", ()))
+    return await _answer(world, refund(account, link, options.get("amount"), *_which(options)), options)
+
+
+async def dispute_link(world: World, request: Request) -> Response:
+    """Let a customer's bank dispute a payment."""
+    account, link, options = await _asked(world, request, DISPUTE)
+    check_events("dispute", options.get("events", ()))
+    return await _answer(world, dispute(account, link, *_which(options)), options)
+
+
+async def tell(world: World, payment: Payment, options: dict[str, Any]) -> list[Payload]:
+    """Record a step's events and post each, and say how that was answered."""
+    told = payment.ordered(options.get("order", ORDERS[0]), options.get("events"))
+    events = [record(payment.account, event_type, about, payment.at) for event_type, about in told]
+    answered: list[Payload] = []
+    for event in events:
+        deliveries = await world.courier.deliver(payment.account, event, options.get("deliveries", 1))
+        answered.append({"id": event["id"], "type": event["type"], "deliveries": deliveries})
+    return answered
+
+
+async def _asked(world: World, request: Request, reader: Reader) -> tuple[Account, Payload, dict[str, Any]]:
+    account, link = world.payment_link(request.path_params["link"])
+    return account, link, reader(await read_params(request, json_allowed=True), "")
+
+
+def _which(options: dict[str, Any]) -> tuple[str | None, int | None]:
+    """Give the session that is meant, and when."""
+    return options.get("checkout_session"), options.get("created")
+
+
+async def _answer(world: World, payment: Payment, options: dict[str, Any]) -> Response:
+    events = await tell(world, payment, options)
+    return JSONResponse(
+        {
+            "payment_link": payment.session["payment_link"],
+            "checkout_session": payment.session["id"],
+            "payment_intent": payment.session["payment_intent"],
+            "events": events,
+        }
+    )
