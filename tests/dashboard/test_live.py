@@ -140,7 +140,8 @@ async def test_money_that_fits_no_invoice_is_applied_by_hand(person: Person) -> 
     await person.draft(unit_amount="20")
     await person.finalize()
 
-    await person.go("Needs attention")
+    await person.go("Overview")
+    await page.get_by_role("link", name="One thing needs your attention").click()
     await page.get_by_role("link", name="$20.00").click()
     await page.get_by_role("combobox", name="Invoice").select_option(index=1)
     await person.press("Apply")

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { lineAmount, toMajor } from "./decimal";
+import { lineAmount, toMajor, zeroLike } from "./decimal";
 
 test.each([
   ["3", "19.995", 2, 5999n],
@@ -23,4 +23,8 @@ test("minor units have exactly the currency's digits", () => {
   expect(toMajor(5n, 2)).toBe("0.05");
   expect(toMajor(800n, 0)).toBe("800");
   expect(toMajor(12340n, 3)).toBe("12.340");
+});
+
+test("nothing has the digits of its currency", () => {
+  expect([zeroLike("5123.00"), zeroLike("800"), zeroLike("12.340")]).toEqual(["0.00", "0", "0.000"]);
 });

@@ -30,3 +30,6 @@ export function toMajor(minorUnits: bigint, exponent: number): string {
   const digits = minorUnits.toString().padStart(exponent + 1, "0");
   return exponent === 0 ? digits : `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
+
+/** Nothing, with as many digits as another amount of the currency. */
+export const zeroLike = (amount: string): string => toMajor(0n, amount.split(".")[1]?.length ?? 0);

@@ -6,6 +6,8 @@ type Kind = EventLine["type"];
 const invoice = ({ invoice }: EventLine) => (invoice?.number ? `Invoice ${invoice.number}` : "A draft invoice");
 const payment = ({ payment }: EventLine) => (payment ? `A payment of ${amountIn(payment.amount)}` : "A payment");
 const forInvoice = ({ invoice }: EventLine) => (invoice?.number ? ` for invoice ${invoice.number}` : "");
+/** "A payment" within a sentence is "a payment". */
+const within = (subject: string) => subject.charAt(0).toLowerCase() + subject.slice(1);
 const customer = ({ customer }: EventLine) => customer?.name ?? "A customer";
 const integration = ({ integration }: EventLine) => integration?.name ?? "An integration";
 const posted = ({ webhookEvent }: EventLine) => webhookEvent?.type ?? "An event";
@@ -25,12 +27,12 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   PAYMENT_UNAPPLIED: (event) => `${payment(event)} fits no invoice`,
   PAYMENT_APPLIED: (event) => `${payment(event)} was applied${forInvoice(event).replace(" for", " to")}`,
   PAYMENT_REFUNDED: (event) => `${payment(event)}${forInvoice(event)} was refunded`,
-  PAYMENT_REFUND_FAILED: (event) => `A refund of ${payment(event).toLowerCase()} failed`,
+  PAYMENT_REFUND_FAILED: (event) => `A refund of ${within(payment(event))} failed`,
   PAYMENT_DISPUTED: (event) => `${payment(event)}${forInvoice(event)} is disputed`,
-  PAYMENT_DISPUTE_CLOSED: (event) => `The dispute about ${payment(event).toLowerCase()} is closed`,
+  PAYMENT_DISPUTE_CLOSED: (event) => `The dispute about ${within(payment(event))} is closed`,
   PAYMENT_LINK_CREATED: (event) => `${invoice(event)} has a payment link`,
-  PAYMENT_LINK_FAILED: (event) => `The payment link of ${invoice(event).toLowerCase()} could not be made`,
-  PAYMENT_LINK_DEACTIVATED: (event) => `The payment link of ${invoice(event).toLowerCase()} was closed`,
+  PAYMENT_LINK_FAILED: (event) => `The payment link of ${within(invoice(event))} could not be made`,
+  PAYMENT_LINK_DEACTIVATED: (event) => `The payment link of ${within(invoice(event))} was closed`,
   INTEGRATION_CONNECTED: (event) => `${integration(event)} was connected`,
   INTEGRATION_UPDATED: (event) => `${integration(event)} was changed`,
   INTEGRATION_DISCONNECTED: (event) => `${integration(event)} was disconnected`,

@@ -3,6 +3,7 @@ import { Link } from "wouter";
 import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
 import { anything, useLive } from "../api/use-live";
+import { attentionCount } from "../lib/attention";
 import { Alert, Empty, Loading, Problem } from "../ui/feedback";
 import { Page } from "../ui/page";
 import { Money, Status, Time } from "../ui/values";
@@ -39,7 +40,7 @@ type Attention = ResultOf<typeof AttentionQuery>;
 /** What no machine can settle, each with the way to settle it. */
 export default function AttentionPage() {
   const { data, error } = useLive(AttentionQuery, {}, anything);
-  const needed = data ? Object.values(data.attention).reduce((sum, count) => sum + count, 0) : null;
+  const needed = data ? attentionCount(data.attention) : null;
   return (
     <Page title="Needs attention">
       {error && <Alert>{wordsOf(error)}</Alert>}

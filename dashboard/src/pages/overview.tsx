@@ -4,6 +4,8 @@ import { wordsOf } from "../api/client";
 import { EventLine } from "../api/event";
 import { graphql, type ResultOf } from "../api/graphql";
 import { anything, live, useLive } from "../api/use-live";
+import { attentionCount } from "../lib/attention";
+import { zeroLike } from "../lib/decimal";
 import { Chart } from "../ui/chart";
 import { Alert, Empty, Loading } from "../ui/feedback";
 import { Page } from "../ui/page";
@@ -52,7 +54,7 @@ const LINES_SHOWN = 20;
 export default function OverviewPage() {
   const variables = useDays();
   const { data, error } = useLive(OverviewQuery, variables, anything);
-  const needed = data ? Object.values(data.attention).reduce((sum, count) => sum + count, 0) : 0;
+  const needed = data ? attentionCount(data.attention) : 0;
   return (
     <Page title="Overview">
       {error && <Alert>{wordsOf(error)}</Alert>}
@@ -108,17 +110,14 @@ function CurrencyCard({ currency, data }: { currency: string; data: Overview }) 
             <Money value={now.overdue} />
           </dd>
         </div>
-        {paid.map(
-          ({ label, value }) =>
-            value && (
-              <div key={label}>
-                <dt>{label}</dt>
-                <dd>
-                  <Money value={value} />
-                </dd>
-              </div>
-            ),
-        )}
+        {paid.map(({ label, value }) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>
+              <Money value={value ?? { amount: zeroLike(now.open.amount), currency }} />
+            </dd>
+          </div>
+        ))}
       </dl>
       {points.length > 0 && <Chart label={`Received per day in ${currency}`} points={points} />}
       {now.overdueByAge.some(({ count }) => count > 0) && <Ageing buckets={now.overdueByAge} />}

@@ -1,0 +1,15 @@
+interface Attention {
+  unappliedPayments: number;
+  overpaidPayments: number;
+  failedPaymentLinks: number;
+  unhealthyIntegrations: number;
+  heldOrFailedWebhookEvents: number;
+}
+
+/** How many things a person has to settle. */
+export const attentionCount = (attention: Attention): number =>
+  attention.unappliedPayments +
+  attention.overpaidPayments +
+  attention.failedPaymentLinks +
+  attention.unhealthyIntegrations +
+  attention.heldOrFailedWebhookEvents;
