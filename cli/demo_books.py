@@ -132,7 +132,7 @@ class Books:
 
     def _add_draft(self, position: int, customers: list[str], due_in_days: int) -> tuple[str, str]:
         """Write a draft; its id and currency."""
-        of = position % len(CUSTOMERS)
+        of = (position + position // len(CUSTOMERS)) % len(CUSTOMERS)  # or each case would have few currencies
         currency = CUSTOMERS[of][1]
         service, price = SERVICES[position % len(SERVICES)]
         line = {
