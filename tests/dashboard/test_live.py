@@ -106,8 +106,10 @@ async def post_stray(person: Person) -> None:
     await person.press("Save Changes")
     await expect(person.page.get_by_text("Saved.", exact=True)).to_be_visible()
     url = await person.page.get_by_label("Webhook URL").inner_text()
-    unknown = {"invoice_id": "inv_01m8gf9kdze8s9qkg3cj9xvv7r", "workspace_id": person.workspace_id}
-    stray = body(payment_intent_succeeded(amount=2000, currency="usd", **unknown))
+    unknown = "inv_01m8gf9kdze8s9qkg3cj9xvv7r"
+    stray = body(
+        payment_intent_succeeded(amount=2000, currency="usd", invoice_id=unknown, workspace_id=person.workspace_id)
+    )
     async with httpx.AsyncClient(trust_env=False) as http:
         (await http.post(url, content=stray, headers=signed_headers(stray, secret))).raise_for_status()
 
