@@ -61,6 +61,9 @@ export function Shell({ onLeave }: { onLeave: () => void }) {
           <span className="who" title={apiKey.preview}>
             {apiKey.name}
           </span>
+          <a className="elsewhere" href="/graphiql">
+            GraphiQL
+          </a>
           <Button kind="quiet" onPress={onLeave}>
             Sign out
           </Button>

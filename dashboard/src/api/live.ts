@@ -24,7 +24,7 @@ export class Live {
   start(after: string, onSignedOut: () => void, onLost: () => void): void {
     let silence: ReturnType<typeof setTimeout> | undefined;
     const socket = createClient({
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+      url: addressOfSocket(),
       retryAttempts: Number.POSITIVE_INFINITY,
       retryWait: (tries) => pause(Math.random() * Math.min(200 * 2 ** tries, LONGEST_PAUSE_MS)),
       shouldRetry: (closed) => (closed as { code?: number }).code !== UNAUTHORIZED,
@@ -94,5 +94,7 @@ export class Live {
     for (const watcher of [...this.#watchers]) watcher();
   }
 }
+
+export const addressOfSocket = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`;
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
