@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Provider, useQuery } from "urql";
-import { createApi, wordsOf } from "./api/client";
-import { isSignedIn, keyInAddress, signIn, signOut } from "./api/session";
+import { actAs, createApi, wordsOf } from "./api/client";
+import { isSignedIn, keyInAddress, onSessionChange, signIn, signOut } from "./api/session";
 import { live } from "./api/use-live";
 import { ViewerContext, ViewerQuery } from "./api/viewer";
 import { SignIn } from "./pages/sign-in";
@@ -9,7 +9,12 @@ import { Shell } from "./shell";
 import { Button } from "./ui/button";
 import { Alert, Loading } from "./ui/feedback";
 
-type Session = { is: "unknown" } | { is: "out"; because: string | null } | { is: "in"; since: number };
+type Session =
+  | { is: "unknown" }
+  | { is: "unreachable" }
+  | { is: "out"; because: string | null }
+  | { is: "asked"; key: string }
+  | { is: "in"; since: number };
 
 const ENDED = "Your session has ended: the API key was revoked or has expired, or twelve hours are over.";
 
@@ -19,46 +24,106 @@ export function App() {
   const begin = useCallback(() => setSession({ is: "in", since: Date.now() }), []);
   const end = useCallback((because: string | null) => setSession({ is: "out", because }), []);
 
-  useEffect(() => {
-    void (async () => {
-      const key = keyInAddress();
-      const refusal = key ? await signIn(key) : null;
-      if (refusal !== null) end(refusal);
-      else if (await isSignedIn().catch(() => false)) begin();
+  const enter = useCallback(
+    async (key: string) => {
+      const refusal = await signIn(key);
+      if (refusal === null) begin();
+      else end(refusal);
+    },
+    [begin, end],
+  );
+  const open = useCallback(
+    async (key: string | null) => {
+      const known = await isSignedIn();
+      if (known === null) setSession({ is: "unreachable" });
+      else if (known && key) setSession({ is: "asked", key });
+      else if (known) begin();
+      else if (key) await enter(key);
       else end(null);
-    })();
-  }, [begin, end]);
+    },
+    [begin, end, enter],
+  );
+  useEffect(() => void open(keyInAddress()), [open]);
+  useEffect(() => onSessionChange(() => location.reload()), []);
 
-  if (session.is === "unknown") return <Loading />;
-  if (session.is === "out") return <SignIn because={session.because} onSignedIn={begin} />;
-  const leave = () => void signOut().finally(() => end(null));
-  return <SignedIn key={session.since} onEnded={() => end(ENDED)} onLeave={leave} />;
+  /** The session opens nothing more; or another tab has begun another one. */
+  const ended = async () => ((await isSignedIn()) ? location.reload() : end(ENDED));
+  switch (session.is) {
+    case "unknown":
+      return <Loading />;
+    case "unreachable":
+      return <Unreachable onRetry={() => open(null)} />;
+    case "asked":
+      return <Asked onEnter={() => enter(session.key)} onStay={begin} />;
+    case "out":
+      return <SignIn because={session.because} onSignedIn={begin} />;
+    case "in":
+      return <SignedIn key={session.since} onEnded={ended} onLeft={() => end(null)} />;
+  }
 }
 
-function SignedIn({ onEnded, onLeave }: { onEnded: () => void; onLeave: () => void }) {
+function Unreachable({ onRetry }: { onRetry: () => void }) {
+  return (
+    <main className="gate">
+      <Alert>The server can't be reached, or can't say who is signed in.</Alert>
+      <Button onPress={onRetry}>Try again</Button>
+    </main>
+  );
+}
+
+/** Whoever is signed in already is not signed in to somewhere else by a link that anybody can send. */
+function Asked({ onEnter, onStay }: { onEnter: () => void; onStay: () => void }) {
+  return (
+    <main className="gate">
+      <div className="gate-card">
+        <h1>Sign in by this link?</h1>
+        <p>You are signed in already. The link signs this browser in by another key, perhaps to another workspace.</p>
+        <div className="actions">
+          <Button kind="primary" onPress={onStay}>
+            Stay signed in
+          </Button>
+          <Button onPress={onEnter}>Sign in by the link</Button>
+        </div>
+      </div>
+    </main>
+  );
+}
+
+interface SignedInProps {
+  onEnded: () => void;
+  onLeft: () => void;
+}
+
+function SignedIn({ onEnded, onLeft }: SignedInProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: one client for one session
   const api = useMemo(() => createApi(onEnded), []);
   return (
     <Provider value={api}>
-      <Opened onEnded={onEnded} onLeave={onLeave} />
+      <Opened onEnded={onEnded} onLeft={onLeft} />
     </Provider>
   );
 }
 
-function Opened({ onEnded, onLeave }: { onEnded: () => void; onLeave: () => void }) {
+function Opened({ onEnded, onLeft }: SignedInProps) {
   const [{ data, error }, ask] = useQuery({ query: ViewerQuery });
+  const [stays, setStays] = useState(false);
   const viewer = data?.viewer;
   const cursor = viewer?.workspace.eventCursor;
+  const keyId = viewer?.apiKey.id ?? null;
+  actAs(keyId);
   // biome-ignore lint/correctness/useExhaustiveDependencies: it begins once, and goes on by itself
   useEffect(() => {
     if (cursor === undefined) return;
     live.start(cursor, onEnded, () => location.reload());
     return () => live.stop();
   }, [cursor !== undefined]);
+  useEffect(() => () => actAs(null), []);
+  const leave = async () => ((await signOut()) ? onLeft() : setStays(true));
   if (viewer) {
     return (
       <ViewerContext value={viewer}>
-        <Shell onLeave={onLeave} />
+        {stays && <Alert>You are still signed in: the server did not end the session. Try again.</Alert>}
+        <Shell onLeave={leave} />
       </ViewerContext>
     );
   }

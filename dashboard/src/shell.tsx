@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect, useRef } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
 import { useLiveStatus } from "./api/use-live";
 import { useMay, useViewer } from "./api/viewer";
+import { Boundary } from "./ui/boundary";
 import { Button } from "./ui/button";
 import { Empty, Loading } from "./ui/feedback";
 import { Page } from "./ui/page";
@@ -37,6 +38,7 @@ const LINKS = [
 /** The frame of every page: where one can go, whether what is shown is live, and the page. */
 export function Shell({ onLeave }: { onLeave: () => void }) {
   const { workspace, apiKey } = useViewer();
+  const [path] = useLocation();
   return (
     <div className="shell">
       <a className="skip" href="#page">
@@ -61,15 +63,20 @@ export function Shell({ onLeave }: { onLeave: () => void }) {
           <span className="who" title={apiKey.preview}>
             {apiKey.name}
           </span>
+          <a className="elsewhere" href="/graphiql">
+            GraphiQL
+          </a>
           <Button kind="quiet" onPress={onLeave}>
             Sign out
           </Button>
         </div>
       </header>
       <main id="page" tabIndex={-1}>
-        <Suspense fallback={<Loading />}>
-          <Pages />
-        </Suspense>
+        <Boundary key={path}>
+          <Suspense fallback={<Loading />}>
+            <Pages />
+          </Suspense>
+        </Boundary>
       </main>
     </div>
   );

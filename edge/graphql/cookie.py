@@ -21,6 +21,9 @@ SECURE_COOKIE: Final = "__Host-fluxrate_session"
 COOKIE: Final = "fluxrate_session"
 """By http, where browsers keep no secure cookies."""
 
+MEANT: Final = "fluxrate-api-key-id"
+"""The header by which a page says whose session it was opened in: another tab may have begun another one."""
+
 
 class SessionCookies:
     """Makes, reads and clears the cookie. Whose page asks is `own`'s to say."""
@@ -45,6 +48,8 @@ class SessionCookies:
         session = Session.opened(sealed, self._keyring)
         if session is None:
             raise Unauthenticated("This session is unknown: sign in with an API key of the workspace.")
+        if request.headers.get(MEANT, session.api_key_id) != session.api_key_id:
+            raise Unauthenticated("Another API key has signed in to this browser since: load the page again.")
         return session
 
     def of_socket(self, handshake: HTTPConnection) -> Session | None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import subprocess
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from edge.graphql.socket import CLOSE_CODES
-from tests.clients.conftest import ROOT, recipes
+from tests.clients.conftest import ROOT, node_environment, recipes, run
 from tests.support.app import RunningApp, running_app
 from tests.support.documents import CREATE_CUSTOMER
 from tests.support.graphql_client import GraphQLClient
@@ -30,14 +29,12 @@ AS_THEY_COME: Final = [
 ]
 AUDITS: Final = 61
 
+pytestmark = pytest.mark.timeout(300)  # the first test installs the packages
+
 
 def answer_of(clients: Path, script: str, *arguments: str) -> Any:
     """What a script prints."""
-    done = subprocess.run(
-        ["node", script, *arguments], cwd=clients, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(run(clients, "node", script, *arguments))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +87,7 @@ class Follower:
 async def following(clients: Path, recipe: str, url: str, key: str, after: str) -> AsyncIterator[Follower]:
     """Somebody who follows by a recipe, while the block lasts."""
     process = await asyncio.create_subprocess_exec(
-        "node", "follow.mjs", recipe, url, key, after, cwd=clients, stdin=PIPE, stdout=PIPE
+        "node", "follow.mjs", recipe, url, key, after, cwd=clients, env=node_environment(), stdin=PIPE, stdout=PIPE
     )
     try:
         yield Follower(process)
@@ -197,7 +194,7 @@ async def test_a_recipe_comes_back_after_a_proxys_refusals(clients: Path, app: R
 
 
 def test_every_recipe_is_run() -> None:
-    assert set(recipes()) == {f"{name}.mjs" for name in [*FOLLOWING, "resuming", "alive", "relay"]}
+    assert set(recipes("live.md")) == {f"{name}.mjs" for name in [*FOLLOWING, "resuming", "alive", "relay"]}
 
 
 def test_every_close_code_is_documented() -> None:

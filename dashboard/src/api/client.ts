@@ -1,4 +1,11 @@
-import { Client, cacheExchange, fetchExchange, mapExchange } from "urql";
+import { Client, type CombinedError, cacheExchange, fetchExchange, mapExchange } from "urql";
+
+/** Whose session this page was opened in, once it is known: another tab may have signed in by another key since. */
+let ownKeyId: string | null = null;
+
+export function actAs(apiKeyId: string | null): void {
+  ownKeyId = apiKeyId;
+}
 
 /** The public API, asked with the browser's session. `onSignedOut` is called when the session opens nothing more. */
 export function createApi(onSignedOut: () => void): Client {
@@ -6,7 +13,10 @@ export function createApi(onSignedOut: () => void): Client {
     url: "/graphql",
     preferGetMethod: false,
     requestPolicy: "cache-and-network",
-    fetchOptions: { credentials: "same-origin" },
+    fetchOptions: (): RequestInit => ({
+      credentials: "same-origin",
+      headers: ownKeyId === null ? {} : { "fluxrate-api-key-id": ownKeyId },
+    }),
     exchanges: [
       cacheExchange,
       mapExchange({
@@ -19,8 +29,16 @@ export function createApi(onSignedOut: () => void): Client {
   });
 }
 
+type Failure = Pick<CombinedError, "graphQLErrors" | "networkError">;
+
 /** The API's own words, or what the reader can do when nothing answered. */
-export function wordsOf(error: { graphQLErrors: { message: string }[]; networkError?: Error | undefined }): string {
+export function wordsOf(error: Failure): string {
   const told = error.graphQLErrors.map((each) => each.message).join(" ");
   return told || "The server can't be reached. What you see may be old; it is asked again when it is back.";
 }
+
+const TEMPORARY = new Set<unknown>(["UNAVAILABLE", "RATE_LIMITED", "TIMED_OUT"]);
+
+/** Whether the same question may be answered in a moment. */
+export const isTemporary = (error: Failure): boolean =>
+  error.graphQLErrors.length === 0 || error.graphQLErrors.some(({ extensions }) => TEMPORARY.has(extensions?.["code"]));

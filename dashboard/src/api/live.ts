@@ -25,7 +25,7 @@ export class Live {
   start(after: string, onSignedOut: () => void, onLost: () => void): void {
     let silence: ReturnType<typeof setTimeout> | undefined;
     const socket = createClient({
-      url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`,
+      url: addressOfSocket(),
       retryAttempts: Number.POSITIVE_INFINITY,
       retryWait: (tries) => pause(Math.random() * Math.min(200 * 2 ** tries, LONGEST_PAUSE_MS)),
       shouldRetry: (closed) => (closed as { code?: number }).code !== UNAUTHORIZED,
@@ -65,8 +65,7 @@ export class Live {
             for (const listener of [...this.#listeners]) listener(data.events);
           },
           error: (error) => {
-            if (isTemporary(error)) setTimeout(follow, TRY_AGAIN_AFTER_MS);
-            else if (this.#socket === socket) onLost();
+            if (this.#socket === socket) setTimeout(isLost(error) ? onLost : follow, TRY_AGAIN_AFTER_MS);
           },
           complete: () => {},
         },
@@ -101,10 +100,10 @@ export class Live {
   }
 }
 
-const TEMPORARY = new Set(["UNAVAILABLE", "RATE_LIMITED"]);
+/** Errors of a cursor that the server doesn't know; every other one is tried again. */
+const isLost = (error: unknown): boolean =>
+  Array.isArray(error) && error.some(({ extensions }) => extensions?.code === "INVALID_CURSOR");
 
-/** Errors that the API gives in passing, when its database can't be reached. */
-const isTemporary = (error: unknown): boolean =>
-  Array.isArray(error) && error.some(({ extensions }) => TEMPORARY.has(extensions?.code));
+export const addressOfSocket = () => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`;
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));

@@ -1,8 +1,17 @@
-/** The browser's session: a cookie that the page never sees, got once for an API key. */
+/** The browser's session: a cookie that the page never sees, got once for an API key. All tabs share it. */
 
-export async function isSignedIn(): Promise<boolean> {
-  const answer = await fetch("/session", { headers: { accept: "application/json" } });
-  return answer.ok && ((await answer.json()) as { signedIn: boolean }).signedIn;
+const tabs = new BroadcastChannel("session");
+
+/** Calls back when another tab has signed in or out. */
+export function onSessionChange(react: () => void): () => void {
+  tabs.addEventListener("message", react);
+  return () => tabs.removeEventListener("message", react);
+}
+
+/** Whether there is a session; null when the server can't say. */
+export async function isSignedIn(): Promise<boolean | null> {
+  const answer = await fetch("/session", { headers: { accept: "application/json" } }).catch(() => null);
+  return answer?.ok ? ((await answer.json()) as { signedIn: boolean }).signedIn : null;
 }
 
 /** Why an API key does not sign in; null when it did. */
@@ -13,13 +22,19 @@ export async function signIn(apiKey: string): Promise<string | null> {
     body: JSON.stringify({ apiKey }),
   }).catch(() => null);
   if (answer === null) return "The server can't be reached. Check that it runs, then try again.";
-  if (answer.ok) return null;
+  if (answer.ok) {
+    tabs.postMessage("in");
+    return null;
+  }
   const refusal = (await answer.json().catch(() => ({}))) as { errors?: { message: string }[]; error?: string };
   return refusal.errors?.[0]?.message ?? refusal.error ?? `The server answered with status ${answer.status}.`;
 }
 
-export async function signOut(): Promise<void> {
-  await fetch("/session", { method: "DELETE" });
+/** Whether the session was ended. */
+export async function signOut(): Promise<boolean> {
+  const answer = await fetch("/session", { method: "DELETE" }).catch(() => null);
+  if (answer?.ok) tabs.postMessage("out");
+  return answer?.ok ?? false;
 }
 
 /** The API key in a sign-in link's fragment. It is taken out of the address at once; no server ever sees it. */

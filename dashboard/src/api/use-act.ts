@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useRef, useState } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 import { wordsOf } from "./client";
 
@@ -48,7 +48,17 @@ function refusalOf({ message, path }: Problem): Refusal {
   return { message, field: field || null };
 }
 
-/** A key by which the server knows a request that is sent twice. */
-export function newIdempotencyKey(): string {
+/** Digits that nobody has had before. */
+export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The key of a request by what it asks for: what is sent again is done once, and what was changed is another request. */
+export function useIdempotencyKey(): <Input extends object>(input: Input) => Input & { idempotencyKey: string } {
+  const last = useRef({ text: "", key: "" });
+  return useCallback((input) => {
+    const text = JSON.stringify(input);
+    if (last.current.text !== text) last.current = { text, key: newKey() };
+    return { ...input, idempotencyKey: last.current.key };
+  }, []);
 }

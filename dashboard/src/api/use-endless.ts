@@ -1,16 +1,22 @@
 import { useCallback, useEffect, useReducer, useRef } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 import { type Page, splice } from "../lib/splice";
-import { wordsOf } from "./client";
+import { isTemporary, wordsOf } from "./client";
 import type { EventLine } from "./event";
-import { useStale } from "./use-live";
+import { useRetry, useStale } from "./use-live";
 
 const PAGE_ROWS = 50;
+
+/** A list's head is where it begins; every other page is asked for after the cursor of the row before it. */
+const HEAD = null;
+type Place = string | typeof HEAD;
 
 interface Endless<Row extends { id: string }> {
   rows: Row[];
   hasMore: boolean;
   isLoading: boolean;
+  /** Whether the server has said what is in it. */
+  isAnswered: boolean;
   error: string | null;
   loadMore: () => void;
 }
@@ -32,8 +38,8 @@ interface Options<Data, Row extends { id: string }> {
 interface State<Row extends { id: string }> {
   of: string;
   page: Page<Row>;
-  isLoading: boolean;
-  error: string | null;
+  isAnswered: boolean;
+  failure: { isTemporary: boolean; message: string } | undefined;
 }
 
 /** A list without an end, newest first: loads on by cursor, and asks again for what changed where it stands. */
@@ -41,60 +47,118 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
   const client = useClient();
   const of = JSON.stringify(options.variables);
   const state = useRef<State<Row>>(empty(of));
+  const wanted = useRef(new Set<Place>());
+  const isAsking = useRef(false);
   const [, render] = useReducer((count: number) => count + 1, 0);
   const latest = useRef(options);
   latest.current = options;
+  if (state.current.of !== of) {
+    state.current = empty(of);
+    wanted.current = new Set();
+  }
 
-  const ask = useCallback(
-    async (index: number) => {
-      const asked = state.current;
+  const askFor = useCallback(
+    async (after: Place) => {
+      const { of } = state.current;
       const { query, variables, connection } = latest.current;
-      const after = index > 0 ? (asked.page.edges[index - 1]?.cursor ?? null) : null;
       const result = await client
         .query(
           query as TypedDocumentNode<Data, AnyVariables>,
           { ...variables, first: PAGE_ROWS, after },
-          {
-            requestPolicy: "network-only",
-          },
+          { requestPolicy: "network-only" },
         )
         .toPromise();
-      if (state.current.of !== asked.of) return; // another list is shown by now
-      const error = result.error ? wordsOf(result.error) : null;
+      if (state.current.of !== of) return; // another list is shown by now
       const found = result.data ? connection(result.data) : null;
-      const page = found
-        ? splice(state.current.page, index, { edges: found.edges, hasNextPage: found.pageInfo.hasNextPage })
-        : state.current.page;
-      state.current = { of: asked.of, page, isLoading: false, error };
-      render();
+      const { page, isAnswered } = state.current;
+      const place = placeAfter(page, after); // rows may have come or gone meanwhile
+      if (found && place === undefined) wanted.current.add(HEAD);
+      state.current = {
+        of,
+        page:
+          found && place !== undefined
+            ? splice(page, place, { edges: found.edges, hasNextPage: found.pageInfo.hasNextPage })
+            : page,
+        isAnswered: isAnswered || found !== null,
+        failure: result.error && { isTemporary: isTemporary(result.error), message: wordsOf(result.error) },
+      };
     },
     [client],
   );
 
-  if (state.current.of !== of) state.current = empty(of);
+  /** One question after the other: an answer that was on its way when something happened may be from before. */
+  const work = useCallback(async () => {
+    if (isAsking.current) return;
+    isAsking.current = true;
+    for (let next = first(wanted.current); next !== undefined; next = first(wanted.current)) {
+      wanted.current.delete(next);
+      await askFor(next);
+      render();
+    }
+    isAsking.current = false;
+    render();
+  }, [askFor]);
+
+  const ask = useCallback(
+    (...places: Place[]) => {
+      for (const place of places) wanted.current.add(place);
+      void work();
+    },
+    [work],
+  );
+
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins from its head
-  useEffect(() => void ask(0), [ask, of]);
+  useEffect(() => ask(HEAD), [ask, of]);
 
   useStale(options.concerns, (events) => {
-    const touched = new Set(events.map(latest.current.idIn));
-    const pages = new Set([0]);
-    state.current.page.edges.forEach((edge, place) => {
-      if (touched.has(edge.node.id)) pages.add(place - (place % PAGE_ROWS));
-    });
-    for (const index of pages) void ask(index);
+    const { edges } = state.current.page;
+    const places = new Map(edges.map(({ node }, place) => [node.id, place]));
+    const old = new Set<Place>([HEAD]);
+    for (const event of events) {
+      const place = places.get(latest.current.idIn(event) ?? "");
+      if (place !== undefined) old.add(pageOf(edges, place));
+      else if (!NEW.test(event.type))
+        for (let each = 0; each < edges.length; each += PAGE_ROWS) old.add(pageOf(edges, each));
+    }
+    ask(...old);
   });
 
+  const { page, isAnswered, failure } = state.current;
+  const refresh = useCallback(() => ask(HEAD), [ask]);
+  useRetry(failure?.isTemporary && !isAsking.current ? failure : undefined, refresh);
+
   const loadMore = useCallback(() => {
-    const { page, isLoading } = state.current;
-    if (isLoading || !page.hasNextPage) return;
-    state.current = { ...state.current, isLoading: true };
-    void ask(page.edges.length);
+    const { page } = state.current;
+    const last = page.edges.at(-1);
+    if (page.hasNextPage && last) ask(last.cursor);
   }, [ask]);
 
-  const { page, isLoading, error } = state.current;
-  return { rows: page.edges.map((edge) => edge.node), hasMore: page.hasNextPage, isLoading, error, loadMore };
+  return {
+    rows: page.edges.map((edge) => edge.node),
+    hasMore: page.hasNextPage,
+    isLoading: isAsking.current || !isAnswered,
+    isAnswered,
+    error: failure?.message ?? null,
+    loadMore,
+  };
+}
+
+/** Events of what was not there before: it comes at the head. Anything else that is not known may be anywhere. */
+const NEW = /_CREATED$|_RECEIVED$/;
+
+const first = <Item>(items: Set<Item>): Item | undefined => items.values().next().value;
+
+/** Where the page begins in which a row stands. */
+const pageOf = (edges: { cursor: string }[], place: number): Place =>
+  edges[place - (place % PAGE_ROWS) - 1]?.cursor ?? HEAD;
+
+/** The place of the row after a cursor; undefined when that row is gone. */
+function placeAfter<Row extends { id: string }>(page: Page<Row>, after: Place): number | undefined {
+  if (after === HEAD) return 0;
+  const before = page.edges.findIndex(({ cursor }) => cursor === after);
+  return before < 0 ? undefined : before + 1;
 }
 
 function empty<Row extends { id: string }>(of: string): State<Row> {
-  return { of, page: { edges: [], hasNextPage: false }, isLoading: true, error: null };
+  return { of, page: { edges: [], hasNextPage: false }, isAnswered: false, failure: undefined };
 }

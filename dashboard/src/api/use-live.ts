@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useRef, useSyncExternalStore } from "react";
 import { type AnyVariables, type TypedDocumentNode, useQuery } from "urql";
+import { isTemporary } from "./client";
 import type { EventLine } from "./event";
 import { Live, type LiveStatus } from "./live";
 
@@ -7,6 +8,8 @@ export const live = new Live();
 
 /** The least time between two answers to what happened: a busy workspace doesn't have a page ask without end. */
 const PACE_MS = 250;
+
+const RETRY_AFTER_MS = 3_000;
 
 export const useLiveStatus = (): LiveStatus => useSyncExternalStore(live.watch, live.status);
 
@@ -42,9 +45,32 @@ export function useLive<Data, Variables extends AnyVariables>(
   concerns: (event: EventLine) => boolean,
 ) {
   const [result, execute] = useQuery<Data, Variables>({ query, variables } as never);
-  const refresh = useCallback(() => execute({ requestPolicy: "network-only" }), [execute]);
+  const { fetching, stale, error } = result;
+  const isAsked = fetching || stale;
+  const isOld = useRef(false);
+  const asked = useRef(isAsked);
+  asked.current = isAsked;
+  const refresh = useCallback(() => {
+    if (asked.current) isOld.current = true;
+    else execute({ requestPolicy: "network-only" });
+  }, [execute]);
+  useEffect(() => {
+    if (isAsked || !isOld.current) return;
+    isOld.current = false; // what was on its way when something happened may be from before
+    execute({ requestPolicy: "network-only" });
+  }, [isAsked, execute]);
   useStale(concerns, refresh);
+  useRetry(error && isTemporary(error) && !isAsked ? error : undefined, refresh);
   return { ...result, refresh };
+}
+
+/** Asks again a while after a failure, as long as it fails. */
+export function useRetry(failure: unknown, retry: () => void): void {
+  useEffect(() => {
+    if (failure === undefined) return;
+    const timer = setTimeout(retry, RETRY_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, [failure, retry]);
 }
 
 export const anything = (): boolean => true;
@@ -55,3 +81,9 @@ export const about =
     [event.invoice, event.payment, event.customer, event.integration, event.webhookEvent].some(
       (each) => each?.id === id,
     );
+
+/** What shows a customer's name too. */
+export const aboutOrCustomer =
+  (id: string) =>
+  (event: EventLine): boolean =>
+    event.type === "CUSTOMER_UPDATED" || about(id)(event);

@@ -1,7 +1,6 @@
-import { useMemo } from "react";
 import { useLocation } from "wouter";
 import { graphql } from "../api/graphql";
-import { newIdempotencyKey, useAct } from "../api/use-act";
+import { useAct, useIdempotencyKey } from "../api/use-act";
 import { Button } from "../ui/button";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
@@ -21,16 +20,15 @@ const ConnectStripe = graphql(`
 export default function Connect() {
   const [, go] = useLocation();
   const { act, isPending } = useAct(ConnectStripe);
-  const idempotencyKey = useMemo(newIdempotencyKey, []);
+  const withKey = useIdempotencyKey();
   const submit = async (values: Record<string, string>) => {
     const { done, refusal } = await act({
-      input: {
+      input: withKey({
         name: values["name"] ?? "",
         secretKey: (values["secretKey"] ?? "").trim(),
         webhookSecret: values["webhookSecret"]?.trim() || null,
         registerWebhook: values["registerWebhook"] === "on",
-        idempotencyKey,
-      },
+      }),
     });
     if (refusal) return refusal;
     go(`/integrations/${done.integration.id}`);

@@ -34,7 +34,7 @@ export default function CustomerPage({ id }: { id: string }) {
     query: InvoicesQuery,
     variables: { filter: { customerId: id } },
     connection: (answer) => answer.invoices,
-    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED",
+    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED",
     idIn: ({ invoice }) => invoice?.id,
   });
   const back = { href: "/customers", label: "Customers" };
@@ -89,6 +89,7 @@ export default function CustomerPage({ id }: { id: string }) {
         href={(row) => `/invoices/${row.id}`}
         hasMore={list.hasMore}
         isLoading={list.isLoading}
+        isAnswered={list.isAnswered}
         onEnd={list.loadMore}
         empty={<Empty title="This customer has no invoices yet." />}
       />

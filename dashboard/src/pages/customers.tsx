@@ -71,6 +71,7 @@ export default function Customers() {
         href={(row) => `/customers/${row.id}`}
         hasMore={list.hasMore}
         isLoading={list.isLoading}
+        isAnswered={list.isAnswered}
         onEnd={list.loadMore}
         empty={
           isAny ? (

@@ -4,7 +4,7 @@ import { wordsOf } from "../api/client";
 import { EventLine } from "../api/event";
 import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
-import { about, useLive } from "../api/use-live";
+import { aboutOrCustomer, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
@@ -50,7 +50,7 @@ type Invoice = NonNullable<ResultOf<typeof InvoiceQuery>["invoice"]>;
 
 /** One invoice: what it is worth, how it is paid, and why it is as it is. */
 export default function InvoicePage({ id }: { id: string }) {
-  const { data, error } = useLive(InvoiceQuery, { id }, about(id));
+  const { data, error } = useLive(InvoiceQuery, { id }, aboutOrCustomer(id));
   const invoice = data?.invoice;
   const mayWrite = useMay("WRITE");
   const back = { href: "/invoices", label: "Invoices" };

@@ -62,7 +62,7 @@ export default function Invoices() {
     query: InvoicesQuery,
     variables: { filter },
     connection: (data) => data.invoices,
-    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED",
+    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED",
     idIn: ({ invoice }) => invoice?.id,
   });
   const [, go] = useLocation();
@@ -108,6 +108,7 @@ export default function Invoices() {
         href={(row) => `/invoices/${row.id}`}
         hasMore={list.hasMore}
         isLoading={list.isLoading}
+        isAnswered={list.isAnswered}
         onEnd={list.loadMore}
         empty={
           isAny ? (

@@ -1,7 +1,7 @@
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { useLocation } from "wouter";
 import { graphql } from "../api/graphql";
-import { newIdempotencyKey, type Refusal, useAct } from "../api/use-act";
+import { newKey, type Refusal, useAct, useIdempotencyKey } from "../api/use-act";
 import { nothing, useLive } from "../api/use-live";
 import { lineAmount, toMajor } from "../lib/decimal";
 import { amountIn } from "../lib/format";
@@ -34,14 +34,14 @@ interface Line {
   unitAmount: string;
 }
 
-const emptyLine = (): Line => ({ key: newIdempotencyKey(), description: "", quantity: "1", unitAmount: "" });
+const emptyLine = (): Line => ({ key: newKey(), description: "", quantity: "1", unitAmount: "" });
 
 /** A draft: who pays, in which currency, for what. Its total is exact while it is typed. */
 export default function NewInvoice() {
   const [, go] = useLocation();
   const { data } = useLive(CurrenciesQuery, {}, nothing);
   const { act, isPending } = useAct(CreateInvoice);
-  const idempotencyKey = useMemo(newIdempotencyKey, []);
+  const withKey = useIdempotencyKey();
   const [customerId, setCustomerId] = useState(new URLSearchParams(location.search).get("customerId"));
   const [currency, setCurrency] = useState("USD");
   const [lines, setLines] = useState<Line[]>([emptyLine()]);
@@ -52,14 +52,13 @@ export default function NewInvoice() {
   const submit = async (values: Record<string, string>): Promise<Refusal | null> => {
     if (!customerId) return { message: "Pick a customer, or make a new one.", field: null };
     const { done, refusal } = await act({
-      input: {
+      input: withKey({
         customerId,
         currency,
         dueDate: values["dueDate"] || null,
         memo: values["memo"] || null,
         lineItems: lines.map(({ description, quantity, unitAmount }) => ({ description, quantity, unitAmount })),
-        idempotencyKey,
-      },
+      }),
     });
     if (refusal) return refusal;
     go(`/invoices/${done.invoice.id}`);

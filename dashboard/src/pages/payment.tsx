@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { wordsOf } from "../api/client";
 import { graphql } from "../api/graphql";
 import { useAct } from "../api/use-act";
-import { about, useLive } from "../api/use-live";
+import { aboutOrCustomer, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Alert, Empty, Loading, Problem } from "../ui/feedback";
@@ -35,7 +35,7 @@ const PaymentQuery = graphql(`
 
 /** One payment: what it was for, and what became of it since. */
 export default function PaymentPage({ id }: { id: string }) {
-  const { data, error, refresh } = useLive(PaymentQuery, { id }, about(id));
+  const { data, error, refresh } = useLive(PaymentQuery, { id }, aboutOrCustomer(id));
   const payment = data?.payment;
   const back = { href: "/payments", label: "Payments" };
   if (!payment) {

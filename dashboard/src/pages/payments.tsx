@@ -62,7 +62,7 @@ export default function Payments() {
     query: PaymentsQuery,
     variables: { filter },
     connection: (data) => data.payments,
-    concerns: ({ payment }) => payment !== null,
+    concerns: ({ payment, type }) => payment !== null || type === "CUSTOMER_UPDATED",
     idIn: ({ payment }) => payment?.id,
   });
   return (
@@ -95,6 +95,7 @@ export default function Payments() {
         href={(row) => `/payments/${row.id}`}
         hasMore={list.hasMore}
         isLoading={list.isLoading}
+        isAnswered={list.isAnswered}
         onEnd={list.loadMore}
         empty={
           <Empty title={isAny ? "No payment is like that." : "Nothing was paid yet."}>

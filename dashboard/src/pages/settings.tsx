@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
-import { newIdempotencyKey, type Refusal, useAct } from "../api/use-act";
+import { type Refusal, useAct, useIdempotencyKey } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay, useViewer } from "../api/viewer";
 import { Button } from "../ui/button";
@@ -115,10 +115,10 @@ const SCOPES = [
 
 function NewKey({ onMade, onCancel }: { onMade: (key: string) => void; onCancel: () => void }) {
   const { act, isPending } = useAct(CreateApiKey);
-  const [idempotencyKey] = useState(newIdempotencyKey);
+  const withKey = useIdempotencyKey();
   const submit = async (values: Record<string, string>): Promise<Refusal | null> => {
     const { done, refusal } = await act({
-      input: { name: values["name"] ?? "", scopes: [values["scope"] as "READ"], idempotencyKey },
+      input: withKey({ name: values["name"] ?? "", scopes: [values["scope"] as "READ"] }),
     });
     if (done) onMade(done.key);
     return refusal ?? null;

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { useEndless } from "../api/use-endless";
@@ -110,6 +110,7 @@ export default function WebhookEvents() {
         href={(row) => `/webhook-events/${row.id}`}
         hasMore={list.hasMore}
         isLoading={list.isLoading}
+        isAnswered={list.isAnswered}
         onEnd={list.loadMore}
         empty={
           isAny ? (
@@ -157,12 +158,24 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
   const [told, setTold] = useState<Progress | null>(null);
   const [refusal, setRefusal] = useState<string | null>(null);
 
+  const runs = useRef(0);
+  const stop = useCallback(() => {
+    runs.current += 1; // what is running ends after the answer that it waits for
+  }, []);
+  useEffect(() => stop, [stop]);
+  const close = () => {
+    stop();
+    setOpen(false);
+  };
   const run = async (dryRun: boolean) => {
+    stop();
+    const own = runs.current;
     const progress: Progress = { tried: 0, changed: [], remaining: 0, isDone: false };
     let next: Filter = filter;
     setRefusal(null);
     for (;;) {
       const { done, refusal } = await act({ filter: next, dryRun });
+      if (own !== runs.current) return;
       if (refusal) return setRefusal(refusal.message);
       progress.tried += done.outcomes.length;
       progress.remaining = done.remaining;
@@ -182,7 +195,7 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
   return (
     <>
       <Button onPress={begin}>Replay {isAny ? "these" : "all"}</Button>
-      <Dialog title="Replay webhook events" isOpen={isOpen} onClose={() => setOpen(false)}>
+      <Dialog title="Replay webhook events" isOpen={isOpen} onClose={close}>
         <p className="hint">
           {filter && isAny ? "Those that the filters show" : "All that is held, failed, unapplied or in quarantine"} are
           tried again, the oldest first. Nothing is ever applied twice.
@@ -191,7 +204,7 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
         {!told && !refusal && <p role="status">Looking what would change …</p>}
         {told && <Told progress={told} isPending={isPending} />}
         <div className="actions">
-          <Button onPress={() => setOpen(false)}>{told?.isDone ? "Close" : "Cancel"}</Button>
+          <Button onPress={close}>{told?.isDone ? "Close" : "Cancel"}</Button>
           {!told?.isDone && (
             <Button
               kind="primary"

@@ -1,7 +1,7 @@
 import { useState } from "react";
 import { ComboBox, Input, Label, ListBox, ListBoxItem, Popover } from "react-aria-components";
 import { graphql } from "../api/graphql";
-import { newIdempotencyKey, useAct } from "../api/use-act";
+import { useAct, useIdempotencyKey } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { Button } from "./button";
 import { Field } from "./field";
@@ -98,15 +98,14 @@ interface NewProps {
 /** The form by which a customer is made. */
 export function NewCustomer({ onMade, onCancel }: NewProps) {
   const { act, isPending } = useAct(CreateCustomer);
-  const [idempotencyKey] = useState(newIdempotencyKey);
+  const withKey = useIdempotencyKey();
   const submit = async (values: Record<string, string>) => {
     const { done, refusal } = await act({
-      input: {
+      input: withKey({
         name: values["name"] ?? "",
         email: values["email"] ?? "",
         externalId: values["externalId"] || null,
-        idempotencyKey,
-      },
+      }),
     });
     if (refusal) return refusal;
     onMade(done.customer.id);

@@ -19,6 +19,7 @@ interface Props<Row extends { id: string }> {
   href: (row: Row) => string;
   hasMore: boolean;
   isLoading: boolean;
+  isAnswered: boolean;
   onEnd: () => void;
   empty: ReactNode;
 }
@@ -28,7 +29,7 @@ const ROWS_AHEAD = 12;
 
 /** A table of any length: only the rows in sight are on the page, and more are asked for before its end is reached. */
 export function List<Row extends { id: string }>(props: Props<Row>) {
-  const { label, columns, rows, href, hasMore, isLoading, onEnd, empty } = props;
+  const { label, columns, rows, href, hasMore, isLoading, isAnswered, onEnd, empty } = props;
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
@@ -45,7 +46,7 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
     if (hasMore && !isLoading && lastInSight >= rows.length - ROWS_AHEAD) onEnd();
   }, [hasMore, isLoading, lastInSight, rows.length, onEnd]);
 
-  if (rows.length === 0) return isLoading ? <Loading /> : empty;
+  if (rows.length === 0) return isAnswered ? empty : <Loading />;
   const grid = { gridTemplateColumns: columns.map(({ share = 1 }) => `minmax(0, ${share}fr)`).join(" ") };
   return (
     <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className="list">

@@ -1,3 +1,4 @@
+import { useSyncExternalStore } from "react";
 import { amountIn, dayOf, instantIn, sinceIn, utcOf } from "../lib/format";
 
 export interface MoneyValue {
@@ -7,8 +8,19 @@ export interface MoneyValue {
 
 export const Money = ({ value }: { value: MoneyValue }) => <span className="money">{amountIn(value)}</span>;
 
+const TICK_MS = 10_000;
+
+function everyTick(look: () => void): () => void {
+  const timer = setInterval(look, TICK_MS);
+  return () => clearInterval(timer);
+}
+
+/** Shows again every few seconds what says how long ago something was. */
+const useTicks = () => useSyncExternalStore(everyTick, () => Math.floor(Date.now() / TICK_MS));
+
 /** An instant in the reader's zone; UTC stands in its title. */
 export function Time({ at, ago = false }: { at: string; ago?: boolean }) {
+  useTicks();
   return (
     <time dateTime={at} title={utcOf(at)}>
       {ago ? sinceIn(at) : instantIn(at)}

@@ -1,0 +1,24 @@
+import { Component, type ReactNode } from "react";
+import { Button } from "./button";
+import { Alert } from "./feedback";
+
+/** Says so when a page can't be shown, such as one of a version that the server has replaced. */
+export class Boundary extends Component<{ children: ReactNode }, { isBroken: boolean }> {
+  override state = { isBroken: false };
+
+  static getDerivedStateFromError() {
+    return { isBroken: true };
+  }
+
+  override render() {
+    if (!this.state.isBroken) return this.props.children;
+    return (
+      <div className="page">
+        <Alert>This page could not be loaded: the server can't be reached, or has another version by now.</Alert>
+        <div className="actions">
+          <Button onPress={() => location.reload()}>Load it again</Button>
+        </div>
+      </div>
+    );
+  }
+}

@@ -1,0 +1,150 @@
+"""What docs/reading.md tells a frontend's developer to write: all of it runs, and says what the page says."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import errors
+from tests.clients.conftest import ROOT, TYPED, recipes, run
+from tests.support.app import RunningApp, running_app
+from tests.support.documents import CREATE_CUSTOMER, CREATE_INVOICE
+from tests.support.graphql_client import GraphQLClient
+
+PAGE: Final = (ROOT / "docs" / "reading.md").read_text()
+QUERY: Final = re.compile(r"^```graphql\n(.*?)^```(?:\n+```json\n(\{.*?)^```)?", re.DOTALL | re.MULTILINE)
+RUN: Final = {
+    "ask",
+    "pages",
+    "values",
+    "session",
+    "apollo-cache",
+    "urql-cache",
+    "asking-again",
+    "apollo-live",
+    "urql-live",
+}
+IMPORTED: Final = {"schema.mjs"}
+COMPILED: Final = {"tsconfig.json", "tada.ts", "codegen.ts", "generated.ts"}
+MEMBERS: Final = {errors.Problem, errors.LinkNotMade, errors.SealError, errors.ConfigurationError}
+"""What is told elsewhere than in GraphQL's errors, or to an operator."""
+
+pytestmark = pytest.mark.timeout(300)  # the first test installs the packages
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
+    """The product."""
+    with running_app(cwd=tmp_path_factory.mktemp("reading")) as app:
+        yield app
+
+
+@pytest.fixture
+async def client(app: RunningApp) -> AsyncIterator[GraphQLClient]:
+    """A workspace of the test's own with three customers and as many drafts."""
+    key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+    async with GraphQLClient(app.url, key) as client:
+        for name in ("Ada", "Ben", "Cleo"):
+            made = await client.mutate(CREATE_CUSTOMER, input={"name": name, "email": "ada@example.com"})
+            lines = [{"description": "Work", "quantity": "1", "unitAmount": "19.99"}]
+            given = {"customerId": made["customer"]["id"], "currency": "EUR", "lineItems": lines}
+            await client.mutate(CREATE_INVOICE, input=given)
+        yield client
+
+
+def told(clients: Path, recipe: str, client: GraphQLClient) -> Any:
+    """What a frontend is told that does as a recipe says."""
+    return json.loads(run(clients, "node", "reading.mjs", recipe, client.url, client.api_key))
+
+
+@pytest.mark.parametrize(("query", "variables"), QUERY.findall(PAGE))
+async def test_every_query_is_answered(client: GraphQLClient, query: str, variables: str) -> None:
+    answer = await client.query(query, **json.loads(variables or "{}"))
+
+    assert all(value is not None for value in answer.values())
+
+
+def test_everything_is_run() -> None:
+    assert set(recipes("reading.md")) == {f"{name}.mjs" for name in RUN} | IMPORTED | COMPILED
+
+
+def test_every_code_of_an_error_is_explained() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    codes = {
+        kind.code for kind in kinds if issubclass(kind, errors.FluxrateError) and not issubclass(kind, tuple(MEMBERS))
+    }
+    explained = set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
+
+    assert codes - {errors.FluxrateError.code} <= explained
+
+
+def test_an_error_has_its_code(clients: Path, client: GraphQLClient) -> None:
+    assert told(clients, "ask", client) == {
+        "refused": "INVALID_INPUT",
+        "answered": {"viewer": {"workspace": {"mode": "TEST"}}},
+    }
+
+
+async def test_all_pages_make_the_list(clients: Path, client: GraphQLClient) -> None:
+    found = told(clients, "pages", client)
+
+    assert found == [node["id"] for node in (await client.query("{ invoices { nodes { id } } }"))["invoices"]["nodes"]]
+    assert len(found) == 3
+
+
+def test_money_and_dates_are_shown_exactly(clients: Path, client: GraphQLClient) -> None:
+    assert told(clients, "values", client) == {
+        "money": ["$19.90", "¥800", "$9,007,199,254,740,993.10"],
+        "sum": "9007199254740994",
+        "day": "Nov 23, 2026",
+    }
+
+
+def test_a_session_asks_until_it_is_left(clients: Path, client: GraphQLClient) -> None:
+    seen = told(clients, "session", client)
+
+    assert "key" in seen.pop("wrong")
+    assert seen == {
+        "right": None,
+        "isSignedIn": True,
+        "asked": {"isSignedOut": False, "data": {"viewer": {"workspace": {"mode": "TEST"}}}},
+        "left": 204,
+        "after": True,
+    }
+
+
+@pytest.mark.parametrize("cache", ["apollo-cache", "urql-cache"])
+def test_a_cache_joins_pages_and_keeps_problems(clients: Path, client: GraphQLClient, cache: str) -> None:
+    seen = told(clients, cache, client)
+
+    assert seen["names"] == ["Cleo", "Ben", "Ada"]
+    assert seen["problem"] == {"__typename": "InvalidInput", "code": "INVALID_INPUT", "path": ["input", "name"]}
+    assert seen.get("warnings", []) == []
+    assert seen.get("money") is None
+
+
+def test_what_is_told_at_once_is_asked_for_twice(clients: Path, client: GraphQLClient) -> None:
+    assert told(clients, "asking-again", client) == {"atOnce": 1, "asked": 2, "isPaced": True}
+
+
+@pytest.mark.parametrize("recipe", ["apollo-live", "urql-live"])
+def test_what_is_shown_is_asked_for_again(clients: Path, client: GraphQLClient, recipe: str) -> None:
+    assert told(clients, recipe, client)[0] == "Newest"
+
+
+def test_types_are_made_and_hold(clients: Path) -> None:
+    """Both tools' at once; and a field that there is not is refused."""
+    folder = clients / TYPED
+
+    run(folder, "npx", "gql.tada", "generate", "output", within_s=100)
+    run(folder, "npx", "graphql-codegen", "--config", "codegen.ts", within_s=100)
+    run(folder, "npx", "tsc", within_s=100)
+    for name in ("tada.ts", "generated.ts"):
+        text = (folder / name).read_text()
+        (folder / name).write_text(re.sub(r"\.amount\b", ".amout", text))
+        with pytest.raises(AssertionError, match="amout"):
+            run(folder, "npx", "tsc", within_s=100)
+        (folder / name).write_text(text)
