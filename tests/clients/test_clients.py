@@ -92,7 +92,8 @@ async def following(clients: Path, recipe: str, url: str, key: str, after: str) 
     try:
         yield Follower(process)
     finally:
-        process.kill()
+        assert process.stdin is not None
+        process.stdin.close()  # it ends with its input; a kill would leave the child of the wheel's script
         await process.wait()
 
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
@@ -135,10 +137,15 @@ def test_what_is_shown_is_asked_for_again(clients: Path, client: GraphQLClient, 
     assert told(clients, recipe, client)[0] == "Newest"
 
 
-def test_types_are_made_and_hold(clients: Path) -> None:
-    """Both tools' at once; and a field that there is not is refused."""
-    folder = clients / TYPED
+@pytest.fixture
+def folder(clients: Path) -> Iterator[Path]:
+    """A project of the test's own, whose packages are those of the folder around it."""
+    with TemporaryDirectory(dir=clients, prefix=TYPED) as name:
+        yield Path(shutil.copytree(clients / TYPED, name, dirs_exist_ok=True))
 
+
+def test_types_are_made_and_hold(folder: Path) -> None:
+    """Both tools' at once; and a field that there is not is refused."""
     run(folder, "npx", "gql.tada", "generate", "output", within_s=100)
     run(folder, "npx", "graphql-codegen", "--config", "codegen.ts", within_s=100)
     run(folder, "npx", "tsc", within_s=100)
