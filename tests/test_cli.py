@@ -275,10 +275,10 @@ def test_a_new_database_is_announced_with_its_path(tmp_path: Path) -> None:
 
 
 def test_a_person_is_told_what_to_do_next(tmp_path: Path) -> None:
-    """What scripts/run shows."""
+    """What scripts/run shows where there is no dashboard; where there is one it shows a link to it."""
     process = subprocess.Popen(
         [sys.executable, MAIN, "serve", "--port", "0"],
-        env=environment({}),
+        env=environment({"FLUXRATE_DASHBOARD": "off"}),
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
