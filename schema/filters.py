@@ -15,7 +15,8 @@ class InvoiceFilter:
     )
     search: str | None = strawberry.field(
         default=strawberry.UNSET,
-        description="Whose number or memo holds this text, in upper or lower case, or which are of a customer whose"
+        description="Whose number or memo holds this text, in upper or lower case (on SQLite of A to Z alone),"
+        " or which are of a customer whose"
         " name, email or external id holds it: of the newest 50 such customers. A text of one or two characters is"
         " looked for among the newest 10,000 invoices and customers.",
     )

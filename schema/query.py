@@ -92,7 +92,8 @@ class Query:
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Those whose name, email or external id holds this text, in upper or lower case. A text of"
+                description="Those whose name, email or external id holds this text, in upper or lower case (on SQLite"
+                " of A to Z alone). A text of"
                 " one or two characters is looked for among the newest 10,000 customers."
             ),
         ] = strawberry.UNSET,
