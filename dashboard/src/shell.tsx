@@ -1,28 +1,54 @@
-import { lazy, Suspense, useEffect, useRef } from "react";
+import { Suspense, useEffect, useRef } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
 import { useLiveStatus } from "./api/use-live";
 import { useMay, useViewer } from "./api/viewer";
 import { Boundary } from "./ui/boundary";
 import { Button } from "./ui/button";
 import { Empty, Loading } from "./ui/feedback";
+import { page } from "./ui/lazy-page";
 import { Page } from "./ui/page";
 import { inWords } from "./ui/values";
 
-const Overview = lazy(() => import("./pages/overview"));
-const Integrations = lazy(() => import("./pages/integrations"));
-const Connect = lazy(() => import("./pages/connect"));
-const Integration = lazy(() => import("./pages/integration"));
-const WebhookEvents = lazy(() => import("./pages/webhook-events"));
-const WebhookEvent = lazy(() => import("./pages/webhook-event"));
-const Invoices = lazy(() => import("./pages/invoices"));
-const NewInvoice = lazy(() => import("./pages/new-invoice"));
-const Invoice = lazy(() => import("./pages/invoice"));
-const Customers = lazy(() => import("./pages/customers"));
-const Customer = lazy(() => import("./pages/customer"));
-const Payments = lazy(() => import("./pages/payments"));
-const Payment = lazy(() => import("./pages/payment"));
-const Attention = lazy(() => import("./pages/attention"));
-const Settings = lazy(() => import("./pages/settings"));
+const Overview = page(() => import("./pages/overview"));
+const Integrations = page(() => import("./pages/integrations"));
+const Connect = page(() => import("./pages/connect"));
+const Integration = page(() => import("./pages/integration"));
+const WebhookEvents = page(() => import("./pages/webhook-events"));
+const WebhookEvent = page(() => import("./pages/webhook-event"));
+const Invoices = page(() => import("./pages/invoices"));
+const NewInvoice = page(() => import("./pages/new-invoice"));
+const Invoice = page(() => import("./pages/invoice"));
+const Customers = page(() => import("./pages/customers"));
+const Customer = page(() => import("./pages/customer"));
+const Payments = page(() => import("./pages/payments"));
+const Payment = page(() => import("./pages/payment"));
+const Attention = page(() => import("./pages/attention"));
+const Settings = page(() => import("./pages/settings"));
+
+/** By the first part of their address. */
+const PAGES = {
+  "": [Overview],
+  invoices: [Invoices, Invoice, NewInvoice],
+  payments: [Payments, Payment],
+  customers: [Customers, Customer],
+  attention: [Attention],
+  integrations: [Integrations, Integration, Connect],
+  "webhook-events": [WebhookEvents, WebhookEvent],
+  settings: [Settings],
+};
+
+/** Begins to load the page that is opened first, before it is known who opens it. */
+export function preloadHere(): void {
+  const [, part = ""] = location.pathname.split("/");
+  for (const each of PAGES[part as keyof typeof PAGES] ?? []) each.preload();
+}
+
+/** Loads all others in a quiet moment: they are there at once then, also when the server has another version by then. */
+function preloadAll(): void {
+  for (const each of Object.values(PAGES).flat()) each.preload();
+}
+
+const QUIET_AFTER_MS = 2_000;
 
 const LINKS = [
   { href: "/", label: "Overview" },
@@ -39,6 +65,10 @@ const LINKS = [
 export function Shell({ onLeave }: { onLeave: () => void }) {
   const { workspace, apiKey } = useViewer();
   const [path] = useLocation();
+  useEffect(() => {
+    const timer = setTimeout(preloadAll, QUIET_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
   return (
     <div className="shell">
       <a className="skip" href="#page">
