@@ -11,7 +11,7 @@ const PAGE_ROWS = 50;
 const HEAD = null;
 type Place = string | typeof HEAD;
 
-interface Endless<Row extends { id: string }> {
+export interface Endless<Row extends { id: string }> {
   rows: Row[];
   hasMore: boolean;
   isLoading: boolean;

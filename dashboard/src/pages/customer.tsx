@@ -1,16 +1,16 @@
 import { useState } from "react";
 import { useLocation } from "wouter";
-import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { useEndless } from "../api/use-endless";
 import { about, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
-import { Alert, Empty, Loading } from "../ui/feedback";
+import { Empty } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
 import { List } from "../ui/list";
+import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Time } from "../ui/values";
 import { INVOICE_COLUMNS, InvoicesQuery } from "./invoices";
@@ -39,12 +39,7 @@ export default function CustomerPage({ id }: { id: string }) {
   });
   const back = { href: "/customers", label: "Customers" };
   if (!customer) {
-    return (
-      <Page title="Customer" back={back}>
-        {error && <Alert>{wordsOf(error)}</Alert>}
-        {data ? <Empty title="This workspace has no such customer." /> : !error && <Loading />}
-      </Page>
-    );
+    return <Missing title="Customer" noun="customer" back={back} isAnswered={data !== undefined} error={error} />;
   }
   const actions = mayWrite && !isEdited && (
     <>
@@ -81,16 +76,11 @@ export default function CustomerPage({ id }: { id: string }) {
         </section>
       )}
       <h2>Invoices</h2>
-      {list.error && <Alert>{list.error}</Alert>}
       <List
         label="Invoices"
         columns={INVOICE_COLUMNS}
-        rows={list.rows}
+        list={list}
         href={(row) => `/invoices/${row.id}`}
-        hasMore={list.hasMore}
-        isLoading={list.isLoading}
-        isAnswered={list.isAnswered}
-        onEnd={list.loadMore}
         empty={<Empty title="This customer has no invoices yet." />}
       />
     </Page>

@@ -5,7 +5,7 @@ import { useEndless } from "../api/use-endless";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { NewCustomer } from "../ui/customer-picker";
-import { Alert, Empty } from "../ui/feedback";
+import { Empty } from "../ui/feedback";
 import { Clear, Typed, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
 import { Page } from "../ui/page";
@@ -63,16 +63,11 @@ export default function Customers() {
         />
         <Clear isAny={isAny} onClear={clear} />
       </search>
-      {list.error && <Alert>{list.error}</Alert>}
       <List
         label="Customers"
         columns={COLUMNS}
-        rows={list.rows}
+        list={list}
         href={(row) => `/customers/${row.id}`}
-        hasMore={list.hasMore}
-        isLoading={list.isLoading}
-        isAnswered={list.isAnswered}
-        onEnd={list.loadMore}
         empty={
           isAny ? (
             <Empty title="No customer is called like that." />

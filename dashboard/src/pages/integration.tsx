@@ -1,15 +1,15 @@
 import { useState } from "react";
 import { Link } from "wouter";
-import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
 import { type Refusal, useAct } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
-import { Alert, Empty, Loading, Problem } from "../ui/feedback";
+import { Alert, Problem } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
+import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Toggle } from "../ui/toggle";
 import { inWords, Status, Time } from "../ui/values";
@@ -56,12 +56,7 @@ export default function IntegrationPage({ id }: { id: string }) {
   const integration = data?.stripeIntegration;
   const back = { href: "/integrations", label: "Integrations" };
   if (!integration) {
-    return (
-      <Page title="Integration" back={back}>
-        {error && <Alert>{wordsOf(error)}</Alert>}
-        {data ? <Empty title="This workspace has no such integration." /> : !error && <Loading />}
-      </Page>
-    );
+    return <Missing title="Integration" noun="integration" back={back} isAnswered={data !== undefined} error={error} />;
   }
   const isConnected = integration.status !== "DISCONNECTED";
   return (

@@ -1,6 +1,5 @@
 import { useState } from "react";
 import { Link, useLocation } from "wouter";
-import { wordsOf } from "../api/client";
 import { EventLine } from "../api/event";
 import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
@@ -9,9 +8,10 @@ import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
 import { Dialog } from "../ui/dialog";
-import { Alert, Empty, Loading, Problem } from "../ui/feedback";
+import { Alert, Problem } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
+import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Timeline } from "../ui/timeline";
 import { Day, Money, Status, Time } from "../ui/values";
@@ -55,12 +55,7 @@ export default function InvoicePage({ id }: { id: string }) {
   const mayWrite = useMay("WRITE");
   const back = { href: "/invoices", label: "Invoices" };
   if (!invoice) {
-    return (
-      <Page title="Invoice" back={back}>
-        {error && <Alert>{wordsOf(error)}</Alert>}
-        {data ? <Empty title="This workspace has no such invoice." /> : !error && <Loading />}
-      </Page>
-    );
+    return <Missing title="Invoice" noun="invoice" back={back} isAnswered={data !== undefined} error={error} />;
   }
   return (
     <Page title={invoice.number ?? "Draft invoice"} back={back} actions={mayWrite && <Actions invoice={invoice} />}>

@@ -3,8 +3,8 @@ import { graphql, type ResultOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
-import { Alert, Empty } from "../ui/feedback";
-import { Choice, Clear, optionsOf, startOf, Typed, useFilters } from "../ui/filters";
+import { Empty } from "../ui/feedback";
+import { Choice, Clear, optionsOf, Period, startOf, Typed, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
 import { Page } from "../ui/page";
 import { Day, Money, Status, Time } from "../ui/values";
@@ -96,20 +96,14 @@ export default function Invoices() {
           ]}
           onChange={(to) => set("overdue", to)}
         />
-        <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
-        <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+        <Period values={values} set={set} />
         <Clear isAny={isAny} onClear={clear} />
       </search>
-      {list.error && <Alert>{list.error}</Alert>}
       <List
         label="Invoices"
         columns={INVOICE_COLUMNS}
-        rows={list.rows}
+        list={list}
         href={(row) => `/invoices/${row.id}`}
-        hasMore={list.hasMore}
-        isLoading={list.isLoading}
-        isAnswered={list.isAnswered}
-        onEnd={list.loadMore}
         empty={
           isAny ? (
             <Empty title="No invoice is like that." />

@@ -1,12 +1,12 @@
 import { useState } from "react";
 import { Link } from "wouter";
-import { wordsOf } from "../api/client";
 import { graphql } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { aboutOrCustomer, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
-import { Alert, Empty, Loading, Problem } from "../ui/feedback";
+import { Alert, Problem } from "../ui/feedback";
+import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { inWords, Money, Status, Time } from "../ui/values";
 
@@ -39,12 +39,7 @@ export default function PaymentPage({ id }: { id: string }) {
   const payment = data?.payment;
   const back = { href: "/payments", label: "Payments" };
   if (!payment) {
-    return (
-      <Page title="Payment" back={back}>
-        {error && <Alert>{wordsOf(error)}</Alert>}
-        {data ? <Empty title="This workspace has no such payment." /> : !error && <Loading />}
-      </Page>
-    );
+    return <Missing title="Payment" noun="payment" back={back} isAnswered={data !== undefined} error={error} />;
   }
   const isUnapplied = payment.status === "SUCCEEDED" && payment.allocation === "UNAPPLIED";
   return (

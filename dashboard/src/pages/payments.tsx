@@ -1,7 +1,7 @@
 import { graphql, type ResultOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
-import { Alert, Empty } from "../ui/feedback";
-import { Choice, Clear, optionsOf, startOf, Typed, useFilters } from "../ui/filters";
+import { Empty } from "../ui/feedback";
+import { Choice, Clear, optionsOf, Period, startOf, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
 import { Page } from "../ui/page";
 import { Money, Status, Time } from "../ui/values";
@@ -83,20 +83,14 @@ export default function Payments() {
           ]}
           onChange={(to) => set("allocation", to)}
         />
-        <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
-        <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+        <Period values={values} set={set} />
         <Clear isAny={isAny} onClear={clear} />
       </search>
-      {list.error && <Alert>{list.error}</Alert>}
       <List
         label="Payments"
         columns={COLUMNS}
-        rows={list.rows}
+        list={list}
         href={(row) => `/payments/${row.id}`}
-        hasMore={list.hasMore}
-        isLoading={list.isLoading}
-        isAnswered={list.isAnswered}
-        onEnd={list.loadMore}
         empty={
           <Empty title={isAny ? "No payment is like that." : "Nothing was paid yet."}>
             {!isAny && <p>A payment appears here by itself as soon as Stripe tells of it.</p>}

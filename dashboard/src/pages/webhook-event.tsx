@@ -1,13 +1,13 @@
 import { useState } from "react";
 import { Link } from "wouter";
-import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { about, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
-import { Alert, Empty, Loading, Problem } from "../ui/feedback";
+import { Alert, Problem } from "../ui/feedback";
+import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Payload } from "../ui/payload";
 import { inWords, Money, Status, Time } from "../ui/values";
@@ -43,10 +43,7 @@ export default function WebhookEventPage({ id }: { id: string }) {
   const back = { href: "/webhook-events", label: "Webhook Events" };
   if (!event) {
     return (
-      <Page title="Webhook event" back={back}>
-        {error && <Alert>{wordsOf(error)}</Alert>}
-        {data ? <Empty title="This workspace has no such webhook event." /> : !error && <Loading />}
-      </Page>
+      <Missing title="Webhook event" noun="webhook event" back={back} isAnswered={data !== undefined} error={error} />
     );
   }
   const canReplay = mayWrite && event.status !== "PROCESSED";

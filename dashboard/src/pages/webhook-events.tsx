@@ -7,7 +7,7 @@ import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Alert, Empty } from "../ui/feedback";
-import { Choice, Clear, optionsOf, startOf, Typed, useFilters } from "../ui/filters";
+import { Choice, Clear, optionsOf, Period, startOf, Typed, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
 import { Page } from "../ui/page";
 import { Status, Time } from "../ui/values";
@@ -98,20 +98,14 @@ export default function WebhookEvents() {
           options={integrations.map(({ id, name }) => ({ value: id, label: name }))}
           onChange={(to) => set("integrationId", to)}
         />
-        <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
-        <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+        <Period values={values} set={set} />
         <Clear isAny={isAny} onClear={clear} />
       </search>
-      {list.error && <Alert>{list.error}</Alert>}
       <List
         label="Webhook events"
         columns={COLUMNS}
-        rows={list.rows}
+        list={list}
         href={(row) => `/webhook-events/${row.id}`}
-        hasMore={list.hasMore}
-        isLoading={list.isLoading}
-        isAnswered={list.isAnswered}
-        onEnd={list.loadMore}
         empty={
           isAny ? (
             <Empty title="No webhook event is like that." />

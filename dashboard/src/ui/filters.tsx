@@ -61,6 +61,19 @@ export const Typed = ({ label, value, onChange, type = "search", placeholder }: 
   </label>
 );
 
+interface PeriodProps {
+  values: { from: string; to: string };
+  set: (name: "from" | "to", value: string) => void;
+}
+
+/** From a day on, to the end of a day. */
+export const Period = ({ values, set }: PeriodProps) => (
+  <>
+    <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
+    <Typed label="To" type="date" value={values.to} onChange={(to) => set("to", to)} />
+  </>
+);
+
 export const Clear = ({ isAny, onClear }: { isAny: boolean; onClear: () => void }) =>
   isAny ? (
     <Button kind="quiet" onPress={onClear}>

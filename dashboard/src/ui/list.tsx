@@ -1,7 +1,8 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link } from "wouter";
-import { Loading } from "./feedback";
+import type { Endless } from "../api/use-endless";
+import { Alert, Loading } from "./feedback";
 
 export interface Column<Row> {
   header: string;
@@ -15,12 +16,8 @@ export interface Column<Row> {
 interface Props<Row extends { id: string }> {
   label: string;
   columns: Column<Row>[];
-  rows: Row[];
+  list: Endless<Row>;
   href: (row: Row) => string;
-  hasMore: boolean;
-  isLoading: boolean;
-  isAnswered: boolean;
-  onEnd: () => void;
   empty: ReactNode;
 }
 
@@ -29,7 +26,8 @@ const ROWS_AHEAD = 12;
 
 /** A table of any length: only the rows in sight are on the page, and more are asked for before its end is reached. */
 export function List<Row extends { id: string }>(props: Props<Row>) {
-  const { label, columns, rows, href, hasMore, isLoading, isAnswered, onEnd, empty } = props;
+  const { label, columns, list, href, empty } = props;
+  const { rows, hasMore, isLoading, isAnswered, error, loadMore } = list;
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
@@ -43,52 +41,63 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
   const items = virtual.getVirtualItems();
   const lastInSight = items.at(-1)?.index ?? 0;
   useEffect(() => {
-    if (hasMore && !isLoading && lastInSight >= rows.length - ROWS_AHEAD) onEnd();
-  }, [hasMore, isLoading, lastInSight, rows.length, onEnd]);
+    if (hasMore && !isLoading && lastInSight >= rows.length - ROWS_AHEAD) loadMore();
+  }, [hasMore, isLoading, lastInSight, rows.length, loadMore]);
 
-  if (rows.length === 0) return isAnswered ? empty : <Loading />;
+  const failure = error && <Alert>{error}</Alert>;
+  if (rows.length === 0) {
+    return (
+      <>
+        {failure}
+        {isAnswered ? empty : <Loading />}
+      </>
+    );
+  }
   const grid = { gridTemplateColumns: columns.map(({ share = 1 }) => `minmax(0, ${share}fr)`).join(" ") };
   return (
-    <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className="list">
-      <div role="rowgroup" className="list-head">
-        <div role="row" className="list-row" style={grid} aria-rowindex={1}>
-          {columns.map((column) => (
-            <div role="columnheader" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
-              {column.header}
-            </div>
-          ))}
+    <>
+      {failure}
+      <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className="list">
+        <div role="rowgroup" className="list-head">
+          <div role="row" className="list-row" style={grid} aria-rowindex={1}>
+            {columns.map((column) => (
+              <div role="columnheader" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
+                {column.header}
+              </div>
+            ))}
+          </div>
         </div>
+        <div role="rowgroup" ref={body} className="list-body" style={{ height: virtual.getTotalSize() }}>
+          {items.map((item) => {
+            const row = rows[item.index];
+            if (!row) return null;
+            return (
+              <div
+                role="row"
+                key={item.key}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                aria-rowindex={item.index + 2}
+                className="list-row"
+                style={{ ...grid, transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
+              >
+                {columns.map((column, place) => (
+                  <div role="cell" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
+                    {place === 0 ? (
+                      <Link href={href(row)} className="row-link">
+                        {column.cell(row)}
+                      </Link>
+                    ) : (
+                      column.cell(row)
+                    )}
+                  </div>
+                ))}
+              </div>
+            );
+          })}
+        </div>
+        {hasMore && isLoading && <Loading />}
       </div>
-      <div role="rowgroup" ref={body} className="list-body" style={{ height: virtual.getTotalSize() }}>
-        {items.map((item) => {
-          const row = rows[item.index];
-          if (!row) return null;
-          return (
-            <div
-              role="row"
-              key={item.key}
-              ref={virtual.measureElement}
-              data-index={item.index}
-              aria-rowindex={item.index + 2}
-              className="list-row"
-              style={{ ...grid, transform: `translateY(${item.start - virtual.options.scrollMargin}px)` }}
-            >
-              {columns.map((column, place) => (
-                <div role="cell" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
-                  {place === 0 ? (
-                    <Link href={href(row)} className="row-link">
-                      {column.cell(row)}
-                    </Link>
-                  ) : (
-                    column.cell(row)
-                  )}
-                </div>
-              ))}
-            </div>
-          );
-        })}
-      </div>
-      {hasMore && isLoading && <Loading />}
-    </div>
+    </>
   );
 }
