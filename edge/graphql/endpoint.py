@@ -24,6 +24,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from edge.compression import compressed
 from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
@@ -261,7 +262,9 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             return Stream(framing, results, operation, self.keys, outlives_key=not follows, session=session)
         kind = media_type(accept)
         answer = as_json(await self._execute(asked, operation))
-        return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)
+        takes = "" if operation.tells_secret else request.headers.get("accept-encoding", "")
+        body, headers = await compressed(orjson.dumps(answer), takes)
+        return _response(body, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind, headers)
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
@@ -310,8 +313,9 @@ def _request_error_status(request: Request) -> int:
 
 def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
     kind = media_type(request.headers.get("accept", ""))
-    return _response({"errors": [error.formatted]}, status, kind, headers)
+    return _response(orjson.dumps({"errors": [error.formatted]}), status, kind, headers)
 
 
-def _response(answer: object, status: int, kind: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(answer), status, headers, f"{kind}; charset=utf-8")
+def _response(body: bytes, status: int, kind: str, headers: Mapping[str, str]) -> Response:
+    varying = {**headers, "vary": "Accept, Accept-Encoding"}
+    return Response(body, status, varying, f"{kind}; charset=utf-8")
