@@ -5,6 +5,7 @@ from models.customer import Customer
 from models.event import Event
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
+from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
@@ -18,6 +19,7 @@ __models__ = (
     IntegrationTraffic,
     Invoice,
     LineItem,
+    Metadata,
     Payment,
     PaymentLink,
     WebhookEvent,

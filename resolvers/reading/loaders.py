@@ -16,6 +16,7 @@ from models.customer import Customer
 from models.event import Event
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
+from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
@@ -92,6 +93,7 @@ class Loaders:
         self.customers = RowLoader(Customer, workspace_id)
         self.integrations = RowLoader(Integration, workspace_id)
         self.traffic = RowLoader(IntegrationTraffic, workspace_id)
+        self.metadata = RowLoader(Metadata, workspace_id)
         self.invoices = RowLoader(Invoice, workspace_id)
         self.payments = RowLoader(Payment, workspace_id)
         self.webhook_events = RowLoader(WebhookEvent, workspace_id, WITHOUT_PAYLOAD)
