@@ -97,7 +97,7 @@ async def test_a_disturbance_ends_by_itself(
     real = time.monotonic
 
     with monkeypatch.context() as later:
-        later.setattr(disturbance.time, "monotonic", lambda: real() + disturbance.LONGEST_S)
+        later.setattr(time, "monotonic", lambda: real() + disturbance.LONGEST_S)
         await pay(http, make_link)
 
     assert len(receiver.types) == 2
