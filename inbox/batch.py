@@ -150,8 +150,10 @@ def _log_webhook_event(posting: Posting, now: datetime) -> None:
 
 def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
     return [
-        _happening(posting, type_, now, verdict.payment_id, previous_status=previous, status=status)
-        for type_, previous, status in verdict.log
+        _happening(
+            posting, entry.type, now, verdict.payment_id, previous_status=entry.previous_status, status=entry.status
+        )
+        for entry in verdict.log
     ]
 
 

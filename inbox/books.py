@@ -26,8 +26,7 @@ from inbox.rows import (
 )
 from models.ids import Prefix, is_id, new_id
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement import Case, Verdict, recount, settle
-from models.state import InvoiceState, LinkState, PaymentState
+from models.settlement import Absorbed, Case, InvoiceState, Ledger, LinkState, PaymentState, Verdict, recount, settle
 from payment_links.lifecycle import NewLink, check_transition
 from payment_links.lifecycle import write as write_links
 
@@ -57,7 +56,7 @@ class Books:
     _changed_links: dict[str, LinkState] = field(default_factory=dict)
     _new_references: set[tuple[str, str, str]] = field(default_factory=set)
     _former_references: set[tuple[str, str]] = field(default_factory=set)
-    _absorbed: list[tuple[str, str]] = field(default_factory=list)
+    _absorbed: list[Absorbed] = field(default_factory=list)
     _became: dict[str, str] = field(default_factory=dict)
 
     # --- Loading -----------------------------------------------------------------------------------------------
@@ -269,13 +268,12 @@ class Books:
             invoice_id = next((payment.invoice_id for payment in known.values() if payment.invoice_id), None)
         invoice = self.invoices.get((workspace_id, invoice_id)) if invoice_id else None
         if invoice is not None:
-            known.update((payment.id, payment) for payment in self.payments_of(workspace_id, invoice.id))
+            known.update((payment.id, payment) for payment in self._payments_of(workspace_id, invoice.id))
         customer = event.metadata_customer_id
         return Case(
             event=event,
             workspace_id=workspace_id,
             mode=origin.mode,
-            received_at=self.now,
             invoice_id=invoice_id,
             invoice=invoice,
             customer_id=customer if (workspace_id, customer) in self.customers else None,
@@ -301,27 +299,30 @@ class Books:
         before = {payment.id: payment.invoice_id for payment in case.payments}
         concerned = {payment.invoice_id for payment in verdict.payments}
         concerned |= {before[payment.id] for payment in verdict.payments if payment.id in before}
-        concerned |= {before[absorbed] for absorbed, _ in verdict.absorbed}
+        concerned |= {before[absorbed.id] for absorbed in verdict.absorbed}
         for invoice_id in sorted(concerned - {None, case.invoice.id if case.invoice else None}, key=str):
             key = origin.workspace_id, str(invoice_id)
-            payments, links = self.payments_of(*key), tuple(self.links[key])
-            counted = recount(self.invoices[key], payments, links, new_id(Prefix.PAYMENT_LINK))
+            counted = recount(self.ledger(*key), new_id(Prefix.PAYMENT_LINK))
             self.enter(origin, key[1], counted)
             verdict = verdict._replace(links=(*verdict.links, *counted.links))
         return verdict
 
-    def payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
-        """The payments of an invoice."""
+    def ledger(self, workspace_id: str, invoice_id: str) -> Ledger:
+        """Read an invoice with its payments and links, as the books stand now."""
+        key = workspace_id, invoice_id
+        return Ledger(self.invoices[key], self._payments_of(*key), tuple(self.links[key]))
+
+    def _payments_of(self, workspace_id: str, invoice_id: str) -> list[PaymentState]:
         return [self.payments[workspace_id, id_] for id_ in self._of_invoice.get((workspace_id, invoice_id), ())]
 
     def enter(self, origin: Origin, invoice_id: str | None, verdict: Verdict) -> None:
         """Take over what settlement decided about an invoice, for the next event of the batch and for writing."""
         workspace_id = origin.workspace_id
         taken_over: dict[str, frozenset[str]] = {}
-        for absorbed, into in verdict.absorbed:
-            names = self.payments[workspace_id, absorbed].provider_ids
-            taken_over[into] = taken_over.get(into, frozenset()) | names
-            self._absorb(workspace_id, absorbed, into)
+        for absorbed in verdict.absorbed:
+            names = self.payments[workspace_id, absorbed.id].provider_ids
+            taken_over[absorbed.into] = taken_over.get(absorbed.into, frozenset()) | names
+            self._absorb(workspace_id, absorbed)
         for payment in verdict.payments:
             self._enter_payment(origin, payment, taken_over.get(payment.id, frozenset()))
         if verdict.invoice is not None:
@@ -378,17 +379,18 @@ class Books:
         if before.order_id is not None:
             self._of_order[key[0], before.order_id].discard(before.id)
 
-    def _absorb(self, workspace_id: str, absorbed: str, into: str) -> None:
-        payment = self.payments[workspace_id, absorbed]
-        self._let_go((workspace_id, absorbed))
-        self._became[absorbed] = into
+    def _absorb(self, workspace_id: str, absorbed: Absorbed) -> None:
+        key = (workspace_id, absorbed.id)
+        payment = self.payments[key]
+        self._let_go(key)
+        self._became[absorbed.id] = absorbed.into
         for name in payment.provider_ids:
-            self._by_provider_id[workspace_id, name] = into
-        self._changed_payments.discard((workspace_id, absorbed))
-        if self._new_payments.pop((workspace_id, absorbed), None) is None:
-            self._absorbed.append((absorbed, into))
-        moved = {(owner, name, into) for owner, name, holder in self._new_references if holder == absorbed}
-        self._new_references = {entry for entry in self._new_references if entry[2] != absorbed} | moved
+            self._by_provider_id[workspace_id, name] = absorbed.into
+        self._changed_payments.discard(key)
+        if self._new_payments.pop(key, None) is None:
+            self._absorbed.append(absorbed)
+        moved = {(owner, name, absorbed.into) for owner, name, holder in self._new_references if holder == absorbed.id}
+        self._new_references = {entry for entry in self._new_references if entry[2] != absorbed.id} | moved
 
     def _enter_link(self, invoice: Key, link: LinkState) -> None:
         links = self.links[invoice]

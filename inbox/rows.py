@@ -13,7 +13,7 @@ from models.kinds import Allocation, InvoiceStatus, PaymentLinkStatus, PaymentSt
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json
 from models.payment_fact import Presentment
 from models.payment_link import LIVE
-from models.state import InvoiceState, LinkState, MarkedPaid, PaymentState
+from models.settlement import InvoiceState, LinkState, MarkedPaid, PaymentState
 
 INVOICE_COLUMNS: Final = (
     "id, workspace_id, customer_id, integration_id, status, currency, total, amount_paid,"

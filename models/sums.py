@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from database.bulk import insert_rows
 from database.dialect import Dialect
 from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
+from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000
 _LARGEST: Final = 2**62
@@ -49,7 +50,7 @@ SUMS: Final = (
         },
         {
             "number": "1",
-            "remaining": "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
+            "remaining": REMAINING_OF_OPEN,
             "out_of_band": "amount_paid_out_of_band",
         },
     ),

@@ -20,7 +20,7 @@ from models.instant import utc_now
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import LIVE, PaymentLink
-from models.state import LinkState
+from models.settlement import LinkState
 
 CLAIM: Final = timedelta(seconds=60)
 """How long a claimed link is left to whoever claimed it: longer than a call to Stripe with its retries takes."""

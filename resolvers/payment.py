@@ -20,8 +20,7 @@ from models.invoice import Invoice, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
 from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
-from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, PaymentState
+from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
@@ -125,13 +124,7 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
         return
     invoice = books.invoices[workspace_id, invoice_id]
     _check(payment, invoice)
-    verdict = allocate(
-        payment,
-        invoice,
-        books.payments_of(workspace_id, invoice_id),
-        books.links[workspace_id, invoice_id],
-        new_id(Prefix.PAYMENT_LINK),
-    )
+    verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
     await books.write()
     told = await _processed(tx, row, invoice)
@@ -194,5 +187,10 @@ def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict
     log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
     for row in sorted(told, key=lambda row: str(row["id"])):
         log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
-    for type_, previous, status in verdict.log:
-        log(type_, previous_status=previous, status=status, integration_id=payment.integration_id)
+    for entry in verdict.log:
+        log(
+            entry.type,
+            previous_status=entry.previous_status,
+            status=entry.status,
+            integration_id=payment.integration_id,
+        )

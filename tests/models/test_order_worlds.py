@@ -17,7 +17,7 @@ from gateways.stripe.events import read
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.payment_fact import PaymentFact
-from models.state import InvoiceState, PaymentState
+from models.settlement import InvoiceState, PaymentState
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 

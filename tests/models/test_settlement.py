@@ -622,7 +622,7 @@ def test_the_link_through_which_an_invoice_was_paid_is_completed() -> None:
     verdict = desk.take(completed())
 
     assert [link.status for link in desk.links] == [PaymentLinkStatus.COMPLETED]
-    assert EventType.PAYMENT_LINK_DEACTIVATED not in {type_ for type_, _, _ in verdict.log}
+    assert EventType.PAYMENT_LINK_DEACTIVATED not in {entry.type for entry in verdict.log}
 
 
 def test_an_active_link_is_completed_and_stopped_at_stripe_when_its_invoice_is_paid() -> None:

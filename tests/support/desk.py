@@ -13,8 +13,7 @@ from models.ids import Prefix, new_id
 from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
 from models.payment_fact import PaymentFact
 from models.payment_link import LIVE
-from models.settlement import Case, Verdict, allocate
-from models.state import InvoiceState, LinkState, PaymentState
+from models.settlement import Case, InvoiceState, LinkState, PaymentState, Verdict, allocate
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
@@ -135,9 +134,7 @@ class Desk:
 
     def apply(self, payment: PaymentState, invoice_id: str) -> None:
         """Apply unapplied money by hand."""
-        key = WORKSPACE, invoice_id
-        invoice, links = self._books.invoices[key], tuple(self._books.links[key])
-        verdict = allocate(payment, invoice, self._books.payments_of(*key), links, new_id(Prefix.PAYMENT_LINK))
+        verdict = allocate(payment, self._books.ledger(WORKSPACE, invoice_id), new_id(Prefix.PAYMENT_LINK))
         self._books.enter(self._origin, invoice_id, verdict)
         self._reload()
 
@@ -147,7 +144,7 @@ class Desk:
         for event in events:
             known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
             for _, verdict in self._books.settle(self._origin, known):
-                self.log += [type_ for type_, _, _ in verdict.log]
+                self.log += [entry.type for entry in verdict.log]
             self._reload()
         assert verdict is not None
         return verdict

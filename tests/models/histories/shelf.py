@@ -20,8 +20,7 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
 from models.payment_link import LIVE, PaymentLink
-from models.settlement import allocate, why_not_allocated
-from models.state import InvoiceState, LinkState
+from models.settlement import InvoiceState, LinkState, allocate, why_not_allocated
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
@@ -199,11 +198,10 @@ async def _apply(payment_id: str, invoice_id: str) -> str | None:
         payment, invoice = books.payments[WORKSPACE, payment_id], books.invoices[WORKSPACE, invoice_id]
         refused = why_not_allocated(payment, invoice)
         if refused is None:
-            others, links = books.payments_of(WORKSPACE, invoice_id), books.links[WORKSPACE, invoice_id]
-            verdict = allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK))
+            verdict = allocate(payment, books.ledger(WORKSPACE, invoice_id), new_id(Prefix.PAYMENT_LINK))
             books.enter(DOORS[0], invoice_id, verdict)
             await books.write()
-            await append(tx, [_happening(type_) for type_, _, _ in verdict.log])
+            await append(tx, [_happening(entry.type) for entry in verdict.log])
             await tx.execute(
                 "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL"
                 " WHERE payment_id = $1 AND status = 'UNAPPLIED'",

@@ -22,8 +22,7 @@ from models.kinds import (
     WebhookEventStatus,
 )
 from models.payment_link import LIVE
-from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, LinkState, PaymentState
+from models.settlement import InvoiceState, LinkState, PaymentState, Verdict, allocate, why_not_allocated
 from tests.models.histories.facts import CUSTOMERS, MONEY, WORKSPACE, Fact
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -130,7 +129,7 @@ class Twin:
         self._entries[door, fact.id] = Entry(fact, verdict.status, verdict.code)
 
     def _check(self, invoice_id: str | None, verdict: Verdict) -> None:
-        self.log.update(type_ for type_, _, _ in verdict.log)
+        self.log.update(entry.type for entry in verdict.log)
         if invoice_id is not None:
             self._assert_sound(self._books.invoices[WORKSPACE, invoice_id])
 
@@ -178,9 +177,7 @@ class Twin:
         refused = why_not_allocated(payment, invoice)
         if refused is None:
             self._books = _reloaded(self._books)
-            links = tuple(self._links(invoice))
-            others = self._books.payments_of(WORKSPACE, invoice.id)
-            verdict = allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK))
+            verdict = allocate(payment, self._books.ledger(WORKSPACE, invoice.id), new_id(Prefix.PAYMENT_LINK))
             self._books.enter(DOORS[0], invoice.id, verdict)
             self._check(invoice.id, verdict)
             self._entries |= {

@@ -1,8 +1,10 @@
 """Where an invoice, its payments and its links stand, as far as events change them. Amounts are minor units."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from models.amounts import amount_remaining
 from models.kinds import Allocation, InvoiceStatus, PaymentLinkStatus, PaymentStatus
 from models.money_back import Dispute, Refunds, foremost
 from models.payment_fact import Presentment
@@ -43,7 +45,7 @@ class InvoiceState(NamedTuple):
     @property
     def amount_remaining(self) -> int:
         """What is still to pay; never negative."""
-        return max(0, self.total - self.received)
+        return amount_remaining(self.total, self.received)
 
 
 class PaymentState(NamedTuple):
@@ -101,3 +103,11 @@ class LinkState(NamedTuple):
     provider_id: str | None
     amount: int
     stop: bool = False
+
+
+class Ledger(NamedTuple):
+    """An invoice with its payments and links; without an invoice, payments that fit none."""
+
+    invoice: InvoiceState | None
+    payments: Sequence[PaymentState]
+    links: Sequence[LinkState]
