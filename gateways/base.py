@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from models.invoice import Invoice, LineItem
 from models.payment_fact import PaymentFact
+from models.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Examine(Protocol):
 
     def __call__(
         self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float
-    ) -> tuple[str, str | None]: ...
+    ) -> tuple[Reason, str | None]: ...
 
 
 class EventType(Protocol):

@@ -13,11 +13,9 @@ from inbox.columns import Columns
 from inbox.delivery import Delivery
 from inbox.postings import Posting
 from models.kinds import WebhookEventStatus
+from models.reason import Reason
 
-UNREADABLE: Final = "UNREADABLE_PAYLOAD"
-
-
-_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
+_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD)
 
 
 def _reader_version(posting: Posting) -> int | None:

@@ -31,6 +31,7 @@ from models.invoice import COLLECTING, Invoice
 from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
+from models.reason import Reason
 from models.secret import Keyring
 from payment_links import lifecycle
 
@@ -216,7 +217,11 @@ class Sync:
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:
-    return None if asked >= begin else diagnose("EVENTS_GONE", f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    return (
+        None
+        if asked >= begin
+        else diagnose(Reason.EVENTS_GONE, f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    )
 
 
 async def _move_position(integration: Integration, until: datetime) -> None:

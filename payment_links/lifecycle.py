@@ -20,6 +20,7 @@ from models.instant import utc_now
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import LIVE, PaymentLink
+from models.reason import Reason
 from models.settlement import LinkState
 
 CLAIM: Final = timedelta(seconds=60)
@@ -31,9 +32,10 @@ SESSION_GRACE: Final = timedelta(minutes=1)
 STOP_TRIES: Final = 30
 """How often it is tried to make a link unpayable before it is left as it is."""
 
-KEY_REFUSED: Final = frozenset({"KEY_REJECTED", "KEY_NOT_PERMITTED"})
+KEY_REFUSED: Final = frozenset({Reason.KEY_REJECTED, Reason.KEY_NOT_PERMITTED})
 """What another key mends: nothing is tried again until one is saved."""
 
+_FOR_WANT_OF_A_KEY: Final = ", ".join(f"'{code}'" for code in sorted({*KEY_REFUSED, Reason.INTEGRATION_UNUSABLE}))
 _FIRST_RETRY: Final = timedelta(seconds=2)
 _LAST_RETRY: Final = timedelta(minutes=15)
 
@@ -146,7 +148,7 @@ async def refused(
 async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
     """Write that nothing can make a link: its integration has no key, or is switched off."""
     _move(link, _FAILED)
-    link.problem_code, link.problem_message = "INTEGRATION_UNUSABLE", None
+    link.problem_code, link.problem_message = Reason.INTEGRATION_UNUSABLE, None
     link.due_at = None
     await link.save()
     return [_happening(EventType.PAYMENT_LINK_FAILED, link, invoice)]
@@ -155,8 +157,7 @@ async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
 async def retry(tx: Transaction, integration_id: str) -> None:
     """Links that could not be made, or made unpayable, for want of a working key are due again."""
     await tx.execute(
-        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1"
-        " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
+        f"UPDATE payment_links SET due_at = $2 WHERE integration_id = $1 AND problem_code IN ({_FOR_WANT_OF_A_KEY})",  # noqa: S608
         integration_id,
         utc_now(),
     )

@@ -22,6 +22,7 @@ from models.integration import Integration, opened
 from models.invoice import Invoice, LineItem
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import LIVE, PaymentLink
+from models.reason import Reason
 from models.secret import Keyring
 from payment_links import lifecycle
 
@@ -192,7 +193,7 @@ class LinkMaker:
             is_replaced = integration.secret_key_sealed != job.sealed_key
             if is_replaced:
                 await lifecycle.retry_one(job.link, refusal.code)
-            elif refusal.code == "KEY_REJECTED" and integration.key_problem is None:
+            elif refusal.code == Reason.KEY_REJECTED and integration.key_problem is None:
                 newest = await _reject_key(tx, integration, refusal)
         if is_replaced:
             self.wake()

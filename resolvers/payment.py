@@ -20,7 +20,7 @@ from models.invoice import Invoice, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
 from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
-from models.settlement import InvoiceState, PaymentState, Verdict, allocate, why_not_allocated
+from models.settlement import InvoiceState, NotAllocated, PaymentState, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
@@ -133,26 +133,26 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
 
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
     code = why_not_allocated(payment, invoice)
-    if code == "PAYMENT_NOT_SUCCEEDED":
+    if code is NotAllocated.PAYMENT_NOT_SUCCEEDED:
         raise Conflict(
             f"This payment is {payment.status.value}: only money that came in can be applied.", code=code, path=_PAYMENT
         )
-    if code == "ALREADY_APPLIED":
+    if code is NotAllocated.ALREADY_APPLIED:
         raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
-    if code == "PAYMENT_REFUNDED":
+    if code is NotAllocated.PAYMENT_REFUNDED:
         raise Conflict(
             "This payment was refunded in full, so there is no money left to apply: let the customer pay anew.",
             code=code,
             path=_PAYMENT,
         )
-    if code == "LIVEMODE_MISMATCH":
+    if code is NotAllocated.LIVEMODE_MISMATCH:
         raise InvalidInput(
             "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
             code=code,
             path=_PAYMENT,
         )
     check_collecting(invoice.status, _INVOICE)
-    if code == "CURRENCY_MISMATCH":
+    if code is NotAllocated.CURRENCY_MISMATCH:
         raise InvalidInput(
             f"This payment is in {payment.currency}, the invoice in {invoice.currency}: choose an invoice in"
             f" {payment.currency}, or refund the payment in Stripe.",

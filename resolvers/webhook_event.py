@@ -18,6 +18,7 @@ from models.ids import Prefix, is_id
 from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, Scope, WebhookEventStatus
+from models.reason import Reason
 from models.text import LONGEST_KEPT, optional_text
 from models.webhook_event import (
     COMMON_TYPES,
@@ -228,7 +229,7 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
         raise Conflict(
             f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
             " was held.",
-            code="INTEGRATION_INACTIVE",
+            code=Reason.INTEGRATION_INACTIVE,
             path=["id"],
         )
     return kept(integration, webhook_event, again=True)

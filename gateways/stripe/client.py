@@ -21,6 +21,7 @@ from gateways.stripe.errors import asking_errors, link_errors, refused
 from gateways.stripe.events import EVENTS_TO_SEND
 from gateways.stripe.links import metadata_of, params_of
 from models.invoice import Invoice
+from models.reason import Reason
 
 if TYPE_CHECKING:
     import stripe
@@ -105,7 +106,7 @@ class StripeGateway:
         try:
             account = await self._client(secret_key).v1.accounts.retrieve_current_async()
         except stripe.AuthenticationError as error:
-            raise refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", _KEY_PATH) from None
+            raise refused(error, Reason.KEY_REJECTED, "Stripe does not accept this secret key", _KEY_PATH) from None
         except stripe.StripeError as error:
             log.info("stripe account not told", reason=type(error).__name__, request_id=error.request_id)
             return None
@@ -179,7 +180,7 @@ class StripeGateway:
                         refused.add(session_id)  # the next look tells whether it is open still
         if left:
             raise LinkNotMade(
-                "STRIPE_BUSY",
+                Reason.STRIPE_BUSY,
                 f"{len(left)} checkout sessions are open still.",
                 outcome_unknown=False,
                 may_retry=True,

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateways.stripe.events import EVENTS_TO_SEND, HANDLED, NEEDED_EVENTS
+from models.reason import Reason
 
 OLDEST_API_VERSION: Final = "2020-08-27"
 """The oldest API version whose payloads are read."""
@@ -91,23 +92,23 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
 def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
     """What is the matter with an integration's endpoints, the gravest first."""
     if not endpoints.here and not endpoints.astray:
-        yield "ENDPOINT_MISSING", None
+        yield Reason.ENDPOINT_MISSING, None
         return
     for endpoint in endpoints.astray[:1]:
-        yield "ENDPOINT_OTHER_URL", elsewhere(endpoint, token)
+        yield Reason.ENDPOINT_OTHER_URL, elsewhere(endpoint, token)
     if endpoints.here and not endpoints.sending:
-        yield "ENDPOINT_DISABLED", None
+        yield Reason.ENDPOINT_DISABLED, None
     if len(endpoints.sending) > 1:
-        yield "ENDPOINT_DUPLICATED", str(len(endpoints.sending))
+        yield Reason.ENDPOINT_DUPLICATED, str(len(endpoints.sending))
     sending = endpoints.sending or endpoints.here
     missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
     needed = [name for name in missing if name in NEEDED_EVENTS]
     if missing:
         named = ", ".join(f"{name} ({HANDLED[name].when_sent})" for name in missing)
-        yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", named
+        yield Reason.ENDPOINT_EVENTS_MISSING if needed else Reason.ENDPOINT_EVENTS_RECOMMENDED, named
     for endpoint in sending:
         if endpoint.is_outdated:
-            yield "ENDPOINT_API_VERSION_OLD", endpoint.api_version
+            yield Reason.ENDPOINT_API_VERSION_OLD, endpoint.api_version
             return
 
 

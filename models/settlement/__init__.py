@@ -11,7 +11,7 @@ paid) and `log` (what to tell). `state` and `case` are what they speak of.
 
 from models.settlement.case import Absorbed, Case, LogEntry, Verdict
 from models.settlement.decide import allocate, recount, settle
-from models.settlement.refusal import why_not_allocated
+from models.settlement.refusal import NotAllocated, why_not_allocated
 from models.settlement.state import InvoiceState, Ledger, LinkState, MarkedPaid, PaymentState
 from models.settlement.stripe_invoice import StripeInvoice
 
@@ -23,6 +23,7 @@ __all__ = [
     "LinkState",
     "LogEntry",
     "MarkedPaid",
+    "NotAllocated",
     "PaymentState",
     "StripeInvoice",
     "Verdict",

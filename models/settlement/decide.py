@@ -6,6 +6,7 @@ from typing import Final
 from models.instant import from_epoch
 from models.kinds import Allocation, WebhookEventStatus
 from models.payment_fact import Evidence, PaymentFact
+from models.reason import Reason
 from models.settlement.case import Case, LogEntry, Verdict
 from models.settlement.identity import Subject, applied_as, subject_of
 from models.settlement.learn import Learned, is_in_another_currency, learn
@@ -56,7 +57,7 @@ def allocate(payment: PaymentState, ledger: Ledger, new_link_id: str) -> Verdict
     return _verdict(before, after, log)._replace(payment_id=payment.id)
 
 
-def _settle_out_of_band(case: Case, misfit: str | None) -> Verdict:
+def _settle_out_of_band(case: Case, misfit: Reason | None) -> Verdict:
     """Pay out of band here what was marked as paid outside Stripe there, as far as it was lacking then."""
     invoice = case.invoice
     if invoice is None or misfit is not None:
@@ -85,7 +86,7 @@ def _news(subject: Subject) -> Subject | None:
     return None if news is None else subject._replace(case=case._replace(event=news.event), known=news.known)
 
 
-def _settle_payment(subject: Subject, misfit: str | None) -> Verdict:
+def _settle_payment(subject: Subject, misfit: Reason | None) -> Verdict:
     case = subject.case
     learned = _learned(subject, misfit)
     payments = _with_the_rest(subject, learned)
@@ -107,7 +108,7 @@ def _settle_payment(subject: Subject, misfit: str | None) -> Verdict:
     )
 
 
-def _learned(subject: Subject, misfit: str | None) -> Learned:
+def _learned(subject: Subject, misfit: Reason | None) -> Learned:
     """Add the event to the payment, merged with the rest of its Stripe invoice where that turns out to be it."""
     learned = learn(subject.case, subject.known, misfit)
     stripe_invoice = subject.stripe_invoice
@@ -129,7 +130,7 @@ def _with_the_rest(subject: Subject, learned: Learned) -> list[PaymentState]:
 def _unapplied_code(event: PaymentFact, before: PaymentState | None, payment: PaymentState) -> str | None:
     """Say why a person has to look at what came; None when nobody has to."""
     if is_in_another_currency(event, payment):
-        return "CURRENCY_MISMATCH"
+        return Reason.CURRENCY_MISMATCH
     is_about_money = event.evidence in _MONEY or before is None
     return payment.unapplied_code if is_about_money else None
 

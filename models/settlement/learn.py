@@ -12,6 +12,7 @@ from models.instant import from_epoch
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_of_both
 from models.payment_fact import Evidence, PaymentFact
+from models.reason import Reason
 from models.settlement.case import Absorbed, Case
 from models.settlement.identity import (
     Told,
@@ -44,13 +45,13 @@ class Learned(NamedTuple):
     absorbed: tuple[Absorbed, ...]
 
 
-def learn(case: Case, known: Sequence[PaymentState], misfit: str | None) -> Learned:
+def learn(case: Case, known: Sequence[PaymentState], misfit: Reason | None) -> Learned:
     """Add an event to the payments that it is about, as one. `misfit` is why its money counts for no invoice."""
     before, absorbed = merged(known, case.wanted_currency)
     return Learned(before, _after(case, before, misfit), known, absorbed)
 
 
-def _after(case: Case, before: PaymentState | None, misfit: str | None) -> PaymentState:
+def _after(case: Case, before: PaymentState | None, misfit: Reason | None) -> PaymentState:
     event = case.event
     if before is None:
         payment = _first_known(case, misfit)
@@ -70,7 +71,7 @@ def _after(case: Case, before: PaymentState | None, misfit: str | None) -> Payme
 # --- Its status, amount and time -------------------------------------------------------------------------------
 
 
-def _first_known(case: Case, misfit: str | None) -> PaymentState:
+def _first_known(case: Case, misfit: Reason | None) -> PaymentState:
     event = case.event
     status = _proven(event)
     payment = PaymentState(
@@ -97,7 +98,7 @@ def _first_known(case: Case, misfit: str | None) -> PaymentState:
     return _allocated(payment, case, misfit)
 
 
-def _with_news(case: Case, before: PaymentState, misfit: str | None) -> PaymentState:
+def _with_news(case: Case, before: PaymentState, misfit: Reason | None) -> PaymentState:
     event = case.event
     status = _proven(event)
     named = before._replace(provider_payment_id=principal_name(before.provider_payment_id, event.provider_ids[0]))
@@ -114,7 +115,7 @@ def _proven(event: PaymentFact) -> PaymentStatus:
     return PROVES[event.evidence]
 
 
-def _with_success(case: Case, known: PaymentState, misfit: str | None) -> PaymentState:
+def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> PaymentState:
     """Add an event that proves success: the larger amount, and when the money came first."""
     event = case.event
     if known.status is not PaymentStatus.SUCCEEDED:
@@ -180,7 +181,7 @@ def _paid_at(event: PaymentFact) -> datetime:
     return from_epoch(event.created if event.paid_at is None else event.paid_at)
 
 
-def _allocated(payment: PaymentState, case: Case, misfit: str | None) -> PaymentState:
+def _allocated(payment: PaymentState, case: Case, misfit: Reason | None) -> PaymentState:
     invoice = case.invoice
     return payment._replace(
         invoice_id=invoice.id if invoice else None,

@@ -1,10 +1,12 @@
-"""Why an event changes nothing, and why money counts for no invoice: the codes of `models/diagnosis.py`."""
+"""Why an event changes nothing, and why money counts for no invoice."""
 
+from enum import StrEnum
 from typing import Final
 
 from models.ids import Prefix, is_id
 from models.kinds import Allocation, InvoiceStatus, Mode, PaymentStatus
 from models.payment_fact import Evidence, PaymentFact
+from models.reason import Reason
 from models.settlement.case import Case
 from models.settlement.state import InvoiceState, PaymentState
 
@@ -12,44 +14,44 @@ ABOUT_A_PAYMENT: Final = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence
 """Evidence that is known by its payment alone: its metadata is the refund's or the dispute's own."""
 
 
-def why_ignored(case: Case) -> str | None:
+def why_ignored(case: Case) -> Reason | None:
     """Say why an event is none of ours, or tells of no payment that is known; None when it is to be settled."""
     event = case.event
     if event.evidence is None:
-        return "NOTHING_PAID" if event.is_handled else "EVENT_TYPE_NOT_HANDLED"
+        return Reason.NOTHING_PAID if event.is_handled else Reason.EVENT_TYPE_NOT_HANDLED
     names_ours = event.metadata_invoice_id is not None or case.link_invoice_id is not None
     if not names_ours and (event.is_whole or event.evidence is Evidence.OUT_OF_BAND):
-        return "NO_METADATA"
+        return Reason.NO_METADATA
     is_known = any(_is_named(payment, event) for payment in case.payments)
     if event.evidence in ABOUT_A_PAYMENT:
-        return None if is_known else "PAYMENT_UNKNOWN"
+        return None if is_known else Reason.PAYMENT_UNKNOWN
     foreign = _why_foreign(case)
     if event.evidence is Evidence.REFUNDED and not is_known and (foreign is not None or case.invoice_id is None):
-        return "PAYMENT_UNKNOWN"
+        return Reason.PAYMENT_UNKNOWN
     if foreign is not None:
         return None if _is_by_our_link(case) else foreign
     if case.invoice_id is not None or is_known:
         return None
     pays_for = event.order_id is not None or len(event.provider_ids) > 1  # what may carry metadata
-    return "PAYMENT_UNKNOWN" if pays_for and event.type.startswith("payment_intent.") else "NO_METADATA"
+    return Reason.PAYMENT_UNKNOWN if pays_for and event.type.startswith("payment_intent.") else Reason.NO_METADATA
 
 
-def why_unapplied(case: Case) -> str | None:
+def why_unapplied(case: Case) -> Reason | None:
     """Say why the money of an event counts for no invoice; None when it counts for `case.invoice`."""
     if case.event.livemode is not (case.mode is Mode.LIVE):
-        return "LIVEMODE_MISMATCH"
+        return Reason.LIVEMODE_MISMATCH
     if case.event.evidence not in ABOUT_A_PAYMENT and _why_foreign(case) is not None:
-        return "METADATA_MISMATCH"
+        return Reason.METADATA_MISMATCH
     if case.invoice is None:
-        return "INVOICE_NOT_FOUND"
+        return Reason.INVOICE_NOT_FOUND
     if case.link_invoice_id not in {None, case.invoice.id}:
-        return "METADATA_MISMATCH"
+        return Reason.METADATA_MISMATCH
     if case.invoice.currency != case.event.currency:
-        return "CURRENCY_MISMATCH"
+        return Reason.CURRENCY_MISMATCH
     if case.invoice.status is InvoiceStatus.DRAFT:
-        return "INVOICE_DRAFT"
+        return Reason.INVOICE_DRAFT
     if case.invoice.status is InvoiceStatus.VOID:
-        return "INVOICE_VOID"
+        return Reason.INVOICE_VOID
     return None
 
 
@@ -58,20 +60,30 @@ def is_applied_again(payment: PaymentState, case: Case) -> bool:
     if payment.allocation is Allocation.APPLIED or case.invoice is None:
         return False
     names_one = case.event.metadata_invoice_id is not None or case.link_invoice_id is not None
-    return names_one or payment.unapplied_code != "METADATA_MISMATCH"
+    return names_one or payment.unapplied_code != Reason.METADATA_MISMATCH
 
 
-def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> str | None:
+class NotAllocated(StrEnum):
+    """Why a payment can't be applied by hand: the codes of `applyPayment`'s refusals."""
+
+    PAYMENT_NOT_SUCCEEDED = "PAYMENT_NOT_SUCCEEDED"
+    ALREADY_APPLIED = "ALREADY_APPLIED"
+    PAYMENT_REFUNDED = "PAYMENT_REFUNDED"
+    LIVEMODE_MISMATCH = Reason.LIVEMODE_MISMATCH.value
+    CURRENCY_MISMATCH = Reason.CURRENCY_MISMATCH.value
+
+
+def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> NotAllocated | None:
     """Say why a payment can't be applied to an invoice by hand, but for the invoice's own status."""
     if payment.status is not PaymentStatus.SUCCEEDED:
-        return "PAYMENT_NOT_SUCCEEDED"
+        return NotAllocated.PAYMENT_NOT_SUCCEEDED
     if payment.counts:
-        return "ALREADY_APPLIED"
-    if payment.unapplied_code == "LIVEMODE_MISMATCH":
-        return payment.unapplied_code
+        return NotAllocated.ALREADY_APPLIED
+    if payment.unapplied_code == Reason.LIVEMODE_MISMATCH:
+        return NotAllocated.LIVEMODE_MISMATCH
     if payment.amount_refunded == payment.amount > 0:
-        return "PAYMENT_REFUNDED"
-    return None if payment.currency == invoice.currency else "CURRENCY_MISMATCH"
+        return NotAllocated.PAYMENT_REFUNDED
+    return None if payment.currency == invoice.currency else NotAllocated.CURRENCY_MISMATCH
 
 
 def _is_named(payment: PaymentState, event: PaymentFact) -> bool:
@@ -81,11 +93,11 @@ def _is_named(payment: PaymentState, event: PaymentFact) -> bool:
     return not payment.provider_ids.isdisjoint(event.provider_ids)
 
 
-def _why_foreign(case: Case) -> str | None:
+def _why_foreign(case: Case) -> Reason | None:
     if case.event.metadata_workspace_id not in {None, case.workspace_id}:
-        return "ANOTHER_WORKSPACE"
+        return Reason.ANOTHER_WORKSPACE
     named = case.event.metadata_invoice_id  # not the case's, which is the payment's once that was applied by hand
-    return None if named is None or is_id(named, Prefix.INVOICE) else "FOREIGN_INVOICE_ID"
+    return None if named is None or is_id(named, Prefix.INVOICE) else Reason.FOREIGN_INVOICE_ID
 
 
 def _is_by_our_link(case: Case) -> bool:

@@ -13,23 +13,29 @@ from models.diagnosis import Diagnosis
 from models.instant import utc_now
 from models.integration import Integration
 from models.kinds import EventType, Scope
+from models.reason import Reason
 from models.webhook_secret import save_webhook_secret
 from resolvers.context import Context
 from resolvers.integration.health import connected_integration, health
 
 REPLACED: Final = frozenset(
     {
-        "ENDPOINT_MISSING",
-        "ENDPOINT_DUPLICATED",
-        "ENDPOINT_API_VERSION_OLD",
-        "SIGNATURES_FAILING",
-        "WEBHOOK_SECRET_MISSING",
+        Reason.ENDPOINT_MISSING,
+        Reason.ENDPOINT_DUPLICATED,
+        Reason.ENDPOINT_API_VERSION_OLD,
+        Reason.SIGNATURES_FAILING,
+        Reason.WEBHOOK_SECRET_MISSING,
     }
 )
 """What another endpoint mends, whose secret is known."""
 
 CHANGED: Final = frozenset(
-    {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED", "ENDPOINT_EVENTS_MISSING", "ENDPOINT_EVENTS_RECOMMENDED"}
+    {
+        Reason.ENDPOINT_OTHER_URL,
+        Reason.ENDPOINT_DISABLED,
+        Reason.ENDPOINT_EVENTS_MISSING,
+        Reason.ENDPOINT_EVENTS_RECOMMENDED,
+    }
 )
 """What changing the endpoint mends."""
 
@@ -88,14 +94,14 @@ async def _problems(ctx: Context, integration: Integration, checkup: Checkup) ->
     ctx.refresh()
     found = (await health(ctx, await connected_integration(ctx, integration.id))).problems
     for problem in found:
-        if problem.code == "KEY_REJECTED":
+        if problem.code == Reason.KEY_REJECTED:
             raise StripeRefused(f"{problem.message} {problem.fix}", code=problem.code, path=_PATH)
-        if problem.code == "STRIPE_NOT_ASKED":
+        if problem.code == Reason.STRIPE_NOT_ASKED:
             raise StripeUnavailable(problem.message)
     return found
 
 
-async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[str]) -> None:
+async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[Reason]) -> None:
     endpoints = await checkup.endpoints(integration)
     if mending & REPLACED:
         await _replace(ctx, integration, checkup, endpoints)
@@ -149,12 +155,14 @@ async def _save_secret(ctx: Context, integration: Integration, added: Registered
 
 
 async def _change(
-    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[str]
+    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[Reason]
 ) -> None:
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     endpoint = _ours(endpoints.sending or endpoints.here, integration)
-    missing = endpoint.missing_events if mending & CHANGED - {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED"} else []
-    enabling = "ENDPOINT_DISABLED" in mending
+    missing = (
+        endpoint.missing_events if mending & CHANGED - {Reason.ENDPOINT_OTHER_URL, Reason.ENDPOINT_DISABLED} else []
+    )
+    enabling = Reason.ENDPOINT_DISABLED in mending
     if missing or enabling:
         await gateway.change_webhook_endpoint(
             key,
@@ -162,7 +170,7 @@ async def _change(
             events=[*endpoint.events, *missing] if missing else None,
             enabled=True if enabling else None,
         )
-    if "ENDPOINT_OTHER_URL" in mending:  # the right one is there already
+    if Reason.ENDPOINT_OTHER_URL in mending:  # the right one is there already
         await remove(gateway, key, [each.provider_id for each in endpoints.astray])
 
 

@@ -13,7 +13,7 @@ class Diagnosis:
 
     @classmethod
     def of(cls, found: diagnosis.Diagnosis) -> "Diagnosis":
-        return cls(code=found.code, message=found.message, fix=found.fix)
+        return cls(code=found.code.value, message=found.message, fix=found.fix)
 
     @classmethod
     def of_code(cls, code: str | None, detail: str | None = None) -> "Diagnosis | None":
