@@ -7,8 +7,10 @@ from typing import Any, Final, NamedTuple
 from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
+from inbox.loading import Loader
 from inbox.outcomes import write_postings
 from inbox.postings import Door, Posting, is_due, key_of, lock_integrations, postings_of
+from inbox.writing import write_books
 from models.event import STRIPE, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
@@ -37,14 +39,16 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> Posted:
     integrations = await lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
     postings = await postings_of(tx, deliveries, integrations)
     settling = [posting for posting in postings.values() if is_due(posting, integrations)]
-    books = Books(tx, now)
-    await books.load([(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None])
+    books = Books()
+    await Loader(tx, books).load(
+        [(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None]
+    )
     are_links_due = False
     for posting in settling:
         are_links_due |= _settle(posting, books, now, integrations)
     for posting in settling:
         _follow(posting, books)
-    await books.write()
+    await write_books(tx, books, now)
     await write_postings(tx, list(postings.values()), now)
     newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
     return Posted([_receipt(postings.get(key_of(delivery))) for delivery in deliveries], newest, are_links_due)

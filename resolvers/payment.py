@@ -14,6 +14,8 @@ from database.literal import Literally
 from errors import Conflict, InvalidInput, NotFound
 from inbox.books import Books
 from inbox.delivery import Origin
+from inbox.loading import Loader
+from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice, check_collecting
@@ -115,8 +117,8 @@ async def _apply_once(ctx: Context, payment: Payment, invoice_id: str) -> None:
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:
     tx, workspace_id = write.tx, ctx.workspace_id
     await _lock_unapplied(tx, workspace_id, row.id)
-    books = Books(tx, utc_now())
-    await books.load_allocation(workspace_id, row.id, invoice_id)
+    books = Books()
+    await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
     if payment is None:
         raise NotFound("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
@@ -126,7 +128,7 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     _check(payment, invoice)
     verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
-    await books.write()
+    await write_books(tx, books, utc_now())
     told = await _processed(tx, row, invoice)
     _log(write, row, invoice, verdict, told)
 

@@ -10,8 +10,10 @@ from database.door import fetch, transaction
 from database.scope import unscoped
 from inbox.books import Books
 from inbox.delivery import delivery_of, kept
+from inbox.loading import Loader
 from inbox.queue import Inbox
 from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
+from inbox.writing import write_books
 from models.customer import Customer
 from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
@@ -193,14 +195,14 @@ async def _change(invoice: InvoiceState, link: LinkState | None, number: int) ->
 
 async def _apply(payment_id: str, invoice_id: str) -> str | None:
     async with transaction() as tx:
-        books = Books(tx, utc_now())
-        await books.load_allocation(WORKSPACE, payment_id, invoice_id)
+        books = Books()
+        await Loader(tx, books).load_allocation(WORKSPACE, payment_id, invoice_id)
         payment, invoice = books.payments[WORKSPACE, payment_id], books.invoices[WORKSPACE, invoice_id]
         refused = why_not_allocated(payment, invoice)
         if refused is None:
             verdict = allocate(payment, books.ledger(WORKSPACE, invoice_id), new_id(Prefix.PAYMENT_LINK))
             books.enter(DOORS[0], invoice_id, verdict)
-            await books.write()
+            await write_books(tx, books, utc_now())
             await append(tx, [_happening(entry.type) for entry in verdict.log])
             await tx.execute(
                 "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL"

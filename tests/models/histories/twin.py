@@ -6,9 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
@@ -242,7 +241,7 @@ class Twin:
 
 
 def _new_books() -> Books:
-    books = Books(cast(Transaction, None), NOW)
+    books = Books()
     books.customers = {(WORKSPACE, customer) for customer in CUSTOMERS}
     return books
 
@@ -253,11 +252,11 @@ def _reloaded(committed: Books) -> Books:
     books.invoices = dict(committed.invoices)
     books.links = defaultdict(list, {key: list(links) for key, links in committed.links.items()})
     for key, payment in committed.payments.items():
-        books._hold(key, payment)
+        books.hold(key, payment)
         for name in payment.provider_ids:
-            books._by_provider_id[WORKSPACE, name] = payment.id
+            books.payment_ids[WORKSPACE, name] = payment.id
     for (_, invoice_id), links in committed.links.items():
         for link in links:
             if link.provider_id is not None:
-                books._by_provider_link[WORKSPACE, link.provider_id] = invoice_id
+                books.link_invoices[WORKSPACE, link.provider_id] = invoice_id
     return books
