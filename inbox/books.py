@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
+from models.invoice import InvoiceState
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement import Absorbed, Case, InvoiceState, Ledger, LinkState, PaymentState, Verdict, recount, settle
+from models.payment_link import LinkState
+from models.settlement import Absorbed, Case, Ledger, Verdict, recount, settle
 from payment_links.lifecycle import check_transition
 
 Key = tuple[str, str]
@@ -202,12 +205,9 @@ class Books:
         self.changes.payments.discard(key)
         if self.changes.new_payments.pop(key, None) is None:
             self.changes.absorbed.append(absorbed)
-        moved = {
-            (owner, name, absorbed.into) for owner, name, holder in self.changes.new_references if holder == absorbed.id
-        }
-        self.changes.new_references = {
-            entry for entry in self.changes.new_references if entry[2] != absorbed.id
-        } | moved
+        references = self.changes.new_references
+        moved = {reference for reference in references if reference[2] == absorbed.id}
+        self.changes.new_references = (references - moved) | {(owner, name, absorbed.into) for owner, name, _ in moved}
 
     def _enter_link(self, invoice: Key, link: LinkState) -> None:
         links = self.links[invoice]

@@ -7,16 +7,23 @@ each by id. Whoever changes an invoice's payments or links holds the invoice.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
+from typing import Final
 
 from database.bulk import any_of
 from database.door import Row, Transaction
 from inbox.books import Books, Key
 from inbox.delivery import Origin
-from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
 from models.ids import Prefix, is_id
+from models.invoice import INVOICE, invoice_of
+from models.payment import PAYMENT, payment_of
 from models.payment_fact import Evidence, PaymentFact
+from models.payment_link import LINK, link_of
 
 Sourced = tuple[Origin, PaymentFact]
+
+_INVOICES: Final = f"SELECT {INVOICE.listed}, workspace_id FROM invoices WHERE {{0}} AND {{1}}"  # noqa: S608
+_PAYMENTS: Final = f"SELECT {PAYMENT.listed}, workspace_id FROM payments WHERE {{0}}"  # noqa: S608
+_LINKS: Final = f"SELECT {LINK.listed}, workspace_id, invoice_id, due_at FROM payment_links WHERE {{0}}"  # noqa: S608
 
 
 class Loader:
@@ -117,7 +124,7 @@ class Loader:
         if not keys:
             return
         rows = await self._fetch_among(
-            self._tx.for_update(f"SELECT {INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}}", by="id"),  # noqa: S608
+            self._tx.for_update(_INVOICES, by="id"),
             ("id", {invoice_id for _, invoice_id in keys}),
             ("workspace_id", {workspace_id for workspace_id, _ in keys}),
         )
@@ -146,8 +153,7 @@ class Loader:
             ids |= {row["id"] for row in found}
         if not ids:
             return
-        locked = self._tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}}", by="p.id")  # noqa: S608
-        payments = await self._fetch_among(locked, ("p.id", ids))
+        payments = await self._fetch_among(self._tx.for_update(_PAYMENTS, by="id"), ("id", ids))
         called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
         known_as: dict[str, set[str]] = defaultdict(set)
         for row in await self._fetch_among(called, ("payment_id", ids)):
@@ -160,8 +166,7 @@ class Loader:
         if not self._books.invoices:
             return
         rows = await self._fetch_among(
-            "SELECT id, workspace_id, invoice_id, integration_id, status, provider_id, amount, due_at"
-            " FROM payment_links WHERE {0}",
+            _LINKS,
             ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices}),
         )
         for row in sorted(rows, key=itemgetter("id")):

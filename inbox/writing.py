@@ -1,13 +1,17 @@
 """Writing what changed in a batch's books, one statement per table and kind."""
 
 from datetime import datetime
+from typing import Final
 
-from database.bulk import insert_rows, update_rows
+from database.bulk import columns_of, insert_rows, update_rows
 from database.door import Transaction
 from inbox.books import Books
-from inbox.rows import INVOICE, PAYMENT, PAYMENT_ORIGIN, REFERENCE
+from models.invoice import SETTLED, Invoice
+from models.payment import ORIGIN, PAYMENT, Payment
 from payment_links.lifecycle import NewLink
 from payment_links.lifecycle import write as write_links
+
+_REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
 
 
 async def write_books(tx: Transaction, books: Books, now: datetime) -> None:
@@ -20,8 +24,8 @@ async def write_books(tx: Transaction, books: Books, now: datetime) -> None:
 
 async def _write_invoices(tx: Transaction, books: Books, now: datetime) -> None:
     changed = [books.invoices[key] for key in sorted(books.changes.invoices)]
-    columns = INVOICE.types | {"updated_at": "timestamptz"}
-    await update_rows(tx, "invoices", columns, [(*INVOICE.of(invoice), now) for invoice in changed])
+    columns = SETTLED.types | columns_of(Invoice, ["updated_at"])
+    await update_rows(tx, "invoices", columns, [(*SETTLED.of(invoice), now) for invoice in changed])
 
 
 async def _write_absorbed(tx: Transaction, books: Books) -> None:
@@ -44,8 +48,8 @@ async def _write_payments(tx: Transaction, books: Books, now: datetime) -> None:
     ]
     changed = PAYMENT.of_all([books.payments[key] for key in sorted(changes.payments)])
     await update_rows(tx, "payments", PAYMENT.types, changed)  # first: a new one may be called as one was
-    await insert_rows(tx, "payments", PAYMENT.types | PAYMENT_ORIGIN, new)
-    await insert_rows(tx, "payment_references", REFERENCE, sorted(changes.new_references))
+    await insert_rows(tx, "payments", PAYMENT.types | columns_of(Payment, ORIGIN), new)
+    await insert_rows(tx, "payment_references", _REFERENCE, sorted(changes.new_references))
 
 
 async def _write_links(tx: Transaction, books: Books, now: datetime) -> None:

@@ -18,11 +18,11 @@ from inbox.loading import Loader
 from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.invoice import Invoice, check_collecting
+from models.invoice import Invoice, InvoiceState, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
-from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
-from models.settlement import InvoiceState, NotAllocated, PaymentState, Verdict, allocate, why_not_allocated
+from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
+from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index

@@ -6,25 +6,20 @@ recomputed from all of the invoice's payments.
 
 `settle` reads these chapters in order: `refusal` (is the event ours, does its money fit), `identity` (which known
 payments it is about), `learn` (what it adds to them), `tally` (what the invoice comes to), `links` (what can still be
-paid) and `log` (what to tell). `state` and `case` are what they speak of.
+paid) and `log` (what to tell). `case` is what they speak of.
 """
 
-from models.settlement.case import Absorbed, Case, LogEntry, Verdict
+from models.settlement.case import Absorbed, Case, Ledger, LogEntry, Verdict
 from models.settlement.decide import allocate, recount, settle
 from models.settlement.refusal import NotAllocated, why_not_allocated
-from models.settlement.state import InvoiceState, Ledger, LinkState, MarkedPaid, PaymentState
 from models.settlement.stripe_invoice import StripeInvoice
 
 __all__ = [
     "Absorbed",
     "Case",
-    "InvoiceState",
     "Ledger",
-    "LinkState",
     "LogEntry",
-    "MarkedPaid",
     "NotAllocated",
-    "PaymentState",
     "StripeInvoice",
     "Verdict",
     "allocate",

@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from models.invoice import InvoiceState
 from models.kinds import EventType, InvoiceStatus, Mode, WebhookEventStatus
+from models.payment import PaymentState
 from models.payment_fact import PaymentFact
-from models.settlement.state import InvoiceState, Ledger, LinkState, PaymentState
+from models.payment_link import LinkState
+
+
+class Ledger(NamedTuple):
+    """An invoice with its payments and links; without an invoice, payments that fit none."""
+
+    invoice: InvoiceState | None
+    payments: Sequence[PaymentState]
+    links: Sequence[LinkState]
 
 
 class Case(NamedTuple):

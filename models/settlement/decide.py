@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from models.instant import from_epoch
+from models.invoice import InvoiceState, MarkedPaid
 from models.kinds import Allocation, WebhookEventStatus
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
 from models.reason import Reason
-from models.settlement.case import Case, LogEntry, Verdict
+from models.settlement.case import Case, Ledger, LogEntry, Verdict
 from models.settlement.identity import Subject, applied_as, subject_of
 from models.settlement.learn import Learned, is_in_another_currency, learn
 from models.settlement.log import log_of_invoice, log_of_money_back, log_of_payment
 from models.settlement.refusal import why_ignored, why_unapplied
-from models.settlement.state import InvoiceState, Ledger, MarkedPaid, PaymentState
 from models.settlement.tally import recounted
 
 _MONEY: Final = frozenset({Evidence.PAID, Evidence.REFUNDED})

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from models.kinds import PaymentStatus
 from models.money_back import disputes_of_both
+from models.payment import PaymentState
 from models.payment_fact import PaymentFact, Presentment
 from models.settlement.case import Absorbed, Case
-from models.settlement.state import PaymentState
 from models.settlement.stripe_invoice import StripeInvoice
 
 

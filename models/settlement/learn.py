@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from models.instant import from_epoch
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_of_both
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
 from models.reason import Reason
 from models.settlement.case import Absorbed, Case
@@ -23,7 +24,6 @@ from models.settlement.identity import (
     principal_name,
 )
 from models.settlement.refusal import is_applied_again
-from models.settlement.state import PaymentState
 
 PROVES: Final = {
     Evidence.PAID: PaymentStatus.SUCCEEDED,

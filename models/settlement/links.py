@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from models.invoice import InvoiceState
 from models.kinds import InvoiceStatus, PaymentLinkStatus, PaymentStatus
-from models.payment_link import LIVE
-from models.settlement.state import InvoiceState, LinkState, PaymentState
+from models.payment import PaymentState
+from models.payment_link import LIVE, LinkState
 
 
 def links_after(

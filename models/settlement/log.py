@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from models.invoice import COLLECTING
+from models.invoice import COLLECTING, InvoiceState
 from models.kinds import Allocation, EventType, PaymentLinkStatus, PaymentStatus
 from models.money_back import Refunds
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement.case import LogEntry
+from models.payment_link import LinkState
+from models.settlement.case import Ledger, LogEntry
 from models.settlement.learn import REFUNDS
-from models.settlement.state import InvoiceState, Ledger, LinkState, PaymentState
 
 
 def log_of_payment(before: PaymentState | None, after: PaymentState) -> Iterator[LogEntry]:

@@ -4,11 +4,12 @@ from enum import StrEnum
 from typing import Final
 
 from models.ids import Prefix, is_id
+from models.invoice import InvoiceState
 from models.kinds import Allocation, InvoiceStatus, Mode, PaymentStatus
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
 from models.reason import Reason
 from models.settlement.case import Case
-from models.settlement.state import InvoiceState, PaymentState
 
 ABOUT_A_PAYMENT: Final = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence.DISPUTE_CLOSED})
 """Evidence that is known by its payment alone: its metadata is the refund's or the dispute's own."""

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from models.kinds import PaymentStatus
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
-from models.settlement.state import PaymentState
 
 
 class StripeInvoice(NamedTuple):

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from models.amounts import amount_overpaid
-from models.invoice import may_become
+from models.invoice import InvoiceState, MarkedPaid, may_become
 from models.kinds import InvoiceStatus
+from models.payment import PaymentState
+from models.settlement.case import Ledger
 from models.settlement.links import links_after
-from models.settlement.state import InvoiceState, Ledger, MarkedPaid, PaymentState
 
 
 def recounted(ledger: Ledger, new_link_id: str, *, used_link: str | None = None) -> Ledger:
