@@ -92,8 +92,8 @@ class EventType(Protocol):
 class Gateway:
     """What a provider's gateway knows without asking the provider.
 
-    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` is a paid
-    session as the event that should have told of it, found at an instant in Unix seconds.
+    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` makes the
+    event that should have arrived for a paid session, found at an instant in Unix seconds.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Loading what a batch is about into its books, locked.
 
 Locks are taken in one order everywhere: integrations, webhook events, invoices, payments, traffic, workspace counter;
-each by id. Whoever changes an invoice's payments or links holds the invoice.
+each by id. To change an invoice's payments or links, hold the invoice.
 """
 
 from collections import defaultdict

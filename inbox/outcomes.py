@@ -31,7 +31,7 @@ def _type(delivery: Delivery) -> str | None:
 
 
 def _provider_id(delivery: Delivery) -> str | None:
-    """Stripe's id of an event; what was made from something else that Stripe told has none."""
+    """Stripe's id of an event; one that was made from a session has none."""
     if delivery.event is not None:
         return None if ":" in delivery.event.id else delivery.event.id
     return delivery.unreadable.event_id if delivery.unreadable else None

@@ -1,4 +1,4 @@
-"""What is the matter and how to mend it: one sentence each, by a stable code."""
+"""Problems and their fixes: a sentence each, by a stable code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "Nothing to do. To receive fewer of them, select only the events listed as eventsToSend in Stripe.",
     ),
     Reason.NOTHING_PAID: (
-        "The event tells of no payment: a card was saved, a trial began, or an authorisation was released before any"
+        "The event is about no payment: a card was saved, a trial began, or an authorisation was released before any"
         " money was taken.",
         "Nothing to do.",
     ),
@@ -102,7 +102,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.INTERNAL_ERROR: (
         "Applying the event failed inside Fluxrate (error reference {detail}).",
-        "Fluxrate and Stripe both try again. If it stays so, look for the reference in the server's log.",
+        "Fluxrate and Stripe both try again. If it keeps failing, look for the reference in the server's log.",
     ),
     Reason.EVENTS_GONE: (
         "Stripe keeps its events for 30 days: those from {detail} can't be fetched any more.",
@@ -151,7 +151,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.ENDPOINT_OTHER_URL: (
         "A webhook endpoint in Stripe was meant for this integration but posts to another URL: {detail}.",
         "In Stripe → Developers → Webhooks set it to exactly the webhookUrl shown here (scheme, host, no slash or query"
-        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, mend"
+        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, fix"
         " FLUXRATE_PUBLIC_URL.",
     ),
     Reason.ENDPOINT_DUPLICATED: (
@@ -168,7 +168,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.ENDPOINT_EVENTS_RECOMMENDED: (
         "The webhook endpoint is sent what invoices need to be marked as paid, but not these events: {detail}.",
         "If you have any of these, select the events in Stripe → Developers → Webhooks, or let them be added"
-        " (repairStripeIntegration). Otherwise leave it so.",
+        " (repairStripeIntegration). Otherwise leave it as it is.",
     ),
     Reason.ENDPOINT_API_VERSION_OLD: (
         "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
@@ -191,7 +191,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "{detail} verified webhook events may be about money but can't be read.",
         "Look at them (webhookEvents with the status UNAPPLIED): each says what can't be read. See in the Stripe"
         " Dashboard what was paid, mark those invoices as paid by hand (markInvoicePaid), and report the payloads'"
-        " shape to Fluxrate. A version that can read them applies them by itself.",
+        " shape to Fluxrate. A version that can read them applies them.",
     ),
     Reason.CLOCK_SKEW: (
         "This server's clock is {detail} Stripe's; signatures are refused from 5 minutes on.",
@@ -199,7 +199,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.STRIPE_NOT_ASKED: (
         "Stripe could not be asked at the latest check: {detail}",
-        "Check again in a moment (checkStripeIntegration). If it stays so, check the server's connection to Stripe.",
+        "Check again in a moment (checkStripeIntegration). If it keeps failing, check the server's connection to"
+        " Stripe.",
     ),
     # Secret keys and payment links
     Reason.KEY_REJECTED: (
@@ -213,13 +214,13 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.KEY_LACKS_OPTIONAL_PERMISSION: (
         "The restricted key works, but lacks permissions that help when something goes wrong: {detail}.",
-        "In Stripe → Developers → API keys give the key what is named, or leave it so: payments by webhook work"
+        "In Stripe → Developers → API keys give the key what is named, or leave it as it is: payments by webhook work"
         " without.",
     ),
     Reason.STRIPE_UNREACHABLE: (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",
-        "Nothing to do: Fluxrate keeps trying. If it stays so, check the server's connection to Stripe, or that what"
-        " FLUXRATE_STRIPE_API_BASE names is running.",
+        "Nothing to do: Fluxrate keeps trying. If it keeps failing, check the server's connection to Stripe, or that"
+        " what FLUXRATE_STRIPE_API_BASE names is running.",
     ),
     Reason.STRIPE_BUSY: (
         "Stripe could not make the Payment Link right now: {detail}",
@@ -227,17 +228,17 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.STRIPE_REFUSED: (
         "Stripe refused to make the Payment Link: {detail}",
-        "Mend what Stripe names and create the Payment Link again (createPaymentLink); if it is the invoice itself,"
+        "Fix what Stripe names and create the Payment Link again (createPaymentLink); if it is the invoice itself,"
         " void it and create another one.",
     ),
     Reason.INTEGRATION_UNUSABLE: (
         "The integration that should make the Payment Link is disconnected or switched off.",
-        "Switch it on again, or connect Stripe anew and create the Payment Link with that (createPaymentLink).",
+        "Switch it on again, or connect Stripe again and create the Payment Link with that (createPaymentLink).",
     ),
 }
 
 
-_WITHOUT_DETAIL: Final = {Reason.SIGNATURES_FAILING: "checkStripeIntegration tells which secret it is, where it can"}
+_WITHOUT_DETAIL: Final = {Reason.SIGNATURES_FAILING: "checkStripeIntegration says which secret it is, where it can"}
 """What completes the sentence of a code whose detail only a check finds."""
 
 

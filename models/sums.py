@@ -1,7 +1,7 @@
 """Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
 
-A change adds a row, so a sum is that of all rows of its key. Whoever merges inserts what it deleted: however many do
-so at once, nothing is lost and nothing counts twice.
+A change adds a row, so a sum is that of all rows of its key. A merge inserts what it deleted: however many run
+at once, nothing is lost and nothing counts twice.
 """
 
 import re
@@ -189,7 +189,7 @@ async def mistakes() -> list[Mistake]:
 
 
 async def rebuild() -> None:
-    """Sum all rows anew; whoever writes waits meanwhile."""
+    """Sum all rows again; writers wait meanwhile."""
     await retrying(_rebuild)
 
 

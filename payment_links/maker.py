@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed link with all that Stripe has to be told."""
+    """A claimed link with everything that Stripe needs to make it."""
 
     link: PaymentLink
     invoice: Invoice
@@ -42,7 +42,7 @@ class Job:
     secret_key: str | None = field(repr=False)
 
     def is_held(self, link: PaymentLink) -> bool:
-        """Whether the claim still stands: whoever takes a link over, or is done with it, moves its `due_at`."""
+        """Whether this job still owns the link: taking it over, or finishing it, changes its `due_at`."""
         return link.due_at == self.link.due_at
 
 

@@ -1,4 +1,4 @@
-"""Payments: applying them by hand, and what stands open and came in."""
+"""Apply payments by hand; totals of open and received amounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,9 +86,9 @@ _INVOICE: Final = ["invoiceId"]
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
-    """Apply money that fits no invoice by itself to one of the caller's choice; both as they are then.
+    """Apply an unapplied payment to an invoice. Returns both, updated.
 
-    Doing so again changes nothing. The webhook events that told of the money are then PROCESSED.
+    Doing so again changes nothing. The payment's webhook events are then PROCESSED.
 
     Raises:
         NotFound: This workspace has no such payment or invoice.
@@ -143,7 +143,7 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
         raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
     if code is NotAllocated.PAYMENT_REFUNDED:
         raise Conflict(
-            "This payment was refunded in full, so there is no money left to apply: let the customer pay anew.",
+            "This payment was refunded in full, so there is no money left to apply: let the customer pay again.",
             code=code,
             path=_PAYMENT,
         )
@@ -164,7 +164,7 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
 
 
 async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> None:
-    """Hold the webhook events that told of a payment, which are locked before it everywhere."""
+    """Lock a payment's unapplied webhook events, which are locked before it everywhere."""
     query = (
         "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
     )
@@ -172,7 +172,7 @@ async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -
 
 
 async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -> Sequence[Row]:
-    """Note that what told of the payment is done; the ids of these webhook events and of their integrations."""
+    """Note that the payment's webhook events are done; returns their ids and those of their integrations."""
     return await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"

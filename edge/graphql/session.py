@@ -19,7 +19,7 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 class SessionEndpoint:
-    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET tells which it is."""
+    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET shows it."""
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
         self._graphql = graphql

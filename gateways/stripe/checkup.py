@@ -1,4 +1,4 @@
-"""Looking at Stripe for what is the matter with an integration; what was found is kept with it."""
+"""Check an integration against Stripe and store the findings."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -45,7 +45,7 @@ _NOT_OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Something that a restricted key may lack, and a call that tells without changing anything."""
+    """Something that a restricted key may lack, and a call that shows it without changing anything."""
 
     name: str
     method: Literal["get", "post"]
@@ -105,10 +105,10 @@ class Checkup:
         self._settled = settled
 
     async def check(self, integration: Integration) -> list[Diagnosis]:
-        """What is the matter with an integration; kept with it, and logged when it is another than last time.
+        """Check an integration, store the findings, and log them where they differ from the last.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
             SealError: The secret key does not open.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
@@ -186,7 +186,7 @@ class Checkup:
         endpoints: Endpoints | None,
         already: Iterable[Finding],
     ) -> bool:
-        """Whether Stripe has told of something, minutes ago, and nothing has been posted here since."""
+        """Whether Stripe has events that are minutes old, and nothing has been posted here since."""
         saved_at = integration.webhook_secret_saved_at
         if saved_at is None or _UNHEARD & {code for code, _ in already}:
             return False

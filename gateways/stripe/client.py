@@ -52,7 +52,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it did not tell."""
+    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it sent no time."""
 
     permitted: bool
     clock_ahead_s: float | None
@@ -96,7 +96,7 @@ class StripeGateway:
         )
 
     async def account_of(self, secret_key: str) -> str | None:
-        """The id of the account that a secret key opens; None when Stripe can't be reached or won't tell this key.
+        """The id of the account that a secret key opens; None when Stripe is away or doesn't let the key read it.
 
         Raises:
             StripeRefused: Stripe says that the key is none.
@@ -156,7 +156,7 @@ class StripeGateway:
             await self._client(secret_key).v1.payment_links.update_async(provider_id, {"active": False})
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
-        """Close the pages of a Payment Link that customers have open; to be called when it can open no more.
+        """Close the pages of a Payment Link that customers have open; to be called when it can't open new ones.
 
         A session that was paid or expired meanwhile is none that is open.
 

@@ -1,4 +1,4 @@
-"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is the matter with them."""
+"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is wrong with them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _TOLD_BY: Final = {
     "refund.created": ("charge.refunded",),
     "invoice.paid": ("invoice.payment_succeeded",),
 }
-"""Events that tell nothing more to an endpoint that is sent another: an account chooses either."""
+"""Events that add nothing for an endpoint that is sent another: an account chooses either."""
 
 EVERYTHING: Final = "*"
 PATH: Final = "/webhooks/stripe/"
@@ -27,7 +27,7 @@ Finding = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as Stripe tells it. `api_version` None is the account's default; `created`: Unix seconds."""
+    """A webhook endpoint as Stripe has it. `api_version` None is the account's default; `created`: Unix seconds."""
 
     provider_id: str
     url: str
@@ -38,7 +38,7 @@ class Endpoint:
 
     @property
     def missing_events(self) -> list[str]:
-        """The events that it lacks, in our order: neither they nor others that tell the same are sent to it."""
+        """The events that it lacks, in our order: neither they nor their equivalents are sent to it."""
         if EVERYTHING in self.events:
             return []
         told = {*self.events, *(other for name in self.events for other in _TOLD_BY.get(name, ()))}
@@ -90,7 +90,7 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
 
 
 def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
-    """What is the matter with an integration's endpoints, the gravest first."""
+    """Find what is wrong with an integration's endpoints, the gravest first."""
     if not endpoints.here and not endpoints.astray:
         yield Reason.ENDPOINT_MISSING, None
         return

@@ -68,7 +68,7 @@ async def remove(gateway: StripeGateway, secret_key: str, endpoint_ids: list[str
 
 
 async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list[str] | None:
-    """The ids of the endpoints with a URL; None when Stripe does not tell."""
+    """The ids of the endpoints with a URL; None when Stripe doesn't list them."""
     with contextlib.suppress(FluxrateError):
         return [each.provider_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
     return None

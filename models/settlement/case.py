@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
     @property
     def wanted_currency(self) -> str | None:
-        """The currency that decides where two are told for one payment: the invoice's."""
+        """The invoice's currency, which decides where a payment has two."""
         return self.invoice.currency if self.invoice else None
 
     @property

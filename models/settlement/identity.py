@@ -134,7 +134,7 @@ def _own_or_rest(own: PaymentState, rest: PaymentState) -> PaymentState:
 
 
 def applied_as(own: PaymentState, rest: PaymentState) -> PaymentState:
-    """Leave a payment that fits no invoice by itself where it was counted as a part of the rest."""
+    """Leave a payment without a fitting invoice of its own where it counted as a part of the rest."""
     is_money = own.status is PaymentStatus.SUCCEEDED and own.currency == rest.currency
     if own.counts or not rest.counts or not is_money:
         return own

@@ -142,7 +142,7 @@ def _is_first_of_its_own(event: PaymentFact, before: PaymentState) -> bool:
 def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currency: str | None) -> PaymentState:
     """Add another proof of success.
 
-    A charge tells its own beginning, days before a debit is paid: that counts only while nothing else says when.
+    A charge knows only its own beginning, days before a debit is paid: that counts while nothing else says when.
     """
     is_known, is_said = bool(known.decided_by), event.evidence is Evidence.PAID
     occurred_at = known.occurred_at
@@ -173,7 +173,7 @@ def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatu
 
 
 def _decided_by(event: PaymentFact) -> str:
-    """Order an event among others of its payment; empty where a charge alone tells when the money came."""
+    """Order an event among others of its payment; empty where only a charge says when the money came."""
     return "" if event.evidence is Evidence.REFUNDED else event.order
 
 

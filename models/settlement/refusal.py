@@ -16,7 +16,7 @@ ABOUT_A_PAYMENT: Final = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence
 
 
 def why_ignored(case: Case) -> Reason | None:
-    """Say why an event is none of ours, or tells of no payment that is known; None when it is to be settled."""
+    """Say why an event is none of ours, or about no payment that is known; None when it is to be settled."""
     event = case.event
     if event.evidence is None:
         return Reason.NOTHING_PAID if event.is_handled else Reason.EVENT_TYPE_NOT_HANDLED

@@ -1,4 +1,4 @@
-"""How a Stripe integration is doing: what came to it, what is the matter, and how to mend it."""
+"""The health of a Stripe integration: what came to it, its problems, and how to fix them."""
 
 import asyncio
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ GRAVITY: Final = (
     Reason.KEY_LACKS_OPTIONAL_PERMISSION,
     Reason.ENDPOINT_EVENTS_RECOMMENDED,
 )
-"""What can be the matter with an integration, the gravest first."""
+"""The problems that an integration can have, the gravest first."""
 
 _DISPROVED_BY_ARRIVAL: Final = frozenset(
     {Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED, Reason.EVENTS_NOT_ARRIVING}
@@ -54,7 +54,7 @@ _FORWARDED_LATELY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What came to an integration's webhook URL, and what is the matter with it."""
+    """What came to an integration's webhook URL, and its problems."""
 
     problems: list[Diagnosis]
     deliveries: int
@@ -88,7 +88,7 @@ async def health(ctx: Context, integration: Integration) -> Health:
 
 
 async def unhealthy(ctx: Context) -> int:
-    """With how many connected integrations something is the matter."""
+    """Count the connected integrations that have a problem."""
     connected = await stripe_integrations(ctx, include_disconnected=False)
     return sum(await asyncio.gather(*(_is_unhealthy(ctx, integration) for integration in connected)))
 
@@ -107,7 +107,7 @@ async def _waiting(ctx: Context, integration: Integration, **which: str) -> int:
 
 
 async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration, list[Diagnosis]]:
-    """Look at Stripe for what is the matter with an integration; it as it is now, and what was found.
+    """Check an integration against Stripe; returns it as it is now, and what was found.
 
     That Stripe can't be reached is found, not raised.
 

@@ -1,4 +1,4 @@
-"""Mending at Stripe what a check found: the webhook endpoint and its secret."""
+"""Fixing at Stripe what a check found: the webhook endpoint and its secret."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ REPLACED: Final = frozenset(
         Reason.WEBHOOK_SECRET_MISSING,
     }
 )
-"""What another endpoint mends, whose secret is known."""
+"""What another endpoint fixes, whose secret is known."""
 
 CHANGED: Final = frozenset(
     {
@@ -37,7 +37,7 @@ CHANGED: Final = frozenset(
         Reason.ENDPOINT_EVENTS_RECOMMENDED,
     }
 )
-"""What changing the endpoint mends."""
+"""What changing the endpoint fixes."""
 
 _PATH: Final = ["id"]
 
@@ -45,14 +45,13 @@ _PATH: Final = ["id"]
 async def repair_stripe_integration(
     ctx: Context, id_: str, codes: Sequence[str] | None
 ) -> tuple[Integration, list[Diagnosis]]:
-    """Mend what is the matter with an integration's endpoint, or of that only `codes`; it as it is now, and what was
-    mended.
+    """Fix the problems of an integration's endpoint, or only `codes`; returns it as it is now, and what was fixed.
 
-    Stripe is looked at before and after. Where nothing is the matter nothing is changed.
+    The integration is checked before and after. Without a problem nothing is changed.
 
     Raises:
         NotFound: This workspace has none with this id, or it is disconnected.
-        InvalidInput: A code is none that can be mended from here.
+        InvalidInput: A code is none that can be fixed from here.
         StripeRefused: Stripe does not let the key do it, or can't be asked right now.
     """
     ctx.require(Scope.ADMIN)
@@ -76,7 +75,7 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
     for code in codes or ():
         if code not in mendable:
             raise InvalidInput(
-                f"{code[:80]!r} can't be mended from here. What can: {', '.join(sorted(mendable))}."
+                f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(mendable))}."
                 " For anything else see the problem's own fix.",
                 path=["codes"],
             )
@@ -84,7 +83,7 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
 
 
 async def _problems(ctx: Context, integration: Integration, checkup: Checkup) -> list[Diagnosis]:
-    """What is the matter as of a fresh check.
+    """Check again; returns the problems.
 
     Raises:
         StripeRefused: Stripe does not accept the key.
@@ -115,7 +114,7 @@ async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mendin
 
 
 async def _replace(ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints) -> None:
-    """Add an endpoint, save its secret, then remove those before it; whoever comes second removes what it added."""
+    """Add an endpoint, save its secret, then remove those before it; of two at once the second removes its own."""
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     try:
         registration = await register(gateway, key, checkup.url_of(integration), _request(integration, endpoints))

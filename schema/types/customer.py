@@ -34,7 +34,7 @@ class Customer(Node):
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="Its invoices, newest first unless told otherwise.")
+    @strawberry.field(description="Its invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
