@@ -44,7 +44,7 @@ class Parts:
         """Everything, open. What is opened last is closed first: `doors`, by which others come in, then the rest.
 
         Raises:
-            ConfigurationError: The database can't be had, is not migrated, or no key opens its secrets.
+            ConfigurationError: The database is unavailable or not migrated, or no key opens its secrets.
         """
         services = self.services
         async with contextlib.AsyncExitStack() as stack:

@@ -28,7 +28,7 @@ GRAPHIQL: Final = "/graphiql"
 _PAGE: Final = "index.html"
 _GRAPHIQL_PAGE: Final = "graphiql.html"
 _OTHERS: Final = frozenset({"assets", "graphiql", "graphql", "healthz", "metrics", "readyz", "session", "webhooks"})
-"""What begins a path that is never the page's, whoever asks."""
+"""Prefixes of paths that are never the page's."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _TYPES: Final = {

@@ -1,4 +1,4 @@
-"""What Prometheus is told of this process."""
+"""The metrics of this process, for Prometheus."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class Metrics:
-    """Counters and gauges of one application; several worker processes share files and are told as one."""
+    """Counters and gauges of one application; several worker processes share files and are shown as one."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for

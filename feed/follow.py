@@ -1,11 +1,11 @@
-"""The feed: every new line of a workspace's log, once, in order, to whoever follows it.
+"""The feed: every new line of a workspace's log, once, in order, to each follower.
 
 Subscribe, then read, then follow. A follower is registered before it reads the log from its cursor, so nothing falls
 between the two; what both have shown is passed over by its number. The buffer of each is bounded: one that falls
 behind goes back to reading the log.
 
-The line of an API key's revocation, and what stands after it, is told only when the keys of open connections have been
-checked: so in every process a revoked key hears nothing that was committed later.
+The line of an API key's revocation, and every later line, is sent only after the keys of open connections have been
+checked: so in every process a revoked key gets nothing that was committed later.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class _Follower(Generic[SharedT]):
 
 @dataclass(eq=False, slots=True)
 class _Channel(Generic[SharedT]):
-    """A workspace that is followed: up to which number its followers were told, and who they are."""
+    """A workspace that is followed: the number up to which its followers were sent lines, and who they are."""
 
     position: int
     newest: int
@@ -94,7 +94,7 @@ class Feed(Generic[SharedT]):
             await self._bus.__aexit__()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Say that lines were committed: the newest number of each workspace. Who follows here is told at once."""
+        """Say that lines were committed: the newest number of each workspace. Followers here are woken at once."""
         for workspace_id, number in newest.items():
             self._woken(workspace_id, number)
         if self._bus is not None:

@@ -13,12 +13,10 @@ from inbox.delivery import Delivery
 from inbox.postings import Posting
 from models.columns import Columns
 from models.kinds import WebhookEventStatus
+from models.reason import Reason
 from models.webhook_event import WebhookEvent
 
-UNREADABLE: Final = "UNREADABLE_PAYLOAD"
-
-
-_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
+_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD)
 
 
 def _reader_version(posting: Posting) -> int | None:
@@ -33,7 +31,7 @@ def _type(delivery: Delivery) -> str | None:
 
 
 def _provider_id(delivery: Delivery) -> str | None:
-    """Stripe's id of an event; what was made from something else that Stripe told has none."""
+    """Stripe's id of an event; one that was made from a session has none."""
     if delivery.event is not None:
         return None if ":" in delivery.event.id else delivery.event.id
     return delivery.unreadable.event_id if delivery.unreadable else None

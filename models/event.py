@@ -1,7 +1,7 @@
 """The event log of each workspace: what changed, in the order of commit.
 
-Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so whoever has seen number
-n has seen all before it: a database sequence would let a smaller number appear later.
+Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so a reader who has seen
+number n has seen all before it: a database sequence would let a smaller number appear later.
 """
 
 from collections import defaultdict

@@ -11,6 +11,7 @@ from tortoise.models import Model
 from database.door import Row, Transaction
 from database.scope import WorkspaceManager
 from errors import InvalidTransition
+from models.amounts import amount_overpaid, amount_remaining
 from models.columns import Columns
 from models.kinds import InvoiceStatus
 
@@ -23,8 +24,8 @@ TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
 }
 """Where an invoice may go next; what is not listed is refused."""
 
-COLLECTING: Final = frozenset({InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE})
-"""The states in which a payment moves an invoice."""
+COLLECTING: Final = frozenset(status for status, next_ones in TRANSITIONS.items() if InvoiceStatus.PAID in next_ones)
+"""The states in which a payment moves an invoice: OPEN and UNCOLLECTIBLE."""
 
 _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
     InvoiceStatus.DRAFT: "it is a draft: finalize it first, or delete it",
@@ -80,12 +81,12 @@ class Invoice(Model):
     @property
     def amount_remaining(self) -> int:
         """What is still to pay, in minor units; never negative."""
-        return max(0, int(self.total) - self.received)
+        return amount_remaining(int(self.total), self.received)
 
     @property
     def amount_overpaid(self) -> int:
         """What came in beyond the total, in minor units; never negative."""
-        return max(0, self.received - int(self.total))
+        return amount_overpaid(int(self.total), self.received)
 
 
 class LineItem(Model):
@@ -105,13 +106,18 @@ class LineItem(Model):
         manager = WorkspaceManager()
 
 
+def may_become(status: InvoiceStatus, to: InvoiceStatus) -> bool:
+    """Whether an invoice may go there next."""
+    return to in TRANSITIONS[status]
+
+
 def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
     """Refuse what the state machine doesn't list.
 
     Raises:
         InvalidTransition: The invoice can't go there.
     """
-    if to not in TRANSITIONS[status]:
+    if not may_become(status, to):
         raise InvalidTransition(
             f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.", from_status=status.value, to_status=to.value
         )
@@ -215,7 +221,7 @@ class InvoiceState(NamedTuple):
     @property
     def amount_remaining(self) -> int:
         """What is still to pay; never negative."""
-        return max(0, self.total - self.received)
+        return amount_remaining(self.total, self.received)
 
 
 def _marked_paid_json(invoice: InvoiceState) -> str | None:

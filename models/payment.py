@@ -32,7 +32,7 @@ class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
     `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `PaymentFact.order` of the event that its
-    status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
+    status was taken from (empty while only a charge proves the money), as `refund_decided_by` and
     `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
     the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what
     came so far of a payment that comes in parts. `order_id` is the Stripe invoice that it pays, perhaps with others;
@@ -109,7 +109,7 @@ class PaymentState(NamedTuple):
 
     @property
     def amount_refunded(self) -> int:
-        """What went back of it; no more than came, whatever was told."""
+        """What went back of it, at most what came."""
         return min(self.refunds.amount, self.amount)
 
     @property

@@ -178,7 +178,7 @@ def _log(
 async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -> Invoice:
     """Make a draft OPEN, number it, and ask Stripe for its Payment Link.
 
-    When Stripe fails the invoice is OPEN all the same and its link says what is the matter. A total of 0 is PAID.
+    When Stripe fails the invoice is OPEN all the same and its link says what is wrong. A total of 0 is PAID.
 
     Raises:
         NotFound: This workspace has no such invoice or integration.

@@ -1,4 +1,4 @@
-"""Whatever has an id, found by it."""
+"""Look up any object by its global id."""
 
 from typing import Any
 

@@ -19,7 +19,7 @@ _AT_ONCE: Final = 8
 
 
 class LinkSweep:
-    """Does what is due for links as soon as it is told, and every few seconds: others may have left some."""
+    """Does what is due for links as soon as it is woken, and every few seconds: others may have left some."""
 
     def __init__(self, link_maker: LinkMaker) -> None:
         self._link_maker = link_maker

@@ -1,4 +1,4 @@
-"""Reconciling with Stripe by itself: every integration is checked and synced when its time has come."""
+"""Checks and syncs every integration when its time has come."""
 
 import asyncio
 from datetime import timedelta
@@ -27,8 +27,8 @@ _RECHECK_REST: Final = timedelta(minutes=5)
 class Reconciliation:
     """Syncs and checks all integrations every `interval_s` seconds, 0 for never.
 
-    It checks them hourly, and each time while something is the matter. Where a payment may have been made that nothing
-    would tell of, it asks every half minute.
+    It checks them hourly, and each time while it has a problem. Where a payment may have been made that no
+    webhook would report, it asks every half minute.
     """
 
     def __init__(self, sync: Sync, checkup: Checkup, interval_s: float) -> None:
@@ -95,7 +95,7 @@ class Reconciliation:
             )
 
     async def _claim(self, integration: Integration) -> bool:
-        """Take an integration's turn, if it is due; soon, where a payment may be awaited that nothing would tell of."""
+        """Take an integration's turn, if it is due; sooner, where a payment may be awaited without a webhook."""
         now = utc_now()
         ahead_s = max(self._interval_s - _SOON_S, 0.0) if await self._is_awaited(integration) else 0.0
         async with transaction() as tx:

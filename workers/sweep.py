@@ -1,4 +1,4 @@
-"""What is taken up again by itself: deliveries that were held or failed, whatever process they were left by."""
+"""Retries held and failed deliveries in the background, whichever process left them."""
 
 import asyncio
 from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ OPTIMIZE_INTERVAL_S: Final = 3600.0
 
 class Upkeep:
     """Every few seconds: merges what changes have added to the sums, so that totals read little. Every hour: has SQLite
-    look at what its tables hold; PostgreSQL does so by itself.
+    look at what its tables hold; PostgreSQL does so itself.
     """
 
     def __init__(self) -> None:

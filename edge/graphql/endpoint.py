@@ -336,7 +336,7 @@ def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
 
 
 def _request_error_status(request: Request) -> int:
-    """The status of an answer without `data`: plain JSON alone tells of it under 200."""
+    """The status of an answer without `data`: 200 for application/json, 400 otherwise."""
     accept = request.headers.get("accept", "")
     return 400 if framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
 

@@ -1,7 +1,7 @@
 """The API keys of open connections: one that is revoked or expires closes what it holds open.
 
-The feed has them checked before it tells what was committed after a revocation. The poll is for what the log does not
-tell: keys that expire, and connections that follow nothing.
+The feed has them checked before it sends what was committed after a revocation. The poll finds what no line of the log
+says: keys that expire, and connections that follow nothing.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """How often may be asked: per API key, and per address; counted on Redis where several processes serve.
 
-An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So whoever
+An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So somebody who
 guesses keys is stopped, and those who share the address, behind a proxy that isn't known, are not.
 
-While Redis is away each process counts by itself, so nobody is refused for that, and nobody waits for it.
+While Redis is away each process counts its own requests, so nobody is refused for that, and nobody waits for it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: the protocol graphql-transport-ws, each operation authenticated by itself.
+"""GraphQL over WebSocket: the protocol graphql-transport-ws, each operation authenticated on its own.
 
 Source: graphql-ws, "GraphQL over WebSocket Protocol".
 """
@@ -50,7 +50,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
 """With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
 
 4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
-not do is an error of that operation. Of these, clients of graphql-ws come back by themselves after 1006, 1012, 1013
+not do is an error of that operation. Of these, clients of graphql-ws reconnect after 1006, 1012, 1013
 and 4408.
 """
 
@@ -313,7 +313,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await super().handle_subscribe(message)
 
     async def _is_refused(self, operation_id: str, payload: Any) -> bool:
-        """Put in the text of a document that the client only names; tell the client, where there is none."""
+        """Put in the text of a document that the client only names; send the client an error where there is none."""
         try:
             payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
         except DocumentRefused as refusal:

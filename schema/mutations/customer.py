@@ -53,11 +53,11 @@ class UpdateCustomerSuccess:
 
 CreateCustomerResult = Annotated[
     CreateCustomerSuccess | InvalidInput | Conflict,
-    strawberry.union("CreateCustomerResult", description="What came of `createCustomer`."),
+    strawberry.union("CreateCustomerResult", description="The result of `createCustomer`."),
 ]
 UpdateCustomerResult = Annotated[
     UpdateCustomerSuccess | NotFound | InvalidInput | Conflict,
-    strawberry.union("UpdateCustomerResult", description="What came of `updateCustomer`."),
+    strawberry.union("UpdateCustomerResult", description="The result of `updateCustomer`."),
 ]
 
 

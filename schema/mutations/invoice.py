@@ -87,7 +87,7 @@ class DeleteInvoiceSuccess:
 @strawberry.type(description="The invoice is finalized, also when Stripe did not make its Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
-        description="The invoice as it is now; `paymentLink.problem` says what is the matter with its link."
+        description="The invoice as it is now; `paymentLink.problem` says what is wrong with its link."
     )
 
 
@@ -113,35 +113,35 @@ class MarkInvoiceUncollectibleSuccess:
 
 CreateInvoiceResult = Annotated[
     CreateInvoiceSuccess | InvalidInput | NotFound | Conflict,
-    strawberry.union("CreateInvoiceResult", description="What came of `createInvoice`."),
+    strawberry.union("CreateInvoiceResult", description="The result of `createInvoice`."),
 ]
 UpdateInvoiceResult = Annotated[
     UpdateInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("UpdateInvoiceResult", description="What came of `updateInvoice`."),
+    strawberry.union("UpdateInvoiceResult", description="The result of `updateInvoice`."),
 ]
 DeleteInvoiceResult = Annotated[
     DeleteInvoiceSuccess | NotFound | InvalidTransition,
-    strawberry.union("DeleteInvoiceResult", description="What came of `deleteInvoice`."),
+    strawberry.union("DeleteInvoiceResult", description="The result of `deleteInvoice`."),
 ]
 FinalizeInvoiceResult = Annotated[
     FinalizeInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("FinalizeInvoiceResult", description="What came of `finalizeInvoice`."),
+    strawberry.union("FinalizeInvoiceResult", description="The result of `finalizeInvoice`."),
 ]
 CreatePaymentLinkResult = Annotated[
     CreatePaymentLinkSuccess | NotFound | InvalidInput | InvalidTransition | StripeRefused,
-    strawberry.union("CreatePaymentLinkResult", description="What came of `createPaymentLink`."),
+    strawberry.union("CreatePaymentLinkResult", description="The result of `createPaymentLink`."),
 ]
 MarkInvoicePaidResult = Annotated[
     MarkInvoicePaidSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoicePaidResult", description="What came of `markInvoicePaid`."),
+    strawberry.union("MarkInvoicePaidResult", description="The result of `markInvoicePaid`."),
 ]
 VoidInvoiceResult = Annotated[
     VoidInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("VoidInvoiceResult", description="What came of `voidInvoice`."),
+    strawberry.union("VoidInvoiceResult", description="The result of `voidInvoice`."),
 ]
 MarkInvoiceUncollectibleResult = Annotated[
     MarkInvoiceUncollectibleSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoiceUncollectibleResult", description="What came of `markInvoiceUncollectible`."),
+    strawberry.union("MarkInvoiceUncollectibleResult", description="The result of `markInvoiceUncollectible`."),
 ]
 
 
@@ -217,9 +217,7 @@ class InvoiceMutations:
         invoice_id: InvoiceId,
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(
-                description="Which Stripe account is to be paid; the invoice's own unless told otherwise."
-            ),
+            strawberry.argument(description="Which Stripe account is to be paid; by default the invoice's own."),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
         row = await payment_link.create_payment_link(info.context, invoice_id, given(integration_id))

@@ -39,7 +39,7 @@ class Customer(Node):
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
-    @strawberry.field(description="Its invoices, newest first unless told otherwise.")
+    @strawberry.field(description="Its invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
