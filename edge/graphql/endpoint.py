@@ -90,7 +90,6 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             allowed_origins=allowed_origins,
         )
         self._services = services
-        self._watching: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self.keys = KeyWatch()
         self.fanout = Fanout()
@@ -104,15 +103,13 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
         self._services.feed.check_keys_with(self.keys.check)
-        self._watching = asyncio.create_task(self.keys.watch())
+        await self.keys.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Let mutations that still run finish."""
         await asyncio.gather(*self._running, return_exceptions=True)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.keys.__aexit__()
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Let in pages of this server, by whichever of its names they know it, and those of friends."""
