@@ -18,14 +18,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from models.kinds import Mode
-from resolvers.operator import create_workspace
 from tests.simulator.serving import eventually
 from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.graphql_client import GraphQLClient, Socket
 from tests.support.house import Servers
-from tests.support.seed import within
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.support.surface import ROOTS, Place, Surface
 
@@ -102,9 +99,8 @@ class Town:
 
     def workspace(self) -> tuple[str, Api]:
         """A workspace's id, and somebody who may do everything in it."""
-        database_url = self.servers.app.cli.env["FLUXRATE_DATABASE_URL"]
-        workspace, key = within(database_url, lambda: create_workspace("Acme", Mode.TEST))
-        return workspace.id, self.api(key)
+        made = self.servers.app.workspace()
+        return made.id, self.api(made.api_key)
 
     def overheard(self) -> set[str]:
         """The secrets that were answered or logged, and the webhook tokens that were logged."""

@@ -299,7 +299,7 @@ def test_every_worker_trusts_the_documents_of_the_option(
         ["--workers", "2", "--trusted-documents", str(path)], settings_env(migrated_postgres_url, valkey_url), None
     )
     try:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         app.wait_until_ok("/readyz")
         answers = [ask(app, key, asked) for asked in ({"query": VIEWER}, {"query": "{ __typename }"}) for _ in range(8)]
     finally:

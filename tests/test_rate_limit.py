@@ -405,7 +405,7 @@ async def test_bad_keys_do_not_lock_out_good_ones(tmp_path: Path) -> None:
 def test_workers_count_together(migrated_postgres_url: str, valkey_url: str) -> None:
     env = {"FLUXRATE_RATE_LIMIT_PER_KEY": "10/day"}
     with running_app(migrated_postgres_url, valkey_url, workers=2, env=env) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         statuses = [ask(app, key).status_code for _ in range(30)]
 
     assert statuses.count(200) == 10
@@ -414,7 +414,7 @@ def test_workers_count_together(migrated_postgres_url: str, valkey_url: str) -> 
 
 def test_redis_away_stops_nobody(migrated_postgres_url: str, tmp_path: Path) -> None:
     with Valkey() as server, running_app(migrated_postgres_url, server.url) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         before = ask(app, key).status_code
         with frozen(server):
             statuses = {ask(app, key).status_code for _ in range(30)}

@@ -663,7 +663,7 @@ def strict(migrated_sqlite_url: str) -> Iterator[RunningApp]:
 
 def test_who_guesses_keys_or_cookies_is_stopped(strict: RunningApp) -> None:
     """By one budget, and who has a valid key is let in all the same."""
-    key = strict.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+    key = strict.workspace().api_key
     own = {"Origin": strict.url}
     with httpx.Client(base_url=strict.url, headers=own, timeout=30, trust_env=False) as http:
         guesses = [http.post("/session", json={"apiKey": f"flx_test_{number:040x}"}) for number in range(2)]

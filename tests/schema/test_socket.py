@@ -360,7 +360,7 @@ async def test_behind_a_proxy_it_is_the_host_that_the_proxy_passes_on_that_count
 
 async def test_while_keys_cannot_be_looked_up_clients_come_back_later() -> None:
     with Postgres() as server, running_app(server.url(server.create_database(server.migrated))) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         server.stop()
         async with opened(app) as peer:
             await peer.send({"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}})

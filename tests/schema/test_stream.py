@@ -263,7 +263,7 @@ def test_streams_are_for_those_who_name_them_first(accept: str, expected: Framin
 async def test_a_stop_breaks_streams_off_so_that_clients_come_back(migrated_sqlite_url: str, accept: str) -> None:
     """It does not tell them that the subscription is over, and loses nothing: the next server goes on after the id."""
     with running_app(migrated_sqlite_url) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         async with streamed(app.url, key, accept) as received:
             await received.until("\n\n" if accept == "text/event-stream" else "--graphql")
             await happens(app.url, key)
