@@ -1,4 +1,4 @@
-"""scripts/install in a folder of its own: when it installs and builds again. Stand-ins take the place of pip and npm."""
+"""scripts/install in a folder of its own: when it installs and builds again. Pip and npm are stand-ins."""
 
 import os
 import subprocess
