@@ -41,9 +41,9 @@ class Disturbances:
             self._current = None
         return self._current
 
-    def begin(self, posting: Posting, steps: int) -> None:
+    def begin(self, posting: Posting, steps: int, longest_s: float = LONGEST_S) -> None:
         """Disturb the next steps, instead of what was before."""
-        self._current = Disturbance(posting, steps, time.monotonic() + LONGEST_S)
+        self._current = Disturbance(posting, steps, time.monotonic() + longest_s)
 
     def end(self) -> None:
         """Disturb nothing any more."""

@@ -1,14 +1,14 @@
 """The page where something is let go wrong, in a browser without JavaScript."""
 
 import re
-import time
 from typing import Any
 
 import httpx
 import pytest
 import stripe
 
-from simulator import disturbance
+from simulator.delivery import Posting
+from simulator.disturbance import Disturbances
 from tests.simulator.conftest import MakeLink, with_stripe
 from tests.simulator.serving import Receiver, eventually_apart
 from tests.simulator.test_hosted_page import Page, assert_strict
@@ -86,21 +86,16 @@ async def test_webhooks_come_late(
     assert receiver.types == ["payment_intent.succeeded", "checkout.session.completed"]
 
 
-async def test_a_disturbance_ends_by_itself(
-    http: httpx.AsyncClient,
-    make_link: MakeLink,
-    receiver: Receiver,
-    endpoint: stripe.WebhookEndpoint,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    await pressed(http, "disturb", times="2", delay_s="0", steps="100")
-    real = time.monotonic
+def test_a_disturbance_ends_by_itself() -> None:
+    disturbances, asked = Disturbances(), Posting()
 
-    with monkeypatch.context() as later:
-        later.setattr(time, "monotonic", lambda: real() + disturbance.LONGEST_S)
-        await pay(http, make_link)
+    disturbances.begin(Posting(times=2), steps=100, longest_s=60.0)
+    disturbed = disturbances.applied(asked)
+    disturbances.begin(Posting(times=2), steps=100, longest_s=0.0)
 
-    assert len(receiver.types) == 2
+    assert disturbed == Posting(times=2)
+    assert disturbances.applied(asked) == asked
+    assert disturbances.current is None
 
 
 # --- An outage -------------------------------------------------------------------------------------------------
