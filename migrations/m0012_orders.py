@@ -40,24 +40,23 @@ def _invoices(dialect: str) -> Summed:
 
 
 _SORT_NAME: Final = "ALTER TABLE customers ADD COLUMN sort_name TEXT"
+"""Lower case of A to Z alone, compared by the numbers of the characters: the same order on every machine."""
+
 _HAS_INVOICES: Final = "UPDATE customers SET has_invoices = TRUE WHERE id = NEW.customer_id AND NOT has_invoices"
 
 
 def _on_sqlite() -> Iterator[str]:
-    yield f"{_SORT_NAME} GENERATED ALWAYS AS (substr(lower(name), 1, 64)) VIRTUAL"
     yield f"CREATE TRIGGER customers_invoiced_new AFTER INSERT ON invoices BEGIN {_HAS_INVOICES}; END"
     yield (
         "CREATE TRIGGER customers_invoiced_changed AFTER UPDATE OF customer_id ON invoices"
         f" WHEN OLD.customer_id IS NOT NEW.customer_id BEGIN {_HAS_INVOICES}; END"
     )
-    yield from _indexes_of_names()
     for when in ("new", "gone", "changed"):
         yield f"DROP TRIGGER invoices_summed_{when}"
     yield from on_sqlite([_invoices("sqlite")])
 
 
 def _on_postgres() -> Iterator[str]:
-    yield f'{_SORT_NAME} COLLATE "C" GENERATED ALWAYS AS (substr(lower(name COLLATE "C"), 1, 64)) STORED'
     yield (
         "CREATE FUNCTION customers_invoiced() RETURNS trigger LANGUAGE plpgsql AS"
         f" $$ BEGIN {_HAS_INVOICES}; RETURN NULL; END $$"
@@ -70,16 +69,9 @@ def _on_postgres() -> Iterator[str]:
         "CREATE TRIGGER customers_invoiced_changed AFTER UPDATE OF customer_id ON invoices FOR EACH ROW"
         " WHEN (OLD.customer_id IS DISTINCT FROM NEW.customer_id) EXECUTE FUNCTION customers_invoiced()"
     )
-    yield from _indexes_of_names()
     for when in ("insert", "delete", "update"):
         yield f"DROP FUNCTION invoices_summed_{when} CASCADE"
     yield from on_postgres([_invoices("postgres")])
-
-
-def _indexes_of_names() -> Iterator[str]:
-    """By lower case of A to Z and the numbers of the characters: the same order on every machine."""
-    yield "CREATE INDEX customers_by_name ON customers (workspace_id, sort_name, id)"
-    yield "CREATE INDEX customers_invoiced_by_name ON customers (workspace_id, sort_name, id) WHERE has_invoices"
 
 
 class Migration(BaseMigration):
@@ -88,20 +80,26 @@ class Migration(BaseMigration):
     dependencies = [("models", "m0011_filters")]
     operations = [
         Sql(
-            "DROP INDEX invoices_by_due_day",
-            "CREATE INDEX invoices_by_due_day ON invoices (workspace_id, due_date, id) WHERE due_date IS NOT NULL",
-            "CREATE INDEX invoices_without_due_day ON invoices (workspace_id, id) WHERE due_date IS NULL",
-            "DROP INDEX invoices_by_due_date",
-            "CREATE INDEX invoices_by_due_date ON invoices (workspace_id, due_date, id) WHERE status = 'OPEN'",
-            "DROP INDEX invoices_by_payment",
-            "CREATE INDEX invoices_by_payment ON invoices (workspace_id, paid_at, id) WHERE paid_at IS NOT NULL",
-            "DROP INDEX invoices_by_total",
-            "CREATE INDEX invoices_by_total ON invoices (workspace_id, currency, total, id)",
-            "DROP INDEX payments_by_time",
-            "CREATE INDEX payments_by_time ON payments (workspace_id, occurred_at, id)",
-            "CREATE INDEX payments_by_amount ON payments (workspace_id, currency, amount, id)",
             "ALTER TABLE customers ADD COLUMN has_invoices {BOOL} NOT NULL DEFAULT FALSE",
             "UPDATE customers SET has_invoices = TRUE WHERE id IN (SELECT customer_id FROM invoices)",
+            sqlite=[f"{_SORT_NAME} GENERATED ALWAYS AS (substr(lower(name), 1, 64)) VIRTUAL"],
+            postgres=[f'{_SORT_NAME} COLLATE "C" GENERATED ALWAYS AS (substr(lower(name COLLATE "C"), 1, 64)) STORED'],
+        ),
+        Sql(
+            "CREATE INDEX customers_by_name ON customers (workspace_id, sort_name, id)",
+            "CREATE INDEX customers_invoiced_by_name ON customers (workspace_id, sort_name, id) WHERE has_invoices",
+            "DROP INDEX invoices_by_due_day",
+            "CREATE INDEX invoices_with_due_day ON invoices (workspace_id, due_date, id) WHERE due_date IS NOT NULL",
+            "CREATE INDEX invoices_without_due_day ON invoices (workspace_id, id) WHERE due_date IS NULL",
+            "DROP INDEX invoices_by_due_date",
+            "CREATE INDEX invoices_open_by_due_day ON invoices (workspace_id, due_date, id) WHERE status = 'OPEN'",
+            "DROP INDEX invoices_by_payment",
+            "CREATE INDEX invoices_by_paid_at ON invoices (workspace_id, paid_at, id) WHERE paid_at IS NOT NULL",
+            "DROP INDEX invoices_by_total",
+            "CREATE INDEX invoices_by_amount ON invoices (workspace_id, currency, total, id)",
+            "DROP INDEX payments_by_time",
+            "CREATE INDEX payments_by_occurrence ON payments (workspace_id, occurred_at, id)",
+            "CREATE INDEX payments_by_amount ON payments (workspace_id, currency, amount, id)",
             "ALTER TABLE invoice_sums ADD COLUMN total {SUM} NOT NULL DEFAULT 0",
             "ALTER TABLE invoice_sums ADD COLUMN paid {SUM} NOT NULL DEFAULT 0",
             "ALTER TABLE invoice_sums ADD COLUMN unpaid {SUM} NOT NULL DEFAULT 0",

@@ -130,9 +130,9 @@ _WAYS: Final = {
 
 # --- By customer -----------------------------------------------------------------------------------------------
 
-_FEWEST: Final = 4
+_FEWEST: Final = 1
 _MOST: Final = 64
-"""So many customers' invoices are looked up with one statement: few at first, each may have all that are wanted."""
+"""So many customers' invoices are looked up with one statement: few at first, since each may have all that are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
