@@ -131,7 +131,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         rows = rows.filter(Literally(IGNORED))
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
-    return made_between(rows, Prefix.WEBHOOK_EVENT, query.received_after, query.received_before)
+    return rows.filter(**made_between(Prefix.WEBHOOK_EVENT, query.received_after, query.received_before))
 
 
 async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
