@@ -9,6 +9,7 @@ from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
+from models.webhook_event_attempt import WebhookEventAttempt
 from models.workspace import Workspace
 
 __models__ = (
@@ -23,5 +24,6 @@ __models__ = (
     Payment,
     PaymentLink,
     WebhookEvent,
+    WebhookEventAttempt,
     Workspace,
 )

@@ -19,7 +19,7 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 class SessionEndpoint:
-    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET tells whether one is, and what else the page may offer."""
+    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET tells a page where it is."""
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
         self._graphql = graphql

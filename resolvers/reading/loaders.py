@@ -20,6 +20,7 @@ from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT, WebhookEventAttempt
 
 RowT = TypeVar("RowT", bound=Model)
 ReturnT = TypeVar("ReturnT")
@@ -102,6 +103,9 @@ class Loaders:
             LineItem, workspace_id, "invoice_id", "position", descending=False, most=10_000
         )
         self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
+        self.attempts = ChildrenLoader(
+            WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
+        )
         self._pages: dict[Hashable, Any] = {}
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
