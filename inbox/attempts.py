@@ -9,17 +9,8 @@ from typing import Final, NamedTuple
 
 from database.bulk import any_of, insert_rows
 from database.door import Transaction
+from models.columns import Columns
 from models.kinds import AttemptSource, WebhookEventStatus
-
-_COLUMNS: Final = {
-    "workspace_id": "text",
-    "webhook_event_id": "text",
-    "source": "text",
-    "status": "text",
-    "reason_code": "text",
-    "reason_detail": "text",
-    "at": "timestamptz",
-}
 
 
 class Attempt(NamedTuple):
@@ -32,6 +23,9 @@ class Attempt(NamedTuple):
     reason_code: str | None
     reason_detail: str | None
     at: datetime
+
+
+_ATTEMPT: Final = Columns[Attempt](WebhookEventAttempt, Attempt._fields)
 
 
 async def keep_firsts(tx: Transaction, webhook_event_ids: Collection[str]) -> None:
@@ -54,4 +48,4 @@ async def keep_firsts(tx: Transaction, webhook_event_ids: Collection[str]) -> No
 
 async def keep_attempts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
     """Note attempts that are not the first."""
-    await insert_rows(tx, "webhook_event_attempts", _COLUMNS, attempts)
+    await insert_rows(tx, "webhook_event_attempts", _ATTEMPT.types, _ATTEMPT.of_all(attempts))

@@ -9,31 +9,29 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from operator import itemgetter
+from typing import Final
 
-from database.bulk import any_of, insert_rows, update_rows
+from database.bulk import any_of, columns_of, insert_rows, update_rows
 from database.door import Row, Transaction
 from inbox.delivery import Origin
-from inbox.rows import (
-    INVOICE,
-    INVOICE_COLUMNS,
-    PAYMENT,
-    PAYMENT_COLUMNS,
-    PAYMENT_ORIGIN,
-    REFERENCE,
-    invoice_of,
-    link_of,
-    payment_of,
-)
 from models.ids import Prefix, is_id, new_id
+from models.invoice import INVOICE, SETTLED, Invoice, InvoiceState, invoice_of
+from models.payment import ORIGIN, PAYMENT, Payment, PaymentState, payment_of
 from models.payment_fact import Evidence, PaymentFact
+from models.payment_link import LINK, LinkState, link_of
 from models.settlement import Case, Verdict, recount, settle
-from models.state import InvoiceState, LinkState, PaymentState
 from payment_links.lifecycle import NewLink, check_transition
 from payment_links.lifecycle import write as write_links
 
 Sourced = tuple[Origin, PaymentFact]
+_REFERENCE: Final = {"workspace_id": "text", "provider_id": "text", "payment_id": "text"}
+
 Key = tuple[str, str]
 """A workspace's id and the id of something in it."""
+
+_INVOICES: Final = f"SELECT {INVOICE.listed}, workspace_id FROM invoices WHERE {{0}} AND {{1}}"  # noqa: S608
+_PAYMENTS: Final = f"SELECT {PAYMENT.listed}, workspace_id FROM payments WHERE {{0}}"  # noqa: S608
+_LINKS: Final = f"SELECT {LINK.listed}, workspace_id, invoice_id, due_at FROM payment_links WHERE {{0}}"  # noqa: S608
 
 
 @dataclass
@@ -158,7 +156,7 @@ class Books:
         if not keys:
             return
         rows = await self._fetch_among(
-            self.tx.for_update(f"SELECT {INVOICE_COLUMNS} FROM invoices WHERE {{0}} AND {{1}}", by="id"),  # noqa: S608
+            self.tx.for_update(_INVOICES, by="id"),
             ("id", {invoice_id for _, invoice_id in keys}),
             ("workspace_id", {workspace_id for workspace_id, _ in keys}),
         )
@@ -187,8 +185,7 @@ class Books:
             ids |= {row["id"] for row in found}
         if not ids:
             return
-        locked = self.tx.for_update(f"SELECT {PAYMENT_COLUMNS} FROM payments p WHERE {{0}}", by="p.id")  # noqa: S608
-        payments = await self._fetch_among(locked, ("p.id", ids))
+        payments = await self._fetch_among(self.tx.for_update(_PAYMENTS, by="id"), ("id", ids))
         called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
         known_as: dict[str, set[str]] = defaultdict(set)
         for row in await self._fetch_among(called, ("payment_id", ids)):
@@ -201,8 +198,7 @@ class Books:
         if not self.invoices:
             return
         rows = await self._fetch_among(
-            "SELECT id, workspace_id, invoice_id, integration_id, status, provider_id, amount, due_at"
-            " FROM payment_links WHERE {0}",
+            _LINKS,
             ("invoice_id", {invoice_id for _, invoice_id in self.invoices}),
         )
         for row in sorted(rows, key=itemgetter("id")):
@@ -420,8 +416,8 @@ class Books:
         await update_rows(
             self.tx,
             "invoices",
-            INVOICE.types | {"updated_at": "timestamptz"},
-            [(*INVOICE.of(invoice), self.now) for invoice in changed],
+            SETTLED.types | columns_of(Invoice, ["updated_at"]),
+            [(*SETTLED.of(invoice), self.now) for invoice in changed],
         )
 
     async def _write_payments(self) -> None:
@@ -439,8 +435,8 @@ class Books:
         ]
         changed = PAYMENT.of_all([self.payments[key] for key in sorted(self._changed_payments)])
         await update_rows(self.tx, "payments", PAYMENT.types, changed)  # first: a new one may be called as one was
-        await insert_rows(self.tx, "payments", PAYMENT.types | PAYMENT_ORIGIN, new)
-        await insert_rows(self.tx, "payment_references", REFERENCE, sorted(self._new_references))
+        await insert_rows(self.tx, "payments", PAYMENT.types | columns_of(Payment, ORIGIN), new)
+        await insert_rows(self.tx, "payment_references", _REFERENCE, sorted(self._new_references))
 
     async def _write_links(self) -> None:
         changed = [link for _, link in sorted(self._changed_links.items())]

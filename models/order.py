@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from models.kinds import PaymentStatus
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
-from models.state import PaymentState
 
 
 class Order(NamedTuple):

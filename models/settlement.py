@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from models.ids import Prefix, is_id
 from models.instant import from_epoch
-from models.invoice import COLLECTING
+from models.invoice import COLLECTING, InvoiceState, MarkedPaid
 from models.kinds import (
     Allocation,
     EventType,
@@ -24,9 +24,9 @@ from models.kinds import (
 )
 from models.money_back import Dispute, Refund, Refunds, disputes_of_both
 from models.order import Order
+from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact, Presentment
-from models.payment_link import LIVE
-from models.state import InvoiceState, LinkState, MarkedPaid, PaymentState
+from models.payment_link import LIVE, LinkState
 
 
 class Case(NamedTuple):

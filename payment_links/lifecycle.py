@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from database.bulk import insert_rows, update_rows
+from database.bulk import columns_of, insert_rows, update_rows
 from database.door import Transaction
 from database.scope import scoped, unscoped
 from errors import LinkNotMade
@@ -19,8 +19,7 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
-from models.payment_link import LIVE, PaymentLink
-from models.state import LinkState
+from models.payment_link import LIVE, LinkState, PaymentLink
 
 CLAIM: Final = timedelta(seconds=60)
 """How long a claimed link is left to whoever claimed it: longer than a call to Stripe with its retries takes."""
@@ -225,17 +224,20 @@ class NewLink(NamedTuple):
     link: LinkState
 
 
-_CHANGES: Final = {"id": "text", "status": "text", "due_at": "timestamptz", "updated_at": "timestamptz"}
-_ORIGIN: Final = {
-    "workspace_id": "text",
-    "invoice_id": "text",
-    "integration_id": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "attempt": "bigint",
-    "outcome_unknown": "boolean",
-    "created_at": "timestamptz",
-}
+_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "updated_at"])
+_NEW: Final = _CHANGES | columns_of(
+    PaymentLink,
+    [
+        "workspace_id",
+        "invoice_id",
+        "integration_id",
+        "amount",
+        "currency",
+        "attempt",
+        "outcome_unknown",
+        "created_at",
+    ],
+)
 
 
 async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[NewLink], now: datetime) -> None:
@@ -259,7 +261,7 @@ async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[New
         )
         for workspace_id, invoice_id, currency, link in new
     ]
-    await insert_rows(tx, "payment_links", _CHANGES | _ORIGIN, planned)
+    await insert_rows(tx, "payment_links", _NEW, planned)
 
 
 def _stop_at(link: LinkState, now: datetime) -> datetime | None:

@@ -17,12 +17,11 @@ from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.invoice import Invoice, check_collecting
+from models.invoice import Invoice, InvoiceState, check_collecting
 from models.kinds import Allocation, AttemptSource, EventType, PaymentStatus, Scope, WebhookEventStatus
 from models.money import parse_currency
-from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
+from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
 from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, PaymentState
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index

@@ -19,7 +19,10 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 class SessionEndpoint:
-    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET tells a page where it is."""
+    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out.
+
+    GET tells whether one is signed in, and what else the page may offer.
+    """
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
         self._graphql = graphql

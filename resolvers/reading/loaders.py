@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from aiodataloader import DataLoader
@@ -14,6 +14,7 @@ from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
 from models.event import Event
+from models.ids import Prefix
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
 from models.metadata import Metadata
@@ -107,6 +108,17 @@ class Loaders:
             WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
         )
         self._pages: dict[Hashable, Any] = {}
+
+    @property
+    def nodes(self) -> Mapping[Prefix, RowLoader[Any]]:
+        """What an id's prefix says that it is loaded by."""
+        return {
+            Prefix.INTEGRATION: self.integrations,
+            Prefix.CUSTOMER: self.customers,
+            Prefix.INVOICE: self.invoices,
+            Prefix.PAYMENT: self.payments,
+            Prefix.WEBHOOK_EVENT: self.webhook_events,
+        }
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""

@@ -10,9 +10,9 @@ from gateways.stripe.events import read
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.payment import PaymentState
 from models.payment_fact import UnreadableError
 from models.settlement import allocate
-from models.state import PaymentState
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 

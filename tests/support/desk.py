@@ -10,11 +10,12 @@ from gateways.stripe.events import read
 from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
+from models.invoice import InvoiceState
 from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
+from models.payment import PaymentState
 from models.payment_fact import PaymentFact
-from models.payment_link import LIVE
+from models.payment_link import LIVE, LinkState
 from models.settlement import Case, Verdict, allocate
-from models.state import InvoiceState, LinkState, PaymentState
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)

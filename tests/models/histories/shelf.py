@@ -11,17 +11,16 @@ from database.scope import unscoped
 from inbox.books import Books
 from inbox.delivery import delivery_of, kept
 from inbox.queue import Inbox
-from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
 from models.customer import Customer
 from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
-from models.invoice import Invoice
+from models.invoice import INVOICE, Invoice, InvoiceState, invoice_of
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
-from models.payment_link import LIVE, PaymentLink
+from models.payment import PAYMENT, payment_of
+from models.payment_link import LIVE, LinkState, PaymentLink, link_of
 from models.settlement import allocate, why_not_allocated
-from models.state import InvoiceState, LinkState
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
@@ -128,9 +127,9 @@ class Shelf(Twin):
 
     async def _read(self) -> None:
         """Have the books as the database has them now."""
-        invoices = await fetch(f"SELECT {INVOICE_COLUMNS} FROM invoices")
+        invoices = await fetch(f"SELECT {INVOICE.listed} FROM invoices")
         self._books.invoices = {(WORKSPACE, row["id"]): invoice_of(row) for row in invoices}
-        payments = await fetch(f"SELECT {PAYMENT_COLUMNS} FROM payments p")
+        payments = await fetch(f"SELECT {PAYMENT.listed} FROM payments")
         self._books.payments = {(WORKSPACE, row["id"]): payment_of(row, frozenset()) for row in payments}
         self._books.links.clear()
         for row in await fetch("SELECT * FROM payment_links ORDER BY id"):

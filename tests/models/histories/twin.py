@@ -12,6 +12,7 @@ from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
+from models.invoice import InvoiceState
 from models.kinds import (
     Allocation,
     EventType,
@@ -21,9 +22,9 @@ from models.kinds import (
     PaymentStatus,
     WebhookEventStatus,
 )
-from models.payment_link import LIVE
+from models.payment import PaymentState
+from models.payment_link import LIVE, LinkState
 from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, LinkState, PaymentState
 from tests.models.histories.facts import CUSTOMERS, MONEY, WORKSPACE, Fact
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
