@@ -11,6 +11,7 @@ from database.bulk import any_of, insert_rows
 from database.door import Transaction
 from models.columns import Columns
 from models.kinds import AttemptSource, WebhookEventStatus
+from models.webhook_event_attempt import WebhookEventAttempt
 
 
 class Attempt(NamedTuple):
