@@ -19,7 +19,7 @@ TYPES: Final = {
     datetime: "timestamptz",
     date: "date",
 }
-OPEN: Final = 20
+OPEN: Final = 40
 """So many invoices are OPEN, and as many drafts, however many there are in all."""
 
 CUSTOMERS: Final = 20
