@@ -1,8 +1,8 @@
 """Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
 
 On SQLite, where one writes at a time, a change adds to the row of its key. On PostgreSQL it adds a row, so that nobody
-waits for anybody, and a sum is that of all rows of its key. Whoever merges adds what it deleted: however many do so at
-once, nothing is lost and nothing counts twice.
+waits for anybody, and a sum is that of all rows of its key. A merge adds what it deleted: however many run at once,
+nothing is lost and nothing counts twice.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from database.dialect import Dialect
 from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
+from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000
 
@@ -46,7 +47,7 @@ SUMS: Final = (
         },
         {
             "number": "1",
-            "remaining": "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
+            "remaining": REMAINING_OF_OPEN,
             "out_of_band": "amount_paid_out_of_band",
         },
     ),
@@ -167,7 +168,7 @@ async def mistakes() -> list[Mistake]:
 
 
 async def rebuild() -> None:
-    """Sum all rows anew; whoever writes waits meanwhile."""
+    """Sum all rows again; writers wait meanwhile."""
     await retrying(_rebuild)
 
 
