@@ -15,7 +15,7 @@ from database.door import Row, Transaction, fetch, reading_dialect, retrying, tr
 from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000
-_LARGEST: Final = 2**62
+_MAX_SUM: Final = 2**62
 """What SQLite holds is merged no further than this: it has no larger numbers."""
 
 
@@ -130,7 +130,7 @@ def _added_up(rows: Sequence[Values]) -> list[Values]:
     few = [rows[0]]
     for row in rows[1:]:
         total = tuple(one + other for one, other in zip(few[-1], row, strict=True))
-        if max(map(abs, total)) > _LARGEST:
+        if max(map(abs, total)) > _MAX_SUM:
             few.append(row)
         else:
             few[-1] = total

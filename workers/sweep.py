@@ -31,10 +31,10 @@ class Sweep:
     verified in time, and webhook secrets that Stripe has stopped signing with.
     """
 
-    def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, inbox: Inbox, quarantine: Quarantine, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         self._inbox = inbox
         self._quarantine = quarantine
-        self._published = published
+        self._on_commit = on_commit
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Sweep":
@@ -63,7 +63,7 @@ class Sweep:
         await self._read_again()
         await self._quarantine.release_owed()
         await self._quarantine.drop_expired()
-        self._published(await retire_previous_secrets())
+        self._on_commit(await retire_previous_secrets())
 
     async def _release_held(self) -> None:
         ids = (
