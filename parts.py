@@ -18,6 +18,7 @@ from inbox.sync import Sync
 from models.secret import Keyring
 from payment_links import lifecycle
 from payment_links.maker import LinkMaker
+from periodic import Periodic
 from resolvers.context import Services
 from resolvers.operator import check_encryption_keys
 from resolvers.reading.loaders import Loaders
@@ -37,7 +38,7 @@ class Parts:
     """What lives as long as the process, and what it does in the background; nothing is opened yet."""
 
     services: Services
-    background: Sequence[Part]
+    background: Sequence[Periodic]
 
     @contextlib.asynccontextmanager
     async def running(self, doors: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
@@ -80,7 +81,7 @@ def compose(settings: Settings) -> Parts:
         sync=sync,
         public_url=settings.public_url,
     )
-    background: list[Part] = [
+    background: list[Periodic] = [
         LinkSweep(link_maker),
         Sweep(inbox, quarantine, feed.wake),
         Reconciliation(sync, checkup, settings.sync_interval_s),

@@ -29,7 +29,7 @@ from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
-from execution.shared import Asked, Fanout, GoneError, Shown, StuckError, tell
+from execution.shared import Asked, GoneError, Shown, StuckError, tell
 from models.session import Session
 from resolvers.auth import Credential
 from schema.context import Operation as Context
@@ -191,7 +191,6 @@ class Endpoint(Protocol):
     """Where a socket was opened, as far as the socket asks for anything."""
 
     keys: KeyWatch
-    fanout: Fanout
     documents: PersistedDocuments | TrustedDocuments
 
     def session_of(self, socket: Socket) -> Session | None:
@@ -208,6 +207,9 @@ class Endpoint(Protocol):
 
     async def count_mutations(self, operation: Context, query: str, operation_name: str | None) -> None:
         """Count each mutation that an operation makes."""
+
+    def results(self, asked: Asked, operation: Context, send: shared.Send | None = None) -> AsyncGenerator[Shown, None]:
+        """What comes of an operation."""
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -343,7 +345,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.view.count_mutations(context, operation.query, operation.operation_name)
             asked = Asked(operation.query, operation.variables, operation.operation_name)
             send = self._sender(operation)
-            async with aclosing(self.view.fanout.results(asked, context, send)) as results:
+            async with aclosing(self.view.results(asked, context, send)) as results:
                 async for shown in results:
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])

@@ -3,13 +3,12 @@
 Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-27 to 2026-10-28.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from gateways.stripe.decoding import decoded
 from gateways.stripe.fields import MAX_EPOCH, MAX_ID, Facts, StripeObject, boolean, integer, optional_id, required_id
 from gateways.stripe.objects import checkout_session, money_back, payment_intent, stripe_invoice
-from gateways.stripe.objects.common import our_metadata
+from gateways.stripe.objects.common import Handled, our_metadata
 from models.payment_fact import PaymentFact, UnreadableError
 
 READER_VERSION: Final = 3
@@ -47,7 +46,7 @@ def _may_be_money(body: bytes) -> bool:
     return any(f'"{name}"'.encode() in body for name in HANDLED)
 
 
-def _read(event: StripeObject, handled: "_Handled | None") -> PaymentFact:
+def _read(event: StripeObject, handled: Handled | None) -> PaymentFact:
     if event.get("object") == _THIN:
         raise UnreadableError(
             "it is a thin event, which only names its object: choose the snapshot payload style in Stripe"
@@ -78,53 +77,15 @@ def _subject(event: StripeObject) -> Facts:
     return subject
 
 
-class _Handled(NamedTuple):
-    """A type of event that is read: how, and what Stripe sends it for. Source: Stripe, "Types of events".
+_OBJECTS: Final = (checkout_session, payment_intent, stripe_invoice, money_back)
 
-    `is_needed`: without it invoices are not marked as paid; the others are about bank debits, refunds, disputes and
-    what was paid outside of Stripe. Of two events of a payment within one second the later one has more `weight`.
-    """
-
-    read: Callable[[StripeObject], Facts]
-    when_sent: str
-    is_needed: bool = False
-    weight: int = 0
-
-
-HANDLED: Final = {
-    "checkout.session.completed": _Handled(
-        checkout_session.completed, "a customer is through with a Payment Link", is_needed=True, weight=1
-    ),
-    "payment_intent.succeeded": _Handled(payment_intent.succeeded, "money came", is_needed=True),
-    "payment_intent.payment_failed": _Handled(payment_intent.failed, "an attempt to pay failed", is_needed=True),
-    "invoice.payment_succeeded": _Handled(stripe_invoice.paid, "a Stripe invoice was paid", is_needed=True),
-    "invoice.payment_failed": _Handled(
-        stripe_invoice.payment_failed, "an attempt to pay a Stripe invoice failed", is_needed=True
-    ),
-    "checkout.session.async_payment_succeeded": _Handled(
-        checkout_session.async_payment_succeeded, "a bank debit came after the customer was through"
-    ),
-    "checkout.session.async_payment_failed": _Handled(
-        checkout_session.async_payment_failed, "a bank debit did not come", weight=2
-    ),
-    "charge.refunded": _Handled(money_back.charge_refunded, "money went back, with the total of it"),
-    "refund.failed": _Handled(money_back.refund_changed, "a refund came back"),
-    "charge.dispute.created": _Handled(money_back.dispute_created, "a customer's bank disputes a payment"),
-    "charge.dispute.closed": _Handled(money_back.dispute_closed, "a dispute was decided", weight=1),
-    "payment_intent.processing": _Handled(
-        payment_intent.processing, "a bank debit is under way, so nobody should pay again", weight=1
-    ),
-    "payment_intent.canceled": _Handled(
-        payment_intent.canceled, "a payment was given up, so the invoice can be paid again", weight=2
-    ),
-    "payment_intent.partially_funded": _Handled(
-        payment_intent.partially_funded, "a part of a bank transfer came", weight=1
-    ),
-    "refund.created": _Handled(money_back.refund_changed, "money goes back, refund by refund"),
-    "refund.updated": _Handled(money_back.refund_changed, "a refund was canceled or changed"),
-    "invoice.paid": _Handled(stripe_invoice.paid, "a Stripe invoice was paid, perhaps outside of Stripe"),
-}
-"""Every type that is read, in the order in which it is shown."""
+HANDLED: Final[dict[str, Handled]] = dict(
+    sorted(
+        (item for each in _OBJECTS for item in each.HANDLED.items()),
+        key=lambda item: not item[1].is_needed,
+    )
+)
+"""Every type that is read, in the order in which it is shown: what is needed first."""
 
 EVENTS_TO_SEND: Final = tuple(HANDLED)
 """What to select in Stripe."""

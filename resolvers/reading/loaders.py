@@ -17,6 +17,7 @@ from models.event import Event
 from models.ids import Prefix
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
+from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
@@ -93,6 +94,7 @@ class Loaders:
         self.customers = RowLoader(Customer, workspace_id)
         self.integrations = RowLoader(Integration, workspace_id)
         self.traffic = RowLoader(IntegrationTraffic, workspace_id)
+        self.metadata = RowLoader(Metadata, workspace_id)
         self.invoices = RowLoader(Invoice, workspace_id)
         self.payments = RowLoader(Payment, workspace_id)
         self.webhook_events = RowLoader(WebhookEvent, workspace_id, WITHOUT_PAYLOAD)

@@ -61,6 +61,7 @@ class ApiKeyMutations:
             expires_at=given(input.expires_at),
             idempotency_key=given(input.idempotency_key),
         )
+        info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
     @mutation(description="Revoke an API key: it opens nothing from now on. Needs ADMIN.")

@@ -88,6 +88,7 @@ class StripeIntegration(Node):
         description="Where Stripe has to post: the endpoint's URL. Null without ADMIN and when disconnected."
     )
     def webhook_url(self, info: Info) -> str | None:
+        info.context.tells_secret = True
         return lists.webhook_url(info.context, self.row)
 
     @strawberry.field(description="The events to select for the endpoint in Stripe.")

@@ -1,7 +1,9 @@
 """Checkout Sessions: what a customer did on a Payment Link's page."""
 
+from typing import Final
+
 from gateways.stripe.fields import Facts, StripeObject, amount_of, currency_of, integer, reference
-from gateways.stripe.objects.common import payment_names, presentment_of
+from gateways.stripe.objects.common import Handled, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence, Presentment, UnreadableError
 
@@ -46,3 +48,14 @@ def _session(session: StripeObject, evidence: Evidence) -> Facts:
         "currency": currency_of(conversion, "source_currency"),
         "presentment": Presentment(told["amount"], told["currency"]),
     }
+
+
+HANDLED: Final = {
+    "checkout.session.completed": Handled(
+        completed, "a customer is through with a Payment Link", is_needed=True, weight=1
+    ),
+    "checkout.session.async_payment_succeeded": Handled(
+        async_payment_succeeded, "a bank debit came after the customer was through"
+    ),
+    "checkout.session.async_payment_failed": Handled(async_payment_failed, "a bank debit did not come", weight=2),
+}

@@ -1,6 +1,7 @@
 """What several of Stripe's objects carry: a payment's names, our metadata, a failure, what the customer saw."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from gateways.stripe.fields import (
     MAX_ID,
@@ -21,6 +22,19 @@ MAX_METADATA: Final = 500
 
 MAX_MESSAGE: Final = 2000
 """Characters that are kept of why a payment failed."""
+
+
+class Handled(NamedTuple):
+    """A type of event that is read: how, and what Stripe sends it for. Source: Stripe, "Types of events".
+
+    `is_needed`: without it invoices are not marked as paid; the others are about bank debits, refunds, disputes and
+    what was paid outside of Stripe. Of two events of a payment within one second the later one has more `weight`.
+    """
+
+    read: Callable[[StripeObject], Facts]
+    when_sent: str
+    is_needed: bool = False
+    weight: int = 0
 
 
 def payment_names(subject: StripeObject) -> Facts:

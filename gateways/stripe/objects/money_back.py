@@ -12,7 +12,7 @@ from gateways.stripe.fields import (
     reference,
     required_id,
 )
-from gateways.stripe.objects.common import payment_names, presentment_of
+from gateways.stripe.objects.common import Handled, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import DisputeTold, Evidence, RefundTold, UnreadableError
 
@@ -102,3 +102,13 @@ def _about_charge(subject: StripeObject, evidence: Evidence) -> Facts:
         "metadata_customer_id": None,
         "metadata_workspace_id": None,
     }
+
+
+HANDLED: Final = {
+    "charge.refunded": Handled(charge_refunded, "money went back, with the total of it"),
+    "refund.failed": Handled(refund_changed, "a refund came back"),
+    "charge.dispute.created": Handled(dispute_created, "a customer's bank disputes a payment"),
+    "charge.dispute.closed": Handled(dispute_closed, "a dispute was decided", weight=1),
+    "refund.created": Handled(refund_changed, "money goes back, refund by refund"),
+    "refund.updated": Handled(refund_changed, "a refund was canceled or changed"),
+}

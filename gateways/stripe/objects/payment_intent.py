@@ -1,7 +1,9 @@
 """Payment intents: an attempt to pay, from its beginning to its success, failure or cancellation."""
 
+from typing import Final
+
 from gateways.stripe.fields import MAX_ID, Facts, StripeObject, amount_of, currency_of, integer, prose
-from gateways.stripe.objects.common import failure_of, payment_names, presentment_of
+from gateways.stripe.objects.common import Handled, failure_of, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence, UnreadableError
 
@@ -46,3 +48,12 @@ def _intent(intent: StripeObject, evidence: Evidence) -> Facts:
         "currency": currency_of(intent),
         "presentment": presentment_of(intent),
     }
+
+
+HANDLED: Final = {
+    "payment_intent.succeeded": Handled(succeeded, "money came", is_needed=True),
+    "payment_intent.payment_failed": Handled(failed, "an attempt to pay failed", is_needed=True),
+    "payment_intent.processing": Handled(processing, "a bank debit is under way, so nobody should pay again", weight=1),
+    "payment_intent.canceled": Handled(canceled, "a payment was given up, so the invoice can be paid again", weight=2),
+    "payment_intent.partially_funded": Handled(partially_funded, "a part of a bank transfer came", weight=1),
+}

@@ -1,9 +1,9 @@
 """Stripe's own invoices, which one or several payments pay, some of them outside of Stripe."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateways.stripe.fields import Facts, StripeObject, amount_of, currency_of, integer, reference, required_id
-from gateways.stripe.objects.common import failure_of
+from gateways.stripe.objects.common import Handled, failure_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence
 
@@ -80,3 +80,10 @@ def _listed(invoice: StripeObject) -> list[dict[str, Any]]:
     payments = invoice.get("payments")
     entries = payments.get("data") if isinstance(payments, dict) else None
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+HANDLED: Final = {
+    "invoice.payment_succeeded": Handled(paid, "a Stripe invoice was paid", is_needed=True),
+    "invoice.payment_failed": Handled(payment_failed, "an attempt to pay a Stripe invoice failed", is_needed=True),
+    "invoice.paid": Handled(paid, "a Stripe invoice was paid, perhaps outside of Stripe"),
+}
