@@ -127,7 +127,7 @@ class Invoice(Node):
         )
         return PaymentConnection.of(found, Payment.of)
 
-    @strawberry.field(description="Why it is as it is: its events, oldest first.")
+    @strawberry.field(description="Its events, oldest first: how it got where it is.")
     async def timeline(
         self,
         info: Info,
