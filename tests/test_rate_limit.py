@@ -172,7 +172,7 @@ def test_an_ipv6_network_is_counted_as_one_address(host: str | None, counted_as:
 
 
 async def test_counters_that_are_over_and_too_many_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "_MOST_COUNTERS", 10)
+    monkeypatch.setattr(rate_limit, "_MAX_COUNTERS", 10)
     async with RateLimits("memory://", "1/day", None) as limits:
         for number in range(50):
             await count(limits, 2, who=f"key_{number}")

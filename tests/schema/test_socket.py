@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from edge.graphql.socket import CLOSE_CODES, MOST_MESSAGES_AT_ONCE, OPERATIONS
+from edge.graphql.socket import CLOSE_CODES, MAX_MESSAGES_AT_ONCE, OPERATIONS
 from tests.simulator.serving import eventually
 from tests.support.app import Cli, RunningApp, environment, running_app, settings_env
 from tests.support.documents import CREATE_CUSTOMER
@@ -535,7 +535,7 @@ async def test_a_client_sends_so_many_messages_at_once(app: RunningApp) -> None:
     """Then it is sent away for a while."""
     async with acknowledged(app) as peer:
         with suppress(ConnectionClosed):
-            for _ in range(MOST_MESSAGES_AT_ONCE * 4):
+            for _ in range(MAX_MESSAGES_AT_ONCE * 4):
                 await peer.send({"type": "pong"})
 
         code, reason = await peer.closed()
@@ -545,7 +545,7 @@ async def test_a_client_sends_so_many_messages_at_once(app: RunningApp) -> None:
 
 async def test_a_burst_within_the_limit_is_taken(app: RunningApp) -> None:
     async with acknowledged(app) as peer:
-        await peer.send(*({"type": "pong"} for _ in range(MOST_MESSAGES_AT_ONCE - 2)))
+        await peer.send(*({"type": "pong"} for _ in range(MAX_MESSAGES_AT_ONCE - 2)))
 
         assert await peer.is_usable()
 
