@@ -9,6 +9,7 @@ from inbox.delivery import Origin, delivery_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Mode, WebhookEventStatus
+from models.reason import Reason
 from resolvers.context import Services
 
 Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
@@ -156,7 +157,7 @@ READS: Final[dict[str, Ask]] = {
         receivedAfter=lambda _: _LATELY,
         receivedBefore=lambda _: _LONG_AGO,
         invoiceId=lambda filled: filled.paid_id,
-        reasonCode=lambda _: "NO_METADATA",
+        reasonCode=lambda _: Reason.NO_METADATA,
         search_event=lambda filled: f"evt_{filled.paid_id}",
         search_invoice=lambda filled: filled.paid_id,
         search_number=lambda _: "INV-2026-000007",

@@ -1,4 +1,4 @@
-"""Every kind that a row can be of: enums alone, so that whoever only names them loads no database."""
+"""Every kind that a row can be of: enums alone, so that naming one loads no database."""
 
 from enum import StrEnum
 

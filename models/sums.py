@@ -1,7 +1,7 @@
 """Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
 
-A change adds a row, so a sum is that of all rows of its key. Whoever merges inserts what it deleted: however many do
-so at once, nothing is lost and nothing counts twice.
+A change adds a row, so a sum is that of all rows of its key. A merge inserts what it deleted: however many run
+at once, nothing is lost and nothing counts twice.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from database.bulk import insert_rows
 from database.dialect import Dialect
 from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
+from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000
 _LARGEST: Final = 2**62
@@ -49,7 +50,7 @@ SUMS: Final = (
         },
         {
             "number": "1",
-            "remaining": "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
+            "remaining": REMAINING_OF_OPEN,
             "out_of_band": "amount_paid_out_of_band",
         },
     ),
@@ -188,7 +189,7 @@ async def mistakes() -> list[Mistake]:
 
 
 async def rebuild() -> None:
-    """Sum all rows anew; whoever writes waits meanwhile."""
+    """Sum all rows again; writers wait meanwhile."""
     await retrying(_rebuild)
 
 

@@ -65,23 +65,9 @@ UNFINISHED_STATUSES: Final = frozenset(
     }
 )
 
-WITHOUT_PAYLOAD: Final = (
-    "id",
-    "workspace_id",
-    "integration_id",
-    "provider_event_id",
-    "type",
-    "status",
-    "reason_code",
-    "reason_detail",
-    "deliveries",
-    "attempts",
-    "livemode",
-    "api_version",
-    "invoice_id",
-    "customer_id",
-    "payment_id",
-    "received_at",
-    "processed_at",
+WITHOUT_PAYLOAD: Final = tuple(
+    name
+    for name in WebhookEvent._meta.fields_map
+    if name not in {"delivery_key", "payload", "posts", "retry_at", "reader_version"}
 )
 """A payload may be a megabyte: lists don't read it."""

@@ -1,4 +1,4 @@
-"""Payments: applying them by hand, and what stands open and came in."""
+"""Apply payments by hand; totals of open and received amounts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,15 @@ from database.literal import Literally
 from errors import Conflict, InvalidInput, NotFound
 from inbox.books import Books
 from inbox.delivery import Origin
+from inbox.loading import Loader
+from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.invoice import Invoice, check_collecting
+from models.invoice import Invoice, InvoiceState, check_collecting
 from models.kinds import Allocation, EventType, PaymentStatus, Scope
 from models.money import parse_currency
-from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
-from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, PaymentState
+from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
+from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
@@ -85,9 +86,9 @@ _INVOICE: Final = ["invoiceId"]
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
-    """Apply money that fits no invoice by itself to one of the caller's choice; both as they are then.
+    """Apply an unapplied payment to an invoice. Returns both, updated.
 
-    Doing so again changes nothing. The webhook events that told of the money are then PROCESSED.
+    Doing so again changes nothing. The payment's webhook events are then PROCESSED.
 
     Raises:
         NotFound: This workspace has no such payment or invoice.
@@ -116,8 +117,8 @@ async def _apply_once(ctx: Context, payment: Payment, invoice_id: str) -> None:
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:
     tx, workspace_id = write.tx, ctx.workspace_id
     await _lock_unapplied(tx, workspace_id, row.id)
-    books = Books(tx, utc_now())
-    await books.load_allocation(workspace_id, row.id, invoice_id)
+    books = Books()
+    await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
     if payment is None:
         raise NotFound("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
@@ -125,41 +126,35 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
         return
     invoice = books.invoices[workspace_id, invoice_id]
     _check(payment, invoice)
-    verdict = allocate(
-        payment,
-        invoice,
-        books.payments_of(workspace_id, invoice_id),
-        books.links[workspace_id, invoice_id],
-        new_id(Prefix.PAYMENT_LINK),
-    )
+    verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
-    await books.write()
+    await write_books(tx, books, utc_now())
     told = await _processed(tx, row, invoice)
     _log(write, row, invoice, verdict, told)
 
 
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
     code = why_not_allocated(payment, invoice)
-    if code == "PAYMENT_NOT_SUCCEEDED":
+    if code is NotAllocated.PAYMENT_NOT_SUCCEEDED:
         raise Conflict(
             f"This payment is {payment.status.value}: only money that came in can be applied.", code=code, path=_PAYMENT
         )
-    if code == "ALREADY_APPLIED":
+    if code is NotAllocated.ALREADY_APPLIED:
         raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
-    if code == "PAYMENT_REFUNDED":
+    if code is NotAllocated.PAYMENT_REFUNDED:
         raise Conflict(
-            "This payment was refunded in full, so there is no money left to apply: let the customer pay anew.",
+            "This payment was refunded in full, so there is no money left to apply: let the customer pay again.",
             code=code,
             path=_PAYMENT,
         )
-    if code == "LIVEMODE_MISMATCH":
+    if code is NotAllocated.LIVEMODE_MISMATCH:
         raise InvalidInput(
             "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
             code=code,
             path=_PAYMENT,
         )
     check_collecting(invoice.status, _INVOICE)
-    if code == "CURRENCY_MISMATCH":
+    if code is NotAllocated.CURRENCY_MISMATCH:
         raise InvalidInput(
             f"This payment is in {payment.currency}, the invoice in {invoice.currency}: choose an invoice in"
             f" {payment.currency}, or refund the payment in Stripe.",
@@ -169,7 +164,7 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
 
 
 async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> None:
-    """Hold the webhook events that told of a payment, which are locked before it everywhere."""
+    """Lock a payment's unapplied webhook events, which are locked before it everywhere."""
     query = (
         "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
     )
@@ -177,7 +172,7 @@ async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -
 
 
 async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -> Sequence[Row]:
-    """Note that what told of the payment is done; the ids of these webhook events and of their integrations."""
+    """Note that the payment's webhook events are done; returns their ids and those of their integrations."""
     return await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"
@@ -194,5 +189,10 @@ def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict
     log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
     for row in sorted(told, key=lambda row: str(row["id"])):
         log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
-    for type_, previous, status in verdict.log:
-        log(type_, previous_status=previous, status=status, integration_id=payment.integration_id)
+    for entry in verdict.log:
+        log(
+            entry.type,
+            previous_status=entry.previous_status,
+            status=entry.status,
+            integration_id=payment.integration_id,
+        )

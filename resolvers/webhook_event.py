@@ -18,6 +18,7 @@ from models.ids import Prefix, is_id
 from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, Scope, WebhookEventStatus
+from models.reason import Reason
 from models.text import LONGEST_KEPT, optional_text
 from models.webhook_event import (
     COMMON_TYPES,
@@ -168,7 +169,7 @@ async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Repl
 
     Raises:
         NotFound: This workspace has none with this id.
-        Conflict: Something else has to be mended first; the message says what.
+        Conflict: Something else has to be fixed first; the message says what.
     """
     ctx.require(Scope.WRITE)
     webhook_event = await ctx.one(WebhookEvent, id_, "webhook event", ["id"])
@@ -180,8 +181,8 @@ async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Repl
 async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_run: bool) -> tuple[list[Replayed], int]:
     """Try the oldest 100 webhook events that a query asks for again, and how many more there are.
 
-    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What has to be mended first stays as it is
-    and its change says what.
+    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What needs a fix first stays as it is
+    and its change says which.
 
     Raises:
         InvalidInput: Nothing with these statuses can be replayed, or the filter has too many types.
@@ -228,7 +229,7 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
         raise Conflict(
             f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
             " was held.",
-            code="INTEGRATION_INACTIVE",
+            code=Reason.INTEGRATION_INACTIVE,
             path=["id"],
         )
     return kept(integration, webhook_event, again=True)

@@ -142,7 +142,7 @@ _describe(
     "What can happen in a workspace.",
     {
         "INVOICE_CREATED": "A draft was made.",
-        "INVOICE_UPDATED": "A draft was changed.",
+        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
         "INVOICE_PARTIALLY_PAID": "A payment came that left something to pay.",

@@ -14,13 +14,11 @@ from schema.enums import CountPrecision, OrderDirection
 
 NodeT = TypeVar("NodeT")
 
-First = Annotated[
-    int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 unless told otherwise.")
-]
+First = Annotated[int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 by default.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
 Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100; instead of `first`.")]
 Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
-Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first unless told otherwise.")]
+Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
 
 
 @strawberry.type(description="Where a page lies in its list.")

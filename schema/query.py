@@ -81,7 +81,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.INTEGRATION, id)
         return None if row is None else StripeIntegration.of(row)
 
-    @strawberry.field(description="Customers, newest first unless told otherwise.")
+    @strawberry.field(description="Customers, newest first by default.")
     async def customers(
         self,
         info: Info,
@@ -120,7 +120,7 @@ class Query:
         row = await customer.customer_by_external_id(info.context, external_id)
         return None if row is None else Customer.of(row)
 
-    @strawberry.field(description="Invoices, newest first unless told otherwise.")
+    @strawberry.field(description="Invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
@@ -151,7 +151,7 @@ class Query:
         row = await invoice.invoice_by_number(info.context, number)
         return None if row is None else Invoice.of(row)
 
-    @strawberry.field(description="Payments and failed attempts, newest first unless told otherwise.")
+    @strawberry.field(description="Payments and failed attempts, newest first by default.")
     async def payments(
         self,
         info: Info,
@@ -175,7 +175,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.PAYMENT, id)
         return None if row is None else Payment.of(row)
 
-    @strawberry.field(description="What Stripe posted, newest first unless told otherwise.")
+    @strawberry.field(description="What Stripe posted, newest first by default.")
     async def webhook_events(
         self,
         info: Info,
@@ -236,7 +236,7 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count what came in from this instant on. What stands open is always told as it is now."
+                description="Count what came in from this instant on. What is open is always as of now."
             ),
         ] = strawberry.UNSET,
         until: Annotated[
@@ -256,7 +256,7 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="Where the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How long a point is.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="Where the last point ends; now unless told otherwise.")
+            datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from aiodataloader import DataLoader
@@ -14,8 +14,10 @@ from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
 from models.event import Event
+from models.ids import Prefix
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
+from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
@@ -92,6 +94,7 @@ class Loaders:
         self.customers = RowLoader(Customer, workspace_id)
         self.integrations = RowLoader(Integration, workspace_id)
         self.traffic = RowLoader(IntegrationTraffic, workspace_id)
+        self.metadata = RowLoader(Metadata, workspace_id)
         self.invoices = RowLoader(Invoice, workspace_id)
         self.payments = RowLoader(Payment, workspace_id)
         self.webhook_events = RowLoader(WebhookEvent, workspace_id, WITHOUT_PAYLOAD)
@@ -101,6 +104,17 @@ class Loaders:
         )
         self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
         self._pages: dict[Hashable, Any] = {}
+
+    @property
+    def nodes(self) -> Mapping[Prefix, RowLoader[Any]]:
+        """What an id's prefix says that it is loaded by."""
+        return {
+            Prefix.INTEGRATION: self.integrations,
+            Prefix.CUSTOMER: self.customers,
+            Prefix.INVOICE: self.invoices,
+            Prefix.PAYMENT: self.payments,
+            Prefix.WEBHOOK_EVENT: self.webhook_events,
+        }
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""

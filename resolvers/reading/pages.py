@@ -19,7 +19,7 @@ DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
 _LONGEST_ID: Final = 64
 SLACK: Final = timedelta(hours=1)
-"""How far an id, or a number of the log, may be from the instant that its row tells."""
+"""How far an id, or a number of the log, may be from its row's instant."""
 
 RowT = TypeVar("RowT", bound=Model)
 

@@ -25,6 +25,7 @@ from schema.pages import (
     page_of_children,
 )
 from schema.types.lazy import LazyInvoiceConnection, LazyPaymentConnection
+from schema.types.metadata import MetadataEntry, metadata_of
 
 
 @strawberry.type(description="Who is invoiced.")
@@ -34,7 +35,11 @@ class Customer(Node):
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="Its invoices, newest first unless told otherwise.")
+    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    async def metadata(self, info: Info) -> list[MetadataEntry]:
+        return await metadata_of(info, self.id)
+
+    @strawberry.field(description="Its invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,

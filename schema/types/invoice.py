@@ -17,6 +17,7 @@ from schema.node import Node, linked_always
 from schema.pages import After, Before, Connection, First, Last, asked, page_of_children
 from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyCustomer, LazyEventConnection, LazyPaymentConnection
+from schema.types.metadata import MetadataEntry, metadata_of
 from schema.types.money import Money
 
 
@@ -84,6 +85,10 @@ class Invoice(Node):
     voided_at: datetime | None = strawberry.field(description="When it became VOID.")
     uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]
+
+    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    async def metadata(self, info: Info) -> list[MetadataEntry]:
+        return await metadata_of(info, self.id)
 
     @strawberry.field(description="Who is invoiced.")
     async def customer(self, info: Info) -> LazyCustomer:

@@ -431,10 +431,11 @@ async def test_queries_and_mutations_are_answered_once_then_complete(app: Runnin
 
         assert await peer.is_usable()
 
-    assert query == [
-        {"id": "q", "type": "next", "payload": {"data": {"__typename": "Query"}}},
-        {"id": "q", "type": "complete"},
-    ]
+    cost, rate_limit = (query[0]["payload"]["extensions"][name] for name in ("cost", "rateLimit"))
+    assert query[0]["payload"]["data"] == {"__typename": "Query"}
+    assert (cost, rate_limit["limit"]) == ({"requested": 0, "limit": 25_000}, 100_000)
+    assert query[1] == {"id": "q", "type": "complete"}
+    assert mutation[0]["payload"]["extensions"]["cost"]["requested"] > 250
     assert mutation[0]["payload"]["data"]["createCustomer"]["customer"]["id"].startswith("cust_")
     assert mutation[1] == {"id": "m", "type": "complete"}
 

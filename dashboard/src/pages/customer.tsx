@@ -10,6 +10,7 @@ import { Empty } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
 import { List } from "../ui/list";
+import { Metadata } from "../ui/metadata";
 import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Time } from "../ui/values";
@@ -17,7 +18,7 @@ import { INVOICE_COLUMNS, InvoicesQuery } from "./invoices";
 
 const CustomerQuery = graphql(`
   query Customer($id: ID!) {
-    customer(id: $id) { id name email externalId createdAt }
+    customer(id: $id) { id name email externalId createdAt metadata { key value } }
   }
 `);
 
@@ -75,6 +76,7 @@ export default function CustomerPage({ id }: { id: string }) {
           </dl>
         </section>
       )}
+      <CustomerMetadata customer={customer} onSaved={refresh} />
       <h2>Invoices</h2>
       <List
         label="Invoices"
@@ -96,6 +98,16 @@ const UpdateCustomer = graphql(`
     }
   }
 `);
+
+function CustomerMetadata({ customer, onSaved }: { customer: Customer; onSaved: () => void }) {
+  const { act, isPending } = useAct(UpdateCustomer);
+  const save = async (entry: { key: string; value: string }) => {
+    const { refusal } = await act({ input: { id: customer.id, metadata: [entry] } });
+    if (!refusal) onSaved();
+    return refusal ?? null;
+  };
+  return <Metadata entries={customer.metadata} onSave={save} isPending={isPending} />;
+}
 
 function Edit({ customer, onDone, onCancel }: { customer: Customer; onDone: () => void; onCancel: () => void }) {
   const { act, isPending } = useAct(UpdateCustomer);
