@@ -51,8 +51,8 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
         paid = row["amount_paid"] + row["amount_paid_out_of_band"]
         remaining = row["total"] - paid if is_open else 0
         key = (row["workspace_id"], row["currency"], row["status"], due, paid_on)
-        amounts = (remaining, row["amount_paid_out_of_band"], row["total"], paid, max(0, row["total"] - paid))
-        _add(found["invoice_sums"], key, (1, *amounts))
+        sums = (remaining, row["amount_paid_out_of_band"], row["total"], paid, max(0, row["total"] - paid))
+        _add(found["invoice_sums"], key, (1, *sums))
         if paid_on:
             key = (row["workspace_id"], _quarter_hour(row["paid_at"]), row["currency"])
             _add(found["out_of_band_quarter_hour_sums"], key, (row["amount_paid_out_of_band"],))
