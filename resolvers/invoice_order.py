@@ -131,7 +131,7 @@ _WAYS: Final = {
 
 _FEWEST: Final = 1
 _MOST: Final = 64
-"""So many customers' invoices are looked up with one statement: one at first, which may have all that are wanted."""
+"""So many customers' invoices are looked up at once: one's at first, which may be all that are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
