@@ -49,6 +49,9 @@ class WebhookEvent(Model):
 UNFINISHED: Final = "status IN ('UNAPPLIED', 'HELD', 'QUARANTINED', 'FAILED')"
 """The condition of the index of what somebody or something has to look at still."""
 
+OTHER_ID: Final = "provider_event_id <> delivery_key"
+"""The condition of the index of what isn't known to its integration by Stripe's id: nearly all is."""
+
 IGNORED: Final = "status = 'IGNORED'"
 """The condition of the index of what is nobody's."""
 

@@ -1,7 +1,7 @@
 """Apply payments by hand; totals of open and received amounts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -19,13 +19,26 @@ from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice, InvoiceState, check_collecting
-from models.kinds import Allocation, EventType, PaymentStatus, Scope
+from models.kinds import Allocation, EventType, PaymentOrderField, PaymentStatus, Scope
 from models.money import parse_currency
 from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
+from resolvers.reading.orders import (
+    INSTANT,
+    NUMBER,
+    TEXT,
+    ByColumns,
+    Kind,
+    Ordering,
+    Value,
+    between,
+    by_restrictions,
+    order_name,
+)
+from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,36 +60,87 @@ class PaymentQuery:
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
-    restrictions = {
+    return ctx.rows(Payment).filter(*_restrictions(query)), _narrowings(ctx, query)
+
+
+def _restrictions(query: PaymentQuery) -> list[Q]:
+    """What of a query has an index by id, or is looked at row by row."""
+    asked: dict[str, Any] = {
         "status__in": None if query.status is None else list(set(query.status)),
         "allocation": query.allocation,
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
-        "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
     }
-    rows = ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
-        rows = rows.filter(Literally(UNSETTLED))
+        holds.append(Literally(UNSETTLED))
     for condition, is_asked in ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid)):
         if is_asked is not None:
-            rows = rows.filter(Literally(condition if is_asked else f"NOT ({condition})"))
-    time = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
-    asked: dict[str, Any] = {name: value for name, value in time.items() if value is not None}
-    return rows, [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
+            holds.append(Literally(condition if is_asked else f"NOT ({condition})"))
+    return holds
+
+
+def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
+    """What of a query is found by an index of its own."""
+    times = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
+    asked: dict[str, Any] = {name: value for name, value in times.items() if value is not None}
+    narrowings = [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
+    if query.currency is not None:
+        currency = parse_currency(query.currency, ["filter", "currency"])
+        narrowings.append(by_index(ctx.rows(Payment), "amount", Q(currency=currency)))
+    return narrowings
+
+
+def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descending: bool) -> Ordering[Payment]:
+    """The workspace's payments that a query asks for, by when they happened or by amount."""
+    rows, narrowings = payments(ctx, query)
+    columns: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    if by is PaymentOrderField.AMOUNT:
+        columns, kinds, rest = ("currency", "amount"), (TEXT, NUMBER), replace(query, currency=None)
+        currency = query.currency and parse_currency(query.currency, ["filter", "currency"])
+        pinned: list[tuple[str, Value | None]] = [("currency = {}", currency)] if currency else []
+    else:
+        columns, kinds = ("occurred_at",), (INSTANT,)
+        rest = replace(query, occurred_after=None, occurred_before=None)
+        pinned = between("occurred_at", query.occurred_after, query.occurred_before)
+    return Ordering(
+        name=order_name("payments", by, descending=descending),
+        workspace_id=ctx.workspace_id,
+        descending=descending,
+        kinds=kinds,
+        rows=rows,
+        narrowings=narrowings,
+        walk=ByColumns("payments", ctx.workspace_id, columns, pinned),
+        unwalked=[*_narrowings(ctx, rest), *by_restrictions(ctx.rows(Payment), _restrictions(rest))],
+    )
 
 
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
     """How many payments a query asks for, where sums know."""
+    keys = _keys_of_sums(query)
+    return None if keys is None else summed("payment_sums", ctx.workspace_id, **keys)
+
+
+async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
+    """Sums of the payments that a query asks for: all where sums know, else of as many as are counted."""
+    keys = _keys_of_sums(query)
+    if keys is not None:
+        ctx.require(Scope.READ)
+        return await tally_kept("payment_sums", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
+    return await tally(*payments(ctx, query), PAYMENT_MEASURES)
+
+
+def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
+    """What of the sums a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
-    return summed(
-        "payment_sums",
-        ctx.workspace_id,
-        status=values_of(query.status),
-        allocation=None if query.allocation is None else [query.allocation.value],
-        currency=None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])],
-    )
+    return {
+        "status": values_of(query.status),
+        "allocation": None if query.allocation is None else [query.allocation.value],
+        "currency": None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])],
+    }
 
 
 # --- Applying by hand ------------------------------------------------------------------------------------------

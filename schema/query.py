@@ -7,17 +7,38 @@ import strawberry
 
 from models.ids import Prefix
 from models.kinds import RevenueInterval
-from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
+from resolvers import (
+    api_key,
+    customer,
+    event,
+    invoice,
+    invoice_list,
+    invoice_order,
+    node,
+    payment,
+    revenue,
+    totals,
+    webhook_event,
+)
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.orders import ordered_page
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
-from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
+from schema.filters import (
+    CustomerOrder,
+    EventFilter,
+    InvoiceFilter,
+    InvoiceOrder,
+    PaymentFilter,
+    PaymentOrder,
+    WebhookEventFilter,
+)
 from schema.node import Node
-from schema.pages import After, Before, First, Last, Order, asked, newest_first
+from schema.pages import After, Before, First, Last, Order, asked, newest_first, ordered_by
 from schema.types.api_key import ApiKey, ApiKeyConnection
 from schema.types.customer import Customer, CustomerConnection
 from schema.types.event import Event, EventConnection, asked_events
@@ -96,10 +117,18 @@ class Query:
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        rows, narrowings = await customer.customers(info.context, search=given(search))
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), narrowings=narrowings)
+        ctx, text, request = info.context, given(search), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        if by is None:
+            rows, narrowings = await customer.customers(ctx, search=text)
+            found = await page(rows, request, descending=descending, narrowings=narrowings)
+        else:
+            ordering = await customer.ordered_by_name(ctx, search=text, descending=descending)
+            found = await ordered_page(ordering, request)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -128,12 +157,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        query = InvoiceQuery(**all_given(filter))
-        rows, narrowings = await invoice_list.invoices(info.context, query)
-        counting, request = invoice_list.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return InvoiceConnection.of(found, Invoice.of)
+        ctx, query, request = info.context, InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = invoice_list.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = await invoice_list.invoices(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return InvoiceConnection.of(found, Invoice.of, query=query)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -159,12 +196,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        query = PaymentQuery(**all_given(filter))
-        rows, narrowings = payment.payments(info.context, query)
-        counting, request = payment.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return PaymentConnection.of(found, Payment.of)
+        ctx, query, request = info.context, PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = payment.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = payment.payments(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = payment.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return PaymentConnection.of(found, Payment.of, query=query)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(
