@@ -60,7 +60,7 @@ def summing(measures: Measures) -> str:
 
 
 def summed_in(row: Row, measures: Measures) -> dict[str, int]:
-    """The sums in a row of such a statement."""
+    """The sums that a row of such a statement holds."""
     if reading_dialect() == "postgres":
         return {name: int(row[name]) for name in measures}
     return {name: row[f"{name}_high"] * _PART + row[name] for name in measures}
