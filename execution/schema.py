@@ -10,6 +10,7 @@ from strawberry.types import ExecutionContext
 from execution.documents import Documents
 from execution.errors import told
 from execution.limits import in_our_words
+from execution.plan.planned import Planned
 from schema.context import Operation, new_request_id
 from schema.mutations.root import Mutation
 from schema.problems import HANDLERS
@@ -32,7 +33,7 @@ schema: Final = Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    extensions=[Documents],
+    extensions=[Documents, Planned],
     exception_handlers=HANDLERS,
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -1,6 +1,7 @@
 """What every resolver is given, and how it reads its arguments."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
@@ -18,17 +19,22 @@ def new_request_id() -> str:
     return uuid4().hex
 
 
+def _uncounted(_: str) -> None:
+    """Nobody counts."""
+
+
 @dataclass(slots=True)
 class Operation(Context):
     """One operation of one caller, as it came in. `request_id` is told with errors that are our fault.
 
     `introspection`: whether it may ask for the schema. `running` are the mutations that have begun, which end whoever
-    hangs up meanwhile: whoever stops serving waits for them.
+    hangs up meanwhile: whoever stops serving waits for them. `count_query` is told what answered a query.
     """
 
     request_id: str = field(default_factory=new_request_id)
     introspection: bool = True
     running: set[asyncio.Task[Any]] = field(default_factory=set)
+    count_query: Callable[[str], None] = field(default=_uncounted)
 
     def sibling(self) -> "Operation":
         """Another one of the same caller, which follows from where the log is now."""
