@@ -90,7 +90,7 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
         filled, key = None, ""
         for size in (500, rows):
             workspace, key = await operator.create_workspace("Acme", Mode.TEST)
-            integration = await _integration(services, workspace)
+            integration = await integration_of(services, workspace)
             filled = await fill(workspace.id, integration.id, size, told=told)
         assert filled is not None
 
@@ -106,7 +106,8 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
         yield Place(services, filled, query)
 
 
-async def _integration(services: Services, workspace: Workspace) -> Integration:
+async def integration_of(services: Services, workspace: Workspace) -> Integration:
+    """A connected Stripe account of a workspace."""
     integration_id, now = new_id(Prefix.INTEGRATION), utc_now()
     sealed = services.keyring.seal("sk_test_benchmark", bound_to(integration_id, "secret_key_sealed"))
     async with transaction():

@@ -4,6 +4,7 @@ from typing import Final
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
@@ -29,11 +30,16 @@ class Schema(strawberry.Schema):
         errors[:] = [told(in_our_words(error), request_id) for error in errors]
 
 
-schema: Final = Schema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    extensions=[Documents, Planned],
-    exception_handlers=HANDLERS,
-    config=StrawberryConfig(scalar_map=SCALARS),
-)
+def make_schema(*extensions: type[SchemaExtension]) -> Schema:
+    """The schema, executed with these extensions."""
+    return Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        extensions=list(extensions),
+        exception_handlers=HANDLERS,
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+schema: Final = make_schema(Documents, Planned)

@@ -12,6 +12,7 @@ from models.ids import Prefix, is_id, prefix_of
 from models.kinds import Scope
 from resolvers.auth import Caller
 from resolvers.context import Context
+from resolvers.reading.columns import Columns
 
 
 def viewer(ctx: Context) -> Caller:
@@ -38,6 +39,12 @@ async def node_of(ctx: Context, kind: Prefix, id_: str) -> Any:
     """The same, of one kind only."""
     ctx.require(Scope.READ)
     return await node(ctx, id_) if is_id(id_, kind) else None
+
+
+async def columns_of(ctx: Context, kind: Prefix, id_: str, columns: Columns) -> Any:
+    """The same, some of its columns."""
+    ctx.require(Scope.READ)
+    return (await columns.by_id(ctx.workspace_id, [id_])).get(id_) if is_id(id_, kind) else None
 
 
 def _loaders(ctx: Context) -> Mapping[Prefix | None, DataLoader[str, Any]]:

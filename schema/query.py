@@ -8,13 +8,16 @@ import strawberry
 from models.ids import Prefix
 from models.kinds import RevenueInterval
 from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
+from resolvers.context import Context
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
-from resolvers.reading.pages import page
+from resolvers.reading.narrowing import Read, whole
+from resolvers.reading.pages import Page, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
+from schema.enums import OrderDirection
 from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
 from schema.node import Node
 from schema.pages import After, Before, First, Last, Order, asked, newest_first
@@ -41,6 +44,58 @@ _TYPES: Final[dict[str, Any]] = {
     Prefix.EVENT: Event,
 }
 """What an id's prefix says that it names."""
+
+
+async def customer_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    search: str | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of customers."""
+    rows, narrowings = await customer.customers(ctx, search=given(search))
+    request = asked(first, after, last, before)
+    return await page(rows, request, descending=newest_first(order), narrowings=narrowings, read=read)
+
+
+async def invoice_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: InvoiceFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of invoices."""
+    query = InvoiceQuery(**all_given(filter))
+    rows, narrowings = await invoice_list.invoices(ctx, query)
+    counting, request = invoice_list.counting_of(ctx, query), asked(first, after, last, before)
+    descending = newest_first(order)
+    return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+
+
+async def payment_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: PaymentFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of payments."""
+    query = PaymentQuery(**all_given(filter))
+    rows, narrowings = payment.payments(ctx, query)
+    counting, request = payment.counting_of(ctx, query), asked(first, after, last, before)
+    descending = newest_first(order)
+    return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
 
 
 @strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
@@ -99,9 +154,7 @@ class Query:
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> CustomerConnection:
-        rows, narrowings = await customer.customers(info.context, search=given(search))
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), narrowings=narrowings)
+        found = await customer_page(info.context, first, after, last, before, search, order)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -131,10 +184,7 @@ class Query:
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> InvoiceConnection:
-        query = InvoiceQuery(**all_given(filter))
-        rows, narrowings = await invoice_list.invoices(info.context, query)
-        counting, request = invoice_list.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
+        found = await invoice_page(info.context, first, after, last, before, filter, order)
         return InvoiceConnection.of(found, Invoice.of)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
@@ -162,10 +212,7 @@ class Query:
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> PaymentConnection:
-        query = PaymentQuery(**all_given(filter))
-        rows, narrowings = payment.payments(info.context, query)
-        counting, request = payment.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
+        found = await payment_page(info.context, first, after, last, before, filter, order)
         return PaymentConnection.of(found, Payment.of)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")

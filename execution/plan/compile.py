@@ -5,8 +5,11 @@ asked twice are no matter of ours. A field is compiled if it is of the kinds tha
 making; anything else (a permission, an extension, a resolver of another make) leaves the operation to graphql-core.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 from graphql import (
@@ -24,6 +27,7 @@ from graphql import (
     OperationDefinitionNode,
     VariableNode,
     Visitor,
+    get_named_type,
     is_leaf_type,
     located_error,
     visit,
@@ -44,10 +48,15 @@ from strawberry.types.base import StrawberryObjectDefinition, get_object_definit
 from strawberry.types.field import StrawberryField
 
 from database.errors import is_stopped
-from execution.plan import steps
+from execution.plan import rows, steps
 from execution.plan.leaves import serializer
 from execution.plan.steps import Answer, Arguments, Complete, Fill, Run, Selection, Step
+from resolvers import node
+from resolvers.context import Context
+from resolvers.reading.columns import Columns, columns_of
+from resolvers.reading.counts import Count, count
 from schema.context import Operation
+from schema.pages import asked
 
 MAX_FIELDS: Final = 2_000
 """So many fields a plan may have, those of a fragment as often as it is spread."""
@@ -111,6 +120,10 @@ class Plan:
         return None if is_null else answer, list(late.values())
 
 
+class NotOfRowsError(Exception):
+    """Something is asked of rows that needs Strawberry's objects."""
+
+
 class Conditions(Visitor):
     """What a document's directives depend on: the names of variables, in order."""
 
@@ -144,6 +157,7 @@ class Compiler:
         self._operation = operation
         self._variables = variables
         self._fields = 0
+        self._columns: set[str] | None = None
         definitions = document.definitions
         fragments = [each for each in definitions if isinstance(each, FragmentDefinitionNode)]
         self._fragments = {each.name.value: FragmentDetails(each) for each in fragments}
@@ -175,7 +189,8 @@ class Compiler:
         return Selection([self._step(type_, key, each) for key, each in grouped.items()])
 
     def _fill(self, type_: GraphQLObjectType, field: FieldDetailsList) -> Fill:
-        return steps.of_type(self._selection(type_, field), type_.is_type_of)
+        is_row = self._columns is not None and type_.name in _OF_ROWS
+        return steps.of_type(self._selection(type_, field), None if is_row else type_.is_type_of)
 
     def _fill_any(self, type_: GraphQLInterfaceType, field: FieldDetailsList) -> Fill:
         definition = _backref(type_)
@@ -199,19 +214,131 @@ class Compiler:
         if name.startswith("__"):
             raise UnplannedError("introspection")
         definition = self._definition(parent, field)
-        if definition is None:
-            raise UnplannedError("field")
-        return self._of_strawberry(key, definition, field)
-
-    def _of_strawberry(self, key: str, definition: GraphQLField, field: FieldDetailsList) -> Step:
         of_ours = _backref(definition)
-        if not isinstance(of_ours, StrawberryField) or not _is_plain(of_ours, definition):
+        if definition is None or not isinstance(of_ours, StrawberryField) or not _is_plain(of_ours, definition):
             raise UnplannedError("field")
+        if parent is self._schema.query_type and name in rows.ROOTS:
+            with contextlib.suppress(NotOfRowsError):
+                return self._of_root(key, rows.ROOTS[name], of_ours, definition, field)
+        if self._columns is not None and parent.name in _OF_ROWS:
+            return self._of_row(key, f"{parent.name}.{name}", of_ours, definition, field)
+        return self._of_strawberry(key, of_ours, definition, field)
+
+    def _of_strawberry(
+        self, key: str, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList
+    ) -> Step:
         complete = self._complete(definition.type, field)
         if of_ours.base_resolver is None:
             return steps.attribute(key, of_ours.python_name, complete)
         call, arguments = _call(of_ours), self._arguments(of_ours, definition, field)
         return (steps.awaited if of_ours.is_async else steps.computed)(key, call, arguments, complete)
+
+    # --- Rows of a few columns ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _sources(self, columns: set[str] | None) -> Iterator[None]:
+        """Compile what is answered of rows, whose columns are gathered; of Strawberry's objects, if that is None."""
+        before, self._columns = self._columns, columns
+        try:
+            yield
+        finally:
+            self._columns = before
+
+    def _of_root(
+        self,
+        key: str,
+        root: rows.Listed | rows.LookedUp,
+        of_ours: StrawberryField,
+        definition: GraphQLField,
+        field: FieldDetailsList,
+    ) -> Step:
+        complete, columns = self._complete_rows(definition.type, field, {"id"})
+        arguments = self._arguments(of_ours, definition, field)
+
+        async def find(run: Run, _: Sequence[Any]) -> Sequence[Any]:
+            given = arguments(run)
+            given.pop("info")
+            if isinstance(root, rows.LookedUp):
+                return [await node.columns_of(run.context, root.kind, given["id"], columns)]
+            page = await root.page(run.context, **given, read=columns.read)
+            return [rows.RowPage(page.rows, page.count, has_next=page.has_next, has_previous=page.has_previous)]
+
+        return steps.found(key, find, complete)
+
+    def _of_row(
+        self,
+        key: str,
+        coordinate: str,
+        of_ours: StrawberryField,
+        definition: GraphQLField,
+        field: FieldDetailsList,
+    ) -> Step:
+        known = rows.FIELDS.get(coordinate)
+        assert self._columns is not None  # noqa: S101  (it is a row's)
+        if isinstance(known, rows.Value):
+            return self._of_value(key, known, definition, field)
+        if isinstance(known, rows.Link):
+            self._columns.add(known.column)
+            return self._of_link(key, known, definition, field)
+        if isinstance(known, rows.Counted):
+            return steps.awaited(key, known.of, lambda _: {}, self._complete(definition.type, field))
+        if isinstance(known, rows.Children) and _asks_for_an_end(field):
+            self._columns.add("id")
+            return self._of_children(key, known, self._arguments(of_ours, definition, field), definition, field)
+        raise NotOfRowsError
+
+    def _of_value(self, key: str, known: rows.Value, definition: GraphQLField, field: FieldDetailsList) -> Step:
+        assert self._columns is not None  # noqa: S101  (it is a row's)
+        self._columns.update(known.columns)
+        if known.is_printed:
+            return steps.made(key, known.of, steps.leaf(_itself, nullable=False))
+        with self._sources(None if known.is_object else self._columns):
+            return steps.made(key, known.of, self._complete(definition.type, field))
+
+    def _of_link(self, key: str, known: rows.Link, definition: GraphQLField, field: FieldDetailsList) -> Step:
+        complete, columns = self._complete_rows(definition.type, field, {"id"})
+        id_of = attrgetter(known.column)
+
+        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+            ids = [id_of(source) for source in sources]
+            wanted = list(dict.fromkeys(id_ for id_ in ids if id_ is not None))
+            found = await columns.by_id(run.context.workspace_id, wanted) if wanted else {}
+            return [found.get(id_) for id_ in ids]
+
+        return steps.found(key, find, complete)
+
+    def _of_children(
+        self, key: str, known: rows.Children, arguments: Arguments, definition: GraphQLField, field: FieldDetailsList
+    ) -> Step:
+        complete, columns = self._complete_rows(definition.type, field, {"id", known.column})
+
+        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+            given, ctx = arguments(run), run.context
+            request = asked(given.get("first"), None, given.get("last"), None)
+            found = await columns.children(
+                ctx.workspace_id,
+                [source.id for source in sources],
+                known.column,
+                "id",
+                descending=not request.backwards,
+                most=request.size + 1,
+            )
+
+            return [
+                rows.RowPage.at_end(found.get(source.id, []), request, partial(_counted, known, ctx, source.id))
+                for source in sources
+            ]
+
+        return steps.found(key, find, complete)
+
+    def _complete_rows(
+        self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
+    ) -> tuple[Complete, Columns]:
+        """What becomes of rows, and the columns that they need."""
+        with self._sources(columns):
+            complete = self._complete(type_, field)
+        named = get_named_type(type_).name
+        return complete, columns_of(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
 
     def _arguments(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Arguments:
         """A field's arguments by their names in Python, made anew each time: inputs can be changed."""
@@ -250,6 +377,23 @@ class Compiler:
         raise UnplannedError("type")
 
 
+_OF_ROWS: Final = frozenset(coordinate.partition(".")[0] for coordinate in rows.FIELDS)
+_ENDS: Final = frozenset({"first", "last"})
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:
+    return await count(await children.all_of(ctx, id_))
+
+
+def _asks_for_an_end(field: FieldDetailsList) -> bool:
+    """Whether a page of children is at an end of all of them, without a cursor or a filter."""
+    return {argument.name.value for argument in field[0].node.arguments or ()} <= _ENDS
+
+
 def _resolves(extension: Any) -> bool:
     """Whether an extension of the schema comes between fields and their resolvers."""
     return getattr(extension, "resolve", None) is not SchemaExtension.resolve
@@ -259,9 +403,9 @@ def _nullable(type_: GraphQLOutputType) -> tuple[bool, GraphQLOutputType]:
     return (False, type_.of_type) if isinstance(type_, GraphQLNonNull) else (True, type_)
 
 
-def _backref(definition: GraphQLField | GraphQLInterfaceType) -> Any:
+def _backref(definition: GraphQLField | GraphQLInterfaceType | None) -> Any:
     """What of Strawberry's a definition was made of."""
-    extensions: Mapping[str, Any] = definition.extensions or {}
+    extensions: Mapping[str, Any] = (definition.extensions if definition else None) or {}
     return extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
 
 

@@ -97,6 +97,15 @@ def attribute(key: str, name: str, complete: Complete) -> Step:
     return step
 
 
+def made(key: str, of: Callable[[Any], Any], complete: Complete) -> Step:
+    """A field that is made of the source."""
+
+    def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
+        return complete(run, [of(source) for source in sources], answers, key)
+
+    return step
+
+
 def computed(key: str, call: Callable[..., Any], arguments: Arguments, complete: Complete) -> Step:
     """A field that a function computes."""
 
@@ -107,23 +116,33 @@ def computed(key: str, call: Callable[..., Any], arguments: Arguments, complete:
     return step
 
 
-def awaited(key: str, call: Callable[..., Awaitable[Any]], arguments: Arguments, complete: Complete) -> Step:
-    """A field that a coroutine finds."""
+Find = Callable[[Run, Sequence[Any]], Awaitable[Sequence[Any]]]
 
-    async def find(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> None:
+
+def awaited(key: str, call: Callable[..., Awaitable[Any]], arguments: Arguments, complete: Complete) -> Step:
+    """A field that a coroutine finds for each source."""
+
+    async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
         given = arguments(run)
         if len(sources) == 1:
-            values = [await call(sources[0], **given)]
-        else:
-            values = await gather_with_cancel(*[call(source, **given) for source in sources])
-        rest = complete(run, values, answers, key)
+            return [await call(sources[0], **given)]
+        return await gather_with_cancel(*[call(source, **given) for source in sources])
+
+    return found(key, find, complete)
+
+
+def found(key: str, find: Find, complete: Complete) -> Step:
+    """A field that is found for all sources together."""
+
+    async def filled(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> None:
+        rest = complete(run, await find(run, sources), answers, key)
         if rest is not None:
             await rest
 
     def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
         for answer in answers:
             answer[key] = None  # its place among the others
-        return find(run, sources, answers)
+        return filled(run, sources, answers)
 
     return step
 
@@ -163,15 +182,19 @@ def objects(fill: Fill, *, nullable: bool) -> Complete:
     def complete(run: Run, values: Sequence[Any], answers: Sequence[Answer], key: str) -> Waiting:
         sources: list[Any] = []
         filled: list[Answer] = []
+        known: dict[int, Answer] = {}
         for value, answer in zip(values, answers, strict=True):
-            if value is not None:
-                filled.append({})
-                sources.append(value)
-                answer[key] = filled[-1]
-            elif nullable:
+            if value is None:
+                if not nullable:
+                    raise NullError
                 answer[key] = None
-            else:
-                raise NullError
+                continue
+            of_value = known.get(id(value))  # of what several have, one answer stands in all of theirs
+            if of_value is None:
+                of_value = known[id(value)] = {}
+                sources.append(value)
+                filled.append(of_value)
+            answer[key] = of_value
         return fill(run, sources, filled)
 
     return complete

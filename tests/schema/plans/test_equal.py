@@ -9,19 +9,13 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strawberry.schema.config import StrawberryConfig
 
 from execution.documents import Documents
 from execution.results import as_json
-from execution.schema import Schema, schema
+from execution.schema import Schema, make_schema, schema
 from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.context import Services
-from schema.mutations.root import Mutation
-from schema.problems import HANDLERS
-from schema.query import Query
-from schema.scalars import SCALARS
-from schema.subscription import Subscription
 from tests.schema.caller import Caller, caller_with
 from tests.schema.plans.documents import Asked, queries
 from tests.schema.plans.estate import furnish, odd_of, pool_of
@@ -29,14 +23,7 @@ from tests.schema.rows import Rows
 
 EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "40"))
 
-JUDGE: Final = Schema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    extensions=[Documents],
-    exception_handlers=HANDLERS,
-    config=StrawberryConfig(scalar_map=SCALARS),
-)
+JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
 
 
