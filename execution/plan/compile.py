@@ -49,7 +49,7 @@ from strawberry.types.field import StrawberryField
 
 from database.errors import is_stopped
 from execution.plan import rows, steps
-from execution.plan.leaves import serializer
+from execution.plan.leaves import printed_as, serializer
 from execution.plan.steps import Answer, Arguments, Complete, Fill, Run, Selection, Step
 from resolvers import node
 from resolvers.context import Context
@@ -291,7 +291,7 @@ class Compiler:
         assert self._columns is not None  # noqa: S101  (it is a row's)
         self._columns.update(known.columns)
         if known.is_printed:
-            return steps.made(key, known.of, steps.leaf(_itself, nullable=False))
+            return steps.made(key, known.of, steps.leaf(_itself, nullable=False, printed=str))
         with self._sources(None if known.is_object else self._columns):
             return steps.made(key, known.of, self._complete(definition.type, field))
 
@@ -361,7 +361,7 @@ class Compiler:
         nullable, type_ = _nullable(type_)
         if not isinstance(type_, GraphQLList):
             if is_leaf_type(type_):
-                return steps.leaf(serializer(type_), nullable=nullable)
+                return steps.leaf(serializer(type_), nullable=nullable, printed=printed_as(type_))
             return steps.objects(self._fill_of(type_, field), nullable=nullable)
         nullable_items, item = _nullable(type_.of_type)
         if is_leaf_type(item):

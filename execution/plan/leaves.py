@@ -19,6 +19,11 @@ def serializer(type_: GraphQLLeafType) -> Serialize:
     return slowly if plain is None else plain(slowly)
 
 
+def printed_as(type_: GraphQLLeafType) -> type | None:
+    """The type whose values are printed as they are, if there is one."""
+    return str if type_.name in _TEXTS else None
+
+
 def _checked(type_: GraphQLLeafType) -> Serialize:
     coerce = type_.coerce_output_value
 
@@ -68,6 +73,7 @@ def _instant(slowly: Serialize) -> Serialize:
     return serialize
 
 
+_TEXTS: Final = frozenset({"String", "ID"})
 _PLAIN: Final[dict[str, Callable[[Serialize], Serialize]]] = {
     "String": _text,
     "ID": _text,

@@ -150,14 +150,19 @@ def found(key: str, find: Find, complete: Complete) -> Step:
 # --- Completing values -----------------------------------------------------------------------------------------
 
 
-def leaf(serialize: Callable[[Any], Any], *, nullable: bool) -> Complete:
-    """Scalars and enums."""
+def leaf(serialize: Callable[[Any], Any], *, nullable: bool, printed: type | None = None) -> Complete:
+    """Scalars and enums; values of the type `printed` are as they have to be."""
 
     def complete(_: Run, values: Sequence[Any], answers: Sequence[Answer], key: str) -> None:
         for value, answer in zip(values, answers, strict=True):
-            if value is None and not nullable:
+            if type(value) is printed:
+                answer[key] = value
+            elif value is not None:
+                answer[key] = serialize(value)
+            elif nullable:
+                answer[key] = None
+            else:
                 raise NullError
-            answer[key] = None if value is None else serialize(value)
 
     return complete
 
