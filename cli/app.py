@@ -1,4 +1,4 @@
-"""All commands, and how a refusal is told: in a sentence, with exit code 1."""
+"""All commands. A refusal is printed in a sentence, with exit code 1."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import encryption, key, schema, serve, simulator, sums, sync, workspace
+from cli import encryption, key, schema, serve, simulate, simulator, sums, sync, workspace
 from errors import FluxrateError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def _typer(create_app: "Callable[[Settings], ASGIApp]") -> typer.Typer:
     app.command("generate-key")(encryption.generate_key)
     app.command("rotate-encryption-key")(encryption.rotate_encryption_key)
     app.command("simulator")(simulator.simulator)
+    app.command("simulate")(simulate.simulate)
     app.command("schema")(schema.print_schema)
     app.add_typer(workspace.app, name="workspace")
     app.add_typer(key.app, name="key")

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Final
 
@@ -68,7 +70,7 @@ def refuse_unless_alone(host: str, others: dict[str, bool]) -> None:
 
 
 def run_demo(create_app: "Callable[[Settings], ASGIApp]", host: str, port: int, *, as_json: bool) -> None:
-    """Serve a demo until it is told to stop; nothing of it is left then."""
+    """Serve a demo until it is stopped; nothing of it is left then."""
     from edge.server import listen
 
     _end_in_order()
@@ -253,5 +255,14 @@ def _told(demo: Demo, to_try: "OpenInvoice", *, has_dashboard: bool) -> str:
         "Three things to try:\n"
         f"  1. {look}\n"
         f"  2. Open its payment link and pay: {to_try.payment_url}\n"
-        "  3. Watch the invoice turn Paid. Then refund or dispute it there, or pay another twice.\n"
+        "  3. Watch the invoice turn Paid. Then refund or dispute it there, or pay another twice.\n\n"
+        f"Let something go wrong, such as doubled or late webhooks or an outage: {demo.simulator_url}/faults\n"
+        "Pay without a browser, from another terminal:\n"
+        f"    {_command()} simulate paid --invoice {to_try.number} --simulator {demo.simulator_url}\n"
     )
+
+
+def _command() -> str:
+    """This command line, as it can be run from anywhere."""
+    installed = Path(sys.executable).with_name("fluxrate")
+    return shlex.quote(str(installed)) if installed.exists() else "fluxrate"

@@ -43,7 +43,7 @@ class Origin:
 class Delivery:
     """A verified body.
 
-    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides anew on what was
+    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides again on what was
     IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `signed_by` are the sealed
     webhook secrets that signed it, of those that it was `judged_by`. `quarantined_id` is the row in which it waited
     until it could be verified.

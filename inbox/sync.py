@@ -1,8 +1,8 @@
 """Asking Stripe what happened: the way back when its posts could not reach us.
 
 Stripe lists its events newest first, for 30 days. They are read in windows of time that are split until one holds a
-page, and applied oldest first, by the same door as a delivery. How far that has come is kept, so that whoever is
-interrupted goes on from there.
+page, and applied oldest first, through the same inbox as a delivery. How far that has come is kept, so an
+interrupted sync continues there.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ from models.invoice import COLLECTING, Invoice
 from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
+from models.reason import Reason
 from models.secret import Keyring
 from payment_links import lifecycle
 
@@ -90,14 +91,14 @@ class Sync:
         within_s: float | None = None,
         told: Told = lambda _: None,
     ) -> Progress:
-        """Apply what Stripe has told since an instant, or since the last sync; what is known already stays as it is.
+        """Apply what Stripe has listed since an instant, or since the last sync; what is known already stays as it is.
 
         `within_s` bounds the time that it takes: it is then not complete, and the next one goes on from there.
 
         Raises:
             StripeRefused: Stripe does not let the key read its events.
             StripeUnavailable: Stripe can't be reached.
-            Unavailable: The database can't be had.
+            Unavailable: The database is unavailable.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         position = traffic.synced_until or integration.created_at
@@ -193,7 +194,7 @@ class Sync:
     async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
         """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
 
-        A completed session enters by the same door as the event that should have told of it. A link that was asked
+        A completed session enters by the same door as the event that should have arrived for it. A link that was asked
         about is left alone for `rest`.
 
         Raises:
@@ -216,7 +217,11 @@ class Sync:
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:
-    return None if asked >= begin else diagnose("EVENTS_GONE", f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    return (
+        None
+        if asked >= begin
+        else diagnose(Reason.EVENTS_GONE, f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    )
 
 
 async def _move_position(integration: Integration, until: datetime) -> None:

@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+from tortoise.expressions import Q
+
 from database.door import Row, Transaction, fetch, transaction
 from database.scope import scoped, unscoped
-from errors import ConfigurationError, InvalidInput, NotFound, SealError
+from errors import ConfigurationError, FluxrateError, InvalidInput, ModeMismatch, NotFound, SealError
 from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.event import SYSTEM, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import SEALED_COLUMNS, Integration, bound_to
-from models.kinds import EventType, Mode, Scope
+from models.invoice import Invoice
+from models.kinds import EventType, InvoiceStatus, Mode, Scope
+from models.payment_link import PaymentLink
 from models.secret import Keyring, sealing_key_id
 from models.text import required_text
 from models.workspace import Workspace, add_workspace, workspaces
@@ -69,6 +73,33 @@ async def _workspace(workspace_id: str | None) -> Workspace:
     if len(several) > 1:
         raise InvalidInput(f'There are {len(several)} workspaces: name one with --workspace, see "workspace list".')
     return several[0]
+
+
+# --- The simulator ---------------------------------------------------------------------------------------------
+
+
+async def why_not_simulated(invoice: str) -> FluxrateError | None:
+    """Say why a simulator has no Payment Link of an invoice, by its id or number; None when there is no such reason."""
+    found = await unscoped(Invoice).filter(Q(id=invoice) | Q(number=invoice)).order_by("-id").first()
+    if found is None:
+        return NotFound(
+            f"There is no invoice {invoice[:80]!r}: copy its id, inv_…, or its number from the dashboard or the API."
+        )
+    name = found.number or found.id
+    workspace = await _workspace(found.workspace_id)
+    if workspace.mode is Mode.LIVE:
+        return ModeMismatch(
+            f"Invoice {name} is of the live workspace {workspace.name!r}, whose money is real: only what happens in a"
+            ' test workspace can be simulated. Make one with "fluxrate workspace create NAME --mode test".'
+        )
+    if found.status is InvoiceStatus.DRAFT:
+        return InvalidInput(f"Invoice {name} is a draft: finalize it first, so that it gets a Payment Link.")
+    if not await unscoped(PaymentLink).filter(invoice_id=found.id).exclude(provider_id=None).exists():
+        return InvalidInput(f"Invoice {name} has no Payment Link: connect the simulator, then create one.")
+    return InvalidInput(
+        f"The Payment Link of invoice {name} was not made by this simulator, or before it was started anew: it forgets"
+        " everything when it stops. Simulate an invoice that is finalized now."
+    )
 
 
 # --- API keys --------------------------------------------------------------------------------------------------
@@ -203,7 +234,7 @@ def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
 async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> int:
     """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
 
-    `progressed` is told how many integrations of how many are done.
+    `progressed` is called with how many integrations of how many are done.
 
     Raises:
         SealError: A secret doesn't open with any configured key; what was done before stays done.

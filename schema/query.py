@@ -7,20 +7,41 @@ import strawberry
 
 from models.ids import Prefix
 from models.kinds import RevenueInterval
-from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
+from resolvers import (
+    api_key,
+    customer,
+    event,
+    invoice,
+    invoice_list,
+    invoice_order,
+    node,
+    payment,
+    revenue,
+    totals,
+    webhook_event,
+)
 from resolvers.context import Context
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.narrowing import Read, whole
+from resolvers.reading.orders import ordered_page
 from resolvers.reading.pages import Page, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
 from schema.enums import OrderDirection
-from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
+from schema.filters import (
+    CustomerOrder,
+    EventFilter,
+    InvoiceFilter,
+    InvoiceOrder,
+    PaymentFilter,
+    PaymentOrder,
+    WebhookEventFilter,
+)
 from schema.node import Node
-from schema.pages import After, Before, First, Last, Order, asked, newest_first
+from schema.pages import After, Before, First, Last, Order, asked, newest_first, ordered_by
 from schema.types.api_key import ApiKey, ApiKeyConnection
 from schema.types.customer import Customer, CustomerConnection
 from schema.types.event import Event, EventConnection, asked_events
@@ -54,12 +75,16 @@ async def customer_page(
     before: str | None = strawberry.UNSET,
     search: str | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
+    order_by: CustomerOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of customers."""
-    rows, narrowings = await customer.customers(ctx, search=given(search))
-    request = asked(first, after, last, before)
-    return await page(rows, request, descending=newest_first(order), narrowings=narrowings, read=read)
+    """A page of customers; one in the order of creation may be `read` in part."""
+    text, request = given(search), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    if by is None:
+        rows, narrowings = await customer.customers(ctx, search=text)
+        return await page(rows, request, descending=descending, narrowings=narrowings, read=read)
+    return await ordered_page(await customer.ordered_by_name(ctx, search=text, descending=descending), request)
 
 
 async def invoice_page(
@@ -70,14 +95,18 @@ async def invoice_page(
     before: str | None = strawberry.UNSET,
     filter: InvoiceFilter | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
+    order_by: InvoiceOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of invoices."""
-    query = InvoiceQuery(**all_given(filter))
-    rows, narrowings = await invoice_list.invoices(ctx, query)
-    counting, request = invoice_list.counting_of(ctx, query), asked(first, after, last, before)
-    descending = newest_first(order)
-    return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    """A page of invoices; one in the order of creation may be `read` in part."""
+    query, request = InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = invoice_list.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = await invoice_list.invoices(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
 
 
 async def payment_page(
@@ -88,14 +117,18 @@ async def payment_page(
     before: str | None = strawberry.UNSET,
     filter: PaymentFilter | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
+    order_by: PaymentOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of payments."""
-    query = PaymentQuery(**all_given(filter))
-    rows, narrowings = payment.payments(ctx, query)
-    counting, request = payment.counting_of(ctx, query), asked(first, after, last, before)
-    descending = newest_first(order)
-    return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    """A page of payments; one in the order of creation may be `read` in part."""
+    query, request = PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = payment.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = payment.payments(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = payment.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
 
 
 @strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
@@ -136,7 +169,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.INTEGRATION, id)
         return None if row is None else StripeIntegration.of(row)
 
-    @strawberry.field(description="Customers, newest first unless told otherwise.")
+    @strawberry.field(description="Customers, newest first by default.")
     async def customers(
         self,
         info: Info,
@@ -153,8 +186,11 @@ class Query:
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        found = await customer_page(info.context, first, after, last, before, search, order)
+        found = await customer_page(info.context, first, after, last, before, search, order, order_by)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -173,7 +209,7 @@ class Query:
         row = await customer.customer_by_external_id(info.context, external_id)
         return None if row is None else Customer.of(row)
 
-    @strawberry.field(description="Invoices, newest first unless told otherwise.")
+    @strawberry.field(description="Invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
@@ -183,9 +219,12 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        found = await invoice_page(info.context, first, after, last, before, filter, order)
-        return InvoiceConnection.of(found, Invoice.of)
+        found = await invoice_page(info.context, first, after, last, before, filter, order, order_by)
+        return InvoiceConnection.of(found, Invoice.of, query=InvoiceQuery(**all_given(filter)))
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -201,7 +240,7 @@ class Query:
         row = await invoice.invoice_by_number(info.context, number)
         return None if row is None else Invoice.of(row)
 
-    @strawberry.field(description="Payments and failed attempts, newest first unless told otherwise.")
+    @strawberry.field(description="Payments and failed attempts, newest first by default.")
     async def payments(
         self,
         info: Info,
@@ -211,9 +250,12 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        found = await payment_page(info.context, first, after, last, before, filter, order)
-        return PaymentConnection.of(found, Payment.of)
+        found = await payment_page(info.context, first, after, last, before, filter, order, order_by)
+        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(**all_given(filter)))
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(
@@ -222,7 +264,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.PAYMENT, id)
         return None if row is None else Payment.of(row)
 
-    @strawberry.field(description="What Stripe posted, newest first unless told otherwise.")
+    @strawberry.field(description="What Stripe posted, newest first by default.")
     async def webhook_events(
         self,
         info: Info,
@@ -283,7 +325,7 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count what came in from this instant on. What stands open is always told as it is now."
+                description="Count what came in from this instant on. What is open is always as of now."
             ),
         ] = strawberry.UNSET,
         until: Annotated[
@@ -303,7 +345,7 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="Where the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How long a point is.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="Where the last point ends; now unless told otherwise.")
+            datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')

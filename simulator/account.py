@@ -59,6 +59,7 @@ class Account:
     checkout_sessions: dict[str, Payload] = field(default_factory=dict)
     payment_intents: dict[str, Payload] = field(default_factory=dict)
     charges: dict[str, Payload] = field(default_factory=dict)
+    disputes: dict[str, Payload] = field(default_factory=dict)
     events: dict[str, Payload] = field(default_factory=dict)
     webhook_endpoints: dict[str, WebhookEndpoint] = field(default_factory=dict)
     idempotency_keys: IdempotencyKeys = field(default_factory=IdempotencyKeys)
@@ -123,10 +124,12 @@ def describe_account(account: Account) -> Payload:
 
 
 def describe_balance(account: Account) -> Payload:
-    """Write the account's balance: all that was paid and not refunded is pending."""
+    """Write the account's balance: all that was paid, and neither refunded nor taken back by a dispute, is pending."""
     received: Counter[str] = Counter({"usd": 0})
     for charge in account.charges.values():
         received[charge["currency"]] += charge["amount_captured"] - charge["amount_refunded"]
+    for dispute in account.disputes.values():
+        received[dispute["currency"]] += sum(moved["net"] for moved in dispute["balance_transactions"])
     return {
         "object": "balance",
         "available": [_funds(currency, 0) for currency in received],

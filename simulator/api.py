@@ -40,6 +40,7 @@ class Api:
         request_id = new_id("req", 14)
         fault: Fault | None = None
         try:
+            self._world.outage.refuse()
             call, operation = await self._identify(request, received)
             fault = self._world.faults.take(request.method, call.path, call.account)
             answer = await _answer(call, operation, received.idempotency_key, request_id, fault)

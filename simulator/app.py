@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator import control, customer, hosted_page
+from simulator import act, control, customer, fault_page, hosted_page
 from simulator.api import Api
 from simulator.delivery import Courier
 from simulator.errors import StripeError
+from simulator.outage import Outage
 from simulator.world import World
 
 RETRY_DELAYS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -23,8 +24,9 @@ Endpoint = Callable[[World, Request], Awaitable[Response]]
 
 def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
     """Make a simulator that knows nothing yet."""
-    courier = Courier(retry_delays_s)
-    world = World(courier)
+    outage = Outage()
+    courier = Courier(retry_delays_s, outage)
+    world = World(courier, outage)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -43,7 +45,11 @@ def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
             route("POST", "/pay/{link}/settle", customer.settle_link),
             route("POST", "/pay/{link}/refund", customer.refund_link),
             route("POST", "/pay/{link}/dispute", customer.dispute_link),
+            route("POST", "/pay/{link}/dispute/close", customer.close_link_dispute),
             route("POST", "/pay/{link}/page", hosted_page.press_button),
+            route("GET", "/faults", fault_page.show_page),
+            route("POST", "/faults", fault_page.press_button),
+            route("POST", "/simulator/actions", act.act_on_invoice),
             route("POST", "/simulator/faults", control.inject_fault),
             route("DELETE", "/simulator/faults", control.clear_faults),
             route("GET", "/simulator/requests", control.list_requests),

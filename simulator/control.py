@@ -48,8 +48,11 @@ async def describe(world: World, request: Request) -> Response:  # noqa: ARG001 
                 "POST /pay/{link}/settle",
                 "POST /pay/{link}/refund",
                 "POST /pay/{link}/dispute",
+                "POST /pay/{link}/dispute/close",
             ],
+            "fault_page": ["GET /faults"],
             "simulator": [
+                "POST /simulator/actions",
                 "POST /simulator/faults",
                 "DELETE /simulator/faults",
                 "GET /simulator/requests",

@@ -6,22 +6,36 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from simulator.account import Account
-from simulator.dispute import dispute
+from simulator.delivery import Posting
+from simulator.dispute import CLOSE_OUTCOMES, close_dispute, dispute
+from simulator.disturbance import LONGEST_DELAY_S
 from simulator.errors import Payload
 from simulator.event import record
 from simulator.form import read_params
 from simulator.money import LARGEST_TOTAL
-from simulator.parameters import Reader, fields, integer, list_of, matching, one_of, past_instant, text
-from simulator.payment import CUSTOMER, ORDERS, PAY_OUTCOMES, SETTLE_OUTCOMES, Payment, check_events, pay, settle
+from simulator.parameters import Reader, fields, flag, integer, list_of, matching, one_of, past_instant, seconds, text
+from simulator.payment import (
+    CUSTOMER,
+    ORDERS,
+    PAY_OUTCOMES,
+    SETTLE_OUTCOMES,
+    SHUFFLED,
+    Payment,
+    check_events,
+    pay,
+    settle,
+)
 from simulator.refund import refund
 from simulator.world import World
 
 TELLING: Final[dict[str, Reader]] = {
     "checkout_session": text(),
     "created": past_instant,
+    "delay_s": seconds(LONGEST_DELAY_S),
     "deliveries": integer(least=0, most=100),
     "events": list_of(text()),
     "order": one_of(*ORDERS),
+    "tampered": flag,
 }
 """What every step takes: of which session, when it happened, and how it is told."""
 
@@ -36,6 +50,7 @@ PAY: Final = fields(
 SETTLE: Final = fields({**TELLING, "outcome": one_of(*SETTLE_OUTCOMES)}, required=("outcome",))
 REFUND: Final = fields({**TELLING, "amount": integer(least=1, most=LARGEST_TOTAL)})
 DISPUTE: Final = fields(TELLING)
+CLOSE_DISPUTE: Final = fields({**TELLING, "outcome": one_of(*CLOSE_OUTCOMES)}, required=("outcome",))
 
 
 async def pay_link(world: World, request: Request) -> Response:
@@ -69,15 +84,34 @@ async def dispute_link(world: World, request: Request) -> Response:
     return await _answer(world, dispute(account, link, *_which(options)), options)
 
 
+async def close_link_dispute(world: World, request: Request) -> Response:
+    """Decide a dispute of a payment."""
+    account, link, options = await _asked(world, request, CLOSE_DISPUTE)
+    check_events(options["outcome"], options.get("events", ()))
+    return await _answer(world, close_dispute(account, link, options["outcome"], *_which(options)), options)
+
+
 async def tell(world: World, payment: Payment, options: dict[str, Any]) -> list[Payload]:
     """Record a step's events and post each, and say how that was answered."""
     told = payment.ordered(options.get("order", ORDERS[0]), options.get("events"))
     events = [record(payment.account, event_type, about, payment.at) for event_type, about in told]
-    answered: list[Payload] = []
-    for event in events:
-        deliveries = await world.courier.deliver(payment.account, event, options.get("deliveries", 1))
-        answered.append({"id": event["id"], "type": event["type"], "deliveries": deliveries})
-    return answered
+    asked = Posting(
+        times=options.get("deliveries", 1),
+        delay_s=options.get("delay_s", 0.0),
+        is_shuffled=options.get("order") == SHUFFLED,
+        is_tampered=options.get("tampered", False),
+    )
+    return await world.courier.deliver(payment.account, events, world.disturbances.applied(asked))
+
+
+def describe_step(payment: Payment, events: list[Payload]) -> Payload:
+    """Write what a step came to, and how its events were received."""
+    return {
+        "payment_link": payment.session["payment_link"],
+        "checkout_session": payment.session["id"],
+        "payment_intent": payment.session["payment_intent"],
+        "events": events,
+    }
 
 
 async def _asked(world: World, request: Request, reader: Reader) -> tuple[Account, Payload, dict[str, Any]]:
@@ -91,12 +125,4 @@ def _which(options: dict[str, Any]) -> tuple[str | None, int | None]:
 
 
 async def _answer(world: World, payment: Payment, options: dict[str, Any]) -> Response:
-    events = await tell(world, payment, options)
-    return JSONResponse(
-        {
-            "payment_link": payment.session["payment_link"],
-            "checkout_session": payment.session["id"],
-            "payment_intent": payment.session["payment_intent"],
-            "events": events,
-        }
-    )
+    return JSONResponse(describe_step(payment, await tell(world, payment, options)))

@@ -1,7 +1,9 @@
 """Posting events to webhook endpoints, again and again until they are received."""
 
 import asyncio
-from collections.abc import Sequence
+import random
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import httpx
@@ -9,72 +11,116 @@ import orjson
 
 from simulator.account import Account
 from simulator.errors import Payload
+from simulator.outage import Outage
 from simulator.webhook import WebhookEndpoint
 
 TIMEOUT_S: Final = 10.0
 USER_AGENT: Final = "Stripe/1.0 (+https://stripe.com/docs/webhooks)"
 
 
+@dataclass(frozen=True)
+class Posting:
+    """How the events of one step are posted: each `times`, after `delay_s`."""
+
+    times: int = 1
+    delay_s: float = 0.0
+    is_shuffled: bool = False
+    is_tampered: bool = False
+    """Signed with a secret that nobody has, and not posted again."""
+
+
 class Courier:
     """Delivers events; what isn't received is tried again in the background, until closed."""
 
-    def __init__(self, retry_delays_s: Sequence[float]) -> None:
+    def __init__(self, retry_delays_s: Sequence[float], outage: Outage) -> None:
         self._retry_delays_s = tuple(retry_delays_s)
-        self._retries: set[asyncio.Task[None]] = set()
+        self._outage = outage
+        self._background: set[asyncio.Task[None]] = set()
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, headers={"User-Agent": USER_AGENT})
 
-    async def deliver(self, account: Account, event: Payload, posts: int) -> list[Payload]:
-        """Post an event to all who want it, and say how each post was answered: None if it wasn't."""
-        if posts == 0:
-            return []
+    async def deliver(self, account: Account, events: Sequence[Payload], posting: Posting) -> list[Payload]:
+        """Post events to all who want them, and say how each post was answered: None if it wasn't.
+
+        Nothing is said of what is posted later.
+        """
+        if posting.is_shuffled:
+            events = _shuffled(events)
+        answered: dict[str, list[Payload]] = {}
+        if posting.times and (posting.delay_s or self._outage.left_s):
+            self._begin(self._deliver_later(account, events, posting))
+        elif posting.times:
+            answered = {event["id"]: await self._post_to_all(account, event, posting) for event in events}
+        return [
+            {"id": event["id"], "type": event["type"], "deliveries": answered.get(event["id"], [])} for event in events
+        ]
+
+    async def aclose(self) -> None:
+        """Give up what is still to be posted."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._client.aclose()
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _deliver_later(self, account: Account, events: Sequence[Payload], posting: Posting) -> None:
+        await asyncio.sleep(posting.delay_s)
+        await self._outage.wait()
+        for event in events:
+            await self._post_to_all(account, event, posting)
+
+    async def _post_to_all(self, account: Account, event: Payload, posting: Posting) -> list[Payload]:
         endpoints = account.subscribers(event["type"])
         event["pending_webhooks"] = len(endpoints)
-        answered = await asyncio.gather(*(self._post_first(account, endpoint, event, posts) for endpoint in endpoints))
+        answered = await asyncio.gather(
+            *(self._post_first(account, endpoint, event, posting) for endpoint in endpoints)
+        )
         return [
             {"url": endpoint.url, "status": status}
             for endpoint, statuses in zip(endpoints, answered, strict=True)
             for status in statuses
         ]
 
-    async def aclose(self) -> None:
-        """Give up what is still to be tried again."""
-        for retry in self._retries:
-            retry.cancel()
-        await asyncio.gather(*self._retries, return_exceptions=True)
-        await self._client.aclose()
-
     async def _post_first(
-        self, account: Account, endpoint: WebhookEndpoint, event: Payload, posts: int
+        self, account: Account, endpoint: WebhookEndpoint, event: Payload, posting: Posting
     ) -> list[int | None]:
         body = orjson.dumps(event | {"api_version": endpoint.payload["api_version"] or event["api_version"]})
-        statuses = [await self._post(endpoint, body) for _ in range(posts)]
+        sign = endpoint.forged_signature if posting.is_tampered else endpoint.signature
+        statuses = [await self._post(endpoint, body, sign(body)) for _ in range(posting.times)]
         if any(_is_received(status) for status in statuses):
             event["pending_webhooks"] -= 1
-        else:
-            retry = asyncio.create_task(self._retry(account, endpoint, event, body))
-            self._retries.add(retry)
-            retry.add_done_callback(self._retries.discard)
+        elif not posting.is_tampered:
+            self._begin(self._retry(account, endpoint, event, body))
         return statuses
 
     async def _retry(self, account: Account, endpoint: WebhookEndpoint, event: Payload, body: bytes) -> None:
         for delay_s in self._retry_delays_s:
             await asyncio.sleep(delay_s)
+            await self._outage.wait()
             if endpoint not in account.subscribers(event["type"]):
                 return
-            if _is_received(await self._post(endpoint, body)):
+            if _is_received(await self._post(endpoint, body, endpoint.signature(body))):
                 event["pending_webhooks"] -= 1
                 return
 
-    async def _post(self, endpoint: WebhookEndpoint, body: bytes) -> int | None:
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": endpoint.signature(body),
-        }
+    async def _post(self, endpoint: WebhookEndpoint, body: bytes, signature: str) -> int | None:
+        headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": signature}
         try:
             response = await self._client.post(endpoint.url, content=body, headers=headers)
         except (httpx.HTTPError, httpx.InvalidURL):
             return None
         return response.status_code
+
+
+def _shuffled(events: Sequence[Payload]) -> list[Payload]:
+    """Put events in an order that is not theirs, where there is another."""
+    shuffled = list(events)
+    while len(events) > 1 and shuffled == list(events):
+        random.shuffle(shuffled)
+    return shuffled
 
 
 def _is_received(status: int | None) -> bool:

@@ -23,7 +23,8 @@ from simulator.payment_link import count_completed_session, is_used_up
 CUSTOMER: Final = "customer@example.com"
 PAY_OUTCOMES: Final = ("paid", "declined", "async")
 SETTLE_OUTCOMES: Final = ("succeeded", "failed")
-ORDERS: Final = ("intent_first", "session_first")
+SHUFFLED: Final = "shuffled"
+ORDERS: Final = ("intent_first", "session_first", SHUFFLED)
 CAUSED: Final = {
     "paid": (
         "payment_intent.created",
@@ -45,12 +46,16 @@ CAUSED: Final = {
     ),
     "failed": ("charge.failed", "payment_intent.payment_failed", "checkout.session.async_payment_failed"),
     "refund": ("charge.refunded", "refund.created"),
-    "dispute": ("charge.dispute.created",),
+    "dispute": ("charge.dispute.created", "charge.dispute.funds_withdrawn"),
+    "won": ("charge.dispute.funds_reinstated", "charge.dispute.closed"),
+    "lost": ("charge.dispute.closed",),
 }
 """The events of each outcome, in the order of `intent_first`."""
 
 SELDOM_WANTED: Final = frozenset(
     {
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
         "charge.failed",
         "charge.pending",
         "charge.succeeded",

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,13 +34,21 @@ class WebhookEndpoint:
 
     def signature(self, body: bytes) -> str:
         """Sign a body as of now, with every secret that is still good."""
-        now = time.time()
-        secrets = [self.secret, self.previous_secret] if now < self.previous_expires_at else [self.secret]
-        signed = b"%d." % int(now) + body
-        digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
-        return ",".join([f"t={int(now)}", *(f"v1={digest}" for digest in digests)])
+        still_good = time.time() < self.previous_expires_at
+        return _signature(body, [self.secret, self.previous_secret] if still_good else [self.secret])
+
+    def forged_signature(self, body: bytes) -> str:
+        """Sign a body as of now, with a secret that is not the endpoint's."""
+        return _signature(body, [new_id("whsec", 32)])
 
     def roll_secret(self, expires_in_s: float) -> None:
         """Sign with a new secret, and with the old one too until it expires."""
         self.previous_secret, self.secret = self.secret, new_id("whsec", 32)
         self.previous_expires_at = time.time() + expires_in_s
+
+
+def _signature(body: bytes, secrets: Sequence[str]) -> str:
+    now = int(time.time())
+    signed = b"%d." % now + body
+    digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={now}", *(f"v1={digest}" for digest in digests)])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -201,7 +202,11 @@ def test_it_refuses_what_would_reach_beyond_it(
 
 def test_a_person_is_told_where_to_go_and_what_to_try(tmp_path: Path) -> None:
     with started(tmp_path) as process:
-        said = read_until(process, "  3. ")
+        said = read_until(process, " simulate ")
+        _, _, simulate = said.rstrip().rpartition("\n")
+        simulated = subprocess.run(
+            shlex.split(simulate), cwd=tmp_path, env=environment({}), capture_output=True, text=True, check=False
+        )
         process.send_signal(signal.SIGINT)
 
         assert process.wait(PATIENCE_S) == INTERRUPTED
@@ -213,6 +218,9 @@ def test_a_person_is_told_where_to_go_and_what_to_try(tmp_path: Path) -> None:
     assert f"{url[0]}/#key={key[0]}" in said or f'{{"Authorization": "Bearer {key[0]}"}}' in said
     assert re.search(r"2\. Open its payment link and pay: http://127\.0\.0\.1:\d+/pay/plink_\w+", said)
     assert "42 of 42 invoices" in said
+    assert re.search(r"an outage: http://127\.0\.0\.1:\d+/faults\n", said)
+    assert (simulated.returncode, simulated.stderr) == (0, "")
+    assert "payment_intent.succeeded" in simulated.stdout
     assert '"level"' not in said
 
 

@@ -1,5 +1,6 @@
 import { Suspense, useEffect, useRef } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
+import { hasGraphiql } from "./api/session";
 import { useLiveStatus } from "./api/use-live";
 import { useMay, useViewer } from "./api/viewer";
 import { Boundary } from "./ui/boundary";
@@ -93,9 +94,11 @@ export function Shell({ onLeave }: { onLeave: () => void }) {
           <span className="who" title={apiKey.preview}>
             {apiKey.name}
           </span>
-          <a className="elsewhere" href="/graphiql">
-            GraphiQL
-          </a>
+          {hasGraphiql() && (
+            <a className="elsewhere" href="/graphiql">
+              GraphiQL
+            </a>
+          )}
           <Button kind="quiet" onPress={onLeave}>
             Sign out
           </Button>

@@ -53,8 +53,8 @@ from execution.plan.leaves import printed_as, serializer
 from execution.plan.steps import Answer, Arguments, Complete, Fill, Run, Selection, Step
 from resolvers import node
 from resolvers.context import Context
-from resolvers.reading.columns import Columns, columns_of
 from resolvers.reading.counts import Count, count
+from resolvers.reading.few_columns import FewColumns, few_columns
 from schema.context import Operation
 from schema.pages import asked
 
@@ -252,6 +252,8 @@ class Compiler:
         definition: GraphQLField,
         field: FieldDetailsList,
     ) -> Step:
+        if "orderBy" in _names_of_arguments(field):
+            raise NotOfRowsError
         complete, columns = self._complete_rows(definition.type, field, {"id"})
         arguments = self._arguments(of_ours, definition, field)
 
@@ -333,12 +335,12 @@ class Compiler:
 
     def _complete_rows(
         self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
-    ) -> tuple[Complete, Columns]:
+    ) -> tuple[Complete, FewColumns]:
         """What becomes of rows, and the columns that they need."""
         with self._sources(columns):
             complete = self._complete(type_, field)
         named = get_named_type(type_).name
-        return complete, columns_of(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
+        return complete, few_columns(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
 
     def _arguments(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Arguments:
         """A field's arguments by their names in Python, made anew each time: inputs can be changed."""
@@ -391,7 +393,11 @@ async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:
 
 def _asks_for_an_end(field: FieldDetailsList) -> bool:
     """Whether a page of children is at an end of all of them, without a cursor or a filter."""
-    return {argument.name.value for argument in field[0].node.arguments or ()} <= _ENDS
+    return _names_of_arguments(field) <= _ENDS
+
+
+def _names_of_arguments(field: FieldDetailsList) -> set[str]:
+    return {argument.name.value for argument in field[0].node.arguments or ()}
 
 
 def _resolves(extension: Any) -> bool:

@@ -107,6 +107,7 @@ ROWS: Final[Rows] = {
         "unit_amount": "19.99",
         "amount": 1999,
     },
+    "metadata": {"subject_id": "inv_1", "workspace_id": "ws_1", "entries": '{"order":"A-1"}'},
     "payment_links": {
         "id": "pl_1",
         "workspace_id": "ws_1",
@@ -222,6 +223,7 @@ _KEYS: Final[Rows] = {
     "invoices": {"id": "inv_2", "number": "INV-2026-0002"},
     "invoice_sequences": {"year": 2027},
     "line_items": {"id": "li_2", "position": 1},
+    "metadata": {"subject_id": "inv_2"},
     "payment_links": {"id": "pl_2", "invoice_id": "inv_2", "provider_id": "plink_2"},
     "payments": {"id": "pay_2", "provider_payment_id": "pi_2"},
     "payment_references": {"provider_id": "pi_2"},

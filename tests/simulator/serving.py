@@ -1,5 +1,6 @@
 """Real servers on free ports of this machine, and one that receives webhooks."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,3 +78,8 @@ class Receiver:
         body = await request.body()
         self.deliveries.append(Delivery(request.url.path, body, dict(request.headers)))
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
+
+
+async def eventually_apart(receiver: Receiver, posts: int) -> None:
+    """Wait for so many posts, without stopping the test's own loop."""
+    await asyncio.to_thread(eventually, lambda: len(receiver.deliveries) >= posts)

@@ -1,6 +1,5 @@
 """Events on their way to webhook endpoints."""
 
-import asyncio
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 import stripe
 
 from tests.simulator.conftest import MakeLink, with_stripe
-from tests.simulator.serving import Receiver, eventually
+from tests.simulator.serving import Receiver, eventually_apart
 
 pytestmark = with_stripe
 
@@ -29,11 +28,6 @@ async def subscribe(client: stripe.StripeClient, url: str, *event_types: str) ->
     """Have events posted to a URL."""
     params: Any = {"url": url, "enabled_events": event_types or MAIN_EVENTS}
     return await client.v1.webhook_endpoints.create_async(params)
-
-
-async def eventually_apart(receiver: Receiver, posts: int) -> None:
-    """Wait for so many posts, without stopping the test's own loop."""
-    await asyncio.to_thread(eventually, lambda: len(receiver.deliveries) >= posts)
 
 
 async def test_an_event_is_signed_with_the_endpoint_s_secret(

@@ -1,5 +1,7 @@
 """The page of a link in a browser without JavaScript: its forms are read from it and sent as they are."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -39,6 +41,18 @@ class Page(HTMLParser):
             self.buttons[attributes["value"]] = self._form
 
 
+def assert_strict(answer: httpx.Response) -> None:
+    """That a page may run nothing, look as its one style says, and send its forms to the simulator alone."""
+    policy = answer.headers["content-security-policy"]
+    style = re.search(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    assert answer.headers["cache-control"] == "no-store"
+
+
 async def opened(http: httpx.AsyncClient, link: stripe.PaymentLink) -> Page:
     return Page((await http.get(f"/pay/{link.id}")).text)
 
@@ -58,8 +72,11 @@ async def test_the_page_says_that_it_is_a_simulation_and_runs_no_script(
 ) -> None:
     link = await make_link()
 
-    text = (await http.get(f"/pay/{link.id}")).text
+    answer = await http.get(f"/pay/{link.id}")
+    text = answer.text
 
+    assert_strict(answer)
+    assert '<a href="/faults">' in text
     assert "<strong>Simulation.</strong>" in text
     assert "<script" not in text
     assert 'name="viewport"' in text
@@ -108,7 +125,24 @@ async def test_the_page_says_that_it_is_a_simulation_and_runs_no_script(
             ["charge.refunded", "refund.created"],
             ["dispute"],
         ),
-        (["pay", "dispute"], "The payment of 19.99 USD is disputed", ["charge.dispute.created"], ["refund"]),
+        (
+            ["pay", "dispute"],
+            "The payment of 19.99 USD is disputed",
+            ["charge.dispute.created"],
+            ["refund", "win", "lose"],
+        ),
+        (
+            ["pay", "dispute", "win"],
+            "The dispute was won: 19.99 USD came back",
+            ["charge.dispute.funds_reinstated", "charge.dispute.closed"],
+            ["refund"],
+        ),
+        (
+            ["pay", "dispute", "lose"],
+            "The dispute was lost: 19.99 USD stays with the customer",
+            ["charge.dispute.closed"],
+            ["refund"],
+        ),
     ],
 )
 async def test_a_button_does_what_it_says_and_leads_back_to_a_sentence(
@@ -169,7 +203,7 @@ async def test_a_page_that_can_not_be_paid_says_so(http: httpx.AsyncClient, make
     assert Page(again.text).said == "Invoice 7 is paid."
 
 
-@pytest.mark.parametrize("sent", [{}, {"action": "lose"}, {"action": "pay", "amount": "1"}])
+@pytest.mark.parametrize("sent", [{}, {"action": "rob"}, {"action": "pay", "amount": "1"}])
 async def test_what_no_button_sends_is_refused(
     client: stripe.StripeClient, http: httpx.AsyncClient, make_link: MakeLink, sent: dict[str, str]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 import stripe
 
 from tests.simulator.conftest import MakeLink, with_stripe
+from tests.simulator.serving import Receiver
 
 pytestmark = with_stripe
 
@@ -68,6 +69,55 @@ async def test_a_payment_is_disputed_once(
     assert refused.status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("outcome", "types", "moved", "left"),
+    [
+        ("won", ["charge.dispute.funds_reinstated", "charge.dispute.closed"], [-1999, 1999], 1999),
+        ("lost", ["charge.dispute.closed"], [-1999], 0),
+    ],
+)
+async def test_a_dispute_takes_the_money_and_gives_it_back_when_it_is_won(
+    client: stripe.StripeClient,
+    http: httpx.AsyncClient,
+    make_link: MakeLink,
+    receiver: Receiver,
+    outcome: str,
+    types: list[str],
+    moved: list[int],
+    left: int,
+) -> None:
+    await client.v1.webhook_endpoints.create_async({"url": receiver.url, "enabled_events": ["*"]})
+    link = await make_link()
+    await http.post(f"/pay/{link.id}")
+    disputed = (await http.post(f"/pay/{link.id}/dispute")).json()
+    withdrawn = (await client.v1.balance.retrieve_async()).pending[0].amount
+
+    closed = (await http.post(f"/pay/{link.id}/dispute/close", json={"outcome": outcome})).json()
+    again = await http.post(f"/pay/{link.id}/dispute/close", json={"outcome": outcome})
+
+    assert [event["type"] for event in disputed["events"]] == [
+        "charge.dispute.created",
+        "charge.dispute.funds_withdrawn",
+    ]
+    assert withdrawn == 0
+    assert [event["type"] for event in closed["events"]] == types
+    dispute = (await told(client, closed, "charge.dispute.closed")).data.object
+    assert dispute["status"] == outcome
+    assert [transaction["net"] for transaction in dispute["balance_transactions"]] == moved
+    assert (await client.v1.balance.retrieve_async()).pending[0].amount == left
+    assert again.status_code == 409
+
+
+async def test_what_is_not_disputed_has_no_dispute_to_decide(http: httpx.AsyncClient, make_link: MakeLink) -> None:
+    link = await make_link()
+    await http.post(f"/pay/{link.id}")
+
+    refused = await http.post(f"/pay/{link.id}/dispute/close", json={"outcome": "won"})
+    unheard_of = await http.post(f"/pay/{link.id}/dispute/close", json={"outcome": "settled"})
+
+    assert (refused.status_code, unheard_of.status_code) == (409, 400)
+
+
 @pytest.mark.parametrize("step", ["refund", "dispute"])
 @pytest.mark.parametrize("outcome", ["declined", "async"])
 async def test_what_was_not_paid_is_neither_refunded_nor_disputed(
@@ -106,7 +156,7 @@ async def test_a_step_can_have_happened_earlier(
     assert {event.id for event in earlier.data} == {event["id"] for event in paid["events"] + refunded["events"]}
 
 
-@pytest.mark.parametrize("created", ["tomorrow", -1, int(time.time()) + DAY_S])
+@pytest.mark.parametrize("created", ["tomorrow", -1, pytest.param(int(time.time()) + DAY_S, id="in a day")])
 async def test_nothing_happens_in_the_future(
     client: stripe.StripeClient, http: httpx.AsyncClient, make_link: MakeLink, created: object
 ) -> None:

@@ -32,13 +32,15 @@ const CreateCustomer = graphql(`
 interface Props {
   customerId: string | null;
   onPick: (id: string | null) => void;
+  /** Whether a customer is being made: what needs one waits for it. */
+  onPending: (isPending: boolean) => void;
 }
 
 /** Who pays: found by what is typed, or made here. */
-export function CustomerPicker({ customerId, onPick }: Props) {
+export function CustomerPicker({ customerId, onPick, onPending }: Props) {
   const [isNew, setNew] = useState(false);
   if (customerId) return <Picked id={customerId} onChange={() => onPick(null)} />;
-  if (isNew) return <NewCustomer onMade={onPick} onCancel={() => setNew(false)} />;
+  if (isNew) return <NewCustomer onMade={onPick} onPending={onPending} onCancel={() => setNew(false)} />;
   return <Search onPick={onPick} onNew={() => setNew(true)} />;
 }
 
@@ -93,13 +95,15 @@ function Search({ onPick, onNew }: { onPick: (id: string | null) => void; onNew:
 interface NewProps {
   onMade: (id: string) => void;
   onCancel: () => void;
+  onPending?: (isPending: boolean) => void;
 }
 
 /** The form by which a customer is made. */
-export function NewCustomer({ onMade, onCancel }: NewProps) {
+export function NewCustomer({ onMade, onCancel, onPending }: NewProps) {
   const { act, isPending } = useAct(CreateCustomer);
   const withKey = useIdempotencyKey();
   const submit = async (values: Record<string, string>) => {
+    onPending?.(true);
     const { done, refusal } = await act({
       input: withKey({
         name: values["name"] ?? "",
@@ -107,6 +111,7 @@ export function NewCustomer({ onMade, onCancel }: NewProps) {
         externalId: values["externalId"] || null,
       }),
     });
+    onPending?.(false);
     if (refusal) return refusal;
     onMade(done.customer.id);
     return null;

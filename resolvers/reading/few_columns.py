@@ -18,7 +18,7 @@ from resolvers.reading.loaders import children_query
 _MOST_KEPT: Final = 256
 
 
-class Columns:
+class FewColumns:
     """Some columns of a model. Its rows have them as attributes, and the properties of the model."""
 
     def __init__(self, model: type[Model], names: Iterable[str]) -> None:
@@ -64,9 +64,9 @@ class Columns:
 
 
 @lru_cache(_MOST_KEPT)
-def columns_of(model: type[Model], names: frozenset[str]) -> Columns:
+def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
     """Some columns of a model. It takes a while to make the type of their rows, so those of late are kept."""
-    return Columns(model, names)
+    return FewColumns(model, names)
 
 
 def _converter(model: type[Model], name: str) -> Callable[[Any], Any] | None:

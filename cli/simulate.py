@@ -1,0 +1,168 @@
+"""`fluxrate simulate`."""
+
+import os
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from cli.output import AsJson, operated, print_json
+from errors import ConfigurationError, FluxrateError, InvalidInput, NotFound
+from settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_URL: Final = "http://127.0.0.1:12111"
+TIMEOUT_S: Final = 120.0
+
+
+class Event(StrEnum):
+    """What becomes of an invoice at Stripe."""
+
+    PAID = "paid"
+    PAID_TWICE = "paid-twice"
+    PAID_PARTLY = "paid-partly"
+    DECLINED = "declined"
+    DEBIT_PENDING = "debit-pending"
+    DEBIT_SETTLED = "debit-settled"
+    DEBIT_FAILED = "debit-failed"
+    REFUNDED = "refunded"
+    DISPUTED = "disputed"
+    DISPUTE_WON = "dispute-won"
+    DISPUTE_LOST = "dispute-lost"
+
+
+ACTIONS: Final = {
+    Event.PAID: "pay",
+    Event.PAID_TWICE: "pay_twice",
+    Event.PAID_PARTLY: "pay_partly",
+    Event.DECLINED: "decline",
+    Event.DEBIT_PENDING: "debit",
+    Event.DEBIT_SETTLED: "settle",
+    Event.DEBIT_FAILED: "fail",
+    Event.REFUNDED: "refund",
+    Event.DISPUTED: "dispute",
+    Event.DISPUTE_WON: "win",
+    Event.DISPUTE_LOST: "lose",
+}
+"""What the simulator calls it."""
+
+
+def simulate(
+    event: Annotated[Event, typer.Argument(metavar="EVENT", help=f"What becomes of it: {', '.join(Event)}.")],
+    invoice: Annotated[str, typer.Option(help="Its id, inv_…, or its number.")],
+    duplicate: Annotated[int, typer.Option(min=0, max=99, help="Post each webhook so many times more.")] = 0,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="Post the webhooks out of order.")] = False,
+    delay: Annotated[
+        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks so much later.")
+    ] = 0,
+    tamper: Annotated[
+        bool, typer.Option("--tamper", help="Sign the webhooks with a wrong secret, and post them once only.")
+    ] = False,
+    simulator: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help=f"Where it serves; FLUXRATE_STRIPE_API_BASE, or {DEFAULT_URL}."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the running simulator send what Stripe would send of an invoice."""
+    url = (simulator or os.environ.get(f"{PREFIX}STRIPE_API_BASE", "").strip() or DEFAULT_URL).rstrip("/")
+    asked: dict[str, Any] = {"action": ACTIONS[event], "invoice": invoice, "deliveries": 1 + duplicate}
+    asked |= {"order": "shuffled"} if shuffle else {}
+    asked |= {"delay_s": f"{delay:.3f}"} if delay else {}
+    asked |= {"tampered": True} if tamper else {}
+    steps = [_told(step) for step in _act(url, asked)["steps"]]
+    if as_json:
+        print_json({"event": event.value, "invoice": invoice, "delayS": delay, "steps": steps})
+    else:
+        print(_in_words(event, invoice, delay, steps))
+
+
+def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Have the simulator do it.
+
+    Raises:
+        FluxrateError: There is none, it does not know the invoice, or that can't become of it.
+    """
+    import httpx
+
+    try:
+        answer = httpx.post(f"{url}/simulator/actions", json=asked, timeout=TIMEOUT_S, trust_env=False)
+    except (httpx.TransportError, httpx.InvalidURL):
+        raise FluxrateError(
+            f"No simulator answers at {url}. Start it with {_start(url)}, and Fluxrate with"
+            f' FLUXRATE_STRIPE_API_BASE={url}; or try "fluxrate serve --demo", which says where its simulator serves'
+            " (--simulator URL)."
+        ) from None
+    refusal = _refusal(answer)
+    if answer.is_success:
+        done: dict[str, Any] = answer.json()
+        return done
+    if refusal is None:
+        raise FluxrateError(f"What answers at {url} is no simulator: name it by --simulator URL.")
+    if answer.status_code == httpx.codes.NOT_FOUND and refusal.get("param") == "invoice":
+        raise _why_unknown(asked["invoice"], url)
+    raise InvalidInput(f"That can't be simulated: {refusal['message']}")
+
+
+def _start(url: str) -> str:
+    port = url.rpartition(":")[2]
+    return f'"fluxrate simulator --port {port}"' if port.isdecimal() else '"fluxrate simulator"'
+
+
+def _refusal(answer: "httpx.Response") -> dict[str, Any] | None:
+    """What a simulator says is wrong; None where no simulator speaks."""
+    try:
+        error = answer.json()["error"]
+        return {"message": error["message"], "param": error.get("param")}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _why_unknown(invoice: str, url: str) -> FluxrateError:
+    """Say why the simulator at a URL has no link of an invoice, as far as the database knows."""
+    from resolvers import operator
+
+    try:
+        settings = Settings.from_env(sealing=False)
+        reason = operated(lambda: operator.why_not_simulated(invoice), settings)
+    except ConfigurationError:  # it is the simulator that was asked; here there may be no database
+        reason = None
+    return reason or NotFound(
+        f"The simulator at {url} has no Payment Link of an invoice {invoice[:80]!r}: give the id, inv_…, or the number"
+        " of a finalized invoice whose link was made there. The simulator forgets its links when it stops."
+    )
+
+
+def _told(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as it is printed: without URLs, since that of a webhook is a secret."""
+    return {
+        "paymentLink": step["payment_link"],
+        "checkoutSession": step["checkout_session"],
+        "paymentIntent": step["payment_intent"],
+        "webhooks": [
+            {
+                "id": told["id"],
+                "type": told["type"],
+                "answers": [delivery["status"] for delivery in told["deliveries"]],
+            }
+            for told in step["events"]
+        ],
+    }
+
+
+def _in_words(event: Event, invoice: str, delay: float, steps: list[dict[str, Any]]) -> str:
+    webhooks = [webhook for step in steps for webhook in step["webhooks"]]
+    when = f", to be posted in {delay:g} s" if delay else ""
+    lines = [f"Invoice {invoice}: {event.value}. {len(webhooks)} webhooks{when}:"]
+    for webhook in webhooks:
+        answers = ", ".join(_answer(status) for status in webhook["answers"])
+        lines.append(f"  {webhook['type']:<42} {webhook['id']}  {answers or 'not posted yet'}")
+    return "\n".join(lines)
+
+
+def _answer(status: int | None) -> str:
+    if status is None:
+        return "no answer, it is tried again"
+    return f"received ({status})" if 200 <= status < 300 else f"refused ({status})"

@@ -1,0 +1,64 @@
+"""A disturbance: how the events of the next steps are posted otherwise than they should be."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from simulator.delivery import Posting
+
+LONGEST_S: Final = 600.0
+"""A disturbance ends by itself then, however few steps there were."""
+
+MOST_STEPS: Final = 100
+MOST_TIMES: Final = 10
+LONGEST_DELAY_S: Final = 60.0
+
+
+@dataclass
+class Disturbance:
+    """What happens to the posts of so many steps, until an instant of the monotonic clock."""
+
+    posting: Posting
+    steps_left: int
+    ends_at: float
+
+    @property
+    def left_s(self) -> float:
+        """The seconds until its end."""
+        return self.ends_at - time.monotonic()
+
+
+class Disturbances:
+    """The one that there is at a time, if there is any."""
+
+    def __init__(self) -> None:
+        self._current: Disturbance | None = None
+
+    @property
+    def current(self) -> Disturbance | None:
+        """The one that the next step meets."""
+        if self._current is not None and (self._current.steps_left <= 0 or self._current.left_s <= 0):
+            self._current = None
+        return self._current
+
+    def begin(self, posting: Posting, steps: int, longest_s: float = LONGEST_S) -> None:
+        """Disturb the next steps, instead of what was before."""
+        self._current = Disturbance(posting, steps, time.monotonic() + longest_s)
+
+    def end(self) -> None:
+        """Disturb nothing any more."""
+        self._current = None
+
+    def applied(self, asked: Posting) -> Posting:
+        """Use up one step: what was asked for, and what the disturbance adds to it."""
+        disturbance = self.current
+        if disturbance is None or asked.times == 0:
+            return asked
+        disturbance.steps_left -= 1
+        added = disturbance.posting
+        return Posting(
+            times=max(asked.times, added.times),
+            delay_s=max(asked.delay_s, added.delay_s),
+            is_shuffled=asked.is_shuffled or added.is_shuffled,
+            is_tampered=asked.is_tampered or added.is_tampered,
+        )
