@@ -11,7 +11,7 @@ from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all
 
 Row = dict[str, Any]
-OPEN: Final = 20
+OPEN: Final = 40
 """So many invoices are OPEN, and as many drafts, however many there are in all."""
 
 CUSTOMERS: Final = 20

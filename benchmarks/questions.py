@@ -316,12 +316,16 @@ def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[o
     }
 
 
+PAID: Final = 1999
+"""What is paid, in cents."""
+
+
 async def pay(services: Services, filled: Filled, invoice_id: str) -> None:
     """Deliver what pays an invoice."""
     intent = {
         "id": f"pi_{new_id(Prefix.EVENT)}",
-        "amount": 1999,
-        "amount_received": 1999,
+        "amount": PAID,
+        "amount_received": PAID,
         "currency": "usd",
         "metadata": {"invoice_id": invoice_id, "workspace_id": filled.workspace_id},
     }

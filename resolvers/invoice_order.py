@@ -132,7 +132,7 @@ _WAYS: Final = {
 
 _FEWEST: Final = 1
 _MOST: Final = 64
-"""So many customers' invoices are looked up with one statement: few at first, since each may have all that are wanted."""
+"""So many customers' invoices are looked up at once: few at first, since each may have all that are wanted."""
 
 
 @dataclass(frozen=True, slots=True)

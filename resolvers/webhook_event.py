@@ -17,7 +17,7 @@ from models.event import Happening
 from models.ids import Prefix, is_id
 from models.integration import Integration
 from models.invoice import Invoice
-from models.kinds import EventType, Scope, WebhookEventStatus
+from models.kinds import AttemptSource, EventType, Scope, WebhookEventStatus
 from models.reason import Reason
 from models.text import LONGEST_KEPT, optional_text
 from models.webhook_event import (
@@ -243,7 +243,7 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
             code=Reason.INTEGRATION_INACTIVE,
             path=["id"],
         )
-    return kept(integration, webhook_event, again=True)
+    return kept(integration, webhook_event, again=True, source=AttemptSource.REPLAY)
 
 
 def _unverified(integration: Integration) -> str:

@@ -8,6 +8,7 @@ from strawberry.types.enum import has_enum_definition
 
 from models.kinds import (
     Allocation,
+    AttemptSource,
     CustomerOrderField,
     EventType,
     IntegrationStatus,
@@ -166,6 +167,17 @@ _describe(
         "HELD": "Verified while the integration was switched off; applied when it is on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
         "FAILED": "Applying it failed on our side; it is tried again.",
+    },
+)
+_describe(
+    AttemptSource,
+    "Why a webhook event was looked at.",
+    {
+        "WEBHOOK": "Stripe posted it.",
+        "SYNC": "Stripe was asked what had happened.",
+        "RETRY": "It was tried again by itself.",
+        "REPLAY": "It was replayed.",
+        "APPLIED": "Its payment was applied by hand.",
     },
 )
 _describe(

@@ -19,6 +19,7 @@ from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT, WebhookEventAttempt
 from resolvers.reading.shared import SharedLoader
 from resolvers.reading.tallies import CustomerTallies
 
@@ -106,6 +107,9 @@ class Loaders:
         )
         self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
         self.customer_tallies = CustomerTallies(workspace_id)
+        self.attempts = ChildrenLoader(
+            WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
+        )
         self._pages: dict[Hashable, Any] = {}
 
     @property
