@@ -72,8 +72,7 @@ STILL_GROW: Final = frozenset(
         "invoices by search, short",
     }
 )
-"""Filters for what is rare that walk the workspace until they have found enough: none of them has an index, each of
-which every webhook would have to write. A search for one or two characters walks 10,000 rows at most."""
+"""A search for one or two characters, which are in no index, walks 10,000 rows at most."""
 
 
 @pytest.mark.timeout(300)
