@@ -8,7 +8,7 @@ from migrations._sql import Sql
 class Migration(BaseMigration):
     """A table of its own, so that payments, which move invoices, neither read nor copy it."""
 
-    dependencies = [("models", "m0011_filters")]
+    dependencies = [("models", "m0012_orders")]
     operations = [
         Sql(
             """

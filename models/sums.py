@@ -49,6 +49,10 @@ SUMS: Final = (
             "number": "1",
             "remaining": REMAINING_OF_OPEN,
             "out_of_band": "amount_paid_out_of_band",
+            "total": "total",
+            "paid": "amount_paid + amount_paid_out_of_band",
+            "unpaid": "CASE WHEN total > amount_paid + amount_paid_out_of_band"
+            " THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
         },
     ),
     Sums("webhook_event_sums", "webhook_events", {"status": "status", "type": "coalesce(type, '')"}, {"number": "1"}),

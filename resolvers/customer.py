@@ -7,13 +7,14 @@ from errors import Conflict
 from models.customer import Customer
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.kinds import EventType, Scope
-from models.text import LONGEST_KEPT, email_address, optional_text, required_text
+from models.kinds import CustomerOrderField, EventType, Scope
+from models.text import MAX_TEXT_LENGTH, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
 from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
 from resolvers.metadata import Changes, save_metadata
 from resolvers.reading.narrowing import Narrowing
+from resolvers.reading.orders import TEXT, ByColumns, Ordering, order_name
 
 
 async def create_customer(
@@ -105,9 +106,28 @@ async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Custo
     return ctx.rows(Customer), await searched(ctx, search, ["search"])
 
 
+async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool) -> Ordering[Customer]:
+    """The workspace's customers by name.
+
+    Raises:
+        InvalidInput: The text is too long, or holds characters that can't be stored.
+    """
+    rows, narrowings = await customers(ctx, search=search)
+    return Ordering(
+        name=order_name("customers", CustomerOrderField.NAME, descending=descending),
+        workspace_id=ctx.workspace_id,
+        descending=descending,
+        kinds=(TEXT,),
+        rows=rows,
+        narrowings=narrowings,
+        walk=ByColumns("customers", ctx.workspace_id, ("sort_name",)),
+        unwalked=narrowings,
+    )
+
+
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:
     """The customer that the business knows by an id of its own."""
     ctx.require(Scope.READ)
-    if len(external_id) > LONGEST_KEPT:
+    if len(external_id) > MAX_TEXT_LENGTH:
         return None
     return await ctx.rows(Customer).filter(external_id=external_id).first()

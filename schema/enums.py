@@ -8,12 +8,16 @@ from strawberry.types.enum import has_enum_definition
 
 from models.kinds import (
     Allocation,
+    AttemptSource,
+    CustomerOrderField,
     EventType,
     IntegrationStatus,
+    InvoiceOrderField,
     InvoiceStatus,
     Mode,
     OpenSessions,
     PaymentLinkStatus,
+    PaymentOrderField,
     PaymentStatus,
     RevenueInterval,
     Scope,
@@ -25,16 +29,16 @@ from models.kinds import (
 class OrderDirection(Enum):
     """The order of a list."""
 
-    ASC = strawberry.enum_value("ASC", description="Oldest first.")
-    DESC = strawberry.enum_value("DESC", description="Newest first.")
+    ASC = strawberry.enum_value("ASC", description="Oldest first, smallest first, from A to Z.")
+    DESC = strawberry.enum_value("DESC", description="Newest first, largest first, from Z to A.")
 
 
 @strawberry.enum(description="How exact a count is.")
 class CountPrecision(Enum):
     """How exact a count is."""
 
-    EXACT = strawberry.enum_value("EXACT", description="There are so many.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There are so many, and perhaps more.")
+    EXACT = strawberry.enum_value("EXACT", description="Exactly this many.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="At least this many.")
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
@@ -49,6 +53,34 @@ _describe(
     Mode,
     "Whether money is real. A workspace is one or the other for good.",
     {"LIVE": "Real money.", "TEST": "Stripe's test mode: no money moves."},
+)
+_describe(
+    InvoiceOrderField,
+    "What invoices can be ordered by. Those without a value come last in either direction.",
+    {
+        "CREATED_AT": "When they were created.",
+        "DUE_DATE": "Their last day to pay.",
+        "TOTAL": "Their total. Amounts of several currencies aren't compared: they are by currency first.",
+        "PAID_AT": "When they became PAID.",
+        "CUSTOMER": "The name of their customer, as in the order of customers.",
+    },
+)
+_describe(
+    PaymentOrderField,
+    "What payments can be ordered by.",
+    {
+        "CREATED_AT": "When we first heard of them.",
+        "OCCURRED_AT": "When they happened, by Stripe's clock.",
+        "AMOUNT": "Their amount. Amounts of several currencies aren't compared: they are by currency first.",
+    },
+)
+_describe(
+    CustomerOrderField,
+    "What customers can be ordered by.",
+    {
+        "CREATED_AT": "When they were created.",
+        "NAME": "The first 64 characters of their name, A to Z as a to z, and others by their place in Unicode.",
+    },
 )
 _describe(
     Scope,
@@ -83,7 +115,7 @@ _describe(
 )
 _describe(
     PaymentStatus,
-    "How far a payment has come. It only ever rises.",
+    "How far a payment has come. SUCCEEDED is final.",
     {
         "PENDING": "On its way, like a bank debit.",
         "SUCCEEDED": "The money came in.",
@@ -135,6 +167,17 @@ _describe(
         "HELD": "Verified while the integration was switched off; applied when it is on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
         "FAILED": "Applying it failed on our side; it is tried again.",
+    },
+)
+_describe(
+    AttemptSource,
+    "Why a webhook event was looked at.",
+    {
+        "WEBHOOK": "Stripe posted it.",
+        "SYNC": "Stripe was asked what had happened.",
+        "RETRY": "It was tried again by itself.",
+        "REPLAY": "It was replayed.",
+        "APPLIED": "Its payment was applied by hand.",
     },
 )
 _describe(

@@ -1,4 +1,4 @@
-"""Everything that can be asked."""
+"""Everything that can be queried."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -7,17 +7,38 @@ import strawberry
 
 from models.ids import Prefix
 from models.kinds import RevenueInterval
-from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
+from resolvers import (
+    api_key,
+    customer,
+    event,
+    invoice,
+    invoice_list,
+    invoice_order,
+    node,
+    payment,
+    revenue,
+    totals,
+    webhook_event,
+)
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.orders import ordered_page
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
-from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
+from schema.filters import (
+    CustomerOrder,
+    EventFilter,
+    InvoiceFilter,
+    InvoiceOrder,
+    PaymentFilter,
+    PaymentOrder,
+    WebhookEventFilter,
+)
 from schema.node import Node
-from schema.pages import After, Before, First, Last, Order, asked, newest_first
+from schema.pages import After, Before, First, Last, Order, asked, newest_first, ordered_by
 from schema.types.api_key import ApiKey, ApiKeyConnection
 from schema.types.customer import Customer, CustomerConnection
 from schema.types.event import Event, EventConnection, asked_events
@@ -43,15 +64,13 @@ _TYPES: Final[dict[str, Any]] = {
 """What an id's prefix says that it names."""
 
 
-@strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
+@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
 class Query:
     @strawberry.field(description="Who is calling.")
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
-    @strawberry.field(
-        description="Whatever has this id; null when the workspace has no such thing. API keys need ADMIN."
-    )
+    @strawberry.field(description="The object with this id; null when the workspace has none. API keys need ADMIN.")
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
     ) -> Node | None:
@@ -67,7 +86,7 @@ class Query:
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         include_disconnected: Annotated[
-            bool | None, strawberry.argument(description="Those that were removed, too.")
+            bool | None, strawberry.argument(description="Include those that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
@@ -98,10 +117,18 @@ class Query:
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        rows, narrowings = await customer.customers(info.context, search=given(search))
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), narrowings=narrowings)
+        ctx, text, request = info.context, given(search), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        if by is None:
+            rows, narrowings = await customer.customers(ctx, search=text)
+            found = await page(rows, request, descending=descending, narrowings=narrowings)
+        else:
+            ordering = await customer.ordered_by_name(ctx, search=text, descending=descending)
+            found = await ordered_page(ordering, request)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -130,12 +157,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        query = InvoiceQuery(**all_given(filter))
-        rows, narrowings = await invoice_list.invoices(info.context, query)
-        counting, request = invoice_list.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return InvoiceConnection.of(found, Invoice.of)
+        ctx, query, request = info.context, InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = invoice_list.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = await invoice_list.invoices(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return InvoiceConnection.of(found, Invoice.of, query=query)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -161,12 +196,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        query = PaymentQuery(**all_given(filter))
-        rows, narrowings = payment.payments(info.context, query)
-        counting, request = payment.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return PaymentConnection.of(found, Payment.of)
+        ctx, query, request = info.context, PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = payment.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = payment.payments(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = payment.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return PaymentConnection.of(found, Payment.of, query=query)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(
@@ -229,7 +272,7 @@ class Query:
         found = await page(rows, request, descending=False, key="number", counting=counting)
         return EventConnection.of_events(ctx, found)
 
-    @strawberry.field(description="What stands open now and what came in, per currency.")
+    @strawberry.field(description="Open and received amounts, per currency.")
     async def totals(
         self,
         info: Info,
@@ -259,11 +302,13 @@ class Query:
             datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
-            str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')
+            str | None, strawberry.argument(description='The time zone of the days, by its IANA name: "Europe/Berlin".')
         ] = "UTC",
         currency: Annotated[
             str | None,
-            strawberry.argument(description="This currency alone, even if nothing came; else all that came."),
+            strawberry.argument(
+                description="Only this currency, even if nothing came; by default each one in which something came."
+            ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
         found = await revenue.revenue(

@@ -25,6 +25,7 @@ from schema.pages import (
     page_of_children,
 )
 from schema.types.lazy import LazyInvoiceConnection, LazyPaymentConnection
+from schema.types.list_totals import CustomerTotals
 from schema.types.metadata import MetadataEntry, metadata_of
 
 
@@ -64,7 +65,7 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
             )
-        return InvoiceConnection.of(found, Invoice.of)
+        return InvoiceConnection.of(found, Invoice.of, query=query)
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
     async def payments(
@@ -90,7 +91,11 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
             )
-        return PaymentConnection.of(found, Payment.of)
+        return PaymentConnection.of(found, Payment.of, query=query)
+
+    @strawberry.field(description="What its invoices come to, per currency.")
+    async def totals(self, info: Info) -> list[CustomerTotals]:
+        return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 
     @classmethod
     def of(cls, row: models.Customer) -> "Customer":

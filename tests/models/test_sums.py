@@ -49,18 +49,20 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
             row["status"],
             row["allocation"],
         )
-        amounts = (row["amount"], row["amount_refunded"], row["overpaid"])
-        _add(found["payment_sums"], key, (1, *amounts))
+        received = (row["amount"], row["amount_refunded"], row["overpaid"])
+        _add(found["payment_sums"], key, (1, *received))
         if row["status"] == "SUCCEEDED":
             key = (row["workspace_id"], _quarter_hour(row["occurred_at"]), row["currency"], row["allocation"])
-            _add(found["payment_quarter_hour_sums"], key, amounts)
+            _add(found["payment_quarter_hour_sums"], key, received)
     for row in await fetch("SELECT * FROM invoices"):
         is_open = row["status"] == "OPEN"
         due = str(row["due_date"]) if is_open and row["due_date"] else ""
         paid_on = str(row["paid_at"])[:10] if row["amount_paid_out_of_band"] and row["paid_at"] else ""
-        remaining = row["total"] - row["amount_paid"] - row["amount_paid_out_of_band"] if is_open else 0
+        paid = row["amount_paid"] + row["amount_paid_out_of_band"]
+        remaining = row["total"] - paid if is_open else 0
         key = (row["workspace_id"], row["currency"], row["status"], due, paid_on)
-        _add(found["invoice_sums"], key, (1, remaining, row["amount_paid_out_of_band"]))
+        owed = (remaining, row["amount_paid_out_of_band"], row["total"], paid, max(0, row["total"] - paid))
+        _add(found["invoice_sums"], key, (1, *owed))
         if paid_on:
             key = (row["workspace_id"], _quarter_hour(row["paid_at"]), row["currency"])
             _add(found["out_of_band_quarter_hour_sums"], key, (row["amount_paid_out_of_band"],))
@@ -89,6 +91,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
     ("payments", {"allocation": "UNAPPLIED", "unapplied_code": "INVOICE_VOID"}),
     ("payments", {"failure_message": "nothing that is summed"}),
     ("invoices", {"amount_paid": 3}),
+    ("invoices", {"amount_paid": 10**6}),
+    ("invoices", {"total": 4321}),
     ("invoices", {"due_date": (AT + timedelta(days=9)).date()}),
     ("invoices", {"due_date": None}),
     ("invoices", {"status": "VOID", "paid_at": None}),

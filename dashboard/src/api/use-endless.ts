@@ -36,6 +36,8 @@ interface Options<Data, Row extends { id: string }> {
   concerns: (event: EventLine) => boolean;
   /** Whose change makes a row old. */
   idIn: (event: EventLine) => string | undefined;
+  /** Whether it is newest first; else what is new may stand anywhere, and what changes may move. */
+  isNewestFirst?: boolean;
 }
 
 interface State<Row extends { id: string }> {
@@ -45,7 +47,7 @@ interface State<Row extends { id: string }> {
   failure: { isTemporary: boolean; message: string } | undefined;
 }
 
-/** A list without an end, newest first: loads on by cursor, and asks again for what changed where it stands. */
+/** A list without an end: loads on by cursor, and asks again for what changed where it stands. */
 export function useEndless<Data, Row extends { id: string }>(options: Options<Data, Row>): Endless<Row> {
   const client = useClient();
   const of = JSON.stringify(options.variables);
@@ -123,8 +125,9 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
     const old = new Set<Place>();
     for (const event of events) {
       const place = places.get(latest.current.idIn(event) ?? "");
-      if (place !== undefined) old.add(pageOf(edges, place));
-      else if (!NEW.test(event.type))
+      const { isNewestFirst = true } = latest.current;
+      if (place !== undefined && isNewestFirst) old.add(pageOf(edges, place));
+      else if (!(isNewestFirst && NEW.test(event.type)))
         for (let each = 0; each < edges.length; each += PAGE_ROWS) old.add(pageOf(edges, each));
     }
     const whole = [...old].map((place): [Place, number] => [place, PAGE_ROWS]);
