@@ -282,5 +282,5 @@ async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence
 
 
 def _found(origin: Origin, body: bytes) -> Delivery:
-    """What Stripe told when it was asked."""
+    """Make a delivery of what Stripe listed."""
     return delivery_of(origin, body, utc_now(), posts=0, source=AttemptSource.SYNC)

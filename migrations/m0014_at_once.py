@@ -1,4 +1,4 @@
-"""Sums that cost a payment less, and an index of webhook events by Stripe's id that holds few."""
+"""Sums that cost a payment less, and an index of webhook events by Stripe's id that few are in."""
 
 from tortoise.migrations.migration import Migration as BaseMigration
 
@@ -8,9 +8,8 @@ from migrations._sums import Summed, at_once_on_sqlite, merged
 
 
 def _summed(dialect: str) -> list[Summed]:
-    """Each table's latest."""
-    every = [*m0007_sums.summed(dialect), *m0009_times.summed(dialect), m0012_orders.invoices(dialect)]
-    return list({each.sums: each for each in every}.values())
+    others = [each for each in m0007_sums.summed(dialect) if each.table != "invoices"]
+    return [*others, m0012_orders.summed_invoices(dialect), *m0009_times.summed(dialect)]
 
 
 class Migration(BaseMigration):

@@ -101,11 +101,26 @@ def among(column: str, values: Sequence[str]) -> Narrowing:
     return Narrowing(Q(**meant), find)
 
 
-async def take(rows: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Between, limit: int) -> list[RowT]:
-    """The first few rows of a part of a list that meet all conditions."""
+Read = Callable[[QuerySet[Any]], Awaitable[list[Any]]]
+"""Reads the rows of a query."""
+
+
+async def whole(rows: QuerySet[Any]) -> list[Any]:
+    """The rows as models."""
+    return list(await rows)
+
+
+async def take(
+    rows: QuerySet[RowT],
+    narrowings: Sequence[Narrowing],
+    part: Between,
+    limit: int,
+    read: Read = whole,
+) -> list[RowT]:
+    """The first few rows of a part of a list that meet all conditions; without any of these, as they are `read`."""
     listed = part.narrow(rows)
     if not narrowings:
-        return list(await listed.limit(limit))
+        return await read(listed.limit(limit))
     holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
     near = await _of_nearest(listed, NEAR, holding.limit(limit))
     if len(near) == limit:
