@@ -70,7 +70,7 @@ def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
 
 
 def _converter(model: type[Model], name: str) -> Callable[[Any], Any] | None:
-    """What makes a column's value what the model has; None where it is so already."""
+    """Find what converts a column's value to the model's; None where it needs no conversion."""
     field = model._meta.fields_map[name]
     if isinstance(field, CharEnumFieldInstance):
         members: Mapping[Any, Any] = {None: None, **{each.value: each for each in field.enum_type}}
