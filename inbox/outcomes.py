@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from database.bulk import columns_of, insert_rows, update_rows
 from database.door import Transaction
 from gateways.registry import GATEWAY
+from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.delivery import Delivery
-from inbox.postings import Posting
+from inbox.postings import Known, Posting
 from models.columns import Columns
 from models.kinds import WebhookEventStatus
 from models.reason import Reason
 from models.webhook_event import WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT
 
 _UNREAD: Final = (WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD)
 
@@ -64,6 +66,7 @@ async def write_postings(tx: Transaction, postings: Sequence[Posting], now: date
     new = [posting for posting in postings if posting.known is None]
     settled = [posting for posting in postings if posting.known is not None and posting.status is not None]
     counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
+    await keep_firsts(tx, [p.webhook_event_id for p in (*settled, *counted)])
     await insert_rows(
         tx, "webhook_events", outcome | _CONTENT.types, [(*_outcome(p, now), *_CONTENT.of(p.delivery)) for p in new]
     )
@@ -74,7 +77,20 @@ async def write_postings(tx: Transaction, postings: Sequence[Posting], now: date
         columns_of(WebhookEvent, ["id", "deliveries"]),
         [(p.webhook_event_id, p.posts + p.known.deliveries) for p in counted if p.known],
     )
+    await keep_attempts(tx, [_attempt(p, p.known, now) for p in (*settled, *counted) if _is_noted(p.known)])
     await _count_traffic(tx, postings)
+
+
+def _is_noted(known: Known | None) -> TypeGuard[Known]:
+    return known is not None and known.deliveries + known.attempts < MAX_KEPT
+
+
+def _attempt(posting: Posting, known: Known, now: datetime) -> Attempt:
+    """How a known event came or was tried; one that came again when it was finished stays what it was."""
+    delivery = posting.delivery
+    status, code, detail = posting.status or known.status, posting.reason_code, posting.reason_detail
+    at = delivery.received_at if delivery.posts else now
+    return Attempt(delivery.origin.workspace_id, posting.webhook_event_id, delivery.source, status, code, detail, at)
 
 
 def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:

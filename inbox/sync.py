@@ -22,13 +22,13 @@ from database.scope import scoped
 from errors import StripeUnavailable
 from gateways.base import EventGateway
 from gateways.registry import GATEWAY
-from inbox.delivery import Origin, delivery_of
+from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.queue import Inbox
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, opened
 from models.invoice import COLLECTING, Invoice
-from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
+from models.kinds import AttemptSource, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.reason import Reason
@@ -45,7 +45,7 @@ OVERLAP: Final = timedelta(minutes=5)
 
 _PAGE: Final = 100
 _PATIENCE: Final = 5
-_LONGEST_WAIT_S: Final = 30.0
+_MAX_WAIT_S: Final = 30.0
 _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
@@ -159,7 +159,7 @@ class Sync:
             except StripeUnavailable as error:
                 wait_s = error.retry_after_s
                 too_late = deadline is not None and time.monotonic() + (wait_s or 0) >= deadline
-                if wait_s is None or wait_s > _LONGEST_WAIT_S or patience == 1 or too_late:
+                if wait_s is None or wait_s > _MAX_WAIT_S or patience == 1 or too_late:
                     raise
                 await asyncio.sleep(wait_s)
             else:
@@ -172,9 +172,7 @@ class Sync:
         known = await _finished(integration, [str(event["id"]) for event in events])
         unknown = [event for event in events if event["id"] not in known]
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
-        receipts = await asyncio.gather(
-            *(self._inbox.accept(delivery_of(origin, orjson.dumps(event), utc_now(), posts=0)) for event in unknown)
-        )
+        receipts = await asyncio.gather(*(self._inbox.accept(_found(origin, orjson.dumps(event))) for event in unknown))
         return replace(
             progress,
             found=progress.found + len(events),
@@ -206,7 +204,7 @@ class Sync:
         for link in await _links_to_check(integration, rest):
             for session in await self._gateway.completed_sessions(self._key_of(integration), link.provider_id or ""):
                 body = orjson.dumps(GATEWAY.session_event(session, int(time.time())))
-                delivery = delivery_of(origin, body, utc_now(), posts=0)
+                delivery = _found(origin, body)
                 if not await _finished(integration, [delivery.key]):
                     receipt = await self._inbox.accept(delivery)
                     applied = receipt.status is WebhookEventStatus.PROCESSED
@@ -281,3 +279,8 @@ async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence
     ids = {invoice.id for invoice in unpaid}
     due = [link for link in due if link.invoice_id in ids]
     return sorted(due, key=lambda link: link.checked_at or link.created_at)[:_LINKS_AT_ONCE]
+
+
+def _found(origin: Origin, body: bytes) -> Delivery:
+    """Make a delivery of what Stripe listed."""
+    return delivery_of(origin, body, utc_now(), posts=0, source=AttemptSource.SYNC)

@@ -91,7 +91,7 @@ def on_sqlite(summed: Sequence[Summed]) -> Iterator[str]:
 
 
 def at_once_on_sqlite(summed: Sequence[Summed]) -> Iterator[str]:
-    """The statements that have changes added to the sums themselves: whoever writes is alone anyway.
+    """The statements that have changes added to the sums themselves: only one writes at a time anyway.
 
     A sum of nothing is deleted.
     """

@@ -18,7 +18,7 @@ class Migration(BaseMigration):
     written for a few.
     """
 
-    dependencies = [("models", "m0011_filters")]
+    dependencies = [("models", "m0013_metadata")]
     operations = [
         Sql(
             *merged(_summed("sqlite")),

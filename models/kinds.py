@@ -116,6 +116,16 @@ class WebhookEventStatus(StrEnum):
     FAILED = "FAILED"
 
 
+class AttemptSource(StrEnum):
+    """What a webhook event came by, or was tried by, at one time."""
+
+    WEBHOOK = "WEBHOOK"
+    SYNC = "SYNC"
+    RETRY = "RETRY"
+    REPLAY = "REPLAY"
+    APPLIED = "APPLIED"
+
+
 class EventType(StrEnum):
     """What can happen."""
 

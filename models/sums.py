@@ -1,8 +1,8 @@
 """Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
 
 On SQLite, where one writes at a time, a change adds to the row of its key. On PostgreSQL it adds a row, so that nobody
-waits for anybody, and a sum is that of all rows of its key. Whoever merges adds what it deleted: however many do so at
-once, nothing is lost and nothing counts twice.
+waits for anybody, and a sum is that of all rows of its key. A merge adds what it deleted: however many run at once,
+nothing is lost and nothing counts twice.
 """
 
 import re

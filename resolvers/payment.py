@@ -12,6 +12,7 @@ from tortoise.queryset import QuerySet
 from database.door import Row, Transaction, retrying
 from database.literal import Literally
 from errors import Conflict, InvalidInput, NotFound
+from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.books import Books
 from inbox.delivery import Origin
 from inbox.loading import Loader
@@ -19,7 +20,15 @@ from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice, InvoiceState, check_collecting
-from models.kinds import Allocation, EventType, PaymentOrderField, PaymentStatus, Scope
+from models.kinds import (
+    Allocation,
+    AttemptSource,
+    EventType,
+    PaymentOrderField,
+    PaymentStatus,
+    Scope,
+    WebhookEventStatus,
+)
 from models.money import parse_currency
 from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
@@ -180,7 +189,7 @@ async def _apply_once(ctx: Context, payment: Payment, invoice_id: str) -> None:
 
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:
     tx, workspace_id = write.tx, ctx.workspace_id
-    await _lock_unapplied(tx, workspace_id, row.id)
+    webhook_event_ids = await _lock_unapplied(tx, workspace_id, row.id)
     books = Books()
     await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
@@ -193,7 +202,7 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
     await write_books(tx, books, utc_now())
-    told = await _processed(tx, row, invoice)
+    told = await _processed(tx, row, invoice, webhook_event_ids)
     _log(write, row, invoice, verdict, told)
 
 
@@ -227,17 +236,21 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
         )
 
 
-async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> None:
-    """Lock a payment's unapplied webhook events, which are locked before it everywhere."""
+async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> list[str]:
+    """Lock a payment's unapplied webhook events, which are locked before it everywhere; returns their ids."""
     query = (
         "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
     )
-    await tx.fetch(tx.for_update(query), workspace_id, payment_id)
+    return [row["id"] for row in await tx.fetch(tx.for_update(query), workspace_id, payment_id)]
 
 
-async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -> Sequence[Row]:
+async def _processed(
+    tx: Transaction, payment: Payment, invoice: InvoiceState, webhook_event_ids: Sequence[str]
+) -> Sequence[Row]:
     """Note that the payment's webhook events are done; returns their ids and those of their integrations."""
-    return await tx.fetch(
+    now = utc_now()
+    await keep_firsts(tx, webhook_event_ids)
+    told = await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"
         " WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' RETURNING id, integration_id",
@@ -245,8 +258,11 @@ async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -
         payment.id,
         invoice.id,
         invoice.customer_id,
-        utc_now(),
+        now,
     )
+    done = (WebhookEventStatus.PROCESSED, None, None, now)
+    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in told])
+    return told
 
 
 def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, told: Sequence[Row]) -> None:

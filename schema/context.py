@@ -23,8 +23,9 @@ class Operation(Context):
     """One operation of one caller, as it came in. `request_id` is shown with errors that are our fault.
 
     `introspection`: whether it may ask for the schema. `running` are the mutations that have begun: they run to
-    completion even if the client disconnects, and the server waits for them when it stops. `tells_secret`: whether the answer holds what its length,
-    once compressed, is not to betray. `cost`: how much it could answer, None while that isn't known.
+    completion even if the client disconnects, and the server waits for them when it stops. `tells_secret`: whether the
+    answer holds a secret, which the length of a compressed answer could betray. `cost`: how much it could answer, None
+    while that isn't known.
     """
 
     request_id: str = field(default_factory=new_request_id)

@@ -8,6 +8,7 @@ from strawberry.types.enum import has_enum_definition
 
 from models.kinds import (
     Allocation,
+    AttemptSource,
     CustomerOrderField,
     EventType,
     IntegrationStatus,
@@ -36,8 +37,8 @@ class OrderDirection(Enum):
 class CountPrecision(Enum):
     """How exact a count is."""
 
-    EXACT = strawberry.enum_value("EXACT", description="There are so many.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There are so many, and perhaps more.")
+    EXACT = strawberry.enum_value("EXACT", description="Exactly this many.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="At least this many.")
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
@@ -114,7 +115,7 @@ _describe(
 )
 _describe(
     PaymentStatus,
-    "How far a payment has come. It only ever rises.",
+    "How far a payment has come. SUCCEEDED is final.",
     {
         "PENDING": "On its way, like a bank debit.",
         "SUCCEEDED": "The money came in.",
@@ -166,6 +167,17 @@ _describe(
         "HELD": "Verified while the integration was switched off; applied when it is on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
         "FAILED": "Applying it failed on our side; it is tried again.",
+    },
+)
+_describe(
+    AttemptSource,
+    "Why a webhook event was looked at.",
+    {
+        "WEBHOOK": "Stripe posted it.",
+        "SYNC": "Stripe was asked what had happened.",
+        "RETRY": "It was tried again by itself.",
+        "REPLAY": "It was replayed.",
+        "APPLIED": "Its payment was applied by hand.",
     },
 )
 _describe(

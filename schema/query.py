@@ -1,4 +1,4 @@
-"""Everything that can be asked."""
+"""Everything that can be queried."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -64,15 +64,13 @@ _TYPES: Final[dict[str, Any]] = {
 """What an id's prefix says that it names."""
 
 
-@strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
+@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
 class Query:
     @strawberry.field(description="Who is calling.")
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
-    @strawberry.field(
-        description="Whatever has this id; null when the workspace has no such thing. API keys need ADMIN."
-    )
+    @strawberry.field(description="The object with this id; null when the workspace has none. API keys need ADMIN.")
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
     ) -> Node | None:
@@ -88,7 +86,7 @@ class Query:
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         include_disconnected: Annotated[
-            bool | None, strawberry.argument(description="Those that were removed, too.")
+            bool | None, strawberry.argument(description="Include those that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
@@ -274,7 +272,7 @@ class Query:
         found = await page(rows, request, descending=False, key="number", counting=counting)
         return EventConnection.of_events(ctx, found)
 
-    @strawberry.field(description="What stands open now and what came in, per currency.")
+    @strawberry.field(description="Open and received amounts, per currency.")
     async def totals(
         self,
         info: Info,
@@ -304,11 +302,13 @@ class Query:
             datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
-            str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')
+            str | None, strawberry.argument(description='The time zone of the days, by its IANA name: "Europe/Berlin".')
         ] = "UTC",
         currency: Annotated[
             str | None,
-            strawberry.argument(description="This currency alone, even if nothing came; else all that came."),
+            strawberry.argument(
+                description="Only this currency, even if nothing came; by default each one in which something came."
+            ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
         found = await revenue.revenue(

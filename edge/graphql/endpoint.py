@@ -282,7 +282,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     def results(
         self, asked: Asked, operation: Operation, send: shared.Send | None = None
     ) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation, as `Fanout.results` says; what is no subscription tells what it cost."""
+        """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
         return self._told(asked, operation)

@@ -19,6 +19,7 @@ from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT, WebhookEventAttempt
 from resolvers.reading.shared import SharedLoader
 from resolvers.reading.tallies import CustomerTallies
 
@@ -61,18 +62,14 @@ class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
         return [children[key] for key in keys]
 
     def _query(self, dialect: Dialect) -> str:
-        """A look into the index for each parent, which ends after the rows that are wanted of it.
-
-        On PostgreSQL whose rows they are is looked at behind the look-up: within it, the index of all the workspace's
-        ids seems as good to the planner, and is walked until there are enough of the parent's.
-        """
+        """A look into the index for each parent, which ends after the rows that are wanted of it."""
         table, order = self._model._meta.db_table, f"{self._order} {'DESC' if self._descending else 'ASC'}"
         own = f"FROM {table} t WHERE t.{self._parent} = k.value"
         if dialect == "postgres":
             return (
                 "SELECT c.* FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
-                f"SELECT t.* {own} ORDER BY t.{order} LIMIT {self._most}) c"
-                f" WHERE c.workspace_id = $1 ORDER BY k.place, c.{order}"
+                f"SELECT t.* {own} AND t.workspace_id = $1 ORDER BY t.{order} LIMIT {self._most}) c"
+                f" ORDER BY k.place, c.{order}"
             )
         return (
             f"SELECT c.* FROM json_each($2) k CROSS JOIN {table} c ON c.rowid IN ("  # noqa: S608
@@ -99,6 +96,9 @@ class Loaders:
         )
         self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
         self.customer_tallies = CustomerTallies(workspace_id)
+        self.attempts = ChildrenLoader(
+            WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
+        )
         self._pages: dict[Hashable, Any] = {}
 
     @property

@@ -188,6 +188,16 @@ ROWS: Final[Rows] = {
         "reader_version": None,
         "posts": None,
     },
+    "webhook_event_attempts": {
+        "id": 1,
+        "workspace_id": "ws_1",
+        "webhook_event_id": "whe_1",
+        "source": "REPLAY",
+        "status": "FAILED",
+        "reason_code": "INTERNAL_ERROR",
+        "reason_detail": "a1",
+        "at": AT,
+    },
     "events": {
         "id": "ev_1",
         "workspace_id": "ws_1",
@@ -228,6 +238,7 @@ _KEYS: Final[Rows] = {
     "payments": {"id": "pay_2", "provider_payment_id": "pi_2"},
     "payment_references": {"provider_id": "pi_2"},
     "webhook_events": {"id": "whe_2", "delivery_key": "evt_2", "provider_event_id": "evt_2"},
+    "webhook_event_attempts": {"id": 2},
     "events": {"id": "ev_2", "number": 2},
     "idempotency_keys": {"key": "order-2"},
 }

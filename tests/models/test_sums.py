@@ -49,11 +49,11 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
             row["status"],
             row["allocation"],
         )
-        amounts = (row["amount"], row["amount_refunded"], row["overpaid"])
-        _add(found["payment_sums"], key, (1, *amounts))
+        received = (row["amount"], row["amount_refunded"], row["overpaid"])
+        _add(found["payment_sums"], key, (1, *received))
         if row["status"] == "SUCCEEDED":
             key = (row["workspace_id"], _quarter_hour(row["occurred_at"]), row["currency"], row["allocation"])
-            _add(found["payment_quarter_hour_sums"], key, amounts)
+            _add(found["payment_quarter_hour_sums"], key, received)
     for row in await fetch("SELECT * FROM invoices"):
         is_open = row["status"] == "OPEN"
         due = str(row["due_date"]) if is_open and row["due_date"] else ""
@@ -61,8 +61,8 @@ async def counted() -> dict[str, dict[tuple[Any, ...], tuple[int, ...]]]:
         paid = row["amount_paid"] + row["amount_paid_out_of_band"]
         remaining = row["total"] - paid if is_open else 0
         key = (row["workspace_id"], row["currency"], row["status"], due, paid_on)
-        amounts = (remaining, row["amount_paid_out_of_band"], row["total"], paid, max(0, row["total"] - paid))
-        _add(found["invoice_sums"], key, (1, *amounts))
+        owed = (remaining, row["amount_paid_out_of_band"], row["total"], paid, max(0, row["total"] - paid))
+        _add(found["invoice_sums"], key, (1, *owed))
         if paid_on:
             key = (row["workspace_id"], _quarter_hour(row["paid_at"]), row["currency"])
             _add(found["out_of_band_quarter_hour_sums"], key, (row["amount_paid_out_of_band"],))

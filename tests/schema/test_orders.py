@@ -60,7 +60,7 @@ async def _made(rows: Rows) -> dict[str, list[Any]]:
             paid_at=AT + timedelta(microseconds=chance.choice([0, 1, 10**6])) if status == "PAID" else None,
             memo="Even" if number % 2 == 0 else None,
         )
-        invoice.customer = customer  # type: ignore[attr-defined]
+        invoice.customer = customer
         invoices.append(invoice)
     payments: list[Payment] = []
     for invoice in invoices[:20]:
