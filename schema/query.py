@@ -20,14 +20,17 @@ from resolvers import (
     totals,
     webhook_event,
 )
+from resolvers.context import Context
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.narrowing import Read, whole
 from resolvers.reading.orders import ordered_page
-from resolvers.reading.pages import page
+from resolvers.reading.pages import Page, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
+from schema.enums import OrderDirection
 from schema.filters import (
     CustomerOrder,
     EventFilter,
@@ -62,6 +65,70 @@ _TYPES: Final[dict[str, Any]] = {
     Prefix.EVENT: Event,
 }
 """What an id's prefix says that it names."""
+
+
+async def customer_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    search: str | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: CustomerOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of customers; one in the order of creation may be `read` in part."""
+    text, request = given(search), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    if by is None:
+        rows, narrowings = await customer.customers(ctx, search=text)
+        return await page(rows, request, descending=descending, narrowings=narrowings, read=read)
+    return await ordered_page(await customer.ordered_by_name(ctx, search=text, descending=descending), request)
+
+
+async def invoice_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: InvoiceFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: InvoiceOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of invoices; one in the order of creation may be `read` in part."""
+    query, request = InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = invoice_list.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = await invoice_list.invoices(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
+
+
+async def payment_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: PaymentFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: PaymentOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of payments; one in the order of creation may be `read` in part."""
+    query, request = PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = payment.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = payment.payments(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = payment.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
 
 
 @strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
@@ -121,14 +188,7 @@ class Query:
             CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        ctx, text, request = info.context, given(search), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        if by is None:
-            rows, narrowings = await customer.customers(ctx, search=text)
-            found = await page(rows, request, descending=descending, narrowings=narrowings)
-        else:
-            ordering = await customer.ordered_by_name(ctx, search=text, descending=descending)
-            found = await ordered_page(ordering, request)
+        found = await customer_page(info.context, first, after, last, before, search, order, order_by)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -161,16 +221,8 @@ class Query:
             InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        ctx, query, request = info.context, InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        counting = invoice_list.counting_of(ctx, query)
-        if by is None:
-            rows, narrowings = await invoice_list.invoices(ctx, query)
-            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
-        else:
-            ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
-            found = await ordered_page(ordering, request, counting=counting)
-        return InvoiceConnection.of(found, Invoice.of, query=query)
+        found = await invoice_page(info.context, first, after, last, before, filter, order, order_by)
+        return InvoiceConnection.of(found, Invoice.of, query=InvoiceQuery(**all_given(filter)))
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -200,16 +252,8 @@ class Query:
             PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        ctx, query, request = info.context, PaymentQuery(**all_given(filter)), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        counting = payment.counting_of(ctx, query)
-        if by is None:
-            rows, narrowings = payment.payments(ctx, query)
-            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
-        else:
-            ordering = payment.ordered(ctx, query, by, descending=descending)
-            found = await ordered_page(ordering, request, counting=counting)
-        return PaymentConnection.of(found, Payment.of, query=query)
+        found = await payment_page(info.context, first, after, last, before, filter, order, order_by)
+        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(**all_given(filter)))
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(

@@ -315,6 +315,7 @@ def test_workers_serve_until_they_are_told_to_stop(
 
     assert [answer.status_code for answer in answers] == [200] * 10
     assert 'fluxrate_http_requests_total{route="/graphql",status="200"} 10.0' in counted
+    assert 'fluxrate_graphql_queries_total{answered_by="plan"} 10.0' in counted
     assert "Traceback" not in app.stderr
 
 
