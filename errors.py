@@ -11,12 +11,12 @@ FluxrateError
 ├── Unauthenticated      no valid API key
 ├── Forbidden            the API key lacks a scope
 ├── InvalidCursor        a cursor that this workspace never gave out
-├── Unavailable          the database can't be had right now; trying again is safe
-├── StripeUnavailable    Stripe can't be asked right now; trying again is safe
-├── RateLimited          somebody asks too often
+├── Unavailable          the database is unavailable right now; trying again is safe
+├── StripeUnavailable    Stripe is unavailable right now; trying again is safe
+├── RateLimited          a caller sends too many requests
 ├── LinkNotMade          a Payment Link that Stripe did not say it made
 ├── SealError            a sealed secret that no configured key opens
-└── ConfigurationError   what the operator must mend before the product starts
+└── ConfigurationError   what the operator must fix before the product starts
 """
 
 
@@ -32,7 +32,7 @@ class FluxrateError(Exception):
 
 
 class Problem(FluxrateError):
-    """A refusal that a client can cause and mend. `path` leads to the input at fault."""
+    """A refusal that a client can cause and resolve. `path` leads to the input at fault."""
 
     def __init__(self, message: str, *, code: str | None = None, path: list[str] | None = None) -> None:
         super().__init__(message, code=code)
@@ -112,7 +112,7 @@ class InvalidCursor(FluxrateError):
 
 
 class Unavailable(FluxrateError):
-    """The database can't be had right now; nothing was changed and trying again is safe."""
+    """The database is unavailable right now; nothing was changed and trying again is safe."""
 
     code = "UNAVAILABLE"
 
@@ -124,7 +124,7 @@ class TimedOut(FluxrateError):
 
 
 class StripeUnavailable(FluxrateError):
-    """Stripe can't be asked right now, or asks us to wait; `retry_after_s` is for how long, None when nobody knows."""
+    """Stripe is unavailable right now, or asks us to wait for `retry_after_s`; None when it doesn't say."""
 
     code = "STRIPE_UNREACHABLE"
 
@@ -134,7 +134,7 @@ class StripeUnavailable(FluxrateError):
 
 
 class RateLimited(FluxrateError):
-    """Somebody asks too often. `limit` and `maximum` say which limit it is, `retry_after_s` when to come back."""
+    """Too many requests. `limit` and `maximum` say which limit it is, `retry_after_s` when to try again."""
 
     code = "RATE_LIMITED"
 
@@ -168,6 +168,6 @@ class SealError(FluxrateError):
 
 
 class ConfigurationError(FluxrateError):
-    """What the operator must mend before the product starts."""
+    """What the operator must fix before the product starts."""
 
     code = "CONFIGURATION_ERROR"

@@ -41,6 +41,8 @@ def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> 
     settings = settings or Settings.from_env()
     configure_logging()
     parts, metrics = compose(settings), Metrics()
+    for each in parts.background:
+        each.on_ran = metrics.count_background
     rate_limits = RateLimits(settings.broadcast_url, settings.rate_limit_per_key, settings.rate_limit_per_address)
     cookies, dashboard = None, None
     if settings.dashboard:

@@ -18,6 +18,7 @@ from inbox.sync import Sync
 from models.secret import Keyring
 from payment_links import lifecycle
 from payment_links.maker import LinkMaker
+from periodic import Periodic
 from resolvers.context import Services
 from resolvers.operator import check_encryption_keys
 from resolvers.reading.loaders import Loaders
@@ -37,14 +38,14 @@ class Parts:
     """What lives as long as the process, and what it does in the background; nothing is opened yet."""
 
     services: Services
-    background: Sequence[Part]
+    background: Sequence[Periodic]
 
     @contextlib.asynccontextmanager
     async def running(self, doors: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
         """Everything, open. What is opened last is closed first: `doors`, by which others come in, then the rest.
 
         Raises:
-            ConfigurationError: The database can't be had, is not migrated, or no key opens its secrets.
+            ConfigurationError: The database is unavailable or not migrated, or no key opens its secrets.
         """
         services = self.services
         async with contextlib.AsyncExitStack() as stack:
@@ -80,7 +81,7 @@ def compose(settings: Settings) -> Parts:
         sync=sync,
         public_url=settings.public_url,
     )
-    background: list[Part] = [
+    background: list[Periodic] = [
         LinkSweep(link_maker),
         Sweep(inbox, quarantine, feed.wake),
         Reconciliation(sync, checkup, settings.sync_interval_s),

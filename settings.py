@@ -48,7 +48,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How this process is set up. `embedded`: on the default database, whose encryption key is made by itself.
+    """How this process is set up. `embedded`: on the default database, whose encryption key is made automatically.
 
     `knows_public_url`: it was said; if not, it is where the server listens. `sync_interval_s`: how often Stripe is
     asked for events that did not arrive; 0 never. `trusted_documents`: the file of the only documents that may be
@@ -77,7 +77,7 @@ class Settings:
         """The settings that FLUXRATE_… variables say. Without `sealing` encryption keys are not asked for.
 
         Raises:
-            ConfigurationError: Variables are missing or wrong; one error tells of all.
+            ConfigurationError: Variables are missing or wrong; one error names all.
         """
         read = _Reader(environ)
         embedded = not read.text("DATABASE_URL")
@@ -286,7 +286,7 @@ def embedded_keys() -> tuple[str, ...]:
             _make_embedded_key()
         keys = tuple(_listed(EMBEDDED_KEY.read_text(encoding="ascii")))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The encryption key in {EMBEDDED_KEY} can't be had ({error}).") from None
+        raise ConfigurationError(f"The encryption key in {EMBEDDED_KEY} can't be read or made ({error}).") from None
     try:
         Keyring.parse(keys)
     except ConfigurationError:

@@ -2,24 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from database.bulk import insert_rows
+from database.bulk import TYPES, insert_rows
 from database.door import Transaction, fetch, transaction
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all
 
 Row = dict[str, Any]
-TYPES: Final = {
-    bool: "boolean",
-    int: "bigint",
-    str: "text",
-    bytes: "bytea",
-    datetime: "timestamptz",
-    date: "date",
-}
-OPEN: Final = 20
+OPEN: Final = 40
 """So many invoices are OPEN, and as many drafts, however many there are in all."""
 
 CUSTOMERS: Final = 20

@@ -80,30 +80,39 @@ async def prepare(name: str, url: str, keyring: Keyring, invoices: int) -> Targe
             workspace.id,
             now,
         )
-        invoice_ids = await _add_invoices(tx, workspace.id, customer_id, integration.id, invoices)
+        invoice_ids = await add_invoices(tx, workspace.id, customer_id, integration.id, invoices)
         token = integration.webhook_token or ""
     return Target(name, url, token, workspace.id, customer_id, invoice_ids)
 
 
-async def _add_invoices(
-    tx: Transaction, workspace_id: str, customer_id: str, integration_id: str, count: int
+async def add_invoices(
+    tx: Transaction,
+    workspace_id: str,
+    customer_id: str,
+    integration_id: str,
+    count: int,
+    *,
+    first: int = 0,
+    amount: int = AMOUNT,
+    currency: str = "EUR",
 ) -> list[str]:
+    """So many OPEN invoices, numbered from the first on, each with an active link; their ids."""
     now = utc_now()
     ids = [new_id(Prefix.INVOICE) for _ in range(count)]
     text = ["id", "workspace_id", "customer_id", "integration_id", "number", "status", "currency"]
     columns = dict.fromkeys(text, "text") | {"total": "bigint"}
     columns |= dict.fromkeys(["created_at", "updated_at", "finalized_at"], "timestamptz")
     invoices = [
-        (id_, workspace_id, customer_id, integration_id, f"INV-2026-{n:06d}", "OPEN", "EUR", AMOUNT, now, now, now)
-        for n, id_ in enumerate(ids)
+        (id_, workspace_id, customer_id, integration_id, f"INV-2026-{n:06d}", "OPEN", currency, amount, now, now, now)
+        for n, id_ in enumerate(ids, first)
     ]
     await insert_rows(tx, "invoices", columns, invoices)
     text = ["id", "workspace_id", "invoice_id", "integration_id", "status", "provider_id", "url", "currency"]
     columns = dict.fromkeys(text, "text") | {"amount": "bigint", "outcome_unknown": "boolean"}
     columns |= dict.fromkeys(["created_at", "updated_at"], "timestamptz")
     links = [
-        (new_id(Prefix.PAYMENT_LINK), workspace_id, id_, integration_id, "ACTIVE", f"plink_{id_}", "https://x", "EUR",
-         AMOUNT, False, now, now)
+        (new_id(Prefix.PAYMENT_LINK), workspace_id, id_, integration_id, "ACTIVE", f"plink_{id_}", "https://x",
+         currency, amount, False, now, now)
         for id_ in ids
     ]  # fmt: skip
     await insert_rows(tx, "payment_links", columns, links)

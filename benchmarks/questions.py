@@ -1,7 +1,7 @@
 """What a dashboard asks for and changes, and what a webhook does: what must cost the same in every workspace."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from benchmarks.filling import Filled
@@ -9,6 +9,7 @@ from inbox.delivery import Origin, delivery_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Mode, WebhookEventStatus
+from models.reason import Reason
 from resolvers.context import Services
 
 Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
@@ -27,6 +28,32 @@ def _list(name: str, fields: str, filter_type: str, **filters: Callable[[Filled]
 def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict[str, Any]]:
     field = name.partition("_")[0]
     return lambda filled: {"filter": {field: value(filled)}}
+
+
+def _ordered(name: str, order: str, fields: Sequence[str], **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
+    """A list in each of its orders, in both directions and from both ends; and with filters."""
+    ways = [(field, direction) for field in fields for direction in ("ASC", "DESC")]
+    given = f"query ($by: {order}, $filter: {order.removesuffix('Order')}Filter)"
+    plain = f"query ($by: {order})"
+    asks: dict[str, Ask] = {}
+    for field, direction in ways:
+        by = {"by": {"field": field, "direction": direction}}
+        for end in ("first", "last"):
+            document = f"{plain} {{ {name}({end}: 20, orderBy: $by) {{ nodes {{ id }} }} }}"
+            asks[f"{name} in the order of {field} {direction}, {end}"] = (document, _always(by))
+        for filter_, value in filters.items():
+            document = f"{given} {{ {name}(first: 20, orderBy: $by, filter: $filter) {{ nodes {{ id }} }} }}"
+            told = f"{name} in the order of {field} {direction} by {filter_.replace('_', ', ')}"
+            asks[told] = (document, _both(by, _given(filter_, value)))
+    return asks
+
+
+def _always(variables: dict[str, Any]) -> Callable[[Filled], dict[str, Any]]:
+    return lambda _: variables
+
+
+def _both(variables: dict[str, Any], more: Callable[[Filled], dict[str, Any]]) -> Callable[[Filled], dict[str, Any]]:
+    return lambda filled: {**variables, **more(filled)}
 
 
 def _searches(**texts: str) -> dict[str, Ask]:
@@ -144,6 +171,37 @@ READS: Final[dict[str, Ask]] = {
         occurredAfter=lambda _: _LATELY,
         occurredBefore=lambda _: _LONG_AGO,
     ),
+    **_ordered(
+        "invoices",
+        "InvoiceOrder",
+        ("DUE_DATE", "TOTAL", "PAID_AT", "CUSTOMER"),
+        status=lambda _: ["OPEN"],
+        status_paid=lambda _: ["PAID"],
+        overdue=lambda _: True,
+        customerId=lambda filled: filled.customer_ids[-1],
+        search_number=lambda _: "2026-000007",
+        search_customer=lambda _: "ada",
+    ),
+    **_ordered(
+        "payments",
+        "PaymentOrder",
+        ("OCCURRED_AT", "AMOUNT"),
+        status_failed=lambda _: ["FAILED"],
+        invoiceId=lambda filled: filled.paid_id,
+        currency_rare=lambda _: "EUR",
+        occurredBefore=lambda _: _LONG_AGO,
+    ),
+    **_ordered("customers", "CustomerOrder", ("NAME",)),
+    **{
+        f"customers in the order of NAME {direction} by search, {name}": (
+            "query ($search: String) {"
+            f" customers(first: 20, search: $search, orderBy: {{field: NAME, direction: {direction}}}) {{"
+            " nodes { id } } }",
+            _searching(text),
+        )
+        for direction in ("ASC", "DESC")
+        for name, text in {"common": "example.com", "rare": "hopper"}.items()
+    },
     **_list(
         "webhookEvents",
         "id",
@@ -156,7 +214,7 @@ READS: Final[dict[str, Ask]] = {
         receivedAfter=lambda _: _LATELY,
         receivedBefore=lambda _: _LONG_AGO,
         invoiceId=lambda filled: filled.paid_id,
-        reasonCode=lambda _: "NO_METADATA",
+        reasonCode=lambda _: Reason.NO_METADATA,
         search_event=lambda filled: f"evt_{filled.paid_id}",
         search_invoice=lambda filled: filled.paid_id,
         search_number=lambda _: "INV-2026-000007",
@@ -187,6 +245,17 @@ READS: Final[dict[str, Ask]] = {
             "totalMax": 'totalMax: "19.98"',
             "totalMin and totalMax": 'totalMin: "19.99", totalMax: "19.99"',
         }.items()
+    },
+    **{
+        f"what {name} come to": (f"{{ {name} {{ totals {{ currency count precision }} }} }}", lambda _: {})
+        for name in (
+            "invoices",
+            "invoices(filter: {status: [PAID]})",
+            "invoices(filter: {overdue: true})",
+            "payments",
+            'payments(filter: {status: [SUCCEEDED], currency: "USD"})',
+            "payments(filter: {toApply: true})",
+        )
     },
     "totals": ("{ totals { currency open { amount } paid { amount } unapplied { amount } } }", lambda _: {}),
     "totals since": (
@@ -247,12 +316,16 @@ def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[o
     }
 
 
+PAID: Final = 1999
+"""What is paid, in cents."""
+
+
 async def pay(services: Services, filled: Filled, invoice_id: str) -> None:
     """Deliver what pays an invoice."""
     intent = {
         "id": f"pi_{new_id(Prefix.EVENT)}",
-        "amount": 1999,
-        "amount_received": 1999,
+        "amount": PAID,
+        "amount_received": PAID,
         "currency": "usd",
         "metadata": {"invoice_id": invoice_id, "workspace_id": filled.workspace_id},
     }

@@ -2,17 +2,21 @@
 
 A database of each kind is filled with a small and with a large workspace, skewed as real ones are, and everything that
 a dashboard asks for or changes, and a webhook that pays, is done in both: rows or steps that the database visits, the
-processor time of this process (with SQLite in it) and of PostgreSQL, and how long it takes.
+processor time of the worker and of the database, and how long it takes, alone and while a neighbour's payments come in.
+
+`--write` puts the tables into docs/performance.md. `--rows 10000000 --database postgres` takes some hours.
 """
 
 import argparse
 import asyncio
+import contextlib
+import itertools
 import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,10 +24,13 @@ from typing import Any, Final, NamedTuple
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
+from benchmarks.bulk import in_bulk
 from benchmarks.filling import Filled, fill
-from benchmarks.questions import READS, changes
+from benchmarks.ingest import add_invoices
+from benchmarks.processes import database_cpu_s
+from benchmarks.questions import PAID, READS, changes, pay
 from benchmarks.servers import postgres
 from benchmarks.visits import visits
 from database.dialect import STATEMENT_TIMEOUT_S
@@ -47,37 +54,56 @@ from settings import Settings
 SMALL: Final = 10_000
 LARGE: Final = 1_000_000
 WARM: Final = 7
-REPEATS: Final = 25
-PATIENCE_S: Final = 4.0
-"""How long one question is asked again and again."""
+"""PostgreSQL may change a plan from the sixth time on."""
 
-CHANGES: Final = 4
-"""How often each change is made: there are twenty rows for all of them."""
+REPEATS: Final = 100
+PATIENCE_S: Final = 0.6
+"""How long one question is asked again and again, alone and while others write."""
+
+CHANGES: Final = 5
+"""How often each change is made, alone and while others write: there are forty rows for all of them."""
+
+WRITES_PER_S: Final = 20
+"""So many of a neighbour's payments come in meanwhile."""
+
+PAID_AT_ONCE: Final = 500
+GROWS: Final = 1.3
+SLACK: Final = 40
+"""What an index that is a level deeper, or a page that is split, may add."""
+
+NEIGHBOURS: Final = 500
+"""So many invoices the neighbour has."""
 
 NOBODY: Final = "http://127.0.0.1:1"
 Work = Callable[[], Awaitable[object]]
 
 
 class Cost(NamedTuple):
-    """What something costs: `visited` rows (PostgreSQL) or twenty steps (SQLite); the rest in milliseconds."""
+    """What something costs: `visited` rows (PostgreSQL) or twenty steps (SQLite); the rest in milliseconds.
+
+    `cpu` is the worker's, without SQLite's threads, which are `database_cpu` as PostgreSQL's sessions are.
+    """
 
     visited: int
     p50: float
     p99: float
+    p99_while_writing: float
     cpu: float
     database_cpu: float
 
 
-STOPPED: Final = Cost(10**9, *[1e3 * STATEMENT_TIMEOUT_S] * 4)
+STOPPED: Final = Cost(10**9, *[1e3 * STATEMENT_TIMEOUT_S] * 5)
 """What a question costs that takes too long for the database."""
 
 
 class Place(NamedTuple):
-    """A filled workspace, and how to ask."""
+    """A filled workspace, how to ask, what pays a neighbour's invoice, and the database's processor time so far."""
 
     services: Services
     filled: Filled
     query: Callable[..., Awaitable[object]]
+    write: Callable[[], Awaitable[None]]
+    database_cpu_s: Callable[[], float]
 
 
 @asynccontextmanager
@@ -87,12 +113,13 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
     environ = {"FLUXRATE_DATABASE_URL": url, "FLUXRATE_ENCRYPTION_KEYS": generate_key()}
     parts = compose(Settings.from_env(environ | {"FLUXRATE_STRIPE_API_BASE": NOBODY}))
     async with parts.running(background=False) as services:
-        filled, key = None, ""
-        for size in (500, rows):
+        async with in_bulk(url):
+            neighbour, _ = await operator.create_workspace("Neighbour", Mode.TEST)
+            beside = await _integration(services, neighbour)
+            other = await fill(neighbour.id, beside.id, NEIGHBOURS, is_analyzed=False)
             workspace, key = await operator.create_workspace("Acme", Mode.TEST)
             integration = await _integration(services, workspace)
-            filled = await fill(workspace.id, integration.id, size, told=told)
-        assert filled is not None
+            filled = await fill(workspace.id, integration.id, rows, is_analyzed=False, told=told)
 
         async def query(document: str, **variables: Any) -> object:
             context = Operation(services, await authenticate(f"Bearer {key}"))
@@ -103,7 +130,24 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
                 raise RuntimeError(str(result.errors))
             return result.data
 
-        yield Place(services, filled, query)
+        yield Place(services, filled, query, _writer(services, other), await database_cpu_s())
+
+
+def _writer(services: Services, filled: Filled) -> Callable[[], Awaitable[None]]:
+    """What pays an invoice of that workspace each time, and makes more of them when all are paid."""
+    open_ids: list[str] = []
+    numbers = itertools.count(NEIGHBOURS + 1, PAID_AT_ONCE)
+
+    async def write() -> None:
+        if not open_ids:
+            owners = filled.workspace_id, filled.customer_id, filled.integration_id
+            async with transaction() as tx:
+                open_ids.extend(
+                    await add_invoices(tx, *owners, PAID_AT_ONCE, first=next(numbers), amount=PAID, currency="USD")
+                )
+        await pay(services, filled, open_ids.pop())
+
+    return write
 
 
 async def _integration(services: Services, workspace: Workspace) -> Integration:
@@ -137,49 +181,62 @@ async def costs(at: Place, told: Callable[[str], None]) -> dict[str, Cost]:
             return await at.query(document, **asked)
 
         try:
-            found[name] = await _cost(ask, WARM, REPEATS)
+            found[name] = await _cost(at, ask, WARM, REPEATS)
         except TimeoutError:
             found[name] = STOPPED
     for name, work in changes(at.services, at.filled, at.query).items():
         told(name)
-        found[name] = await _cost(work, 1, CHANGES)
+        found[name] = await _cost(at, work, 1, CHANGES)
     return found
 
 
-async def _cost(work: Work, warm: int, repeats: int) -> Cost:
+async def _cost(at: Place, work: Work, warm: int, repeats: int) -> Cost:
     for _ in range(warm):
         await work()
     visited = await visits(work)
+    cpu, database_cpu = time.thread_time(), at.database_cpu_s()
+    took = await _times(work, repeats)
+    spent = (time.thread_time() - cpu) / len(took)
+    database_spent = (at.database_cpu_s() - database_cpu) / len(took)
+    async with _writing(at.write):
+        among_others = await _times(work, repeats)
+    return Cost(
+        visited, statistics.median(took), p99(took), p99(among_others), 1e3 * spent, 1e3 * max(0.0, database_spent)
+    )
+
+
+async def _times(work: Work, repeats: int) -> list[float]:
+    """How long it takes each time, in milliseconds; as often as patience lasts."""
     took: list[float] = []
     begun = time.perf_counter()
-    cpu, database_cpu = time.process_time(), _postgres_cpu_s()
     while len(took) < repeats and (len(took) < 2 or time.perf_counter() - begun < PATIENCE_S):
         before = time.perf_counter()
         await work()
-        took.append(time.perf_counter() - before)
-    spent = (time.process_time() - cpu) / len(took)
-    database_spent = (_postgres_cpu_s() - database_cpu) / len(took)
-    p99 = sorted(took)[max(0, round(len(took) * 0.99) - 1)]
-    return Cost(visited, 1e3 * statistics.median(took), 1e3 * p99, 1e3 * spent, 1e3 * database_spent)
+        took.append(1e3 * (time.perf_counter() - before))
+    return took
 
 
-def _postgres_cpu_s() -> float:
-    """The processor time of PostgreSQL's sessions on this machine, in seconds."""
-    return sum(_cpu_s(folder) for folder in Path("/proc").iterdir() if folder.name.isdecimal() and _is_ours(folder))
+def p99(took: Sequence[float]) -> float:
+    """What all but one in a hundred are below."""
+    return sorted(took)[max(0, round(len(took) * 0.99) - 1)]
 
 
-def _is_ours(folder: Path) -> bool:
+@asynccontextmanager
+async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Payments come in at a steady rate meanwhile."""
+
+    async def write_on() -> None:
+        while True:
+            await asyncio.gather(write(), asyncio.sleep(1 / WRITES_PER_S))
+
+    await write()  # which makes what is to be paid, where there is none left
+    task = asyncio.create_task(write_on())
     try:
-        return b"postgres: " in (folder / "cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def _cpu_s(folder: Path) -> float:
-    try:
-        return int((folder / "schedstat").read_text().split()[0]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return 0.0
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 Measured = dict[str, dict[int, dict[str, Cost]]]
@@ -207,71 +264,68 @@ async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], si
     return measured
 
 
+def grown(few: Cost, many: Cost) -> bool:
+    """Whether more is visited in the large workspace than may be."""
+    return many.visited > GROWS * few.visited + SLACK
+
+
+COLUMNS: Final = ("visited", "", "growth", "p50 ms", "", "p99 ms", "while others write", "CPU ms", "", "database's", "")
+
+
+def rows_of(sizes: dict[int, dict[str, Cost]]) -> Iterator[list[str]]:
+    """A line for each question, first where it was asked, as of COLUMNS."""
+    small, large = min(sizes), max(sizes)
+    yield ["at", f"{small:,}", f"{large:,}", "", f"{small:,}", f"{large:,}", "", "", *[f"{small:,}", f"{large:,}"] * 2]
+    for name, few in sizes[small].items():
+        many = sizes[large][name]
+        growth = f"{many.visited / max(1, few.visited):.2f}"
+        times = [few.p50, many.p50, many.p99, many.p99_while_writing]
+        times += [few.cpu, many.cpu, few.database_cpu, many.database_cpu]
+        yield [name, f"{few.visited:,}", f"{many.visited:,}", growth, *(f"{each:.1f}" for each in times)]
+
+
 def table_of(measured: Measured) -> Table:
     """Everything that was measured, small beside large."""
-    table = Table(title="What it costs, in a small workspace and in a large one")
-    for heading in ("", "visited", "", "growth", "p50 ms", "", "p99 ms", "CPU ms", "", "PostgreSQL CPU ms", ""):
-        table.add_column(heading, justify="left" if not table.columns else "right")
+    table = Table("", *(Column(heading, justify="right") for heading in COLUMNS))
     for database, sizes in measured.items():
-        small, large = min(sizes), max(sizes)
-        table.add_row(f"[bold]{database}", f"{small:,}", f"{large:,}", "", f"{small:,}", f"{large:,}", f"{large:,}")
-        for name, few in sizes[small].items():
-            many = sizes[large][name]
-            table.add_row(
-                name,
-                f"{few.visited:,}",
-                f"{many.visited:,}",
-                f"{many.visited / max(1, few.visited):.2f}",
-                f"{few.p50:.1f}",
-                f"{many.p50:.1f}",
-                f"{many.p99:.1f}",
-                f"{few.cpu:.1f}",
-                f"{many.cpu:.1f}",
-                f"{few.database_cpu:.1f}",
-                f"{many.database_cpu:.1f}",
-            )
+        for place, cells in enumerate(rows_of(sizes)):
+            table.add_row(*([f"[bold]{_NAMES[database]}", *cells[1:]] if place == 0 else cells))
         table.add_section()
     return table
 
 
 def document_of(measured: Measured) -> str:
-    """The measurements as docs/performance.md."""
-    lines = [_INTRODUCTION]
+    """The measurements as Markdown."""
+    lines = []
     for database, sizes in measured.items():
         small, large = min(sizes), max(sizes)
-        grown = [name for name, few in sizes[small].items() if sizes[large][name].visited > 1.3 * few.visited + _SLACK]
+        more = [name for name, few in sizes[small].items() if grown(few, sizes[large][name])]
         lines += [
             f"## {_NAMES[database]}",
             "",
-            f"Visits more than 1.3 times as much at {large:,} invoices: {'; '.join(grown) or 'nothing'}.",
+            f"Visits more than {GROWS} times as much at {large:,} invoices: {'; '.join(more) or 'nothing'}.",
             "",
-            f"| | visited at {small:,} | at {large:,} | p50 ms | at {large:,} | p99 ms"
-            f" | CPU ms | at {large:,} | database's |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+            f"| | {' | '.join(COLUMNS)} |",
+            f"|---|{'--:|' * len(COLUMNS)}",
+            *(f"| {' | '.join(cells)} |" for cells in rows_of(sizes)),
+            "",
         ]
-        for name, few in sizes[small].items():
-            many = sizes[large][name]
-            lines.append(
-                f"| {name} | {few.visited:,} | {many.visited:,} | {few.p50:.1f} | {many.p50:.1f} | {many.p99:.1f}"
-                f" | {few.cpu:.1f} | {many.cpu:.1f} | {max(0.0, many.database_cpu):.1f} |"
-            )
-        lines.append("")
     return "\n".join(lines)
 
 
-_SLACK: Final = 40
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN: Final = "<!-- from here on written by benchmarks.scale -->"
+END: Final = "<!-- to here -->"
+
+
+def write(measured: Measured) -> None:
+    """Put the measurements where the document has its last ones."""
+    text = DOCUMENT.read_text()
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{document_of(measured)}\n{after}")
+
+
 _NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
-_INTRODUCTION: Final = """# What it costs in a large workspace
-
-Made by `python -m benchmarks.scale --markdown`. Each database is filled with a small workspace, and another one of it
-with a large one; each invoice has its line, payment link, payment, webhook event and history, nearly all are paid, and
-one customer has half of them. Then everything that a dashboard asks for or changes is done in both, without HTTP.
-
-*Visited* are rows and index entries on PostgreSQL, and steps of twenty instructions on SQLite: the same on every
-machine. *p50* and *p99* are how long it took, *CPU* the processor time of the process (SQLite is in it), *database's*
-that of PostgreSQL in the larger one. Milliseconds depend on the machine and on what else it does. What took longer than
-15 s was stopped. finalizeInvoice waits for a Stripe that isn't there.
-"""
 
 
 def read(text: str) -> Measured:
@@ -289,7 +343,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=SMALL, help="invoices of the small workspace")
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--markdown", action="store_true", help="print docs/performance.md instead of a table")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md, too")
     parser.add_argument("--of", type=Path, help="a file that --json wrote, to be told in another form")
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -298,10 +352,10 @@ def main() -> None:
         measured = read(arguments.of.read_text())
     else:
         measured = _measured(databases, [arguments.small, arguments.rows])
+    if arguments.write:
+        write(measured)
     if arguments.json:
         print(json.dumps(_plain(measured)))
-    elif arguments.markdown:
-        print(document_of(measured))
     else:
         Console(width=200).print(table_of(measured))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-_STARTS_WITHIN_S: Final = 20.0
+_STARTS_WITHIN_S: Final = 180.0
 
 
 class Server(NamedTuple):

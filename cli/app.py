@@ -1,4 +1,4 @@
-"""All commands, and how a refusal is told: in a sentence, with exit code 1."""
+"""All commands. A refusal is printed in a sentence, with exit code 1."""
 
 import os
 import sys

@@ -70,7 +70,7 @@ def refuse_unless_alone(host: str, others: dict[str, bool]) -> None:
 
 
 def run_demo(create_app: "Callable[[Settings], ASGIApp]", host: str, port: int, *, as_json: bool) -> None:
-    """Serve a demo until it is told to stop; nothing of it is left then."""
+    """Serve a demo until it is stopped; nothing of it is left then."""
     from edge.server import listen
 
     _end_in_order()

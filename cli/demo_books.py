@@ -1,6 +1,6 @@
 """What a demo is filled with: customers, invoices in every state, and a month of payments, all by public APIs.
 
-The product is asked over GraphQL, as any client asks it; the simulator's customers pay, and its webhooks tell the
+The product is asked over GraphQL, as any client asks it; the simulator's customers pay, and its webhooks reach the
 product. Nothing is written past either of them.
 """
 
@@ -93,7 +93,7 @@ class Books:
         self._integration = ""
 
     def fill(self, told: Callable[[str], None]) -> OpenInvoice:
-        """Fill an empty workspace, and give an open invoice to try. `told` hears how far it is.
+        """Fill an empty workspace, and give an open invoice to try. It reports its progress.
 
         Raises:
             FluxrateError: Something was refused.

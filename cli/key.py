@@ -19,7 +19,7 @@ def create_key(
     workspace: WorkspaceId = None,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(case_sensitive=False, help="May be repeated; admin, which includes all, unless told."),
+        typer.Option(case_sensitive=False, help="May be repeated; by default admin, which includes all."),
     ] = None,
     expires: Annotated[str | None, typer.Option(help='When, like "90d", "12h" or "2030-01-31".')] = None,
     as_json: AsJson = False,

@@ -34,7 +34,7 @@ async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
 
 
 def instant(text: str, direction: int = 1) -> datetime:
-    """An instant told as a time from now, or before now for -1, or as a date, in UTC unless it says otherwise."""
+    """Parse "90d", "12h" (from now, before now for -1) or an ISO date; UTC unless an offset is given."""
     amount, unit = text[:-1], text[-1:]
     try:
         if amount.isdecimal() and unit in {"d", "h"}:

@@ -8,7 +8,7 @@ from cli.output import AsJson, operated, print_json
 
 
 def sums(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Sum all rows anew; writers wait meanwhile.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Sum all rows again; writers wait meanwhile.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare the sums that totals and counts are taken from with what they are sums of."""

@@ -1,10 +1,12 @@
 """Writing many rows with one statement: `unnest` on PostgreSQL, one prepared statement run in C on SQLite."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from functools import cache
 from typing import Final
 
 import orjson
+from tortoise.models import Model
 
 from database.dialect import Dialect
 from database.door import Transaction
@@ -12,6 +14,21 @@ from database.door import Transaction
 _SPELLED_OUT: Final = 32
 Columns = Mapping[str, str]
 """Column names with their PostgreSQL types, in the order of a row's values."""
+
+TYPES: Final = {
+    bool: "boolean",
+    int: "bigint",
+    str: "text",
+    bytes: "bytea",
+    datetime: "timestamptz",
+    date: "date",
+}
+"""PostgreSQL's types of what is written."""
+
+
+def columns_of(model: type[Model], names: Iterable[str]) -> dict[str, str]:
+    """Columns of a model's table, in the order given."""
+    return {name: TYPES[model._meta.fields_map[name].field_type] for name in names}
 
 
 async def insert_rows(tx: Transaction, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:

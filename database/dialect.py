@@ -1,4 +1,4 @@
-"""Where the database is: its URL, what Tortoise is told about it, and what it raises when it can't be had."""
+"""Where the database is: its URL, Tortoise's configuration for it, and what it raises when it is unavailable."""
 
 import contextlib
 import re
@@ -61,7 +61,7 @@ def redacted(url: str) -> str:
 
 @contextlib.contextmanager
 def reporting(url: str, what: str) -> Iterator[None]:
-    """Tell the operator, not the programmer, that a database can't be had."""
+    """Raise ConfigurationError for a database that is unavailable: it is the operator's to fix."""
     try:
         yield
     except Exception as error:
@@ -93,7 +93,7 @@ looks as cheap as to look into the one that fits.
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
-    """What Tortoise is told: a connection that only reads, and one for the door."""
+    """Tortoise's configuration: a connection that only reads, and one for the door."""
     connections = (
         {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"

@@ -129,10 +129,10 @@ async def transaction() -> AsyncIterator[Transaction]:
     """The one door for writes: commits when the block ends, rolls back when it raises.
 
     The models used inside it read and write through it. A task that is cancelled inside rolls back; one that is
-    cancelled while it commits is told so after the commit. A second one inside it would wait for the first.
+    cancelled while it commits raises only after the commit. A second one inside it would wait for the first.
 
     Raises:
-        Unavailable: The database can't be had right now.
+        Unavailable: The database is unavailable right now.
     """
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
@@ -153,7 +153,7 @@ async def transaction() -> AsyncIterator[Transaction]:
         get_connections().reset(token)
 
 
-_UNAVAILABLE: Final = "The database can't be had right now and nothing was changed: try again in a moment."
+_UNAVAILABLE: Final = "The database is unavailable right now and nothing was changed: try again in a moment."
 
 
 async def _unless_unavailable(work: Coroutine[Any, Any, T]) -> T:
@@ -284,7 +284,7 @@ async def optimize() -> None:
 async def unwritable_because() -> str | None:
     """Why nothing can be written now, seen without writing; None when it can, as far as can be seen.
 
-    A full disk can be seen where the database is a file here; PostgreSQL tells of its own when it is written.
+    A full disk can be seen where the database is a file here; PostgreSQL reports its own when it is written.
 
     Raises:
         Exception: The database can't be reached, or lacks our tables.

@@ -1,4 +1,4 @@
-"""What the two databases raise when they can't be had, or when two writers meet."""
+"""What the two databases raise when they are unavailable, or when two writers meet."""
 
 import sqlite3
 from typing import Final
@@ -19,7 +19,7 @@ UNAVAILABLE_ERRORS: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
 )
-"""What a database that is stopped, restarting, full, locked or read-only raises; SQLite tells by its error code."""
+"""What a database raises that is stopped, restarting, full, locked or read-only; of SQLite's errors the codes."""
 
 
 CONFLICTS: Final = (
@@ -33,7 +33,7 @@ CONFLICTS: Final = (
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error says that the database can't be had, rather than that a statement was wrong."""
+    """Whether an error says that the database is unavailable, not that a statement was wrong."""
     error = _unwrapped(error)
     if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
         return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR
@@ -49,9 +49,9 @@ def is_stopped(error: BaseException) -> bool:
 
 
 def is_spent(error: BaseException) -> bool:
-    """Whether an error says that a PostgreSQL session is of no more use, though its socket may still be open.
+    """Whether an error says that a PostgreSQL session is useless, though its socket may still be open.
 
-    It stays read-only even when the database no longer is; or the driver was told of its end but not yet of the
+    It stays read-only even when the database no longer is; or the driver has seen its end but not yet the
     socket's, and refuses every statement as out of order.
     """
     return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError | asyncpg.InternalClientError)

@@ -109,7 +109,7 @@ async def refuse_pending(url: str) -> None:
     """Refuse a database that is not up to date.
 
     Raises:
-        ConfigurationError: It is not, or can't be had.
+        ConfigurationError: It is not, or is unavailable.
     """
     pending = await pending_migrations(url)
     if pending:

@@ -69,7 +69,7 @@ def _template_of(scope: Scope) -> str:
 
 
 def _in_a_sentence(send: Send) -> Send:
-    """Tell why the application does not start without a traceback, where a sentence says it."""
+    """Log why the application does not start, without a traceback where a sentence says it."""
 
     async def tell(message: Message) -> None:
         error = sys.exception()

@@ -17,6 +17,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from edge.compression import accepted_encodings
+
 DIST: Final = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
 """Where it is built."""
 
@@ -26,7 +28,7 @@ GRAPHIQL: Final = "/graphiql"
 _PAGE: Final = "index.html"
 _GRAPHIQL_PAGE: Final = "graphiql.html"
 _OTHERS: Final = frozenset({"assets", "graphiql", "graphql", "healthz", "metrics", "readyz", "session", "webhooks"})
-"""What begins a path that is never the page's, whoever asks."""
+"""Prefixes of paths that are never the page's."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _TYPES: Final = {
@@ -51,8 +53,6 @@ _TYPES: Final = {
 
 _ENCODINGS: Final = {"br": ".br", "gzip": ".gz"}
 """The smallest first."""
-
-_REFUSED: Final = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 _POLICY: Final = {
     "default-src": "'none'",
@@ -171,18 +171,12 @@ def _headers(policy: Mapping[str, str]) -> dict[str, str]:
 
 def _chosen(path: Path, request: Request) -> tuple[Path, dict[str, str]]:
     """The smallest form of a file that a client takes, and the header that says which it is."""
-    accepted = _accepted(request.headers.get("accept-encoding", ""))
+    accepted = accepted_encodings(request.headers.get("accept-encoding", ""))
     for encoding, suffix in _ENCODINGS.items():
         sibling = path.with_name(path.name + suffix)
         if encoding in accepted and sibling.is_file():
             return sibling, {"content-encoding": encoding}
     return path, {}
-
-
-def _accepted(accept_encoding: str) -> set[str]:
-    """The encodings that a client names, but for those that it refuses: `gzip, br;q=0`."""
-    entries = [entry.partition(";") for entry in accept_encoding.lower().split(",")]
-    return {name.strip() for name, _, weight in entries if _REFUSED.fullmatch(weight) is None}
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,6 +1,5 @@
-"""What Prometheus is told of this process."""
+"""The metrics of this process, for Prometheus."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -12,11 +11,14 @@ from prometheus_client import (
     Gauge,
     Histogram,
     ProcessCollector,
+    Summary,
     disable_created_metrics,
 )
 from prometheus_client import generate_latest as _generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.values import ValueClass
+
+from periodic import Periodic
 
 SAMPLE_INTERVAL_S: Final = 1.0
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -24,7 +26,7 @@ _BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class Metrics:
-    """Counters and gauges of one application; several worker processes share files and are told as one."""
+    """Counters and gauges of one application; several worker processes share files and are shown as one."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody asks for
@@ -68,6 +70,18 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=self._registry,
         )
+        self._background_seconds = Summary(
+            "fluxrate_background_seconds",
+            "Seconds that background work took, by job.",
+            ["job"],
+            registry=self._registry,
+        )
+        self._background_failures = Counter(
+            "fluxrate_background_failures",
+            "Background work that failed and was left for the next time, by job.",
+            ["job"],
+            registry=self._registry,
+        )
         self._request_counters: dict[tuple[str, int], Counter] = {}
         self._delivery_counters: dict[str, Counter] = {}
 
@@ -91,6 +105,11 @@ class Metrics:
         """Count a connection that was not kept."""
         self._dropped.labels(why).inc()
 
+    def count_background(self, job: str, seconds: float, failed: bool) -> None:
+        """Count what was done in the background."""
+        self._background_seconds.labels(job).observe(seconds)
+        self._background_failures.labels(job).inc(int(failed))
+
     def sample(self, *, queued: int, subscriptions: int) -> None:
         """Say how things are right now."""
         self._queued.set(queued)
@@ -110,14 +129,9 @@ async def sampled(metrics: Metrics, look: Callable[[], tuple[int, int]]) -> Asyn
     """Note every second what `look` finds: how many webhooks wait for their commit, how many subscriptions are open."""
 
     async def sample() -> None:
-        while True:
-            queued, subscriptions = look()
-            metrics.sample(queued=queued, subscriptions=subscriptions)
-            await asyncio.sleep(SAMPLE_INTERVAL_S)
+        queued, subscriptions = look()
+        metrics.sample(queued=queued, subscriptions=subscriptions)
 
-    task = asyncio.create_task(sample())
-    try:
+    await sample()
+    async with Periodic("gauges", SAMPLE_INTERVAL_S, sample):
         yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -41,7 +41,7 @@ class OwnOrigin:
             raise HTTPException(403, _FOREIGN)
 
     def refuse_foreign(self, connection: HTTPConnection) -> None:
-        """Refuse what another page sent. Of reads within a page browsers tell no origin.
+        """Refuse what another page sent. Browsers send no origin with reads from the same page.
 
         Raises:
             HTTPException: 403.

@@ -27,9 +27,9 @@ from strawberry.schema.schema import validate_document
 
 from execution.limits import (
     TOKENS,
+    cost_of,
     introspects,
     mutations_of,
-    refused_for_cost,
     refused_for_lines,
     refused_for_shape,
     refused_for_variables,
@@ -76,9 +76,16 @@ class Documents(SchemaExtension):
                 refused_for_variables(context.variables)
                 or _refused(asked, context.context)
                 or _refused_for_choice(document, context._provided_operation_name)
-                or refused_for_cost(graphql_schema, document, context.operation_name, context.variables)
+                or self._refused_for_cost(graphql_schema, document)
             )
         yield
+
+    def _refused_for_cost(self, schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
+        context = self.execution_context
+        cost, refusals = cost_of(schema, document, context.operation_name, context.variables)
+        if isinstance(context.context, Operation):
+            context.context.cost = cost
+        return refusals
 
 
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:

@@ -40,7 +40,7 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
         return _located(error, message, code=TimedOut.code, requestId=request_id)
     if isinstance(cause, Unavailable) or is_unavailable(cause):
         log.warning("database unavailable", request_id=request_id, path=error.path, error=repr(cause))
-        message = "The database can't be had right now: nothing was changed, try again in a moment."
+        message = "The database is unavailable right now: nothing was changed, try again in a moment."
         return _located(error, message, code=Unavailable.code, requestId=request_id)
     log.error("operation failed", request_id=request_id, path=error.path, exc_info=cause)
     message = f"Something went wrong on our side (request {request_id})."

@@ -204,21 +204,21 @@ def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 # --- Cost: what an operation could make us read -----------------------------------------------------------------
 
 
-def refused_for_cost(
+def cost_of(
     schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
-) -> list[GraphQLError]:
-    """Refusals of a valid operation that could answer too much, all lists taken to be as long as may be."""
+) -> tuple[int, list[GraphQLError]]:
+    """What a valid operation costs, all lists taken to be as long as may be, and its refusals if that is too much."""
     operation = get_operation_ast(document, operation_name)
     root = schema.get_root_type(operation.operation) if operation else None
     if operation is None or root is None:
-        return []
+        return 0, []
     fragments = _fragments(document)
     objects = _Cost(schema, fragments, variables or {}, values=False).of(operation.selection_set, root)[0]
     objects += _MUTATION * mutations_of(document, operation_name)
     if objects > COMPLEXITY.maximum:
-        return [COMPLEXITY.refusal(objects, operation)]
+        return min(objects, _LARGEST_TOLD), [COMPLEXITY.refusal(objects, operation)]
     values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
-    return list(VALUES.exceeded_by(values, operation))
+    return objects, list(VALUES.exceeded_by(values, operation))
 
 
 def mutations_of(document: DocumentNode, operation_name: str | None) -> int:

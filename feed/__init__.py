@@ -1,1 +1,1 @@
-"""The log as it is followed, and the bus that wakes whoever follows it."""
+"""Following the log, and the bus that wakes followers."""

@@ -1,6 +1,6 @@
-"""The bus between processes: it only wakes. What happened is read from the log, so a lost message loses nothing.
+"""Sends other processes the number of a log's newest line. Carries no data, so a lost message loses nothing.
 
-A process alone needs none: whoever follows in the process that commits is told without it.
+A single process needs none: followers in the process that commits are woken without it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _PUBLISH_TIMEOUT_S: Final = 1.0
 
 
 class Bus:
-    """Tells every process of the newest line of a workspace's log: `woken(workspace_id, number)`.
+    """Sends every process the number of the newest line of a workspace's log: `woken(workspace_id, number)`.
 
     `woken` gets None for both when messages may have been lost.
     """
@@ -46,7 +46,7 @@ class Bus:
         await self._broadcast.disconnect()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Tell the other processes, soon; never waits and never fails."""
+        """Wake the other processes, soon; never waits and never fails."""
         for workspace_id, number in newest.items():
             self._pending[workspace_id] = max(number, self._pending.get(workspace_id, 0))
         if newest:

@@ -1,11 +1,11 @@
-"""The feed: every new line of a workspace's log, once, in order, to whoever follows it.
+"""The feed: every new line of a workspace's log, once, in order, to each follower.
 
 Subscribe, then read, then follow. A follower is registered before it reads the log from its cursor, so nothing falls
 between the two; what both have shown is passed over by its number. The buffer of each is bounded: one that falls
 behind goes back to reading the log.
 
-The line of an API key's revocation, and what stands after it, is told only when the keys of open connections have been
-checked: so in every process a revoked key hears nothing that was committed later.
+The line of an API key's revocation, and every later line, is sent only after the keys of open connections have been
+checked: so in every process a revoked key gets nothing that was committed later.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from database.scope import scoped
 from feed.bus import Bus, is_shared
 from models.event import Event
 from models.kinds import EventType
+from periodic import Periodic
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +60,7 @@ class _Follower(Generic[SharedT]):
 
 @dataclass(eq=False, slots=True)
 class _Channel(Generic[SharedT]):
-    """A workspace that is followed: up to which number its followers were told, and who they are."""
+    """A workspace that is followed: the number up to which its followers were sent lines, and who they are."""
 
     position: int
     newest: int
@@ -74,27 +75,27 @@ class Feed(Generic[SharedT]):
         self._bus = Bus(broadcast_url, self._woken) if is_shared(broadcast_url) else None
         self._share = share
         self._channels: dict[str, _Channel[SharedT]] = {}
-        self._poller: asyncio.Task[None] | None = None
         self._poll_now = asyncio.Event()
+        self._poller = Periodic("the log", POLL_INTERVAL_S, self._poll, due=self._poll_now, expected=Exception)
         self._check_keys: Callable[[], Awaitable[None]] | None = None
 
     async def __aenter__(self) -> Self:
         if self._bus is not None:
             await self._bus.__aenter__()
-        self._poller = asyncio.create_task(self._poll())
+        await self._poller.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [self._poller, *(channel.reading for channel in self._channels.values())]
-        for task in tasks:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+        await self._poller.__aexit__()
+        reading = [channel.reading for channel in self._channels.values() if channel.reading is not None]
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
         if self._bus is not None:
             await self._bus.__aexit__()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Say that lines were committed: the newest number of each workspace. Who follows here is told at once."""
+        """Say that lines were committed: the newest number of each workspace. Followers here are woken at once."""
         for workspace_id, number in newest.items():
             self._woken(workspace_id, number)
         if self._bus is not None:
@@ -206,21 +207,10 @@ class Feed(Generic[SharedT]):
                 del self._channels[workspace_id]
 
     async def _poll(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(POLL_INTERVAL_S):
-                    await self._poll_now.wait()
-            except TimeoutError:
-                pass
-            self._poll_now.clear()
-            try:
-                newest = await _newest_numbers(list(self._channels)) if self._channels else {}
-            except Exception as error:
-                log.warning("the log could not be polled, trying again", error=repr(error))
-                continue
-            for workspace_id, number in newest.items():
-                if (channel := self._channels.get(workspace_id)) is not None:
-                    self._advance(workspace_id, channel, number)
+        newest = await _newest_numbers(list(self._channels)) if self._channels else {}
+        for workspace_id, number in newest.items():
+            if (channel := self._channels.get(workspace_id)) is not None:
+                self._advance(workspace_id, channel, number)
 
 
 async def _newest_numbers(workspace_ids: Sequence[str]) -> dict[str, int]:

@@ -50,11 +50,11 @@ class RedisBackend(BroadcastBackend):
             await self._connection.subscribe(group)
 
     async def unsubscribe(self, group: str) -> None:
-        """Listen to a channel no more."""
+        """Stop listening to a channel."""
         self._channels.discard(group)
 
     async def publish(self, channel: str, message: Any) -> None:
-        """Send a message to whoever listens in any process."""
+        """Send a message to the listeners in every process."""
         await self._redis.publish(channel, message)
 
     async def next_published(self) -> Event:

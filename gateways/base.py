@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from models.invoice import Invoice, LineItem
 from models.payment_fact import PaymentFact
+from models.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Examine(Protocol):
 
     def __call__(
         self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float
-    ) -> tuple[str, str | None]: ...
+    ) -> tuple[Reason, str | None]: ...
 
 
 class EventType(Protocol):
@@ -91,8 +92,8 @@ class EventType(Protocol):
 class Gateway:
     """What a provider's gateway knows without asking the provider.
 
-    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` is a paid
-    session as the event that should have told of it, found at an instant in Unix seconds.
+    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` makes the
+    event that should have arrived for a paid session, found at an instant in Unix seconds.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The gateways that there are, a line each; an integration is of the one provider that there is so far."""
+"""The gateways that there are, a line each; an integration is of the only provider for now."""
 
 from typing import Final
 

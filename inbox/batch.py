@@ -7,14 +7,16 @@ from typing import Any, Final, NamedTuple
 from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
-from inbox.outcomes import UNREADABLE, write_postings
+from inbox.loading import Loader
+from inbox.outcomes import write_postings
 from inbox.postings import Door, Posting, is_due, key_of, lock_integrations, postings_of
+from inbox.writing import write_books
 from models.event import STRIPE, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
+from models.reason import Reason
 from models.settlement import Verdict
 
-_PAYMENT_UNKNOWN: Final = "PAYMENT_UNKNOWN"
 _PAYMENT_AWAITED: Final = timedelta(days=3)
 _FEWEST_TRIES: Final = 5
 _FIRST_RETRY: Final = timedelta(seconds=10)
@@ -37,14 +39,16 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> Posted:
     integrations = await lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
     postings = await postings_of(tx, deliveries, integrations)
     settling = [posting for posting in postings.values() if is_due(posting, integrations)]
-    books = Books(tx, now)
-    await books.load([(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None])
+    books = Books()
+    await Loader(tx, books).load(
+        [(p.delivery.origin, p.delivery.event) for p in settling if p.delivery.event is not None]
+    )
     are_links_due = False
     for posting in settling:
         are_links_due |= _settle(posting, books, now, integrations)
     for posting in settling:
         _follow(posting, books)
-    await books.write()
+    await write_books(tx, books, now)
     await write_postings(tx, list(postings.values()), now)
     newest = await append(tx, [entry for posting in postings.values() for entry in posting.happenings])
     return Posted([_receipt(postings.get(key_of(delivery))) for delivery in deliveries], newest, are_links_due)
@@ -57,7 +61,7 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
     postings = await postings_of(tx, [delivery], integrations)
     for posting in postings.values():
         if posting.known is None or not posting.known.is_finished:
-            _conclude(posting, WebhookEventStatus.FAILED, "INTERNAL_ERROR", reference)
+            _conclude(posting, WebhookEventStatus.FAILED, Reason.INTERNAL_ERROR, reference)
             posting.settled = True
             posting.retry_at = now + _pause(posting)
             _log_webhook_event(posting, now)
@@ -72,11 +76,11 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
 def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Door]) -> bool:
     delivery = posting.delivery
     if delivery.unreadable is not None and delivery.unreadable.is_money:
-        _conclude(posting, WebhookEventStatus.UNAPPLIED, UNREADABLE, str(delivery.unreadable))
+        _conclude(posting, WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD, str(delivery.unreadable))
     elif delivery.event is None:
-        _conclude(posting, WebhookEventStatus.IGNORED, UNREADABLE, str(delivery.unreadable))
+        _conclude(posting, WebhookEventStatus.IGNORED, Reason.UNREADABLE_PAYLOAD, str(delivery.unreadable))
     elif not integrations[delivery.origin.integration_id].applies(delivery):
-        _conclude(posting, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
+        _conclude(posting, WebhookEventStatus.HELD, Reason.INTEGRATION_INACTIVE)
         _log_webhook_event(posting, now)
         return False
     posting.settled = True
@@ -86,7 +90,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     settled = books.settle(delivery.origin, delivery.event)
     case, verdict = max(settled, key=lambda part: _WEIGHT[part[1].status])
     _conclude(posting, verdict.status, verdict.code)
-    if verdict.code == _PAYMENT_UNKNOWN and _is_awaited(posting, now):
+    if verdict.code == Reason.PAYMENT_UNKNOWN and _is_awaited(posting, now):
         posting.retry_at = now + _pause(posting)
     payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
     posting.payment_id = verdict.payment_id
@@ -150,8 +154,10 @@ def _log_webhook_event(posting: Posting, now: datetime) -> None:
 
 def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
     return [
-        _happening(posting, type_, now, verdict.payment_id, previous_status=previous, status=status)
-        for type_, previous, status in verdict.log
+        _happening(
+            posting, entry.type, now, verdict.payment_id, previous_status=entry.previous_status, status=entry.status
+        )
+        for entry in verdict.log
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateways.registry import GATEWAY
 from models.event import Happening
 from models.integration import Integration
-from models.kinds import Mode, WebhookEventStatus
+from models.kinds import AttemptSource, Mode, WebhookEventStatus
 from models.payment_fact import PaymentFact, UnreadableError
 from models.webhook_event import WebhookEvent
 
@@ -43,10 +43,10 @@ class Origin:
 class Delivery:
     """A verified body.
 
-    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides anew on what was
+    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides again on what was
     IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `signed_by` are the sealed
     webhook secrets that signed it, of those that it was `judged_by`. `quarantined_id` is the row in which it waited
-    until it could be verified.
+    until it could be verified. `source` is why it came.
     """
 
     origin: Origin
@@ -60,6 +60,7 @@ class Delivery:
     signed_by: Sequence[str] = field(default=(), repr=False)
     judged_by: tuple[str | None, ...] = field(default=(), repr=False)
     quarantined_id: str | None = None
+    source: AttemptSource = AttemptSource.WEBHOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,16 @@ def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any)
     )
 
 
-def kept(integration: Integration, webhook_event: WebhookEvent, *, again: bool = False) -> Delivery:
+def kept(
+    integration: Integration,
+    webhook_event: WebhookEvent,
+    *,
+    again: bool = False,
+    source: AttemptSource = AttemptSource.RETRY,
+) -> Delivery:
     """A stored event as a delivery, for another try."""
     origin = Origin(integration.workspace_id, integration.id, integration.mode)
-    delivery = delivery_of(origin, webhook_event.payload, webhook_event.received_at, posts=0, again=again)
+    delivery = delivery_of(
+        origin, webhook_event.payload, webhook_event.received_at, posts=0, again=again, source=source
+    )
     return replace(delivery, key=webhook_event.delivery_key)

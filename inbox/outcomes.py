@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
-from database.bulk import insert_rows, update_rows
+from database.bulk import columns_of, insert_rows, update_rows
 from database.door import Transaction
 from gateways.registry import GATEWAY
-from inbox.columns import Columns
+from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.delivery import Delivery
-from inbox.postings import Posting
+from inbox.postings import Known, Posting
+from models.columns import Columns
 from models.kinds import WebhookEventStatus
+from models.reason import Reason
+from models.webhook_event import WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT
 
-UNREADABLE: Final = "UNREADABLE_PAYLOAD"
-
-
-_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, UNREADABLE)
+_UNREAD: Final = (WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD)
 
 
 def _reader_version(posting: Posting) -> int | None:
@@ -32,43 +33,40 @@ def _type(delivery: Delivery) -> str | None:
 
 
 def _provider_id(delivery: Delivery) -> str | None:
-    """Stripe's id of an event; what was made from something else that Stripe told has none."""
+    """Stripe's id of an event; one that was made from a session has none."""
     if delivery.event is not None:
         return None if ":" in delivery.event.id else delivery.event.id
     return delivery.unreadable.event_id if delivery.unreadable else None
 
 
 _OUTCOME: Final = Columns[Posting](
-    ("id", "text", attrgetter("webhook_event_id")),
-    ("status", "text", lambda posting: posting.status and posting.status.value),
-    ("reason_code", "text", attrgetter("reason_code")),
-    ("reason_detail", "text", attrgetter("reason_detail")),
-    ("attempts", "bigint", lambda posting: (posting.known.attempts if posting.known else 0) + posting.settled),
-    ("invoice_id", "text", attrgetter("invoice_id")),
-    ("customer_id", "text", attrgetter("customer_id")),
-    ("payment_id", "text", attrgetter("payment_id")),
-    ("retry_at", "timestamptz", attrgetter("retry_at")),
-    ("reader_version", "bigint", _reader_version),
-    ("deliveries", "bigint", lambda posting: (posting.known.deliveries if posting.known else 0) + posting.posts),
+    WebhookEvent,
+    ("id", "status", "reason_code", "reason_detail", "invoice_id", "customer_id", "payment_id", "retry_at"),
+    id=attrgetter("webhook_event_id"),
+    attempts=lambda posting: (posting.known.attempts if posting.known else 0) + posting.settled,
+    reader_version=_reader_version,
+    deliveries=lambda posting: (posting.known.deliveries if posting.known else 0) + posting.posts,
 )
 _CONTENT: Final = Columns[Delivery](
-    ("workspace_id", "text", attrgetter("origin.workspace_id")),
-    ("integration_id", "text", attrgetter("origin.integration_id")),
-    ("delivery_key", "text", attrgetter("key")),
-    ("provider_event_id", "text", _provider_id),
-    ("type", "text", _type),
-    ("livemode", "boolean", lambda delivery: delivery.event.livemode if delivery.event else None),
-    ("api_version", "text", lambda delivery: delivery.event.api_version if delivery.event else None),
-    ("payload", "bytea", attrgetter("body")),
-    ("received_at", "timestamptz", attrgetter("received_at")),
+    WebhookEvent,
+    ("received_at",),
+    workspace_id=attrgetter("origin.workspace_id"),
+    integration_id=attrgetter("origin.integration_id"),
+    delivery_key=attrgetter("key"),
+    provider_event_id=_provider_id,
+    type=_type,
+    livemode=lambda delivery: delivery.event.livemode if delivery.event else None,
+    api_version=lambda delivery: delivery.event.api_version if delivery.event else None,
+    payload=attrgetter("body"),
 )
 
 
 async def write_postings(tx: Transaction, postings: Sequence[Posting], now: datetime) -> None:
-    outcome = _OUTCOME.types | {"processed_at": "timestamptz"}
+    outcome = _OUTCOME.types | columns_of(WebhookEvent, ["processed_at"])
     new = [posting for posting in postings if posting.known is None]
     settled = [posting for posting in postings if posting.known is not None and posting.status is not None]
     counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
+    await keep_firsts(tx, [p.webhook_event_id for p in (*settled, *counted)])
     await insert_rows(
         tx, "webhook_events", outcome | _CONTENT.types, [(*_outcome(p, now), *_CONTENT.of(p.delivery)) for p in new]
     )
@@ -76,10 +74,23 @@ async def write_postings(tx: Transaction, postings: Sequence[Posting], now: date
     await update_rows(
         tx,
         "webhook_events",
-        {"id": "text", "deliveries": "bigint"},
+        columns_of(WebhookEvent, ["id", "deliveries"]),
         [(p.webhook_event_id, p.posts + p.known.deliveries) for p in counted if p.known],
     )
+    await keep_attempts(tx, [_attempt(p, p.known, now) for p in (*settled, *counted) if _is_noted(p.known)])
     await _count_traffic(tx, postings)
+
+
+def _is_noted(known: Known | None) -> TypeGuard[Known]:
+    return known is not None and known.deliveries + known.attempts < MAX_KEPT
+
+
+def _attempt(posting: Posting, known: Known, now: datetime) -> Attempt:
+    """How a known event came or was tried; one that came again when it was finished stays what it was."""
+    delivery = posting.delivery
+    status, code, detail = posting.status or known.status, posting.reason_code, posting.reason_detail
+    at = delivery.received_at if delivery.posts else now
+    return Attempt(delivery.origin.workspace_id, posting.webhook_event_id, delivery.source, status, code, detail, at)
 
 
 def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:

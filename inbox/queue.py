@@ -69,7 +69,7 @@ class Inbox:
         """Store and apply a delivery; returns after the commit. Cancelling the caller cancels nothing.
 
         Raises:
-            Unavailable: The queue is full or the database can't be had; the delivery is not stored.
+            Unavailable: The queue is full or the database is unavailable; the delivery is not stored.
         """
         if (
             self._closing
@@ -100,7 +100,7 @@ class Inbox:
         """What settling these would do, in their order: it is done and taken back.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
         """
         receipts: list[Receipt] = []
         with contextlib.suppress(_RehearsedError):

@@ -1,8 +1,8 @@
 """Asking Stripe what happened: the way back when its posts could not reach us.
 
 Stripe lists its events newest first, for 30 days. They are read in windows of time that are split until one holds a
-page, and applied oldest first, by the same door as a delivery. How far that has come is kept, so that whoever is
-interrupted goes on from there.
+page, and applied oldest first, through the same inbox as a delivery. How far that has come is kept, so an
+interrupted sync continues there.
 """
 
 import asyncio
@@ -22,15 +22,16 @@ from database.scope import scoped
 from errors import StripeUnavailable
 from gateways.base import EventGateway
 from gateways.registry import GATEWAY
-from inbox.delivery import Origin, delivery_of
+from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.queue import Inbox
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, opened
 from models.invoice import COLLECTING, Invoice
-from models.kinds import PaymentLinkStatus, PaymentStatus, WebhookEventStatus
+from models.kinds import AttemptSource, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
+from models.reason import Reason
 from models.secret import Keyring
 from payment_links import lifecycle
 
@@ -90,14 +91,14 @@ class Sync:
         within_s: float | None = None,
         told: Told = lambda _: None,
     ) -> Progress:
-        """Apply what Stripe has told since an instant, or since the last sync; what is known already stays as it is.
+        """Apply what Stripe has listed since an instant, or since the last sync; what is known already stays as it is.
 
         `within_s` bounds the time that it takes: it is then not complete, and the next one goes on from there.
 
         Raises:
             StripeRefused: Stripe does not let the key read its events.
             StripeUnavailable: Stripe can't be reached.
-            Unavailable: The database can't be had.
+            Unavailable: The database is unavailable.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         position = traffic.synced_until or integration.created_at
@@ -171,9 +172,7 @@ class Sync:
         known = await _finished(integration, [str(event["id"]) for event in events])
         unknown = [event for event in events if event["id"] not in known]
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
-        receipts = await asyncio.gather(
-            *(self._inbox.accept(delivery_of(origin, orjson.dumps(event), utc_now(), posts=0)) for event in unknown)
-        )
+        receipts = await asyncio.gather(*(self._inbox.accept(_found(origin, orjson.dumps(event))) for event in unknown))
         return replace(
             progress,
             found=progress.found + len(events),
@@ -193,7 +192,7 @@ class Sync:
     async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
         """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
 
-        A completed session enters by the same door as the event that should have told of it. A link that was asked
+        A completed session enters by the same door as the event that should have arrived for it. A link that was asked
         about is left alone for `rest`.
 
         Raises:
@@ -205,7 +204,7 @@ class Sync:
         for link in await _links_to_check(integration, rest):
             for session in await self._gateway.completed_sessions(self._key_of(integration), link.provider_id or ""):
                 body = orjson.dumps(GATEWAY.session_event(session, int(time.time())))
-                delivery = delivery_of(origin, body, utc_now(), posts=0)
+                delivery = _found(origin, body)
                 if not await _finished(integration, [delivery.key]):
                     receipt = await self._inbox.accept(delivery)
                     applied = receipt.status is WebhookEventStatus.PROCESSED
@@ -216,7 +215,11 @@ class Sync:
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:
-    return None if asked >= begin else diagnose("EVENTS_GONE", f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    return (
+        None
+        if asked >= begin
+        else diagnose(Reason.EVENTS_GONE, f"{asked:%Y-%m-%d %H:%M} to {begin:%Y-%m-%d %H:%M} UTC")
+    )
 
 
 async def _move_position(integration: Integration, until: datetime) -> None:
@@ -276,3 +279,8 @@ async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence
     ids = {invoice.id for invoice in unpaid}
     due = [link for link in due if link.invoice_id in ids]
     return sorted(due, key=lambda link: link.checked_at or link.created_at)[:_LINKS_AT_ONCE]
+
+
+def _found(origin: Origin, body: bytes) -> Delivery:
+    """What Stripe told when it was asked."""
+    return delivery_of(origin, body, utc_now(), posts=0, source=AttemptSource.SYNC)

@@ -50,6 +50,20 @@ def tables(summed: Sequence[Summed]) -> Iterator[str]:
         yield f"CREATE INDEX {each.sums}_to_merge ON {each.sums} (id) WHERE NOT is_merged"
 
 
+def merged(summed: Sequence[Summed]) -> Iterator[str]:
+    """The statements that leave one row for each key, now and for good, on both databases."""
+    for each in summed:
+        columns = ", ".join((_key(each), *each.values))
+        sums = [f"SUM({value})" for value in each.values]
+        yield f"UPDATE {each.sums} SET is_merged = FALSE WHERE is_merged"
+        yield (
+            f"INSERT INTO {each.sums} ({columns}, is_merged) SELECT {_key(each)}, {', '.join(sums)}, TRUE"
+            f" FROM {each.sums} GROUP BY {_key(each)} HAVING {' OR '.join(f'{sum_} <> 0' for sum_ in sums)}"
+        )
+        yield f"DELETE FROM {each.sums} WHERE NOT is_merged"
+        yield f"CREATE UNIQUE INDEX {each.sums}_merged ON {each.sums} ({_key(each)}) WHERE is_merged"
+
+
 def _so_far(summed: Sequence[Summed]) -> Iterator[str]:
     for each in summed:
         keys = [key.format(row="t") for key in ("{row}.workspace_id", *each.keys.values())]
@@ -73,19 +87,46 @@ def on_sqlite(summed: Sequence[Summed]) -> Iterator[str]:
     yield from _so_far(summed)
     for each in summed:
         into = f"INSERT INTO {each.sums} (workspace_id, {', '.join((*each.keys, *each.values))})"
-        gone, come = _values(each, "OLD", "-"), _values(each, "NEW", "")
-        changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in each.columns)
-        both = f"{into} VALUES ({gone}), ({come});"
-        if each.where:
-            both = f"{into} SELECT {gone}{_where(each, 'OLD')}; {into} SELECT {come}{_where(each, 'NEW')};"
-        on, name = f"ON {each.table}", each.name
-        when_new, when_gone = _where(each, "NEW", "WHEN"), _where(each, "OLD", "WHEN")
-        yield f"CREATE TRIGGER {name}_new AFTER INSERT {on}{when_new} BEGIN {into} VALUES ({come}); END"
-        yield f"CREATE TRIGGER {name}_gone AFTER DELETE {on}{when_gone} BEGIN {into} VALUES ({gone}); END"
+        yield from _triggers(each, into, _values(each, "OLD", "-"), _values(each, "NEW", ""), "")
+
+
+def at_once_on_sqlite(summed: Sequence[Summed]) -> Iterator[str]:
+    """The statements that have changes added to the sums themselves: only one writes at a time anyway.
+
+    A sum of nothing is deleted.
+    """
+    for each in summed:
+        for when in ("new", "gone", "changed"):
+            yield f"DROP TRIGGER {each.name}_{when}"
+        into = f"INSERT INTO {each.sums} (workspace_id, {', '.join((*each.keys, *each.values))}, is_merged)"
+        added = ", ".join(f"{value} = {value} + excluded.{value}" for value in each.values)
+        conflict = f" ON CONFLICT ({_key(each)}) WHERE is_merged DO UPDATE SET {added}"
+        gone, come = (f"{_values(each, row, sign)}, TRUE" for row, sign in (("OLD", "-"), ("NEW", "")))
+        yield from _triggers(each, into, gone, come, conflict)
+        nothing = " AND ".join(f"NEW.{value} = 0" for value in each.values)
         yield (
-            f"CREATE TRIGGER {name}_changed AFTER UPDATE OF {', '.join(each.columns)} {on}"
-            f" WHEN {changed} BEGIN {both} END"
+            f"CREATE TRIGGER {each.sums}_of_nothing AFTER UPDATE ON {each.sums} WHEN {nothing}"
+            f" BEGIN DELETE FROM {each.sums} WHERE id = NEW.id; END"
         )
+
+
+def _triggers(each: Summed, into: str, gone: str, come: str, conflict: str) -> Iterator[str]:
+    changed = " OR ".join(f"OLD.{column} IS NOT NEW.{column}" for column in each.columns)
+    both = f"{into} VALUES ({gone}), ({come}){conflict};"
+    if each.where:
+        less, more = (f"{into} SELECT {values}{_where(each, row)}" for values, row in ((gone, "OLD"), (come, "NEW")))
+        both = f"{less}{conflict}; {more}{conflict};"
+    on, name = f"ON {each.table}", each.name
+    when_new, when_gone = _where(each, "NEW", "WHEN"), _where(each, "OLD", "WHEN")
+    yield f"CREATE TRIGGER {name}_new AFTER INSERT {on}{when_new} BEGIN {into} VALUES ({come}){conflict}; END"
+    yield f"CREATE TRIGGER {name}_gone AFTER DELETE {on}{when_gone} BEGIN {into} VALUES ({gone}){conflict}; END"
+    yield (
+        f"CREATE TRIGGER {name}_changed AFTER UPDATE OF {', '.join(each.columns)} {on} WHEN {changed} BEGIN {both} END"
+    )
+
+
+def _key(each: Summed) -> str:
+    return ", ".join(("workspace_id", *each.order))
 
 
 def _values(each: Summed, row: str, sign: str) -> str:

@@ -9,7 +9,7 @@ from migrations._sql import Sql
 
 
 class Migration(BaseMigration):
-    """Columns that money which came in parts, in another currency or is disputed twice is told by."""
+    """Columns for money that came in parts or in another currency, or that is disputed twice."""
 
     dependencies = [("models", "m0002_trust")]
     operations = [

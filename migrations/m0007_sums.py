@@ -6,7 +6,8 @@ from migrations._sql import Sql
 from migrations._sums import DATE, DAY, Summed, on_postgres, on_sqlite, tables
 
 
-def _summed(dialect: str) -> list[Summed]:
+def summed(dialect: str) -> list[Summed]:
+    """What is summed from here on."""
     day, date = DAY[dialect], DATE[dialect]
     return [
         Summed(
@@ -65,13 +66,13 @@ class Migration(BaseMigration):
     dependencies = [("models", "m0006_neutral")]
     operations = [
         Sql(
-            *tables(_summed("sqlite")),
+            *tables(summed("sqlite")),
             "CREATE INDEX payments_by_time ON payments (workspace_id, occurred_at)",
             """
             CREATE INDEX invoices_paid_out_of_band ON invoices (workspace_id, paid_at)
             WHERE amount_paid_out_of_band > 0
             """,
-            sqlite=tuple(on_sqlite(_summed("sqlite"))),
-            postgres=tuple(on_postgres(_summed("postgres"))),
+            sqlite=tuple(on_sqlite(summed("sqlite"))),
+            postgres=tuple(on_postgres(summed("postgres"))),
         ),
     ]

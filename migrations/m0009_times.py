@@ -6,7 +6,8 @@ from migrations._sql import Sql
 from migrations._sums import QUARTER_HOUR, Summed, on_postgres, on_sqlite, tables
 
 
-def _summed(dialect: str) -> list[Summed]:
+def summed(dialect: str) -> list[Summed]:
+    """What is summed from here on."""
     quarter_hour = QUARTER_HOUR[dialect]
     return [
         Summed(
@@ -42,7 +43,7 @@ class Migration(BaseMigration):
     dependencies = [("models", "m0008_rare")]
     operations = [
         Sql(
-            *tables(_summed("sqlite")),
+            *tables(summed("sqlite")),
             "DROP INDEX payment_sums_by_key",
             "CREATE INDEX payment_sums_by_day ON payment_sums (workspace_id, day, currency, status, allocation)",
             "DROP INDEX invoice_sums_by_key",
@@ -53,7 +54,7 @@ class Migration(BaseMigration):
             """,
             "CREATE INDEX payments_overpaid ON payments (workspace_id, id) WHERE overpaid > amount_refunded",
             "CREATE INDEX payment_links_failed ON payment_links (workspace_id, id) WHERE status = 'FAILED'",
-            sqlite=tuple(on_sqlite(_summed("sqlite"))),
-            postgres=tuple(on_postgres(_summed("postgres"))),
+            sqlite=tuple(on_sqlite(summed("sqlite"))),
+            postgres=tuple(on_postgres(summed("postgres"))),
         ),
     ]

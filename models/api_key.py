@@ -61,5 +61,5 @@ def sha256_of(key: str) -> str:
 
 
 def preview_of(key: str) -> str:
-    """What of a key may be shown again: flx_test_…4242."""
+    """The part of a key that is safe to display: flx_test_…4242."""
     return f"{key[:9]}…{key[-4:]}"

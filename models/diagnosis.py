@@ -1,249 +1,253 @@
-"""What is the matter and how to mend it: one sentence each, by a stable code."""
+"""Problems and their fixes: a sentence each, by a stable code."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from models.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """A stable code, a sentence that says why, and what to do."""
 
-    code: str
+    code: Reason
     message: str
     fix: str
 
 
-_KNOWN: Final[dict[str, tuple[str, str]]] = {
+_TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     # Webhook events that were ignored
-    "EVENT_TYPE_NOT_HANDLED": (
+    Reason.EVENT_TYPE_NOT_HANDLED: (
         "Fluxrate does nothing with events of this type.",
         "Nothing to do. To receive fewer of them, select only the events listed as eventsToSend in Stripe.",
     ),
-    "NOTHING_PAID": (
-        "The event tells of no payment: a card was saved, a trial began, or an authorisation was released before any"
+    Reason.NOTHING_PAID: (
+        "The event is about no payment: a card was saved, a trial began, or an authorisation was released before any"
         " money was taken.",
         "Nothing to do.",
     ),
-    "NO_METADATA": (
+    Reason.NO_METADATA: (
         "The payment carries no invoice_id in its metadata and belongs to no Payment Link made by Fluxrate, so it"
         " can't be matched with an invoice.",
         "If it should pay an invoice, create its Payment Link with invoice_id in the metadata, or let Fluxrate"
         " create it. Otherwise there is nothing to do.",
     ),
-    "ANOTHER_WORKSPACE": (
+    Reason.ANOTHER_WORKSPACE: (
         "The payment's workspace_id is another workspace's: two workspaces share this Stripe account.",
         "Nothing to do here: the workspace that it belongs to handles it.",
     ),
-    "FOREIGN_INVOICE_ID": (
+    Reason.FOREIGN_INVOICE_ID: (
         "The invoice_id in the metadata is not one of Fluxrate's: another system shares this Stripe account.",
         "Nothing to do, unless you wrote the metadata by hand: then use the invoice's id, which begins with inv_.",
     ),
-    "UNREADABLE_PAYLOAD": (
+    Reason.UNREADABLE_PAYLOAD: (
         "The event is signed by Stripe but can't be read: {detail}.",
         "Nothing was changed. Look the event up in the Stripe Dashboard; if it is about a payment, mark its invoice"
         " paid by hand and report the payload's shape to Fluxrate. If a later version of Fluxrate can read it, it is"
         " applied then.",
     ),
     # Money that fits no invoice
-    "INVOICE_NOT_FOUND": (
+    Reason.INVOICE_NOT_FOUND: (
         "This workspace has no invoice with the invoice_id in the payment's metadata.",
         "Check the invoice_id in Stripe. If the money belongs to an invoice, apply it to that one (applyPayment);"
         " otherwise refund the payment in Stripe.",
     ),
-    "INVOICE_DRAFT": (
+    Reason.INVOICE_DRAFT: (
         "The invoice was still a draft when the payment came.",
         "Finalize the invoice and apply the payment to it (applyPayment), or refund the payment in Stripe.",
     ),
-    "INVOICE_VOID": (
+    Reason.INVOICE_VOID: (
         "The invoice was void when the payment came.",
         "Apply the payment to another invoice (applyPayment), or refund it in Stripe.",
     ),
-    "CURRENCY_MISMATCH": (
+    Reason.CURRENCY_MISMATCH: (
         "The payment is in another currency than the invoice.",
         "Apply it to an invoice in its currency (applyPayment), or refund the payment in Stripe and let the customer"
         " pay with the invoice's own link.",
     ),
-    "LIVEMODE_MISMATCH": (
+    Reason.LIVEMODE_MISMATCH: (
         "The event is of the other mode than the workspace: test events don't count in a live workspace, nor live"
         " ones in a test workspace.",
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
-    "METADATA_MISMATCH": (
+    Reason.METADATA_MISMATCH: (
         "The payment was made with the Payment Link of one invoice, but its metadata names another, or none of ours.",
         "See in Stripe which of the two was meant and apply the payment to that one (applyPayment), or refund it.",
     ),
-    "PAYMENT_UNKNOWN": (
+    Reason.PAYMENT_UNKNOWN: (
         "The event is about a payment that is not known here: it may have overtaken its payment, or belong to another"
         " system that shares this Stripe account.",
         "Nothing to do: it is tried again for three days, and applied once the payment is known.",
     ),
     # Webhook events that can't be verified
-    "SIGNATURE_MISSING": (
+    Reason.SIGNATURE_MISSING: (
         "The delivery has no Stripe-Signature that can be read, so nothing shows that Stripe sent it.",
         "Nothing to do if Stripe did not send it. If a proxy stands before Fluxrate, let it pass the Stripe-Signature"
         " header and the body on unchanged.",
     ),
-    "SIGNATURE_MISMATCH": (
+    Reason.SIGNATURE_MISMATCH: (
         "The Stripe-Signature header didn't match the webhook secret that is saved.",
         "Make sure that you copied the Signing secret from Stripe (it starts with whsec_), not the endpoint's URL, of"
         " exactly the endpoint that sends to this URL; save it again: what it signed is then applied.",
     ),
-    "SIGNATURE_TIMESTAMP": (
+    Reason.SIGNATURE_TIMESTAMP: (
         "The signature is right but was made {detail} away from this server's time, more than the 300 seconds allowed.",
         "Set this server's clock by NTP. Stripe sends the event again with a new signature.",
     ),
     # Webhook events that wait or failed
-    "INTEGRATION_INACTIVE": (
+    Reason.INTEGRATION_INACTIVE: (
         "The integration was switched off when the event came. It is kept and not applied yet.",
         "Switch the integration on again (isActive: true): what waits is applied in order.",
     ),
-    "INTERNAL_ERROR": (
+    Reason.INTERNAL_ERROR: (
         "Applying the event failed inside Fluxrate (error reference {detail}).",
-        "Fluxrate and Stripe both try again. If it stays so, look for the reference in the server's log.",
+        "Fluxrate and Stripe both try again. If it keeps failing, look for the reference in the server's log.",
     ),
-    "EVENTS_GONE": (
+    Reason.EVENTS_GONE: (
         "Stripe keeps its events for 30 days: those from {detail} can't be fetched any more.",
         "Compare the payments of that time in the Stripe Dashboard with the invoices, and mark those paid by hand that"
         " were paid.",
     ),
     # Integrations
-    "WEBHOOK_SECRET_MISSING": (
+    Reason.WEBHOOK_SECRET_MISSING: (
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
         " copy the Signing secret (whsec_…) and save it here; or let all of that be done (repairStripeIntegration)."
         " What came meanwhile is kept, and applied then.",
     ),
-    "PUBLIC_URL_LOCAL": (
+    Reason.PUBLIC_URL_LOCAL: (
         "The webhookUrl begins with {detail}, an address of this machine alone: Stripe can't reach it.",
         "Set FLUXRATE_PUBLIC_URL to the https URL under which this server can be reached. On your own machine forward"
         " with the Stripe CLI (stripe listen --forward-to the webhookUrl) and save the secret (whsec_…) that it prints."
         " Until then payments are found within half a minute by asking Stripe. The simulator needs none of this.",
     ),
-    "NO_EVENT_YET": (
+    Reason.NO_EVENT_YET: (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here, that its events are selected,"
         " and pay an invoice or send a test event. checkStripeIntegration looks for you.",
     ),
-    "SIGNATURES_FAILING": (
+    Reason.SIGNATURES_FAILING: (
         "The Stripe-Signature of the latest deliveries does not match the saved webhook secret: {detail}.",
         "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save"
         " it again, and make sure that Stripe sends to the exact URL shown here; or let the endpoint be replaced by one"
         " whose secret is known (repairStripeIntegration).",
     ),
-    "INTEGRATION_OFF": (
+    Reason.INTEGRATION_OFF: (
         "The integration is switched off: deliveries are kept, not applied.",
         "Switch it on again (isActive: true).",
     ),
     # An integration's endpoint at Stripe
-    "ENDPOINT_MISSING": (
+    Reason.ENDPOINT_MISSING: (
         "Stripe has no webhook endpoint with this integration's URL, so no event can arrive.",
         "In Stripe → Developers → Webhooks add an endpoint with exactly the webhookUrl shown here and its"
         " eventsToSend, and save its signing secret; or let it be added (repairStripeIntegration).",
     ),
-    "ENDPOINT_DISABLED": (
+    Reason.ENDPOINT_DISABLED: (
         "The webhook endpoint is disabled in Stripe, so no event arrives.",
         "Enable it in Stripe → Developers → Webhooks, or here (repairStripeIntegration). Then fetch what was missed"
         " (syncStripeEvents).",
     ),
-    "ENDPOINT_OTHER_URL": (
+    Reason.ENDPOINT_OTHER_URL: (
         "A webhook endpoint in Stripe was meant for this integration but posts to another URL: {detail}.",
         "In Stripe → Developers → Webhooks set it to exactly the webhookUrl shown here (scheme, host, no slash or query"
-        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, mend"
+        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, fix"
         " FLUXRATE_PUBLIC_URL.",
     ),
-    "ENDPOINT_DUPLICATED": (
+    Reason.ENDPOINT_DUPLICATED: (
         "{detail} enabled webhook endpoints in Stripe post to this integration's URL, each with a signing secret of its"
         " own: what is signed with another than the saved one is refused.",
         "Delete all but the one whose signing secret is saved here, or let them be replaced by one"
         " (repairStripeIntegration).",
     ),
-    "ENDPOINT_EVENTS_MISSING": (
+    Reason.ENDPOINT_EVENTS_MISSING: (
         "The webhook endpoint is not sent all events without which invoices are not marked as paid: it lacks {detail}.",
         "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
         " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
     ),
-    "ENDPOINT_EVENTS_RECOMMENDED": (
+    Reason.ENDPOINT_EVENTS_RECOMMENDED: (
         "The webhook endpoint is sent what invoices need to be marked as paid, but not these events: {detail}.",
         "If you have any of these, select the events in Stripe → Developers → Webhooks, or let them be added"
-        " (repairStripeIntegration). Otherwise leave it so.",
+        " (repairStripeIntegration). Otherwise leave it as it is.",
     ),
-    "ENDPOINT_API_VERSION_OLD": (
+    Reason.ENDPOINT_API_VERSION_OLD: (
         "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
         "Stripe can't change an endpoint's version: add another one with a newer version and save its signing secret,"
         " or let it be replaced (repairStripeIntegration).",
     ),
-    "ENDPOINT_OTHER_MODE": (
+    Reason.ENDPOINT_OTHER_MODE: (
         "Events of the other mode arrive here: the webhook endpoint was added in Stripe's test mode for a live"
         " workspace, or the reverse. They don't count.",
         "In Stripe switch to the mode of this workspace, add the endpoint there and save its signing secret; delete the"
         " one in the other mode.",
     ),
-    "EVENTS_NOT_ARRIVING": (
+    Reason.EVENTS_NOT_ARRIVING: (
         "Stripe has events for this integration that are minutes old, and none has arrived since.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here and can be reached from the"
         " internet; the endpoint's page in Stripe shows what each post was answered. Nothing is lost: fetch what was"
         " missed (syncStripeEvents).",
     ),
-    "EVENTS_UNREADABLE": (
+    Reason.EVENTS_UNREADABLE: (
         "{detail} verified webhook events may be about money but can't be read.",
         "Look at them (webhookEvents with the status UNAPPLIED): each says what can't be read. See in the Stripe"
         " Dashboard what was paid, mark those invoices as paid by hand (markInvoicePaid), and report the payloads'"
-        " shape to Fluxrate. A version that can read them applies them by itself.",
+        " shape to Fluxrate. A version that can read them applies them.",
     ),
-    "CLOCK_SKEW": (
+    Reason.CLOCK_SKEW: (
         "This server's clock is {detail} Stripe's; signatures are refused from 5 minutes on.",
         "Set this server's clock by NTP. Stripe sends what was refused again.",
     ),
-    "STRIPE_NOT_ASKED": (
+    Reason.STRIPE_NOT_ASKED: (
         "Stripe could not be asked at the latest check: {detail}",
-        "Check again in a moment (checkStripeIntegration). If it stays so, check the server's connection to Stripe.",
+        "Check again in a moment (checkStripeIntegration). If it keeps failing, check the server's connection to"
+        " Stripe.",
     ),
     # Secret keys and payment links
-    "KEY_REJECTED": (
+    Reason.KEY_REJECTED: (
         "Stripe refused the secret key: {detail}",
         "Create a new secret key in Stripe → Developers → API keys and save it on the integration.",
     ),
-    "KEY_NOT_PERMITTED": (
+    Reason.KEY_NOT_PERMITTED: (
         "The restricted key lacks a permission: {detail}",
         "In Stripe → Developers → API keys give the key what is named (write access to Payment Links at least), or use"
         " a secret key (sk_…).",
     ),
-    "KEY_LACKS_OPTIONAL_PERMISSION": (
+    Reason.KEY_LACKS_OPTIONAL_PERMISSION: (
         "The restricted key works, but lacks permissions that help when something goes wrong: {detail}.",
-        "In Stripe → Developers → API keys give the key what is named, or leave it so: payments by webhook work"
+        "In Stripe → Developers → API keys give the key what is named, or leave it as it is: payments by webhook work"
         " without.",
     ),
-    "STRIPE_UNREACHABLE": (
+    Reason.STRIPE_UNREACHABLE: (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",
-        "Nothing to do: Fluxrate keeps trying. If it stays so, check the server's connection to Stripe, or that what"
-        " FLUXRATE_STRIPE_API_BASE names is running.",
+        "Nothing to do: Fluxrate keeps trying. If it keeps failing, check the server's connection to Stripe, or that"
+        " what FLUXRATE_STRIPE_API_BASE names is running.",
     ),
-    "STRIPE_BUSY": (
+    Reason.STRIPE_BUSY: (
         "Stripe could not make the Payment Link right now: {detail}",
         "Nothing to do: Fluxrate keeps trying.",
     ),
-    "STRIPE_REFUSED": (
+    Reason.STRIPE_REFUSED: (
         "Stripe refused to make the Payment Link: {detail}",
-        "Mend what Stripe names and create the Payment Link again (createPaymentLink); if it is the invoice itself,"
+        "Fix what Stripe names and create the Payment Link again (createPaymentLink); if it is the invoice itself,"
         " void it and create another one.",
     ),
-    "INTEGRATION_UNUSABLE": (
+    Reason.INTEGRATION_UNUSABLE: (
         "The integration that should make the Payment Link is disconnected or switched off.",
-        "Switch it on again, or connect Stripe anew and create the Payment Link with that (createPaymentLink).",
+        "Switch it on again, or connect Stripe again and create the Payment Link with that (createPaymentLink).",
     ),
 }
 
 
-_WITHOUT_DETAIL: Final = {"SIGNATURES_FAILING": "checkStripeIntegration tells which secret it is, where it can"}
+_WITHOUT_DETAIL: Final = {Reason.SIGNATURES_FAILING: "checkStripeIntegration says which secret it is, where it can"}
 """What completes the sentence of a code whose detail only a check finds."""
 
 
 def diagnose(code: str, detail: str | None = None) -> Diagnosis:
-    """The diagnosis of a code. `detail` completes the sentence where the code has one."""
-    message, fix = _KNOWN[code]
-    return Diagnosis(code, message.format(detail=detail or _WITHOUT_DETAIL.get(code, "no details were given")), fix)
+    """Explain a code. `detail` completes the sentence where the code has one.
 
-
-def codes() -> frozenset[str]:
-    """Every code there is."""
-    return frozenset(_KNOWN)
+    Raises:
+        ValueError: It is the code of no Reason.
+    """
+    reason = Reason(code)
+    message, fix = _TEXTS[reason]
+    return Diagnosis(reason, message.format(detail=detail or _WITHOUT_DETAIL.get(reason, "no details were given")), fix)

@@ -1,7 +1,7 @@
 """The event log of each workspace: what changed, in the order of commit.
 
-Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so whoever has seen number
-n has seen all before it: a database sequence would let a smaller number appear later.
+Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so a reader who has seen
+number n has seen all before it: a database sequence would let a smaller number appear later.
 """
 
 from collections import defaultdict
@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
-from database.bulk import insert_rows
+from database.bulk import columns_of, insert_rows
 from database.door import Transaction
 from database.scope import WorkspaceManager
+from models.columns import Columns
 from models.ids import Prefix, new_id
 from models.kinds import EventType, InvoiceStatus
 
@@ -84,22 +85,8 @@ class Happening(NamedTuple):
     webhook_event_id: str | None = None
 
 
-_COLUMNS: Final = {
-    "id": "text",
-    "workspace_id": "text",
-    "number": "bigint",
-    "type": "text",
-    "occurred_at": "timestamptz",
-    "actor": "text",
-    "note": "text",
-    "previous_status": "text",
-    "status": "text",
-    "invoice_id": "text",
-    "payment_id": "text",
-    "customer_id": "text",
-    "integration_id": "text",
-    "webhook_event_id": "text",
-}
+_LOGGED: Final = Columns[Happening](Event, Happening._fields)
+_COLUMNS: Final = columns_of(Event, ["id", "number"]) | _LOGGED.types
 
 
 async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[str, int]:
@@ -119,26 +106,7 @@ async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[st
         )
         newest[workspace_id] = counted[0]["seq"]
         first = newest[workspace_id] - len(own) + 1
-        rows += [_row(happening, number) for number, happening in enumerate(own, start=first)]
+        rows += [(new_id(Prefix.EVENT), number, *row) for number, row in enumerate(_LOGGED.of_all(own), start=first)]
     if rows:
         await insert_rows(tx, "events", _COLUMNS, rows)
     return newest
-
-
-def _row(happening: Happening, number: int) -> tuple[object, ...]:
-    return (
-        new_id(Prefix.EVENT),
-        happening.workspace_id,
-        number,
-        happening.type.value,
-        happening.occurred_at,
-        happening.actor,
-        happening.note,
-        happening.previous_status and happening.previous_status.value,
-        happening.status and happening.status.value,
-        happening.invoice_id,
-        happening.payment_id,
-        happening.customer_id,
-        happening.integration_id,
-        happening.webhook_event_id,
-    )

@@ -19,5 +19,5 @@ def from_row(value: datetime | str) -> datetime:
 
 
 def utc_today() -> date:
-    """Today, by which what is overdue is told."""
+    """Today in UTC: an invoice with an earlier due date is overdue."""
     return datetime.now(UTC).date()

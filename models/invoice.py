@@ -1,14 +1,18 @@
 """Invoices: their states, their lines and their numbers."""
 
 from collections.abc import Mapping
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
+import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Transaction
+from database.door import Row, Transaction
 from database.scope import WorkspaceManager
 from errors import InvalidTransition
+from models.amounts import amount_overpaid, amount_remaining
+from models.columns import Columns
 from models.kinds import InvoiceStatus
 
 TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
@@ -20,8 +24,8 @@ TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
 }
 """Where an invoice may go next; what is not listed is refused."""
 
-COLLECTING: Final = frozenset({InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE})
-"""The states in which a payment moves an invoice."""
+COLLECTING: Final = frozenset(status for status, next_ones in TRANSITIONS.items() if InvoiceStatus.PAID in next_ones)
+"""The states in which a payment moves an invoice: OPEN and UNCOLLECTIBLE."""
 
 _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
     InvoiceStatus.DRAFT: "it is a draft: finalize it first, or delete it",
@@ -77,12 +81,12 @@ class Invoice(Model):
     @property
     def amount_remaining(self) -> int:
         """What is still to pay, in minor units; never negative."""
-        return max(0, int(self.total) - self.received)
+        return amount_remaining(int(self.total), self.received)
 
     @property
     def amount_overpaid(self) -> int:
         """What came in beyond the total, in minor units; never negative."""
-        return max(0, self.received - int(self.total))
+        return amount_overpaid(int(self.total), self.received)
 
 
 class LineItem(Model):
@@ -102,13 +106,18 @@ class LineItem(Model):
         manager = WorkspaceManager()
 
 
+def may_become(status: InvoiceStatus, to: InvoiceStatus) -> bool:
+    """Whether an invoice may go there next."""
+    return to in TRANSITIONS[status]
+
+
 def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
     """Refuse what the state machine doesn't list.
 
     Raises:
         InvalidTransition: The invoice can't go there.
     """
-    if to not in TRANSITIONS[status]:
+    if not may_become(status, to):
         raise InvalidTransition(
             f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.", from_status=status.value, to_status=to.value
         )
@@ -169,3 +178,75 @@ async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:
         year,
     )
     return f"INV-{year}-{rows[0]['last']:04d}"
+
+
+# --- As far as events change it --------------------------------------------------------------------------------
+
+
+class MarkedPaid(NamedTuple):
+    """What was marked in Stripe as paid outside of it, of one Stripe invoice.
+
+    `applied` is what our invoice still lacked of it at that instant.
+    """
+
+    order_id: str
+    amount: int
+    at: datetime
+    applied: int = 0
+
+
+class InvoiceState(NamedTuple):
+    """Where an invoice stands, as far as events change it.
+
+    Paid out of band is what was marked so by hand, and what was `marked_paid` in Stripe.
+    """
+
+    id: str
+    customer_id: str
+    integration_id: str | None
+    status: InvoiceStatus
+    currency: str
+    total: int
+    amount_paid: int
+    amount_paid_out_of_band: int
+    amount_refunded: int
+    paid_at: datetime | None
+    marked_paid: tuple[MarkedPaid, ...] = ()
+
+    @property
+    def received(self) -> int:
+        """All that came in for it."""
+        return self.amount_paid + self.amount_paid_out_of_band
+
+    @property
+    def amount_remaining(self) -> int:
+        """What is still to pay; never negative."""
+        return amount_remaining(self.total, self.received)
+
+
+def _marked_paid_json(invoice: InvoiceState) -> str | None:
+    if not invoice.marked_paid:
+        return None
+    return orjson.dumps([list(mark) for mark in invoice.marked_paid], option=orjson.OPT_UTC_Z).decode()
+
+
+def _marked_paid(json: str) -> tuple[MarkedPaid, ...]:
+    return tuple(
+        MarkedPaid(order_id, amount, datetime.fromisoformat(at), applied)
+        for order_id, amount, at, applied in orjson.loads(json)
+    )
+
+
+INVOICE: Final = Columns[InvoiceState](Invoice, InvoiceState._fields, marked_paid=_marked_paid_json)
+SETTLED: Final = Columns[InvoiceState](
+    Invoice,
+    ("id", "status", "amount_paid", "amount_paid_out_of_band", "amount_refunded", "paid_at"),
+    marked_paid=_marked_paid_json,
+)
+"""Those that events change."""
+
+
+def invoice_of(row: Row) -> InvoiceState:
+    """An invoice's row, of INVOICE's columns."""
+    marked_paid = row["marked_paid"]
+    return InvoiceState(**INVOICE.read(row), marked_paid=_marked_paid(marked_paid) if marked_paid else ())

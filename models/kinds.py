@@ -1,4 +1,4 @@
-"""Every kind that a row can be of: enums alone, so that whoever only names them loads no database."""
+"""Every kind that a row can be of: enums alone, so that naming one loads no database."""
 
 from enum import StrEnum
 
@@ -80,6 +80,31 @@ class RevenueInterval(StrEnum):
     MONTH = "MONTH"
 
 
+class InvoiceOrderField(StrEnum):
+    """What invoices can be ordered by."""
+
+    CREATED_AT = "CREATED_AT"
+    DUE_DATE = "DUE_DATE"
+    TOTAL = "TOTAL"
+    PAID_AT = "PAID_AT"
+    CUSTOMER = "CUSTOMER"
+
+
+class PaymentOrderField(StrEnum):
+    """What payments can be ordered by."""
+
+    CREATED_AT = "CREATED_AT"
+    OCCURRED_AT = "OCCURRED_AT"
+    AMOUNT = "AMOUNT"
+
+
+class CustomerOrderField(StrEnum):
+    """What customers can be ordered by."""
+
+    CREATED_AT = "CREATED_AT"
+    NAME = "NAME"
+
+
 class WebhookEventStatus(StrEnum):
     """What became of a webhook event."""
 
@@ -89,6 +114,16 @@ class WebhookEventStatus(StrEnum):
     HELD = "HELD"
     QUARANTINED = "QUARANTINED"
     FAILED = "FAILED"
+
+
+class AttemptSource(StrEnum):
+    """What a webhook event came by, or was tried by, at one time."""
+
+    WEBHOOK = "WEBHOOK"
+    SYNC = "SYNC"
+    RETRY = "RETRY"
+    REPLAY = "REPLAY"
+    APPLIED = "APPLIED"
 
 
 class EventType(StrEnum):

@@ -1,4 +1,4 @@
-"""Money that went back: refunds and disputes of a payment, as far as Stripe has told of them."""
+"""Money that went back: the refunds and disputes of a payment that Stripe's events have named."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ class Refunds(NamedTuple):
 
     @property
     def amount(self) -> int:
-        """Minor units that are refunded now, each refund once however it was told."""
+        """Minor units that are refunded now; each refund counts once, whichever events named it."""
         if not self.each:
             return self.total
         told_until = int(self.decided_by[:12]) if self.decided_by else -1

@@ -1,13 +1,22 @@
-"""Money that came in, or tried to."""
+"""Money that came in, or tried to: where it stands, as far as events change it, and how its row holds that."""
 
-from typing import Final
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
+import orjson
 from tortoise import fields
 from tortoise.models import Model
 
+from database.door import Row
 from database.scope import WorkspaceManager
+from models.columns import Columns
+from models.instant import from_row
 from models.kinds import Allocation, PaymentStatus
-from models.money_back import Dispute, disputes_in
+from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json, foremost
+from models.payment_fact import Presentment
 
 TO_APPLY: Final = "allocation = 'UNAPPLIED' AND status = 'SUCCEEDED' AND amount_refunded < amount"
 """The condition of the index of money that is here and fits no invoice."""
@@ -23,7 +32,7 @@ class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
     `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `PaymentFact.order` of the event that its
-    status was taken from (empty while a charge alone told that the money came), as `refund_decided_by` and
+    status was taken from (empty while only a charge proves the money), as `refund_decided_by` and
     `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
     the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what
     came so far of a payment that comes in parts. `order_id` is the Stripe invoice that it pays, perhaps with others;
@@ -68,19 +77,126 @@ class Payment(Model):
         manager = WorkspaceManager()
 
 
+class PaymentState(NamedTuple):
+    """A payment, in minor units; `provider_ids` are all its known names.
+
+    `amount_received` is what came so far of one that comes in parts and isn't complete. `order_id` is the Stripe
+    invoice that it pays, perhaps with others. `is_whole`: it stands for those of that which aren't known, with what the
+    known ones leave.
+    """
+
+    id: str
+    provider_payment_id: str
+    provider_ids: frozenset[str]
+    invoice_id: str | None
+    customer_id: str | None
+    status: PaymentStatus
+    amount: int
+    currency: str
+    refunds: Refunds
+    overpaid: int
+    allocation: Allocation
+    unapplied_code: str | None
+    failure_code: str | None
+    failure_message: str | None
+    decided_by: str
+    occurred_at: datetime
+    disputes: tuple[Dispute, ...] = ()
+    presentment: Presentment | None = None
+    amount_received: int | None = None
+    order_id: str | None = None
+    is_whole: bool = False
+
+    @property
+    def amount_refunded(self) -> int:
+        """What went back of it, at most what came."""
+        return min(self.refunds.amount, self.amount)
+
+    @property
+    def dispute(self) -> Dispute | None:
+        """The one that it is shown with."""
+        return foremost(self.disputes)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the payment is part of its invoice's amount paid."""
+        return self.status is PaymentStatus.SUCCEEDED and self.allocation is Allocation.APPLIED
+
+
+def _refunds_json(payment: PaymentState) -> str | None:
+    """JSON of what is known of refunds, where the refunded amount alone doesn't say it."""
+    refunds = payment.refunds
+    if not refunds.each and refunds.total == payment.amount_refunded:
+        return None
+    return orjson.dumps({"told": refunds.total, "each": [list(refund) for refund in refunds.each]}).decode()
+
+
+ORIGIN: Final = ("workspace_id", "integration_id", "created_at")
+"""The columns that a payment is made with: no event changes them."""
+
+PAYMENT: Final = Columns[PaymentState](
+    Payment,
+    [name for name in Payment._meta.fields_map if name not in ORIGIN],
+    amount_refunded=attrgetter("amount_refunded"),
+    refund_decided_by=lambda payment: payment.refunds.decided_by,
+    failed_refunds=_refunds_json,
+    disputes=lambda payment: disputes_json(payment.disputes),
+    presentment_amount=lambda payment: payment.presentment and payment.presentment.amount,
+    presentment_currency=lambda payment: payment.presentment and payment.presentment.currency,
+    dispute_decided_by=lambda payment: payment.dispute and payment.dispute.decided_by,
+    dispute_status=lambda payment: payment.dispute and payment.dispute.status,
+    dispute_reason=lambda payment: payment.dispute and payment.dispute.reason,
+    dispute_amount=lambda payment: payment.dispute and payment.dispute.amount,
+    dispute_opened_at=lambda payment: payment.dispute and payment.dispute.opened_at,
+    dispute_closed_at=lambda payment: payment.dispute and payment.dispute.closed_at,
+)
+
+
+def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
+    """A payment's row, of PAYMENT's columns, under all its names."""
+    return PaymentState(
+        **PAYMENT.read(row),
+        provider_ids=provider_ids,
+        refunds=_refunds(row),
+        disputes=_disputes(row.__getitem__),
+        presentment=_presentment(row),
+    )
+
+
+def _refunds(row: Row) -> Refunds:
+    if row["failed_refunds"] is None:
+        return Refunds(row["amount_refunded"], row["refund_decided_by"])
+    stored = orjson.loads(row["failed_refunds"])
+    failed = [Refund(id_, amount, 0, is_gone=True, order=order) for order, id_, amount in stored.get("failed", ())]
+    each = [Refund(*refund) for refund in stored.get("each", ())]
+    return Refunds(stored["told"], row["refund_decided_by"], tuple(sorted([*failed, *each])))
+
+
 def disputes_of(payment: Payment) -> tuple[Dispute, ...]:
-    """The disputes of a payment; one that was stored before they were listed stands in columns alone."""
-    if payment.disputes is not None:
-        return disputes_in(payment.disputes)
-    if payment.dispute_status is None or payment.dispute_opened_at is None:
+    """The disputes of a payment."""
+    return _disputes(partial(getattr, payment))
+
+
+def _disputes(column: Callable[[str], Any]) -> tuple[Dispute, ...]:
+    """The disputes that a row holds; one that was stored before they were listed stands in columns alone."""
+    if column("disputes") is not None:
+        return disputes_in(column("disputes"))
+    if column("dispute_status") is None or column("dispute_opened_at") is None:
         return ()
+    closed_at = column("dispute_closed_at")
     return (
         Dispute(
-            payment.dispute_decided_by or "",
-            payment.dispute_status,
-            payment.dispute_reason or "general",
-            payment.dispute_amount or 0,
-            payment.dispute_opened_at,
-            payment.dispute_closed_at,
+            decided_by=column("dispute_decided_by") or "",
+            status=column("dispute_status"),
+            reason=column("dispute_reason") or "general",
+            amount=column("dispute_amount") or 0,
+            opened_at=from_row(column("dispute_opened_at")),
+            closed_at=None if closed_at is None else from_row(closed_at),
         ),
     )
+
+
+def _presentment(row: Row) -> Presentment | None:
+    if row["presentment_amount"] is None:
+        return None
+    return Presentment(row["presentment_amount"], row["presentment_currency"])

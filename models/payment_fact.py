@@ -1,4 +1,4 @@
-"""What a gateway's event says about a payment, in nobody's words: what settlement decides by."""
+"""What a gateway's event says about a payment, in no provider's words: what settlement decides by."""
 
 from enum import Enum, auto
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class UnreadableError(ValueError):
 
 
 class DisputeTold(NamedTuple):
-    """What an event tells of a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
+    """What an event says about a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
 
     id: str
     status: str
@@ -44,7 +44,7 @@ class DisputeTold(NamedTuple):
 
 
 class RefundTold(NamedTuple):
-    """What an event tells of one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
+    """What an event says about one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
 
     id: str
     created: int
@@ -66,11 +66,11 @@ class PaymentFact(NamedTuple):
 
     `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
     `provider_ids` is the payment's provider_payment_id; the others name the same payment. `order_id` is the Stripe
-    invoice that it pays, perhaps with others; `is_whole`: the amount is all that was paid of that, and nothing tells by
+    invoice that it pays, perhaps with others; `is_whole`: the amount is all that was paid of that, but not by
     which payments. `paid_at` is when the money came, where that is not when the event happened. `refunded` is all that
     was refunded by then; of a single refund `amount` is its own. `amount_received` is what came so far of money that
     comes in parts. `is_handled`: the type is one that we read, whether there is a payment in it or not. `parts` are
-    what it tells of each of several payments. `weight` orders what happens to a payment within one second: the cause
+    the facts of each of several payments. `weight` orders what happens to a payment within one second: the cause
     has less of it than the consequence.
     """
 
@@ -103,7 +103,7 @@ class PaymentFact(NamedTuple):
 
     @property
     def each(self) -> tuple["PaymentFact", ...]:
-        """What it tells of each payment, as an event of that payment alone."""
+        """The facts of each payment, each as an event of that payment alone."""
         return self.parts or (self,)
 
     @property

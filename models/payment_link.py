@@ -1,12 +1,14 @@
 """Payment Links at Stripe: one row per link to be made, whatever became of it."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from tortoise import fields
 from tortoise.models import Model
 
+from database.door import Row
 from database.scope import WorkspaceManager
+from models.columns import Columns
 from models.kinds import OpenSessions, PaymentLinkStatus
 
 LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, PaymentLinkStatus.FAILED})
@@ -75,3 +77,23 @@ class PaymentLink(Model):
     def idempotency_key(self) -> str:
         """Stripe's key for the current attempt to make the link."""
         return f"{self.invoice_id}:{self.id}:{self.attempt}"
+
+
+class LinkState(NamedTuple):
+    """Where a link stands, as far as events change it. `stop`: it is still to be made unpayable at Stripe."""
+
+    id: str
+    integration_id: str
+    status: PaymentLinkStatus
+    provider_id: str | None
+    amount: int
+    stop: bool = False
+
+
+LINK: Final = Columns[LinkState](PaymentLink, (name for name in LinkState._fields if name != "stop"))
+
+
+def link_of(row: Row) -> LinkState:
+    """A link's row, of LINK's columns and `due_at`."""
+    link = LinkState(**LINK.read(row))
+    return link._replace(stop=link.status not in LIVE and row["due_at"] is not None)

@@ -85,7 +85,7 @@ def sealing_key_id(sealed: str) -> str:
 
 
 def key_id(key: bytes) -> str:
-    """What tells one encryption key from another without giving it away."""
+    """Identifies an encryption key without revealing it."""
     return hashlib.sha256(b"fluxrate encryption key id" + key).hexdigest()[:12]
 
 

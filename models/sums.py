@@ -1,21 +1,19 @@
 """Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
 
-A change adds a row, so a sum is that of all rows of its key. Whoever merges inserts what it deleted: however many do
-so at once, nothing is lost and nothing counts twice.
+On SQLite, where one writes at a time, a change adds to the row of its key. On PostgreSQL it adds a row, so that nobody
+waits for anybody, and a sum is that of all rows of its key. A merge adds what it deleted: however many run at once,
+nothing is lost and nothing counts twice.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from database.bulk import insert_rows
 from database.dialect import Dialect
 from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
+from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000
-_LARGEST: Final = 2**62
-"""What SQLite holds is merged no further than this: it has no larger numbers."""
 
 
 class Sums(NamedTuple):
@@ -49,8 +47,12 @@ SUMS: Final = (
         },
         {
             "number": "1",
-            "remaining": "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
+            "remaining": REMAINING_OF_OPEN,
             "out_of_band": "amount_paid_out_of_band",
+            "total": "total",
+            "paid": "amount_paid + amount_paid_out_of_band",
+            "unpaid": "CASE WHEN total > amount_paid + amount_paid_out_of_band"
+            " THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END",
         },
     ),
     Sums("webhook_event_sums", "webhook_events", {"status": "status", "type": "coalesce(type, '')"}, {"number": "1"}),
@@ -88,12 +90,13 @@ Values = tuple[int, ...]
 
 
 async def merge_all() -> int:
-    """Merge the rows that changes have added; how many there were."""
+    """Merge the rows that changes have added; how many there were. SQLite's triggers have merged them already."""
+    if reading_dialect() == "sqlite":
+        return 0
     merged = 0
     for sums in SUMS:
-        # Of a small table either database would read all rows, which are more every day.
-        index = f" INDEXED BY {sums.table}_to_merge" if reading_dialect() == "sqlite" else ""
-        waiting = await fetch(f"SELECT 1 FROM {sums.table}{index} WHERE NOT is_merged ORDER BY id LIMIT 1")  # noqa: S608
+        # Of a small table PostgreSQL would read all rows, which are more every day.
+        waiting = await fetch(f"SELECT 1 FROM {sums.table} WHERE NOT is_merged ORDER BY id LIMIT 1")  # noqa: S608
         taken = MERGED_AT_ONCE if waiting else 0
         while taken == MERGED_AT_ONCE:
             async with transaction() as tx:
@@ -103,37 +106,22 @@ async def merge_all() -> int:
 
 
 async def merge(tx: Transaction, sums: Sums) -> int:
-    """Merge some rows that changes have added, each with those of its key; how many were taken."""
-    skipping = " FOR UPDATE SKIP LOCKED" if tx.dialect == "postgres" else ""
-    added = await tx.fetch(
-        f"DELETE FROM {sums.table} WHERE id IN (SELECT id FROM {sums.table} WHERE NOT is_merged"  # noqa: S608
-        f" ORDER BY id LIMIT {MERGED_AT_ONCE}{skipping}) RETURNING {_columns(sums)}"
+    """Merge some rows that changes have added into those of their keys; how many were taken."""
+    key, columns = ", ".join(_names(sums)), _columns(sums)
+    added = ", ".join(f"{value} = t.{value} + excluded.{value}" for value in sums.values)
+    nothing = " AND ".join(f"{value} = 0" for value in sums.values)
+    rows = await tx.fetch(
+        f"WITH taken AS (DELETE FROM {sums.table} WHERE id IN (SELECT id FROM {sums.table} WHERE NOT is_merged"  # noqa: S608
+        f" ORDER BY id LIMIT {MERGED_AT_ONCE} FOR UPDATE SKIP LOCKED) RETURNING {columns}),"
+        f" merged AS (INSERT INTO {sums.table} AS t ({columns}, is_merged)"
+        f" SELECT {key}, {', '.join(f'SUM({value})' for value in sums.values)}, TRUE FROM taken"
+        f" GROUP BY {key} ORDER BY {key}"  # of two that merge at once one waits for the other
+        f" ON CONFLICT ({key}) WHERE is_merged DO UPDATE SET {added} RETURNING id, {', '.join(sums.values)})"
+        f" SELECT (SELECT COUNT(*) FROM taken) AS taken, ARRAY(SELECT id FROM merged WHERE {nothing}) AS of_nothing"
     )
-    rows: dict[Key, list[Values]] = defaultdict(list)
-    for row in added:
-        rows[_key(sums, row)].append(_values(sums, row))
-    for key in sorted(rows):
-        same = " AND ".join(f"{name} = ${position}" for position, name in enumerate(_names(sums), start=1))
-        known = await tx.fetch(
-            f"DELETE FROM {sums.table} WHERE {same} AND is_merged RETURNING {_columns(sums)}",  # noqa: S608
-            *key,
-        )
-        rows[key] += [_values(sums, row) for row in known]
-    together = [(*key, *values, True) for key, found in rows.items() for values in _added_up(found) if any(values)]
-    await insert_rows(tx, sums.table, _types(sums), together)
-    return len(added)
-
-
-def _added_up(rows: Sequence[Values]) -> list[Values]:
-    """The rows as one, or as few as there can be."""
-    few = [rows[0]]
-    for row in rows[1:]:
-        total = tuple(one + other for one, other in zip(few[-1], row, strict=True))
-        if max(map(abs, total)) > _LARGEST:
-            few.append(row)
-        else:
-            few[-1] = total
-    return few
+    if rows[0]["of_nothing"]:
+        await tx.execute(f"DELETE FROM {sums.table} WHERE id = ANY($1)", rows[0]["of_nothing"])  # noqa: S608
+    return int(rows[0]["taken"])
 
 
 def _names(sums: Sums) -> tuple[str, ...]:
@@ -142,10 +130,6 @@ def _names(sums: Sums) -> tuple[str, ...]:
 
 def _columns(sums: Sums) -> str:
     return ", ".join((*_names(sums), *sums.values))
-
-
-def _types(sums: Sums) -> dict[str, str]:
-    return dict.fromkeys(_names(sums), "text") | dict.fromkeys(sums.values, "numeric") | {"is_merged": "boolean"}
 
 
 def _key(sums: Sums, row: Row) -> Key:
@@ -188,7 +172,7 @@ async def mistakes() -> list[Mistake]:
 
 
 async def rebuild() -> None:
-    """Sum all rows anew; whoever writes waits meanwhile."""
+    """Sum all rows again; writers wait meanwhile."""
     await retrying(_rebuild)
 
 

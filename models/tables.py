@@ -1,25 +1,22 @@
-"""Every table, as Tortoise looks for them."""
+"""Every table, as Tortoise looks for them: what is a model in any module of this folder."""
 
-from models.api_key import ApiKey
-from models.customer import Customer
-from models.event import Event
-from models.integration import Integration, IntegrationTraffic
-from models.invoice import Invoice, LineItem
-from models.payment import Payment
-from models.payment_link import PaymentLink
-from models.webhook_event import WebhookEvent
-from models.workspace import Workspace
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Final
 
-__models__ = (
-    ApiKey,
-    Customer,
-    Event,
-    Integration,
-    IntegrationTraffic,
-    Invoice,
-    LineItem,
-    Payment,
-    PaymentLink,
-    WebhookEvent,
-    Workspace,
-)
+from tortoise.models import Model
+
+import models
+
+
+def _tables() -> Iterator[type[Model]]:
+    for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+        if module.name != __name__:
+            own = vars(importlib.import_module(module.name)).values()
+            yield from (
+                each for each in own if isinstance(each, type) and issubclass(each, Model) and each is not Model
+            )
+
+
+__models__: Final = tuple(dict.fromkeys(_tables()))

@@ -6,7 +6,7 @@ from typing import Final
 from errors import InvalidInput
 
 LONGEST_KEPT: Final = 4096
-"""No column of texts takes more characters: what is longer is looked for in vain."""
+"""The longest text that any column holds; a longer search value can't match."""
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^@\s]+@localhost")
@@ -39,7 +39,7 @@ def optional_text(value: str | None, what: str, path: list[str], most: int = 255
 
 
 def email_address(value: str, path: list[str]) -> str:
-    """An email address, as far as it can be told without sending one.
+    """Check an email address, short of sending a message to it.
 
     Raises:
         InvalidInput: It has not the form of one.

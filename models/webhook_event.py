@@ -49,6 +49,9 @@ class WebhookEvent(Model):
 UNFINISHED: Final = "status IN ('UNAPPLIED', 'HELD', 'QUARANTINED', 'FAILED')"
 """The condition of the index of what somebody or something has to look at still."""
 
+OTHER_ID: Final = "provider_event_id <> delivery_key"
+"""The condition of the index of what isn't known to its integration by Stripe's id: nearly all is."""
+
 IGNORED: Final = "status = 'IGNORED'"
 """The condition of the index of what is nobody's."""
 
@@ -65,23 +68,9 @@ UNFINISHED_STATUSES: Final = frozenset(
     }
 )
 
-WITHOUT_PAYLOAD: Final = (
-    "id",
-    "workspace_id",
-    "integration_id",
-    "provider_event_id",
-    "type",
-    "status",
-    "reason_code",
-    "reason_detail",
-    "deliveries",
-    "attempts",
-    "livemode",
-    "api_version",
-    "invoice_id",
-    "customer_id",
-    "payment_id",
-    "received_at",
-    "processed_at",
+WITHOUT_PAYLOAD: Final = tuple(
+    name
+    for name in WebhookEvent._meta.fields_map
+    if name not in {"delivery_key", "payload", "posts", "retry_at", "reader_version"}
 )
 """A payload may be a megabyte: lists don't read it."""

@@ -29,9 +29,8 @@ def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> Non
 async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: Integration, secret: str) -> None:
     """Put a webhook secret into an integration that the caller holds and saves; the one before verifies for a day more.
 
-    A secret that never verified anything doesn't push out the one before it. What was refused before, as there was no
-    room to let it wait, is asked of Stripe soon. Saving the same secret again says that it
-    was looked at anew, and changes nothing else.
+    Replacing a secret that never verified a delivery keeps the older, working one. What was refused because the
+    quarantine was full is asked of Stripe soon. Saving the same secret again only renews when it was saved.
     """
     where = bound_to(integration.id, "webhook_secret_sealed")
     now = utc_now()
@@ -67,7 +66,7 @@ async def _is_unproven(tx: Transaction, integration: Integration) -> bool:
 
 
 async def retire_previous_secrets() -> Mapping[str, int]:
-    """Drop replaced webhook secrets that expired or that Stripe signs with no more; the newest number of each log.
+    """Drop replaced webhook secrets that expired or that Stripe has stopped using; returns each log's newest number.
 
     Stripe has stopped when all of the last minutes, longer than a signature is valid, bore the current one alone.
     """

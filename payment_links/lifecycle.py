@@ -3,14 +3,14 @@
 A link is planned (PENDING), made (ACTIVE) or refused (FAILED), tried again, and in the end spent (COMPLETED) or retired
 (DEACTIVATED). `due_at` is when somebody acts on it next: while a link is claimed, when others may take it over.
 
-Whoever changes a link holds its invoice. What changes for the invoice's history is logged here, by who caused it.
+To change a link, hold its invoice. What changes for the invoice's history is logged here, by who caused it.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from database.bulk import insert_rows, update_rows
+from database.bulk import columns_of, insert_rows, update_rows
 from database.door import Transaction
 from database.scope import scoped, unscoped
 from errors import LinkNotMade
@@ -19,11 +19,11 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
-from models.payment_link import LIVE, PaymentLink
-from models.state import LinkState
+from models.payment_link import LIVE, LinkState, PaymentLink
+from models.reason import Reason
 
 CLAIM: Final = timedelta(seconds=60)
-"""How long a claimed link is left to whoever claimed it: longer than a call to Stripe with its retries takes."""
+"""How long a claimed link is left to the one who claimed it: longer than a call to Stripe with its retries takes."""
 
 SESSION_GRACE: Final = timedelta(minutes=1)
 """How long a link that was probably paid is left alone: the session that says so is on its way, and closes it."""
@@ -31,9 +31,10 @@ SESSION_GRACE: Final = timedelta(minutes=1)
 STOP_TRIES: Final = 30
 """How often it is tried to make a link unpayable before it is left as it is."""
 
-KEY_REFUSED: Final = frozenset({"KEY_REJECTED", "KEY_NOT_PERMITTED"})
-"""What another key mends: nothing is tried again until one is saved."""
+KEY_REFUSED: Final = frozenset({Reason.KEY_REJECTED, Reason.KEY_NOT_PERMITTED})
+"""What only another key fixes: nothing is tried again until one is saved."""
 
+_FOR_WANT_OF_A_KEY: Final = ", ".join(f"'{code}'" for code in sorted({*KEY_REFUSED, Reason.INTEGRATION_UNUSABLE}))
 _FIRST_RETRY: Final = timedelta(seconds=2)
 _LAST_RETRY: Final = timedelta(minutes=15)
 
@@ -132,7 +133,7 @@ async def made(link: PaymentLink, invoice: Invoice, provider_id: str, url: str) 
 async def refused(
     link: PaymentLink, invoice: Invoice, refusal: LinkNotMade, *, outcome_unknown: bool, same_attempt: bool
 ) -> list[Happening]:
-    """Write that Stripe did not say that it made a link, and when the next try is; told once for each reason."""
+    """Write that Stripe did not say that it made a link, and when the next try is; logged once for each reason."""
     known_already = link.problem_code == refusal.code
     link.outcome_unknown = outcome_unknown
     link.attempt += 0 if same_attempt else 1
@@ -146,7 +147,7 @@ async def refused(
 async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
     """Write that nothing can make a link: its integration has no key, or is switched off."""
     _move(link, _FAILED)
-    link.problem_code, link.problem_message = "INTEGRATION_UNUSABLE", None
+    link.problem_code, link.problem_message = Reason.INTEGRATION_UNUSABLE, None
     link.due_at = None
     await link.save()
     return [_happening(EventType.PAYMENT_LINK_FAILED, link, invoice)]
@@ -155,8 +156,7 @@ async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
 async def retry(tx: Transaction, integration_id: str) -> None:
     """Links that could not be made, or made unpayable, for want of a working key are due again."""
     await tx.execute(
-        "UPDATE payment_links SET due_at = $2 WHERE integration_id = $1"
-        " AND problem_code IN ('KEY_REJECTED', 'KEY_NOT_PERMITTED', 'INTEGRATION_UNUSABLE')",
+        f"UPDATE payment_links SET due_at = $2 WHERE integration_id = $1 AND problem_code IN ({_FOR_WANT_OF_A_KEY})",  # noqa: S608
         integration_id,
         utc_now(),
     )
@@ -225,17 +225,20 @@ class NewLink(NamedTuple):
     link: LinkState
 
 
-_CHANGES: Final = {"id": "text", "status": "text", "due_at": "timestamptz", "updated_at": "timestamptz"}
-_ORIGIN: Final = {
-    "workspace_id": "text",
-    "invoice_id": "text",
-    "integration_id": "text",
-    "amount": "bigint",
-    "currency": "text",
-    "attempt": "bigint",
-    "outcome_unknown": "boolean",
-    "created_at": "timestamptz",
-}
+_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "updated_at"])
+_NEW: Final = _CHANGES | columns_of(
+    PaymentLink,
+    [
+        "workspace_id",
+        "invoice_id",
+        "integration_id",
+        "amount",
+        "currency",
+        "attempt",
+        "outcome_unknown",
+        "created_at",
+    ],
+)
 
 
 async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[NewLink], now: datetime) -> None:
@@ -259,7 +262,7 @@ async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[New
         )
         for workspace_id, invoice_id, currency, link in new
     ]
-    await insert_rows(tx, "payment_links", _CHANGES | _ORIGIN, planned)
+    await insert_rows(tx, "payment_links", _NEW, planned)
 
 
 def _stop_at(link: LinkState, now: datetime) -> datetime | None:

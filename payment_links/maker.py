@@ -22,6 +22,7 @@ from models.integration import Integration, opened
 from models.invoice import Invoice, LineItem
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import LIVE, PaymentLink
+from models.reason import Reason
 from models.secret import Keyring
 from payment_links import lifecycle
 
@@ -30,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed link with all that Stripe has to be told."""
+    """A claimed link with everything that Stripe needs to make it."""
 
     link: PaymentLink
     invoice: Invoice
@@ -41,7 +42,7 @@ class Job:
     secret_key: str | None = field(repr=False)
 
     def is_held(self, link: PaymentLink) -> bool:
-        """Whether the claim still stands: whoever takes a link over, or is done with it, moves its `due_at`."""
+        """Whether this job still owns the link: taking it over, or finishing it, changes its `due_at`."""
         return link.due_at == self.link.due_at
 
 
@@ -192,7 +193,7 @@ class LinkMaker:
             is_replaced = integration.secret_key_sealed != job.sealed_key
             if is_replaced:
                 await lifecycle.retry_one(job.link, refusal.code)
-            elif refusal.code == "KEY_REJECTED" and integration.key_problem is None:
+            elif refusal.code == Reason.KEY_REJECTED and integration.key_problem is None:
                 newest = await _reject_key(tx, integration, refusal)
         if is_replaced:
             self.wake()

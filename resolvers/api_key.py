@@ -1,4 +1,4 @@
-"""API keys: making one shows it once; revoking one closes every door at once."""
+"""API keys: a key is shown once, when created; revoking it takes effect at once, on open sockets too."""
 
 from collections.abc import Sequence
 from datetime import datetime

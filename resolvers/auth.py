@@ -55,7 +55,7 @@ async def authenticate(credential: Credential) -> Caller:
 
 
 async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> Caller:
-    """Who holds the API key that a column tells."""
+    """Find who holds an API key, by a column of its row."""
     query = (
         "SELECT k.*, w.name AS workspace_name, w.mode AS workspace_mode, w.seq AS workspace_seq,"  # noqa: S608
         " w.created_at AS workspace_created_at FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id"

@@ -143,7 +143,7 @@ class Context:
         """A transaction of the caller's: logs what it says happened, and wakes the subscribers after the commit.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
         """
         newest: dict[str, int] = {}
         async with transaction() as tx:

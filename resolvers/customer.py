@@ -7,16 +7,24 @@ from errors import Conflict
 from models.customer import Customer
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.kinds import EventType, Scope
+from models.kinds import CustomerOrderField, EventType, Scope
 from models.text import LONGEST_KEPT, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
 from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
+from resolvers.metadata import Changes, save_metadata
 from resolvers.reading.narrowing import Narrowing
+from resolvers.reading.orders import TEXT, ByColumns, Ordering, order_name
 
 
 async def create_customer(
-    ctx: Context, *, name: str, email: str, external_id: str | None, idempotency_key: str | None
+    ctx: Context,
+    *,
+    name: str,
+    email: str,
+    external_id: str | None,
+    metadata: Changes,
+    idempotency_key: str | None,
 ) -> Customer:
     """A new customer.
 
@@ -35,18 +43,25 @@ async def create_customer(
         created_at=now,
         updated_at=now,
     )
-    given = [customer.name, customer.email, customer.external_id]
+    given = [customer.name, customer.email, customer.external_id, *([metadata] if metadata else ())]
     async with ctx.write() as write:
         first = await first_result(write, "createCustomer", idempotency_key, given, customer.id)
         if first != customer.id:
             return await ctx.rows(Customer).get(id=first)
         await _save(customer)
+        await save_metadata(write, customer.id, metadata)
         write.log(EventType.CUSTOMER_CREATED, customer_id=customer.id)
     return customer
 
 
 async def update_customer(
-    ctx: Context, id_: str, *, name: str | Keep = KEEP, email: str | Keep = KEEP, external_id: str | Keep | None = KEEP
+    ctx: Context,
+    id_: str,
+    *,
+    name: str | Keep = KEEP,
+    email: str | Keep = KEEP,
+    external_id: str | Keep | None = KEEP,
+    metadata: Changes | Keep | None = KEEP,
 ) -> Customer:
     """Change a customer.
 
@@ -62,7 +77,8 @@ async def update_customer(
     new_external_id = external_id if external_id is KEEP else optional_text(external_id, "The external id", path)
     async with ctx.write() as write:
         customer = await ctx.one(Customer, id_, "customer", ["input", "id"], lock=True)
-        if change(customer, name=new_name, email=new_email, external_id=new_external_id):
+        changed = change(customer, name=new_name, email=new_email, external_id=new_external_id)
+        if await save_metadata(write, customer.id, metadata) or changed:
             customer.updated_at = utc_now()
             await _save(customer)
             write.log(EventType.CUSTOMER_UPDATED, customer_id=customer.id)
@@ -88,6 +104,25 @@ async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Custo
     """
     ctx.require(Scope.READ)
     return ctx.rows(Customer), await searched(ctx, search, ["search"])
+
+
+async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool) -> Ordering[Customer]:
+    """The workspace's customers by name.
+
+    Raises:
+        InvalidInput: The text is too long, or holds characters that can't be stored.
+    """
+    rows, narrowings = await customers(ctx, search=search)
+    return Ordering(
+        name=order_name("customers", CustomerOrderField.NAME, descending=descending),
+        workspace_id=ctx.workspace_id,
+        descending=descending,
+        kinds=(TEXT,),
+        rows=rows,
+        narrowings=narrowings,
+        walk=ByColumns("customers", ctx.workspace_id, ("sort_name",)),
+        unwalked=narrowings,
+    )
 
 
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:

@@ -19,6 +19,7 @@ from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
 from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
+from resolvers.metadata import Changes, forget_metadata, save_metadata
 
 _NOTE_LENGTH: Final = 1000
 _MEMO_LENGTH: Final = 4000
@@ -35,6 +36,7 @@ async def create_invoice(
     line_items: Sequence[LineInput],
     due_date: date | None,
     memo: str | None,
+    metadata: Changes,
     idempotency_key: str | None,
 ) -> Invoice:
     """A new draft.
@@ -59,7 +61,8 @@ async def create_invoice(
         updated_at=now,
     )
     lines = lines_of(invoice, line_items)
-    given = [customer_id, invoice.currency, due_date, invoice.memo, [as_told(line) for line in lines]]
+    given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_told(line) for line in lines]]
+    given += [metadata] if metadata else []  # the keys of before there was any stay good
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
         if first != invoice.id:
@@ -67,6 +70,7 @@ async def create_invoice(
         await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
         await invoice.save()
         await ctx.rows(LineItem).bulk_create(lines)
+        await save_metadata(write, invoice.id, metadata)
         _log(write, invoice, EventType.INVOICE_CREATED)
     return invoice
 
@@ -96,32 +100,44 @@ async def update_invoice(
     line_items: Sequence[LineInput] | Keep = KEEP,
     due_date: date | Keep | None = KEEP,
     memo: str | Keep | None = KEEP,
+    metadata: Changes | Keep | None = KEEP,
 ) -> Invoice:
-    """Change a draft.
+    """Change a draft, or the metadata of any invoice.
 
     Raises:
         NotFound: This workspace has no such invoice or customer.
         InvalidInput: A field can't be taken as it is.
-        InvalidTransition: The invoice is finalized.
+        InvalidTransition: The invoice is finalized, and more than its metadata is given.
     """
     ctx.require(Scope.WRITE)
+    drafted = (customer_id, currency, line_items, due_date, memo)
     new_currency = currency if currency is KEEP else parse_currency(currency, ["input", "currency"])
     new_memo = memo if memo is KEEP else optional_text(memo, "The memo", ["input", "memo"], _MEMO_LENGTH)
     async with ctx.write() as write:
         invoice = await ctx.one(Invoice, id_, "invoice", ["input", "id"], lock=True)
-        check_draft(invoice.status)
+        if any(each is not KEEP for each in drafted):
+            check_draft(invoice.status)
         if customer_id is not KEEP:
             await ctx.one(Customer, customer_id, "customer", ["input", "customerId"])
         changed = change(invoice, customer_id=customer_id, currency=new_currency, due_date=due_date, memo=new_memo)
-        if line_items is not KEEP or "currency" in changed:
-            kept = [] if line_items is not KEEP else await inputs_of(ctx, invoice)
-            lines = lines_of(invoice, kept if line_items is KEEP else line_items)
-            await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
-            await ctx.rows(LineItem).bulk_create(lines)
-        invoice.updated_at = utc_now()
-        await invoice.save()
-        _log(write, invoice, EventType.INVOICE_UPDATED)
+        if (line_items is not KEEP or "currency" in changed) and await _replace_lines(ctx, invoice, line_items):
+            changed.append("total")
+        if await save_metadata(write, invoice.id, metadata) or changed:
+            invoice.updated_at = utc_now()
+            await invoice.save(update_fields=[*changed, "updated_at"])
+            _log(write, invoice, EventType.INVOICE_UPDATED)
     return invoice
+
+
+async def _replace_lines(ctx: Context, invoice: Invoice, given: Sequence[LineInput] | Keep) -> bool:
+    """Write the lines that are given, or those that there are in another currency; whether anything changed."""
+    before = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
+    lines = lines_of(invoice, inputs_of(before) if given is KEEP else given)
+    if [(*as_told(line), line.amount) for line in before] == [(*as_told(line), line.amount) for line in lines]:
+        return False
+    await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
+    await ctx.rows(LineItem).bulk_create(lines)
+    return True
 
 
 async def delete_invoice(ctx: Context, id_: str) -> str:
@@ -138,6 +154,7 @@ async def delete_invoice(ctx: Context, id_: str) -> str:
         invoice = await ctx.one(Invoice, id_, "invoice", ["id"], lock=True)
         check_draft(invoice.status)
         await write.tx.execute("UPDATE payments SET invoice_id = NULL WHERE invoice_id = $1", invoice.id)
+        await forget_metadata(write, invoice.id)
         await invoice.delete()
         _log(write, invoice, EventType.INVOICE_DELETED)
     return str(invoice.id)
@@ -161,7 +178,7 @@ def _log(
 async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -> Invoice:
     """Make a draft OPEN, number it, and ask Stripe for its Payment Link.
 
-    When Stripe fails the invoice is OPEN all the same and its link says what is the matter. A total of 0 is PAID.
+    When Stripe fails the invoice is OPEN all the same and its link says what is wrong. A total of 0 is PAID.
 
     Raises:
         NotFound: This workspace has no such invoice or integration.

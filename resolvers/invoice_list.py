@@ -25,6 +25,7 @@ from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
 from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
+from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
 MOST_IDS: Final = 100
 """So many invoices can be asked for by their ids."""
@@ -67,7 +68,12 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
         InvalidInput: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
-    restrictions = {
+    return ctx.rows(Invoice).filter(*restrictions(ctx, query)), await narrowings(ctx, query)
+
+
+def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
+    """What of a query has an index by id, or is looked at row by row."""
+    asked: dict[str, Any] = {
         "id__in": _few(query.ids, MOST_IDS, "ids"),
         "number": query.number and query.number[:LONGEST_KEPT],
         "status__in": None if query.status is None else list(set(query.status)),
@@ -75,44 +81,64 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
         "integration_id": query.integration_id,
         "created_at__gt": query.created_after,
         "created_at__lt": query.created_before,
+        **made_between(Prefix.INVOICE, query.created_after, query.created_before),
     }
-    rows = ctx.rows(Invoice).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
     if query.partially_paid is not None:
-        rows = rows.filter(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
+        holds.append(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
     if query.payment_link_failed is not None:
         without_link = Q(id__in=Subquery(ctx.rows(PaymentLink).filter(Literally(FAILED)).values("invoice_id")))
-        rows = rows.filter(without_link if query.payment_link_failed else ~without_link)
-    rows = made_between(rows, Prefix.INVOICE, query.created_after, query.created_before)
+        holds.append(without_link if query.payment_link_failed else ~without_link)
     if query.overdue is not None:
-        rows = rows.filter(_late() if query.overdue else ~Q(status=InvoiceStatus.OPEN) | _not_late())
-    return rows, await _narrowings(ctx, query)
+        holds.append(_late() if query.overdue else ~Q(status=InvoiceStatus.OPEN) | _not_late())
+    return holds
 
 
 def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
     """How many invoices a query asks for, where sums know."""
+    keys = _keys_of_sums(query)
+    return None if keys is None else summed("invoice_sums", ctx.workspace_id, **keys)
+
+
+async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
+    """Sums of the invoices that a query asks for: all where sums know, else of as many as are counted.
+
+    Raises:
+        InvalidInput: A filter can't be taken as it is.
+    """
+    keys = _keys_of_sums(query)
+    if keys is not None:
+        ctx.require(Scope.READ)
+        return await tally_kept("invoice_sums", ctx.workspace_id, KEPT_INVOICE_MEASURES, **keys)
+    return await tally(*await invoices(ctx, query), INVOICE_MEASURES)
+
+
+def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
+    """What of the sums a query asks for; None where they don't know."""
     if not only(query, "status", "currency"):
         return None
     currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
-    return summed("invoice_sums", ctx.workspace_id, status=values_of(query.status), currency=currency)
+    return {"status": values_of(query.status), "currency": currency}
 
 
 # --- What has no index in the list's order ---------------------------------------------------------------------
 
 
-async def _narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
+async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
+    """What of a query is found by an index of its own."""
     customers = _few(query.customer_ids, MOST_CUSTOMERS, "customerIds")
     ranges: dict[str, dict[str, Any]] = {
-        "total": _amounts(query),
+        "total": amounts(query),
         "due_date": {"due_date__gt": query.due_after, "due_date__lt": query.due_before},
         "finalized_at": {"finalized_at__gt": query.finalized_after, "finalized_at__lt": query.finalized_before},
         "paid_at": {"paid_at__gt": query.paid_after, "paid_at__lt": query.paid_before},
     }
-    narrowings = [] if customers is None else [among("customer_id", customers)]
+    found = [] if customers is None else [among("customer_id", customers)]
     for column, range_ in ranges.items():
         asked = {name: value for name, value in range_.items() if value is not None}
         if asked:
-            narrowings.append(by_index(ctx.rows(Invoice), column, Q(**asked)))
-    return narrowings + await _searched(ctx, query.search)
+            found.append(by_index(ctx.rows(Invoice), column, Q(**asked)))
+    return found + await _searched(ctx, query.search)
 
 
 def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None:
@@ -124,7 +150,12 @@ def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None
     return few
 
 
-def _amounts(query: InvoiceQuery) -> dict[str, Any]:
+def amounts(query: InvoiceQuery) -> dict[str, Any]:
+    """The currency and the bounds of the total that a query asks for, in minor units.
+
+    Raises:
+        InvalidInput: A bound has no currency, or is no amount of it.
+    """
     given = {"totalMin": query.total_min, "totalMax": query.total_max}
     if query.currency is None:
         for name, value in given.items():

@@ -10,7 +10,6 @@ from models.ids import Prefix, new_id
 from models.invoice import Invoice, LineItem
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, to_major
 from models.text import required_text
-from resolvers.context import Context
 
 MOST_LINES: Final = 500
 
@@ -66,8 +65,7 @@ def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) ->
     )
 
 
-async def inputs_of(ctx: Context, invoice: Invoice) -> list[LineInput]:
-    lines = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
+def inputs_of(lines: Sequence[LineItem]) -> list[LineInput]:
     return [LineInput(line.description, Decimal(line.quantity), Decimal(line.unit_amount)) for line in lines]
 
 

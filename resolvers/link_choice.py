@@ -5,6 +5,7 @@ from gateways.registry import GATEWAY
 from models.integration import Integration
 from models.invoice import Invoice
 from models.money import to_major
+from models.reason import Reason
 from resolvers.context import Context
 
 
@@ -22,7 +23,7 @@ async def integration_for(ctx: Context, id_: str | None) -> Integration | None:
             state, ways = ("disconnected", "") if gone else ("switched off", "switch it on (isActive: true) or ")
             raise InvalidInput(
                 f"The integration {integration.name!r} is {state}: {ways}name another one.",
-                code="INTEGRATION_UNUSABLE",
+                code=Reason.INTEGRATION_UNUSABLE,
                 path=["integrationId"],
             )
         return integration

@@ -1,9 +1,7 @@
-"""Whatever has an id, found by it."""
+"""Look up any object by its global id."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from aiodataloader import DataLoader
 from tortoise.models import Model
 
 from models.api_key import ApiKey
@@ -30,7 +28,7 @@ async def node(ctx: Context, id_: str) -> Model | None:
         return await ctx.rows(ApiKey).filter(id=id_).first() if Scope.ADMIN in ctx.caller.scopes else None
     if kind is Prefix.EVENT:
         return await ctx.rows(Event).filter(id=id_).first()
-    loader = _loaders(ctx).get(kind)
+    loader = None if kind is None else ctx.loaders.nodes.get(kind)
     return None if loader is None else await loader.load(id_)
 
 
@@ -38,13 +36,3 @@ async def node_of(ctx: Context, kind: Prefix, id_: str) -> Any:
     """The same, of one kind only."""
     ctx.require(Scope.READ)
     return await node(ctx, id_) if is_id(id_, kind) else None
-
-
-def _loaders(ctx: Context) -> Mapping[Prefix | None, DataLoader[str, Any]]:
-    return {
-        Prefix.INTEGRATION: ctx.loaders.integrations,
-        Prefix.CUSTOMER: ctx.loaders.customers,
-        Prefix.INVOICE: ctx.loaders.invoices,
-        Prefix.PAYMENT: ctx.loaders.payments,
-        Prefix.WEBHOOK_EVENT: ctx.loaders.webhook_events,
-    }

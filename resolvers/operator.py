@@ -234,7 +234,7 @@ def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
 async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> int:
     """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
 
-    `progressed` is told how many integrations of how many are done.
+    `progressed` is called with how many integrations of how many are done.
 
     Raises:
         SealError: A secret doesn't open with any configured key; what was done before stays done.

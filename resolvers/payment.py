@@ -1,7 +1,7 @@
-"""Payments: applying them by hand, and what stands open and came in."""
+"""Apply payments by hand; totals of open and received amounts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -12,19 +12,42 @@ from tortoise.queryset import QuerySet
 from database.door import Row, Transaction, retrying
 from database.literal import Literally
 from errors import Conflict, InvalidInput, NotFound
+from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.books import Books
 from inbox.delivery import Origin
+from inbox.loading import Loader
+from inbox.writing import write_books
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.invoice import Invoice, check_collecting
-from models.kinds import Allocation, EventType, PaymentStatus, Scope
+from models.invoice import Invoice, InvoiceState, check_collecting
+from models.kinds import (
+    Allocation,
+    AttemptSource,
+    EventType,
+    PaymentOrderField,
+    PaymentStatus,
+    Scope,
+    WebhookEventStatus,
+)
 from models.money import parse_currency
-from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment
-from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, PaymentState
+from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
+from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
+from resolvers.reading.orders import (
+    INSTANT,
+    NUMBER,
+    TEXT,
+    ByColumns,
+    Kind,
+    Ordering,
+    Value,
+    between,
+    by_restrictions,
+    order_name,
+)
+from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,36 +69,87 @@ class PaymentQuery:
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
-    restrictions = {
+    return ctx.rows(Payment).filter(*_restrictions(query)), _narrowings(ctx, query)
+
+
+def _restrictions(query: PaymentQuery) -> list[Q]:
+    """What of a query has an index by id, or is looked at row by row."""
+    asked: dict[str, Any] = {
         "status__in": None if query.status is None else list(set(query.status)),
         "allocation": query.allocation,
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
-        "currency": query.currency and parse_currency(query.currency, ["filter", "currency"]),
     }
-    rows = ctx.rows(Payment).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
-        rows = rows.filter(Literally(UNSETTLED))
+        holds.append(Literally(UNSETTLED))
     for condition, is_asked in ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid)):
         if is_asked is not None:
-            rows = rows.filter(Literally(condition if is_asked else f"NOT ({condition})"))
-    time = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
-    asked: dict[str, Any] = {name: value for name, value in time.items() if value is not None}
-    return rows, [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
+            holds.append(Literally(condition if is_asked else f"NOT ({condition})"))
+    return holds
+
+
+def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
+    """What of a query is found by an index of its own."""
+    times = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
+    asked: dict[str, Any] = {name: value for name, value in times.items() if value is not None}
+    narrowings = [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
+    if query.currency is not None:
+        currency = parse_currency(query.currency, ["filter", "currency"])
+        narrowings.append(by_index(ctx.rows(Payment), "amount", Q(currency=currency)))
+    return narrowings
+
+
+def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descending: bool) -> Ordering[Payment]:
+    """The workspace's payments that a query asks for, by when they happened or by amount."""
+    rows, narrowings = payments(ctx, query)
+    columns: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    if by is PaymentOrderField.AMOUNT:
+        columns, kinds, rest = ("currency", "amount"), (TEXT, NUMBER), replace(query, currency=None)
+        currency = query.currency and parse_currency(query.currency, ["filter", "currency"])
+        pinned: list[tuple[str, Value | None]] = [("currency = {}", currency)] if currency else []
+    else:
+        columns, kinds = ("occurred_at",), (INSTANT,)
+        rest = replace(query, occurred_after=None, occurred_before=None)
+        pinned = between("occurred_at", query.occurred_after, query.occurred_before)
+    return Ordering(
+        name=order_name("payments", by, descending=descending),
+        workspace_id=ctx.workspace_id,
+        descending=descending,
+        kinds=kinds,
+        rows=rows,
+        narrowings=narrowings,
+        walk=ByColumns("payments", ctx.workspace_id, columns, pinned),
+        unwalked=[*_narrowings(ctx, rest), *by_restrictions(ctx.rows(Payment), _restrictions(rest))],
+    )
 
 
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
     """How many payments a query asks for, where sums know."""
+    keys = _keys_of_sums(query)
+    return None if keys is None else summed("payment_sums", ctx.workspace_id, **keys)
+
+
+async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
+    """Sums of the payments that a query asks for: all where sums know, else of as many as are counted."""
+    keys = _keys_of_sums(query)
+    if keys is not None:
+        ctx.require(Scope.READ)
+        return await tally_kept("payment_sums", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
+    return await tally(*payments(ctx, query), PAYMENT_MEASURES)
+
+
+def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
+    """What of the sums a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
-    return summed(
-        "payment_sums",
-        ctx.workspace_id,
-        status=values_of(query.status),
-        allocation=None if query.allocation is None else [query.allocation.value],
-        currency=None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])],
-    )
+    return {
+        "status": values_of(query.status),
+        "allocation": None if query.allocation is None else [query.allocation.value],
+        "currency": None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])],
+    }
 
 
 # --- Applying by hand ------------------------------------------------------------------------------------------
@@ -85,9 +159,9 @@ _INVOICE: Final = ["invoiceId"]
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
-    """Apply money that fits no invoice by itself to one of the caller's choice; both as they are then.
+    """Apply an unapplied payment to an invoice. Returns both, updated.
 
-    Doing so again changes nothing. The webhook events that told of the money are then PROCESSED.
+    Doing so again changes nothing. The payment's webhook events are then PROCESSED.
 
     Raises:
         NotFound: This workspace has no such payment or invoice.
@@ -115,9 +189,9 @@ async def _apply_once(ctx: Context, payment: Payment, invoice_id: str) -> None:
 
 async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> None:
     tx, workspace_id = write.tx, ctx.workspace_id
-    await _lock_unapplied(tx, workspace_id, row.id)
-    books = Books(tx, utc_now())
-    await books.load_allocation(workspace_id, row.id, invoice_id)
+    webhook_event_ids = await _lock_unapplied(tx, workspace_id, row.id)
+    books = Books()
+    await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
     if payment is None:
         raise NotFound("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
@@ -125,41 +199,35 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
         return
     invoice = books.invoices[workspace_id, invoice_id]
     _check(payment, invoice)
-    verdict = allocate(
-        payment,
-        invoice,
-        books.payments_of(workspace_id, invoice_id),
-        books.links[workspace_id, invoice_id],
-        new_id(Prefix.PAYMENT_LINK),
-    )
+    verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
-    await books.write()
-    told = await _processed(tx, row, invoice)
+    await write_books(tx, books, utc_now())
+    told = await _processed(tx, row, invoice, webhook_event_ids)
     _log(write, row, invoice, verdict, told)
 
 
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
     code = why_not_allocated(payment, invoice)
-    if code == "PAYMENT_NOT_SUCCEEDED":
+    if code is NotAllocated.PAYMENT_NOT_SUCCEEDED:
         raise Conflict(
             f"This payment is {payment.status.value}: only money that came in can be applied.", code=code, path=_PAYMENT
         )
-    if code == "ALREADY_APPLIED":
+    if code is NotAllocated.ALREADY_APPLIED:
         raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
-    if code == "PAYMENT_REFUNDED":
+    if code is NotAllocated.PAYMENT_REFUNDED:
         raise Conflict(
-            "This payment was refunded in full, so there is no money left to apply: let the customer pay anew.",
+            "This payment was refunded in full, so there is no money left to apply: let the customer pay again.",
             code=code,
             path=_PAYMENT,
         )
-    if code == "LIVEMODE_MISMATCH":
+    if code is NotAllocated.LIVEMODE_MISMATCH:
         raise InvalidInput(
             "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
             code=code,
             path=_PAYMENT,
         )
     check_collecting(invoice.status, _INVOICE)
-    if code == "CURRENCY_MISMATCH":
+    if code is NotAllocated.CURRENCY_MISMATCH:
         raise InvalidInput(
             f"This payment is in {payment.currency}, the invoice in {invoice.currency}: choose an invoice in"
             f" {payment.currency}, or refund the payment in Stripe.",
@@ -168,17 +236,21 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
         )
 
 
-async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> None:
-    """Hold the webhook events that told of a payment, which are locked before it everywhere."""
+async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> list[str]:
+    """Lock a payment's unapplied webhook events, which are locked before it everywhere; returns their ids."""
     query = (
         "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
     )
-    await tx.fetch(tx.for_update(query), workspace_id, payment_id)
+    return [row["id"] for row in await tx.fetch(tx.for_update(query), workspace_id, payment_id)]
 
 
-async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -> Sequence[Row]:
-    """Note that what told of the payment is done; the ids of these webhook events and of their integrations."""
-    return await tx.fetch(
+async def _processed(
+    tx: Transaction, payment: Payment, invoice: InvoiceState, webhook_event_ids: Sequence[str]
+) -> Sequence[Row]:
+    """Note that the payment's webhook events are done; returns their ids and those of their integrations."""
+    now = utc_now()
+    await keep_firsts(tx, webhook_event_ids)
+    told = await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"
         " WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' RETURNING id, integration_id",
@@ -186,13 +258,21 @@ async def _processed(tx: Transaction, payment: Payment, invoice: InvoiceState) -
         payment.id,
         invoice.id,
         invoice.customer_id,
-        utc_now(),
+        now,
     )
+    done = (WebhookEventStatus.PROCESSED, None, None, now)
+    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in told])
+    return told
 
 
 def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, told: Sequence[Row]) -> None:
     log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
     for row in sorted(told, key=lambda row: str(row["id"])):
         log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
-    for type_, previous, status in verdict.log:
-        log(type_, previous_status=previous, status=status, integration_id=payment.integration_id)
+    for entry in verdict.log:
+        log(
+            entry.type,
+            previous_status=entry.previous_status,
+            status=entry.status,
+            integration_id=payment.integration_id,
+        )

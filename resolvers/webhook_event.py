@@ -17,11 +17,13 @@ from models.event import Happening
 from models.ids import Prefix, is_id
 from models.integration import Integration
 from models.invoice import Invoice
-from models.kinds import EventType, Scope, WebhookEventStatus
+from models.kinds import AttemptSource, EventType, Scope, WebhookEventStatus
+from models.reason import Reason
 from models.text import LONGEST_KEPT, optional_text
 from models.webhook_event import (
     COMMON_TYPES,
     IGNORED,
+    OTHER_ID,
     RARE,
     UNFINISHED,
     UNFINISHED_STATUSES,
@@ -98,8 +100,18 @@ async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> 
     ctx.require(Scope.READ)
     if len(provider_event_id) > LONGEST_KEPT:
         return None
-    rows = ctx.rows(WebhookEvent).filter(provider_event_id=provider_event_id)
-    return await rows.order_by("-id").only(*WITHOUT_PAYLOAD).first()
+    rows = ctx.rows(WebhookEvent).order_by("-id").only(*WITHOUT_PAYLOAD)
+    found = [await rows.filter(known).first() for known in await _known_as(ctx, provider_event_id)]
+    return max((row for row in found if row is not None), key=lambda row: row.id, default=None)
+
+
+async def _known_as(ctx: Context, provider_event_id: str) -> list[Q]:
+    """The conditions, each with an index, of which one is met by what Stripe knows by an id."""
+    integrations = await ctx.rows(Integration).values_list("id", flat=True)
+    return [
+        Q(integration_id__in=list(integrations), delivery_key=provider_event_id, provider_event_id=provider_event_id),
+        Q(Literally(OTHER_ID), provider_event_id=provider_event_id),
+    ]
 
 
 def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
@@ -119,7 +131,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         rows = rows.filter(Literally(IGNORED))
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
-    return made_between(rows, Prefix.WEBHOOK_EVENT, query.received_after, query.received_before)
+    return rows.filter(**made_between(Prefix.WEBHOOK_EVENT, query.received_after, query.received_before))
 
 
 async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
@@ -130,7 +142,7 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     numbered = await ctx.rows(Invoice).filter(number=text).values_list("id", flat=True)
     invoices = [text] if is_id(text, Prefix.INVOICE) else [str(id_) for id_ in numbered]
     types = [type_ for type_ in await _types(ctx) if type_.startswith(text)]
-    lists = [Q(provider_event_id=text), *(Q(invoice_id=id_) for id_ in invoices)]
+    lists = [*await _known_as(ctx, text), *(Q(invoice_id=id_) for id_ in invoices)]
     lists += [Q(type=type_) if type_ in COMMON_TYPES else Q(Literally(RARE), type=type_) for type_ in types]
 
     async def find() -> Found | None:
@@ -168,7 +180,7 @@ async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Repl
 
     Raises:
         NotFound: This workspace has none with this id.
-        Conflict: Something else has to be mended first; the message says what.
+        Conflict: Something else has to be fixed first; the message says what.
     """
     ctx.require(Scope.WRITE)
     webhook_event = await ctx.one(WebhookEvent, id_, "webhook event", ["id"])
@@ -180,8 +192,8 @@ async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Repl
 async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_run: bool) -> tuple[list[Replayed], int]:
     """Try the oldest 100 webhook events that a query asks for again, and how many more there are.
 
-    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What has to be mended first stays as it is
-    and its change says what.
+    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What needs a fix first stays as it is
+    and its change says which.
 
     Raises:
         InvalidInput: Nothing with these statuses can be replayed, or the filter has too many types.
@@ -228,10 +240,10 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
         raise Conflict(
             f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
             " was held.",
-            code="INTEGRATION_INACTIVE",
+            code=Reason.INTEGRATION_INACTIVE,
             path=["id"],
         )
-    return kept(integration, webhook_event, again=True)
+    return kept(integration, webhook_event, again=True, source=AttemptSource.REPLAY)
 
 
 def _unverified(integration: Integration) -> str:

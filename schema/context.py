@@ -20,15 +20,19 @@ def new_request_id() -> str:
 
 @dataclass(slots=True)
 class Operation(Context):
-    """One operation of one caller, as it came in. `request_id` is told with errors that are our fault.
+    """One operation of one caller, as it came in. `request_id` is shown with errors that are our fault.
 
-    `introspection`: whether it may ask for the schema. `running` are the mutations that have begun, which end whoever
-    hangs up meanwhile: whoever stops serving waits for them.
+    `introspection`: whether it may ask for the schema. `running` are the mutations that have begun: they run to
+    completion even if the client disconnects, and the server waits for them when it stops. `tells_secret`: whether the
+    answer holds a secret, which the length of a compressed answer could betray. `cost`: how much it could answer, None
+    while that isn't known.
     """
 
     request_id: str = field(default_factory=new_request_id)
     introspection: bool = True
     running: set[asyncio.Task[Any]] = field(default_factory=set)
+    tells_secret: bool = False
+    cost: int | None = None
 
     def sibling(self) -> "Operation":
         """Another one of the same caller, which follows from where the log is now."""

@@ -8,12 +8,16 @@ from strawberry.types.enum import has_enum_definition
 
 from models.kinds import (
     Allocation,
+    AttemptSource,
+    CustomerOrderField,
     EventType,
     IntegrationStatus,
+    InvoiceOrderField,
     InvoiceStatus,
     Mode,
     OpenSessions,
     PaymentLinkStatus,
+    PaymentOrderField,
     PaymentStatus,
     RevenueInterval,
     Scope,
@@ -25,8 +29,8 @@ from models.kinds import (
 class OrderDirection(Enum):
     """The order of a list."""
 
-    ASC = strawberry.enum_value("ASC", description="Oldest first.")
-    DESC = strawberry.enum_value("DESC", description="Newest first.")
+    ASC = strawberry.enum_value("ASC", description="Oldest first, smallest first, from A to Z.")
+    DESC = strawberry.enum_value("DESC", description="Newest first, largest first, from Z to A.")
 
 
 @strawberry.enum(description="How exact a count is.")
@@ -49,6 +53,34 @@ _describe(
     Mode,
     "Whether money is real. A workspace is one or the other for good.",
     {"LIVE": "Real money.", "TEST": "Stripe's test mode: no money moves."},
+)
+_describe(
+    InvoiceOrderField,
+    "What invoices can be ordered by. Those without a value come last in either direction.",
+    {
+        "CREATED_AT": "When they were created.",
+        "DUE_DATE": "Their last day to pay.",
+        "TOTAL": "Their total. Amounts of several currencies aren't compared: they are by currency first.",
+        "PAID_AT": "When they became PAID.",
+        "CUSTOMER": "The name of their customer, as in the order of customers.",
+    },
+)
+_describe(
+    PaymentOrderField,
+    "What payments can be ordered by.",
+    {
+        "CREATED_AT": "When we first heard of them.",
+        "OCCURRED_AT": "When they happened, by Stripe's clock.",
+        "AMOUNT": "Their amount. Amounts of several currencies aren't compared: they are by currency first.",
+    },
+)
+_describe(
+    CustomerOrderField,
+    "What customers can be ordered by.",
+    {
+        "CREATED_AT": "When they were created.",
+        "NAME": "The first 64 characters of their name, A to Z as a to z, and others by their place in Unicode.",
+    },
 )
 _describe(
     Scope,
@@ -138,11 +170,22 @@ _describe(
     },
 )
 _describe(
+    AttemptSource,
+    "Why a webhook event was looked at.",
+    {
+        "WEBHOOK": "Stripe posted it.",
+        "SYNC": "Stripe was asked what had happened.",
+        "RETRY": "It was tried again by itself.",
+        "REPLAY": "It was replayed.",
+        "APPLIED": "Its payment was applied by hand.",
+    },
+)
+_describe(
     EventType,
     "What can happen in a workspace.",
     {
         "INVOICE_CREATED": "A draft was made.",
-        "INVOICE_UPDATED": "A draft was changed.",
+        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
         "INVOICE_PARTIALLY_PAID": "A payment came that left something to pay.",

@@ -1,11 +1,21 @@
-"""What lists and subscriptions can be narrowed to. Everything given must hold."""
+"""What lists and subscriptions can be narrowed to, where everything given must hold, and what they are ordered by."""
 
 from datetime import date, datetime
 from decimal import Decimal
 
 import strawberry
 
-from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.kinds import (
+    Allocation,
+    CustomerOrderField,
+    EventType,
+    InvoiceOrderField,
+    InvoiceStatus,
+    PaymentOrderField,
+    PaymentStatus,
+    WebhookEventStatus,
+)
+from schema.enums import OrderDirection
 
 
 @strawberry.input(description="Which invoices; everything given must hold.")
@@ -149,3 +159,24 @@ class EventFilter:
     occurred_before: datetime | None = strawberry.field(
         default=strawberry.UNSET, description="That happened before this instant."
     )
+
+
+# --- Orders ----------------------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="The order of invoices.")
+class InvoiceOrder:
+    field: InvoiceOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="From which end.")
+
+
+@strawberry.input(description="The order of payments.")
+class PaymentOrder:
+    field: PaymentOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="From which end.")
+
+
+@strawberry.input(description="The order of customers.")
+class CustomerOrder:
+    field: CustomerOrderField = strawberry.field(description="By what.")
+    direction: OrderDirection = strawberry.field(description="From which end.")

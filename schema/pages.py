@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum
 from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
 import strawberry
 
+from errors import InvalidInput
 from resolvers.reading.counts import Count, Counting, count
 from resolvers.reading.loaders import ChildrenLoader
 from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
@@ -13,14 +15,13 @@ from schema.context import given
 from schema.enums import CountPrecision, OrderDirection
 
 NodeT = TypeVar("NodeT")
+FieldT = TypeVar("FieldT", bound=Enum)
 
-First = Annotated[
-    int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 unless told otherwise.")
-]
+First = Annotated[int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 by default.")]
 After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
 Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100; instead of `first`.")]
 Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
-Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first unless told otherwise.")]
+Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -56,8 +57,8 @@ class Connection(Generic[NodeT]):
         return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 
     @classmethod
-    def of(cls, found: Page[Any], node: Callable[[Any], NodeT]) -> Self:
-        """A page of rows, each made a node."""
+    def of(cls, found: Page[Any], node: Callable[[Any], NodeT], **asked_for: Any) -> Self:
+        """A page of rows, each made a node; beside it what a kind of list knows of what was asked for."""
         nodes = [node(row) for row in found.rows]
         cursors = found.cursors
         return cls(
@@ -70,6 +71,7 @@ class Connection(Generic[NodeT]):
                 end_cursor=cursors[-1] if cursors else None,
             ),
             count=_once(found.count),
+            **asked_for,
         )
 
 
@@ -93,6 +95,27 @@ def asked(first: int | None, after: str | None, last: int | None, before: str | 
 def newest_first(order: OrderDirection | None) -> bool:
     """Whether a list is to begin with the newest."""
     return given(order) is not OrderDirection.ASC
+
+
+class OrderBy(Protocol[FieldT]):
+    """An `orderBy`: a field with CREATED_AT among its values."""
+
+    field: FieldT
+    direction: OrderDirection
+
+
+def ordered_by(order: OrderDirection | None, order_by: OrderBy[FieldT] | None) -> tuple[FieldT | None, bool]:
+    """The field that a list is ordered by, None for creation, and whether it is descending.
+
+    Raises:
+        InvalidInput: Both arguments are given.
+    """
+    by = given(order_by)
+    if by is None:
+        return None, newest_first(order)
+    if given(order) is not None:
+        raise InvalidInput('Give either "order" or "orderBy", not both.', path=["order"])
+    return None if by.field.value == "CREATED_AT" else by.field, by.direction is OrderDirection.DESC
 
 
 class Children(Protocol):

@@ -10,7 +10,7 @@ import errors
 from models.kinds import InvoiceStatus
 
 
-@strawberry.interface(description="A refusal that the client can cause and mend.")
+@strawberry.interface(description="A refusal that the client can cause and resolve.")
 class Problem:
     code: str = strawberry.field(description="Stable, for programs.")
     message: str = strawberry.field(description="Why it was refused and what to do, in one sentence.")

@@ -7,17 +7,38 @@ import strawberry
 
 from models.ids import Prefix
 from models.kinds import RevenueInterval
-from resolvers import api_key, customer, event, invoice, invoice_list, node, payment, revenue, totals, webhook_event
+from resolvers import (
+    api_key,
+    customer,
+    event,
+    invoice,
+    invoice_list,
+    invoice_order,
+    node,
+    payment,
+    revenue,
+    totals,
+    webhook_event,
+)
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.orders import ordered_page
 from resolvers.reading.pages import page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
-from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
+from schema.filters import (
+    CustomerOrder,
+    EventFilter,
+    InvoiceFilter,
+    InvoiceOrder,
+    PaymentFilter,
+    PaymentOrder,
+    WebhookEventFilter,
+)
 from schema.node import Node
-from schema.pages import After, Before, First, Last, Order, asked, newest_first
+from schema.pages import After, Before, First, Last, Order, asked, newest_first, ordered_by
 from schema.types.api_key import ApiKey, ApiKeyConnection
 from schema.types.customer import Customer, CustomerConnection
 from schema.types.event import Event, EventConnection, asked_events
@@ -81,7 +102,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.INTEGRATION, id)
         return None if row is None else StripeIntegration.of(row)
 
-    @strawberry.field(description="Customers, newest first unless told otherwise.")
+    @strawberry.field(description="Customers, newest first by default.")
     async def customers(
         self,
         info: Info,
@@ -98,10 +119,18 @@ class Query:
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        rows, narrowings = await customer.customers(info.context, search=given(search))
-        request = asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), narrowings=narrowings)
+        ctx, text, request = info.context, given(search), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        if by is None:
+            rows, narrowings = await customer.customers(ctx, search=text)
+            found = await page(rows, request, descending=descending, narrowings=narrowings)
+        else:
+            ordering = await customer.ordered_by_name(ctx, search=text, descending=descending)
+            found = await ordered_page(ordering, request)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -120,7 +149,7 @@ class Query:
         row = await customer.customer_by_external_id(info.context, external_id)
         return None if row is None else Customer.of(row)
 
-    @strawberry.field(description="Invoices, newest first unless told otherwise.")
+    @strawberry.field(description="Invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
@@ -130,12 +159,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        query = InvoiceQuery(**all_given(filter))
-        rows, narrowings = await invoice_list.invoices(info.context, query)
-        counting, request = invoice_list.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return InvoiceConnection.of(found, Invoice.of)
+        ctx, query, request = info.context, InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = invoice_list.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = await invoice_list.invoices(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return InvoiceConnection.of(found, Invoice.of, query=query)
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -151,7 +188,7 @@ class Query:
         row = await invoice.invoice_by_number(info.context, number)
         return None if row is None else Invoice.of(row)
 
-    @strawberry.field(description="Payments and failed attempts, newest first unless told otherwise.")
+    @strawberry.field(description="Payments and failed attempts, newest first by default.")
     async def payments(
         self,
         info: Info,
@@ -161,12 +198,20 @@ class Query:
         before: Before = strawberry.UNSET,
         filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
+        order_by: Annotated[
+            PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
+        ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        query = PaymentQuery(**all_given(filter))
-        rows, narrowings = payment.payments(info.context, query)
-        counting, request = payment.counting_of(info.context, query), asked(first, after, last, before)
-        found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return PaymentConnection.of(found, Payment.of)
+        ctx, query, request = info.context, PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+        by, descending = ordered_by(order, order_by)
+        counting = payment.counting_of(ctx, query)
+        if by is None:
+            rows, narrowings = payment.payments(ctx, query)
+            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
+        else:
+            ordering = payment.ordered(ctx, query, by, descending=descending)
+            found = await ordered_page(ordering, request, counting=counting)
+        return PaymentConnection.of(found, Payment.of, query=query)
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(
@@ -175,7 +220,7 @@ class Query:
         row = await node.node_of(info.context, Prefix.PAYMENT, id)
         return None if row is None else Payment.of(row)
 
-    @strawberry.field(description="What Stripe posted, newest first unless told otherwise.")
+    @strawberry.field(description="What Stripe posted, newest first by default.")
     async def webhook_events(
         self,
         info: Info,
@@ -236,7 +281,7 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count what came in from this instant on. What stands open is always told as it is now."
+                description="Count what came in from this instant on. What is open is always as of now."
             ),
         ] = strawberry.UNSET,
         until: Annotated[
@@ -256,7 +301,7 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="Where the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How long a point is.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="Where the last point ends; now unless told otherwise.")
+            datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')

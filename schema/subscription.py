@@ -84,7 +84,7 @@ class Subscription:
     ) -> AsyncGenerator[Event]:
         return _shown(event.follow_webhook_events(info.context, given(after), given(integration_id), given(status)))
 
-    @strawberry.subscription(description="Whatever happens.")
+    @strawberry.subscription(description="Everything that happens in the workspace, event by event.")
     async def events(
         self,
         info: Info,

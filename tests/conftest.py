@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import migrated
 from tests.support.app import start_app, start_simulator  # noqa: F401 - fixtures
+from tests.support.fast import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: F401 - hooks
 from tests.support.house import house, servers  # noqa: F401 - fixtures
 from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey

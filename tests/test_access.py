@@ -18,14 +18,11 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from models.kinds import Mode
-from resolvers.operator import create_workspace
 from tests.simulator.serving import eventually
 from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.graphql_client import GraphQLClient, Socket
 from tests.support.house import Servers
-from tests.support.seed import within
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.support.surface import ROOTS, Place, Surface
 
@@ -102,9 +99,8 @@ class Town:
 
     def workspace(self) -> tuple[str, Api]:
         """A workspace's id, and somebody who may do everything in it."""
-        database_url = self.servers.app.cli.env["FLUXRATE_DATABASE_URL"]
-        workspace, key = within(database_url, lambda: create_workspace("Acme", Mode.TEST))
-        return workspace.id, self.api(key)
+        made = self.servers.app.workspace()
+        return made.id, self.api(made.api_key)
 
     def overheard(self) -> set[str]:
         """The secrets that were answered or logged, and the webhook tokens that were logged."""
@@ -684,7 +680,7 @@ def _sign_in_and_out(town: Town, api: Api) -> None:
     town.heard[-1] = town.heard[-1].replace(cookie, "(given once)")
 
     assert visitor.post("/graphql", json=asked).status_code == 200
-    assert visitor.get("/session").json() == {"signedIn": True}
+    assert visitor.get("/session").json()["signedIn"] is True
     for elsewhere in (f"/session?apiKey={api.key}", f"/session/{cookie}", f"/{cookie}", f"/graphql?query={cookie}"):
         visitor.get(elsewhere)
     visitor.post("/session", json={"apiKey": cookie})
@@ -693,7 +689,7 @@ def _sign_in_and_out(town: Town, api: Api) -> None:
     visitor.post("/graphql", json=asked, headers={"Authorization": f"Bearer {cookie}"})
     visitor.post("/graphql", json=asked, headers={"Origin": f"https://{cookie}"})
     assert visitor.delete("/session").status_code == 204
-    assert visitor.get("/session").json() == {"signedIn": False}
+    assert visitor.get("/session").json()["signedIn"] is False
 
 
 def _ask(surface: Surface, own: Estate, place: Place, value: str) -> Json:

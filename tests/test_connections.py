@@ -245,8 +245,8 @@ def serving(sqlite_template: Path, folder: Path, soft: int, hard: int, **env: st
     """A server with so many descriptors."""
     database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, folder)))
     with running_app(database_url, env=env, within=descriptors(soft, hard)) as app:
-        made = app.cli("workspace", "create", "Acme", "--mode", "test")
-        yield Server(app, made["apiKey"], within(database_url, lambda: add_integration(made["workspace"]["id"])))
+        made = app.workspace()
+        yield Server(app, made.api_key, within(database_url, lambda: add_integration(made.id)))
 
 
 def answered(connection: socket.socket, request: bytes, first_line: bytes) -> None:

@@ -322,6 +322,7 @@ def test_graphiql_is_served_from_here_with_what_its_editor_needs(http: httpx.Cli
     page = http.get(moved.headers["location"], headers=BROWSER)
 
     assert (moved.status_code, moved.headers["location"]) == (303, "/graphiql")
+    assert http.get("/session").json()["graphiql"] is True
     assert (page.status_code, page.content) == (200, b"<!doctype html><title>GraphiQL</title>")
     assert policy_of(page) == {
         **STRICT,
@@ -342,7 +343,9 @@ def test_without_graphiql_there_is_the_dashboard_alone(dist: Path, tmp_path: Pat
         graphiql, graphql, page = (
             httpx.get(f"{app.url}{path}", headers=BROWSER, trust_env=False) for path in ("/graphiql", "/graphql", "/")
         )
+        told = httpx.get(f"{app.url}/session", trust_env=False)
 
+    assert told.json() == {"signedIn": False, "graphiql": False}
     assert (graphiql.status_code, graphql.status_code, page.status_code) == (404, 404, 200)
     assert "FLUXRATE_GRAPHIQL" in graphiql.json()["error"]
 

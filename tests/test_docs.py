@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from models.diagnosis import codes
+from models.reason import Reason
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 ENTRY: Final = re.compile(
@@ -18,7 +18,7 @@ def test_every_diagnosis_is_explained_once_and_no_other() -> None:
     """What you see, why, and what to do."""
     explained = [code for code, *_ in ENTRY.findall((DOCS / "troubleshooting.md").read_text())]
 
-    assert sorted(explained) == sorted(codes())
+    assert sorted(explained) == sorted(Reason)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     """The product with an integration that is ready."""
     database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("early"))))
     with running_app(database_url) as app:
-        made = app.cli("workspace", "create", "Acme", "--mode", "test")
-        integration = within(database_url, lambda: add_integration(made["workspace"]["id"]))
-        yield Served(app.url, made["apiKey"], integration.webhook_path)
+        made = app.workspace()
+        integration = within(database_url, lambda: add_integration(made.id))
+        yield Served(app.url, made.api_key, integration.webhook_path)
 
 
 def connected(url: str) -> socket.socket:

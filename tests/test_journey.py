@@ -17,11 +17,11 @@ DELIVERIES: Final = 2
 @pytest.fixture
 async def newcomer(servers: Servers) -> AsyncIterator[House]:
     """A business that has connected Stripe, and left the webhook secret blank."""
-    made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
-    async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
-        given = {"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"]), "webhookSecret": ""}
+    made = servers.app.workspace()
+    async with GraphQLClient(servers.app.url, made.api_key) as client:
+        given = {"name": "Stripe", "secretKey": secret_key_of(made.id), "webhookSecret": ""}
         integration = (await client.mutate(CONNECT, input=given))["integration"]
-        yield House(servers.app, servers.simulator, client, made["workspace"]["id"], integration)
+        yield House(servers.app, servers.simulator, client, made.id, integration)
 
 
 async def problems(house: House) -> list[str]:

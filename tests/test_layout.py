@@ -1,8 +1,10 @@
 """The product's top-level names are its own, and importing them does nothing."""
 
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import packages_distributions
 
 import pytest
@@ -12,10 +14,16 @@ from tests.support.import_everything import MODULES, PACKAGES, ROOT
 TOP_LEVEL_NAMES = (*MODULES, *PACKAGES)
 
 
+@functools.cache
+def distributions_by_name() -> Mapping[str, list[str]]:
+    """What is installed, by the names it provides: looking takes a second."""
+    return packages_distributions()
+
+
 @pytest.mark.parametrize("name", TOP_LEVEL_NAMES)
 def test_no_other_distribution_provides_our_top_level_name(name: str) -> None:
     """A package index has a `schema`, for one: installed, it could shadow ours."""
-    providers = set(packages_distributions().get(name, []))
+    providers = set(distributions_by_name().get(name, []))
 
     assert providers <= {"fluxrate"}
 

@@ -12,7 +12,7 @@ from graphql import GraphQLError, get_introspection_query, parse
 
 from execution import limits
 from execution.documents import refusals_of
-from execution.limits import LINES, in_our_words, refused_for_cost, refused_for_variables
+from execution.limits import LINES, cost_of, in_our_words, refused_for_variables
 from execution.schema import schema
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
@@ -32,7 +32,7 @@ def told(error: GraphQLError) -> tuple[str, int, str]:
 
 def cost(document: str, **variables: object) -> int:
     """What a document is found to cost, 0 where it is within the limit."""
-    found = refused_for_cost(schema._schema, parse(document), None, variables)
+    _, found = cost_of(schema._schema, parse(document), None, variables)
     return (found[0].extensions or {})["actual"] if found else 0
 
 
@@ -279,7 +279,7 @@ def test_what_is_asked_of_each_object_counts_too() -> None:
     page = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { %s } } } } }"
     fields = " ".join(f"a{number}: createdAt" for number in range(200))
 
-    assert told(refused_for_cost(schema._schema, parse(page % fields), None, {})[0])[:2] == ("values", 200_000)
+    assert told(cost_of(schema._schema, parse(page % fields), None, {})[1][0])[:2] == ("values", 200_000)
     assert cost(page % "id status createdAt") == 0
 
 
@@ -300,7 +300,7 @@ def test_introspection_is_asked_a_few_times_at_once_not_often() -> None:
     )
 
     assert cost(twice + fragments) == 0
-    assert told(refused_for_cost(schema._schema, parse(often + fragments), None, {})[0])[:2] == ("values", 200_000)
+    assert told(cost_of(schema._schema, parse(often + fragments), None, {})[1][0])[:2] == ("values", 200_000)
 
 
 def test_only_the_operation_that_is_asked_for_is_counted() -> None:
@@ -310,8 +310,8 @@ def test_only_the_operation_that_is_asked_for_is_counted() -> None:
         " nodes { customer { id } paymentLink { url } } } } } } }"
     )
 
-    assert refused_for_cost(schema._schema, document, "Small", {}) == []
-    assert refused_for_cost(schema._schema, document, "Large", {}) != []
+    assert cost_of(schema._schema, document, "Small", {}) == (2, [])
+    assert cost_of(schema._schema, document, "Large", {})[1] != []
 
 
 # --- Variables ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from edge.graphql import rate_limit
 from edge.graphql.rate_limit import FAILURE_COUNTS, RateLimits, address_of
 from errors import RateLimited
+from models.instant import utc_now
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
 from tests.support.valkey import Valkey
@@ -118,6 +121,28 @@ async def test_who_waits_is_let_through_again(url: str) -> None:
                 if await count(limits, 1):
                     break
                 await asyncio.sleep(0.2)
+
+
+async def test_what_is_left_of_a_limit_is_told(url: str) -> None:
+    """All of it is there again two windows later at the latest, since what was asked in one counts in the next, too."""
+    async with RateLimits(url, "10/minute", "100/minute") as limits:
+        before = await limits.standing("key_1")
+        await limits.count_operation("key_1", 4)
+        after = await limits.standing("key_1")
+        other = await limits.standing("key_2")
+
+    assert before is not None
+    assert after is not None
+    assert (before.limit, before.remaining) == (after.limit, after.remaining + 4) == (10, 10)
+    assert before.resets_at <= time.time() + 1
+    assert time.time() < after.resets_at <= time.time() + 121
+    assert other is not None
+    assert other.remaining == 10
+
+
+async def test_a_limit_that_is_none_has_no_standing() -> None:
+    async with RateLimits("memory://", None, "100/minute") as limits:
+        assert await limits.standing("key_1") is None
 
 
 async def test_no_limit_and_no_address_mean_no_refusal() -> None:
@@ -254,6 +279,37 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(strict: RunningApp)
     }
 
 
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json", "text/event-stream"])
+def test_every_answer_tells_what_is_left(strict: RunningApp, accept: str) -> None:
+    def told(query: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {strict.announced['apiKey']}", "Accept": accept}
+        body = httpx.post(f"{strict.url}/graphql", json={"query": query}, headers=headers, trust_env=False).text
+        answer = next(line.removeprefix("data: ") for line in body.splitlines() if "{" in line)
+        extensions: dict[str, Any] = json.loads(answer)["extensions"]
+        return extensions
+
+    first, second = told("{ invoices(first: 7) { nodes { id customer { id } } } }"), told("{ customer(id: 1) { id } }")
+
+    assert first["cost"] == {"requested": 15, "limit": 25_000}
+    assert second["cost"] == {"requested": 1, "limit": 25_000}
+    assert [each["rateLimit"]["limit"] for each in (first, second)] == [5, 5]
+    assert [each["rateLimit"]["remaining"] for each in (first, second)] == [4, 3]
+    assert utc_now() < datetime.fromisoformat(second["rateLimit"]["resetAt"]) < utc_now() + timedelta(days=2)
+
+
+def test_what_is_refused_for_its_cost_is_told_what_it_would_be(strict: RunningApp) -> None:
+    query = "{ invoices(first: 100) { nodes { customer { invoices(first: 100) { nodes { customer { id } } } } } } }"
+    response = httpx.post(
+        f"{strict.url}/graphql",
+        json={"query": f"{{ a: {query[2:-2]} b: {query[2:-2]} }}"},
+        headers={"Authorization": f"Bearer {strict.announced['apiKey']}"},
+        trust_env=False,
+    )
+
+    answer = response.json()
+    assert answer["errors"][0]["extensions"]["actual"] == answer["extensions"]["cost"]["requested"] > 25_000
+
+
 def test_who_guesses_keys_is_stopped_by_the_address_that_the_proxy_tells(strict: RunningApp) -> None:
     """Others behind the same proxy are not."""
     guesses = [ask(strict, f"flx_test_{number:040x}", **{"X-Forwarded-For": "192.0.2.9"}) for number in range(10)]
@@ -349,7 +405,7 @@ async def test_bad_keys_do_not_lock_out_good_ones(tmp_path: Path) -> None:
 def test_workers_count_together(migrated_postgres_url: str, valkey_url: str) -> None:
     env = {"FLUXRATE_RATE_LIMIT_PER_KEY": "10/day"}
     with running_app(migrated_postgres_url, valkey_url, workers=2, env=env) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         statuses = [ask(app, key).status_code for _ in range(30)]
 
     assert statuses.count(200) == 10
@@ -358,7 +414,7 @@ def test_workers_count_together(migrated_postgres_url: str, valkey_url: str) -> 
 
 def test_redis_away_stops_nobody(migrated_postgres_url: str, tmp_path: Path) -> None:
     with Valkey() as server, running_app(migrated_postgres_url, server.url) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         before = ask(app, key).status_code
         with frozen(server):
             statuses = {ask(app, key).status_code for _ in range(30)}

@@ -15,9 +15,9 @@ from tests.support.house import House, Servers
 @pytest.fixture
 async def unconnected(servers: Servers) -> AsyncIterator[House]:
     """A business that has not connected Stripe."""
-    made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
-    async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
-        yield House(servers.app, servers.simulator, client, made["workspace"]["id"], {})
+    made = servers.app.workspace()
+    async with GraphQLClient(servers.app.url, made.api_key) as client:
+        yield House(servers.app, servers.simulator, client, made.id, {})
 
 
 @pytest.fixture

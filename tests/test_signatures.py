@@ -87,9 +87,9 @@ async def states(house: House, invoice: dict[str, Any]) -> tuple[str, list[str]]
 
 async def save_elsewhere(house: House, secret: str) -> None:
     """Have another workspace save a webhook secret."""
-    made = house.app.cli("workspace", "create", "Another", "--mode", "test")
-    async with type(house.client)(house.app.url, made["apiKey"]) as client:
-        given = {"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"]), "webhookSecret": secret}
+    made = house.app.workspace()
+    async with type(house.client)(house.app.url, made.api_key) as client:
+        given = {"name": "Stripe", "secretKey": secret_key_of(made.id), "webhookSecret": secret}
         assert (await client.mutate(CONNECT, input=given))["integration"]["status"] == "READY"
 
 

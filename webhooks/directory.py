@@ -1,4 +1,4 @@
-"""Whom a webhook URL belongs to: the integration behind a token and the secrets that verify its deliveries."""
+"""Finds the integration behind a webhook token, and the secrets that verify its deliveries."""
 
 import asyncio
 import re
@@ -55,7 +55,7 @@ class Directory:
         """The integration with this token, as it was a few seconds ago or later.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
         """
         known = self._known.get(token)
         if known is not None and time.monotonic() - known.read_at < KNOWN_FOR_S:
@@ -66,7 +66,7 @@ class Directory:
         """The integration with this token, as it is since a moment of the monotonic clock.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
         """
         known = self._known.get(token)
         if known is not None and known.read_at >= since:
@@ -80,7 +80,7 @@ class Directory:
                 return found
 
     def forget(self, token: str) -> None:
-        """Read this token's integration anew when it is asked for next."""
+        """Read this token's integration again when it is asked for next."""
         self._known.pop(token, None)
 
     def _begin(self, token: str) -> tuple[float, asyncio.Task[Listener | None]]:
@@ -122,7 +122,7 @@ class Directory:
 
 
 async def _patiently(reading: asyncio.Task[Listener | None]) -> Listener | None:
-    """What is being read. Whoever gives up waiting leaves the reading to the others."""
+    """What is being read. A caller who stops waiting leaves the read to the others."""
     try:
         return await asyncio.wait_for(asyncio.shield(reading), READ_TIMEOUT_S)
     except Exception as error:

@@ -1,6 +1,6 @@
 """POST /webhooks/stripe/{token}: verify, keep, apply, acknowledge. A 2xx is answered after the commit only.
 
-What is answered tells an outsider nothing: why a delivery was refused is kept with the integration.
+Answers never say why a delivery was refused: that is kept with the integration.
 """
 
 import time
@@ -73,7 +73,7 @@ _ANSWERS: Final = {
 
 
 class StripeWebhook:
-    """The endpoint; `observe` is told each outcome and how many seconds it took."""
+    """The endpoint; `observe` is called with each outcome and how many seconds it took."""
 
     def __init__(self, services: Services, observe: Callable[[Outcome, float], None]) -> None:
         self._inbox = services.inbox
@@ -85,7 +85,7 @@ class StripeWebhook:
 
     @property
     def route(self) -> Route:
-        """Where it is reached; other methods than POST are told so by it, not by the router."""
+        """Where it is reached; other methods than POST are refused by it, not by the router."""
         return Route(PATH, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,7 +166,7 @@ def _signed_with(listener: Listener, signature: bytes | None, body: bytes) -> tu
 
 
 def _post(listener: Listener, scope: Scope, body: bytes) -> Post:
-    """What could not be verified, with the headers that tell where it comes from."""
+    """What could not be verified, with the headers that show where it comes from."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _KEPT}
     now = utc_now()
     return Post(

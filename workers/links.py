@@ -1,7 +1,7 @@
 """Working off payment links that nobody waits for."""
 
 import asyncio
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
@@ -10,6 +10,7 @@ from errors import FluxrateError
 from models.instant import utc_now
 from models.payment_link import PaymentLink
 from payment_links.maker import LinkMaker
+from periodic import Periodic
 
 log = structlog.get_logger(__name__)
 
@@ -18,35 +19,12 @@ _MOST: Final = 100
 _AT_ONCE: Final = 8
 
 
-class LinkSweep:
-    """Does what is due for links as soon as it is told, and every few seconds: others may have left some."""
+class LinkSweep(Periodic):
+    """Does what is due for links as soon as it is woken, and every few seconds: others may have left some."""
 
     def __init__(self, link_maker: LinkMaker) -> None:
+        super().__init__("payment links", INTERVAL_S, self.work_off, due=link_maker.due)
         self._link_maker = link_maker
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        due = self._link_maker.due
-        while True:
-            try:
-                async with asyncio.timeout(INTERVAL_S):
-                    await due.wait()
-            except TimeoutError:
-                pass
-            due.clear()
-            try:
-                await self.work_off()
-            except Exception:
-                log.exception("payment links could not be swept, trying again")
 
     async def work_off(self) -> None:
         """Do once what is due."""

@@ -1,6 +1,5 @@
-"""Reconciling with Stripe by itself: every integration is checked and synced when its time has come."""
+"""Checks and syncs every integration when its time has come."""
 
-import asyncio
 from datetime import timedelta
 from typing import Final
 
@@ -14,6 +13,7 @@ from inbox.sync import Sync
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.webhook_url import is_local
+from periodic import Periodic
 
 log = structlog.get_logger(__name__)
 
@@ -24,38 +24,18 @@ _CHECK_REST: Final = timedelta(hours=1)
 _RECHECK_REST: Final = timedelta(minutes=5)
 
 
-class Reconciliation:
+class Reconciliation(Periodic):
     """Syncs and checks all integrations every `interval_s` seconds, 0 for never.
 
-    It checks them hourly, and each time while something is the matter. Where a payment may have been made that nothing
-    would tell of, it asks every half minute.
+    It checks them hourly, and each time while it has a problem. Where a payment may have been made that no
+    webhook would report, it asks every half minute.
     """
 
     def __init__(self, sync: Sync, checkup: Checkup, interval_s: float) -> None:
+        super().__init__("reconciliation", min(_TICK_S, interval_s), self.reconcile_due)
         self._sync = sync
         self._checkup = checkup
         self._interval_s = interval_s
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "Reconciliation":
-        if self._interval_s > 0:
-            self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(min(_TICK_S, self._interval_s))
-            try:
-                await self.reconcile_due()
-            except FluxrateError as error:
-                log.warning("stripe not asked, trying again later", error=error.message)
-            except Exception:
-                log.exception("stripe could not be asked, trying again later")
 
     async def reconcile_due(self) -> None:
         """Check and reconcile every integration whose time has come; of several processes one does it."""
@@ -95,7 +75,7 @@ class Reconciliation:
             )
 
     async def _claim(self, integration: Integration) -> bool:
-        """Take an integration's turn, if it is due; soon, where a payment may be awaited that nothing would tell of."""
+        """Take an integration's turn, if it is due; sooner, where a payment may be awaited without a webhook."""
         now = utc_now()
         ahead_s = max(self._interval_s - _SOON_S, 0.0) if await self._is_awaited(integration) else 0.0
         async with transaction() as tx:

@@ -1,14 +1,10 @@
-"""What is taken up again by itself: deliveries that were held or failed, whatever process they were left by."""
+"""Retries held and failed deliveries in the background, whichever process left them."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import structlog
-
 from database.literal import Literally
 from database.scope import scoped, unscoped
-from errors import FluxrateError
 from gateways.registry import GATEWAY
 from inbox.delivery import kept
 from inbox.quarantine.release import Quarantine
@@ -18,43 +14,23 @@ from models.integration import Integration
 from models.kinds import WebhookEventStatus
 from models.webhook_event import UNFINISHED, WebhookEvent
 from models.webhook_secret import retire_previous_secrets
-
-log = structlog.get_logger(__name__)
+from periodic import Periodic
 
 INTERVAL_S: Final = 5.0
 _AT_ONCE: Final = 100
 
 
-class Sweep:
+class Sweep(Periodic):
     """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, what an
     earlier version could not read, and what a saved secret was to release from quarantine; drops what no secret
     verified in time, and webhook secrets that Stripe has stopped signing with.
     """
 
     def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
+        super().__init__("deliveries", INTERVAL_S, self.sweep)
         self._inbox = inbox
         self._quarantine = quarantine
         self._published = published
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> "Sweep":
-        self._task = asyncio.create_task(self._run())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(INTERVAL_S)
-            try:
-                await self.sweep()
-            except FluxrateError as error:
-                log.warning("webhook events left for later", error=error.message)
-            except Exception:
-                log.exception("webhook events could not be swept, trying again")
 
     async def sweep(self) -> None:
         """Do once what there is to do."""

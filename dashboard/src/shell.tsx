@@ -1,5 +1,6 @@
 import { Suspense, useEffect } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
+import { hasGraphiql } from "./api/session";
 import { useLiveStatus } from "./api/use-live";
 import { useMay, useViewer } from "./api/viewer";
 import { Boundary } from "./ui/boundary";
@@ -95,9 +96,11 @@ export function Shell({ hasFocus, onLeave }: { hasFocus: boolean; onLeave: () =>
           <span className="who" title={apiKey.preview}>
             {apiKey.name}
           </span>
-          <a className="elsewhere" href="/graphiql">
-            GraphiQL
-          </a>
+          {hasGraphiql() && (
+            <a className="elsewhere" href="/graphiql">
+              GraphiQL
+            </a>
+          )}
           <Button kind="quiet" onPress={onLeave}>
             Sign out
           </Button>

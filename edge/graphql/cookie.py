@@ -1,6 +1,6 @@
 """The cookie by which browsers bring a session along.
 
-It is taken where a page of this server asks by itself, and nowhere else: browsers send it along with whatever other
+It is accepted only on requests from a page of this server: browsers send it along with whatever other
 pages make them ask, too.
 """
 
@@ -57,7 +57,7 @@ class SessionCookies:
         return self.seen(handshake) if self.own.is_same(handshake) else None
 
     def seen(self, connection: HTTPConnection) -> Session | None:
-        """The session in a cookie, whoever sent it."""
+        """The session in a cookie, from any page."""
         sealed = self._sealed(connection)
         return None if sealed is None else Session.opened(sealed, self._keyring)
 

@@ -24,6 +24,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from edge.compression import compressed
 from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
@@ -31,17 +32,21 @@ from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
 from edge.graphql.socket import Socket, SocketAdapter, SocketHandler
 from edge.graphql.stream import EVENT_STREAM, Stream, framing_of
 from errors import RateLimited, Unauthenticated, Unavailable
+from execution import shared
 from execution.documents import is_subscription, mutations_in
 from execution.errors import of_exception
+from execution.limits import COMPLEXITY
 from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
 from execution.results import as_json
 from execution.schema import schema
 from execution.shared import Asked, Fanout, Shown
+from models.instant import from_epoch
 from models.session import Session
 from resolvers.auth import Credential, authenticate
 from resolvers.context import Services
 from resolvers.event import number_of
 from schema.context import Operation, new_request_id
+from schema.scalars import print_instant
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -85,7 +90,6 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             allowed_origins=allowed_origins,
         )
         self._services = services
-        self._watching: asyncio.Task[None] | None = None
         self._running: set[asyncio.Task[Any]] = set()
         self.keys = KeyWatch()
         self.fanout = Fanout()
@@ -94,20 +98,18 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._introspection = introspection
         self._graphiql = graphiql
         self._cookies = cookies
-        self._graphiql_path = graphiql_path
+        self.graphiql_path = graphiql_path
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
         self._services.feed.check_keys_with(self.keys.check)
-        self._watching = asyncio.create_task(self.keys.watch())
+        await self.keys.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Let mutations that still run finish."""
         await asyncio.gather(*self._running, return_exceptions=True)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.keys.__aexit__()
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Let in pages of this server, by whichever of its names they know it, and those of friends."""
@@ -158,6 +160,16 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """
         await self._rate_limits.count_failure(_host(connection))
 
+    async def extensions(self, operation: Operation) -> dict[str, Any]:
+        """What an operation cost, and how much its API key may still ask."""
+        told: dict[str, Any] = {}
+        if operation.cost is not None:
+            told["cost"] = {"requested": operation.cost, "limit": COMPLEXITY.maximum}
+        if (standing := await self._rate_limits.standing(operation.caller.api_key.id)) is not None:
+            resets_at = print_instant(from_epoch(standing.resets_at))
+            told["rateLimit"] = {"limit": standing.limit, "remaining": standing.remaining, "resetAt": resets_at}
+        return told
+
     # --- Answering ---------------------------------------------------------------------------------------------
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -183,7 +195,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             await self.count_request(request)
             if not self._graphiql:
                 raise HTTPException(404, "GraphiQL is switched off on this server (FLUXRATE_GRAPHIQL).")
-            moved_to = self._graphiql_path()
+            moved_to = self.graphiql_path()
             return HTMLResponse(self.page) if moved_to is None else RedirectResponse(moved_to, 303)
         credential = self._credential(request)
         operation = await self.operation(credential, request_id)
@@ -260,14 +272,32 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             session = credential if isinstance(credential, Session) else None
             return Stream(framing, results, operation, self.keys, outlives_key=not follows, session=session)
         kind = media_type(accept)
-        answer = as_json(await self._execute(asked, operation))
-        return _response(answer, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind)
+        result = await self._execute(asked, operation)
+        result.extensions = await self.extensions(operation)
+        answer = as_json(result)
+        takes = "" if operation.tells_secret else request.headers.get("accept-encoding", "")
+        body, headers = await compressed(orjson.dumps(answer), takes)
+        return _response(body, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind, headers)
+
+    def results(
+        self, asked: Asked, operation: Operation, send: shared.Send | None = None
+    ) -> AsyncGenerator[Shown, None]:
+        """What comes of an operation, as `Fanout.results` says; what is no subscription tells what it cost."""
+        if is_subscription(asked.query, asked.operation_name):
+            return self.fanout.results(asked, operation, send)
+        return self._told(asked, operation)
+
+    async def _told(self, asked: Asked, operation: Operation) -> AsyncGenerator[Shown, None]:
+        async with aclosing(self.fanout.results(asked, operation)) as results:
+            async for shown in results:
+                shown.result.extensions = await self.extensions(operation)
+                yield shown
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
         if after:
             operation.begins_at = number_of(operation, after)
-        async with aclosing(self.fanout.results(asked, operation)) as results:
+        async with aclosing(self.results(asked, operation)) as results:
             async for shown in results:
                 yield shown
 
@@ -303,15 +333,16 @@ def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
 
 
 def _request_error_status(request: Request) -> int:
-    """The status of an answer without `data`: plain JSON alone tells of it under 200."""
+    """The status of an answer without `data`: 200 for application/json, 400 otherwise."""
     accept = request.headers.get("accept", "")
     return 400 if framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
 
 
 def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
     kind = media_type(request.headers.get("accept", ""))
-    return _response({"errors": [error.formatted]}, status, kind, headers)
+    return _response(orjson.dumps({"errors": [error.formatted]}), status, kind, headers)
 
 
-def _response(answer: object, status: int, kind: str, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(answer), status, headers, f"{kind}; charset=utf-8")
+def _response(body: bytes, status: int, kind: str, headers: Mapping[str, str]) -> Response:
+    varying = {**headers, "vary": "Accept, Accept-Encoding"}
+    return Response(body, status, varying, f"{kind}; charset=utf-8")

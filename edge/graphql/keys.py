@@ -1,33 +1,38 @@
 """The API keys of open connections: one that is revoked or expires closes what it holds open.
 
-The feed has them checked before it tells what was committed after a revocation. The poll is for what the log does not
-tell: keys that expire, and connections that follow nothing.
+The feed has them checked before it sends what was committed after a revocation. The poll finds what no line of the log
+says: keys that expire, and connections that follow nothing.
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
 from models.instant import utc_now
 from models.session import Session
+from periodic import Periodic
 from resolvers.auth import note_use, still_valid
 
 log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S: Final = 0.5
-_POLLS_PER_NOTE: Final = 60
+_NOTE_INTERVAL_S: Final = 30.0
 
 
 class KeyWatch:
-    """Looks after the keys of this process: whether they still open anything, and when they were last used."""
+    """Looks after the keys of this process: whether they still open anything, and when they were last used.
+
+    It does so by itself within its block.
+    """
 
     def __init__(self, poll_interval_s: float = POLL_INTERVAL_S) -> None:
         self._poll_interval_s = poll_interval_s
+        self._work = AsyncExitStack()
         self._held: dict[str, set[Callable[[], None]]] = defaultdict(set)
         self._used_at: dict[str, datetime] = {}
 
@@ -46,24 +51,17 @@ class KeyWatch:
             if not self._held[key_id]:
                 del self._held[key_id]
 
-    async def watch(self) -> None:
-        """Look after the keys until cancelled."""
-        polls = 0
-        try:
-            while True:
-                await asyncio.sleep(self._poll_interval_s)
-                polls += 1
-                await self._drop_invalid()
-                if polls % _POLLS_PER_NOTE == 0:
-                    await self._write_use()
-        finally:
-            await asyncio.shield(self._write_use())
+    async def __aenter__(self) -> Self:
+        for each in (
+            Periodic("API keys", self._poll_interval_s, self.check, expected=Exception),
+            Periodic("use of API keys", _NOTE_INTERVAL_S, self._write_use),
+        ):
+            await self._work.enter_async_context(each)
+        return self
 
-    async def _drop_invalid(self) -> None:
-        try:
-            await self.check()
-        except Exception as error:
-            log.warning("API keys could not be checked, trying again", error=repr(error))
+    async def __aexit__(self, *_: object) -> None:
+        await self._work.aclose()
+        await self._write_use()
 
     async def check(self, key_ids: Collection[str] | None = None) -> None:
         """Look now, by default at all keys that are held: what an invalid one holds has been called back then.

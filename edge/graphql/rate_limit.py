@@ -1,9 +1,9 @@
 """How often may be asked: per API key, and per address; counted on Redis where several processes serve.
 
-An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So whoever
+An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So somebody who
 guesses keys is stopped, and those who share the address, behind a proxy that isn't known, are not.
 
-While Redis is away each process counts by itself, so nobody is refused for that, and nobody waits for it.
+While Redis is away each process counts its own requests, so nobody is refused for that, and nobody waits for it.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import structlog
 from limits import RateLimitItem, parse
@@ -31,6 +31,14 @@ _REDIS_REST_S: Final = 5.0
 _MOST_CONNECTIONS: Final = 16
 _SWEEP_INTERVAL_S: Final = 10.0
 _MOST_COUNTERS: Final = 100_000
+
+
+class Standing(NamedTuple):
+    """A limit, how much is left of it, and at which second of the epoch all of it is, if nothing more is asked."""
+
+    limit: int
+    remaining: int
+    resets_at: int
 
 
 class RateLimits:
@@ -58,6 +66,14 @@ class RateLimits:
             RateLimited: There were too many.
         """
         await self._count(self._per_key, key_id, times)
+
+    async def standing(self, key_id: str) -> Standing | None:
+        """How much of an API key's limit is left; None where there is no limit."""
+        if self._per_key is None:
+            return None
+        item, name = self._per_key.item, self._per_key.counted_as
+        standing: Standing = await self._asked(lambda limiter: _standing(limiter.storage, item, name, key_id))
+        return standing
 
     def check_address(self, host: str | None) -> None:
         """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
@@ -114,6 +130,15 @@ class RateLimits:
             except Exception as error:
                 self._shared.rest(error)
         return await ask(self._alone)
+
+
+async def _standing(storage: Any, item: RateLimitItem, name: str, who: str) -> Standing:
+    """Unlike the library's `get_window_stats`, whose reset is that of the next request, milliseconds away."""
+    length = item.get_expiry()
+    previous, previous_s, current, current_s = await storage.get_sliding_window(item.key_for(name, who), length)
+    used = math.floor(previous * previous_s / length + current)
+    resets_in_s = current_s if current else previous_s
+    return Standing(item.amount, max(0, item.amount - used), math.ceil(time.time() + resets_in_s))
 
 
 class _Limit:

@@ -19,7 +19,10 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 class SessionEndpoint:
-    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out, GET tells which it is."""
+    """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out.
+
+    GET tells whether one is signed in, and what else the page may offer.
+    """
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
         self._graphql = graphql
@@ -61,7 +64,8 @@ class SessionEndpoint:
     async def _tell(self, request: Request) -> Response:
         self._cookies.own.refuse_foreign(request)
         await self._graphql.count_request(request)
-        return JSONResponse({"signedIn": await self._is_signed_in(request)}, headers=_UNCACHED)
+        told = {"signedIn": await self._is_signed_in(request), "graphiql": self._graphql.graphiql_path() is not None}
+        return JSONResponse(told, headers=_UNCACHED)
 
     async def _is_signed_in(self, request: Request) -> bool:
         session = self._cookies.seen(request)

@@ -1,4 +1,4 @@
-"""GraphQL over WebSocket: the protocol graphql-transport-ws, each operation authenticated by itself.
+"""GraphQL over WebSocket: the protocol graphql-transport-ws, each operation authenticated on its own.
 
 Source: graphql-ws, "GraphQL over WebSocket Protocol".
 """
@@ -28,7 +28,7 @@ from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
-from execution.shared import Asked, Fanout, GoneError, Shown, StuckError, tell
+from execution.shared import Asked, GoneError, Shown, StuckError, tell
 from models.session import Session
 from resolvers.auth import Credential
 from schema.context import Operation as Context
@@ -50,7 +50,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
 """With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
 
 4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
-not do is an error of that operation. Of these, clients of graphql-ws come back by themselves after 1006, 1012, 1013
+not do is an error of that operation. Of these, clients of graphql-ws reconnect after 1006, 1012, 1013
 and 4408.
 """
 
@@ -190,7 +190,6 @@ class Endpoint(Protocol):
     """Where a socket was opened, as far as the socket asks for anything."""
 
     keys: KeyWatch
-    fanout: Fanout
     documents: PersistedDocuments | TrustedDocuments
 
     def session_of(self, socket: Socket) -> Session | None:
@@ -207,6 +206,9 @@ class Endpoint(Protocol):
 
     async def count_mutations(self, operation: Context, query: str, operation_name: str | None) -> None:
         """Count each mutation that an operation makes."""
+
+    def results(self, asked: Asked, operation: Context, send: shared.Send | None = None) -> AsyncGenerator[Shown, None]:
+        """What comes of an operation."""
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -311,7 +313,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await super().handle_subscribe(message)
 
     async def _is_refused(self, operation_id: str, payload: Any) -> bool:
-        """Put in the text of a document that the client only names; tell the client, where there is none."""
+        """Put in the text of a document that the client only names; send the client an error where there is none."""
         try:
             payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
         except DocumentRefused as refusal:
@@ -342,7 +344,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             await self.view.count_mutations(context, operation.query, operation.operation_name)
             asked = Asked(operation.query, operation.variables, operation.operation_name)
             send = self._sender(operation)
-            async with aclosing(self.view.fanout.results(asked, context, send)) as results:
+            async with aclosing(self.view.results(asked, context, send)) as results:
                 async for shown in results:
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])

@@ -85,8 +85,8 @@ class _Client:
 class Connections:
     """Those of this process; what is idle is in the order in which it became so.
 
-    `trusted` are the proxies whose connections are many clients'. `tell` is told of each that was "idle" and dropped,
-    or "refused".
+    `trusted` are the proxies whose connections are many clients'. `tell` is called for each that was "idle" and
+    dropped, or "refused".
     """
 
     def __init__(self, capacity: Capacity, trusted: Networks, tell: Callable[[str], None]) -> None:
@@ -154,7 +154,7 @@ class Connections:
         return self._excess > 0 or (client is not None and self._excess_of(client) > 0)
 
     def note(self, why: str) -> None:
-        """Count that somebody was not served; told in the log at most once a minute."""
+        """Count a client that was not served; logged at most once a minute."""
         self._tell(why)
         self._untold[why] += 1
         if time.monotonic() - self._told_at >= _LOG_INTERVAL_S:

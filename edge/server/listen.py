@@ -16,7 +16,7 @@ from errors import ConfigurationError
 
 GRACE_S: Final = 10
 KEEP_ALIVE_S: Final = 75
-"""Longer than the idle timeout of usual load balancers, so that it is they who hang up."""
+"""Longer than common load balancers' idle timeout, so the balancer closes first."""
 
 MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
 PING_S: Final = 20.0
@@ -27,7 +27,7 @@ def bind(host: str, port: int) -> socket.socket:
     """A socket bound to an address of this machine; port 0 takes any that is free.
 
     Raises:
-        ConfigurationError: It can't be had.
+        ConfigurationError: It is taken or not allowed.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -62,7 +62,7 @@ def run(
     trusted_proxies: Sequence[str] = (),
     room_for: Sequence[str] = (),
 ) -> None:
-    """Serve until told to stop. Several workers are processes of their own and need the factory's import string.
+    """Serve until stopped. Several workers are processes of their own and need the factory's import string.
 
     What begins with a path of `room_for` is answered when there is no room for more connections, too.
     """

@@ -1,4 +1,4 @@
-"""Looking at Stripe for what is the matter with an integration; what was found is kept with it."""
+"""Check an integration against Stripe and store the findings."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -21,6 +21,7 @@ from models.event import SYSTEM, Happening, append
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, opened
 from models.kinds import EventType, WebhookEventStatus
+from models.reason import Reason
 from models.secret import Keyring
 from models.webhook_event import UNFINISHED, WebhookEvent
 
@@ -33,16 +34,18 @@ SETTLED: Final = timedelta(minutes=5)
 _LATEST: Final = 20
 _MODE_MEMORY: Final = timedelta(days=1)
 _STRIPE_KEEPS: Final = timedelta(days=30)
-_UNHEARD: Final = frozenset({"ENDPOINT_MISSING", "ENDPOINT_DISABLED"})
+_UNHEARD: Final = frozenset({Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED})
 """What explains that no event arrives."""
 
-_NOT_OURS: Final = frozenset({"STRIPE_NOT_ASKED", "CLOCK_SKEW", "SIGNATURES_FAILING", "ENDPOINT_OTHER_MODE"})
+_NOT_OURS: Final = frozenset(
+    {Reason.STRIPE_NOT_ASKED, Reason.CLOCK_SKEW, Reason.SIGNATURES_FAILING, Reason.ENDPOINT_OTHER_MODE}
+)
 """What is found, or not found, without Stripe's answer; the rest stays as it was while Stripe can't be asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Something that a restricted key may lack, and a call that tells without changing anything."""
+    """Something that a restricted key may lack, and a call that shows it without changing anything."""
 
     name: str
     method: Literal["get", "post"]
@@ -102,17 +105,17 @@ class Checkup:
         self._settled = settled
 
     async def check(self, integration: Integration) -> list[Diagnosis]:
-        """What is the matter with an integration; kept with it, and logged when it is another than last time.
+        """Check an integration, store the findings, and log them where they differ from the last.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
             SealError: The secret key does not open.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         found = await self._ask(integration, traffic)
         found.findings += await self._signatures(integration, traffic, found.findings)
         if await _hears_other_mode(integration):
-            found.findings.append(("ENDPOINT_OTHER_MODE", None))
+            found.findings.append((Reason.ENDPOINT_OTHER_MODE, None))
         return [diagnose(*each) for each in await self._keep(integration, found)]
 
     def url_of(self, integration: Integration) -> str:
@@ -150,12 +153,12 @@ class Checkup:
                 endpoints = await self.endpoints(integration)
                 found.findings += findings(endpoints, integration.webhook_token or "")
             if EVENTS_READ not in denied and await self._is_silent(integration, traffic, endpoints, found.findings):
-                found.findings.append(("EVENTS_NOT_ARRIVING", None))
+                found.findings.append((Reason.EVENTS_NOT_ARRIVING, None))
         except StripeUnavailable as error:
-            found.findings, found.heard = [("STRIPE_NOT_ASKED", error.message)], False
+            found.findings, found.heard = [(Reason.STRIPE_NOT_ASKED, error.message)], False
         except StripeRefused as refusal:
-            if refusal.code != "KEY_REJECTED":
-                found.findings.append(("KEY_NOT_PERMITTED", refusal.message))
+            if refusal.code != Reason.KEY_REJECTED:
+                found.findings.append((Reason.KEY_NOT_PERMITTED, refusal.message))
             else:
                 found.findings, found.key_problem = [], refusal.message.partition(": ")[2]
         return found
@@ -167,11 +170,13 @@ class Checkup:
         denied = [each for each, probe in zip(asked, probes, strict=True) if not probe.permitted]
         if denied:
             needed = any(each.needed_for is None for each in denied)
-            found.findings.append(("KEY_NOT_PERMITTED" if needed else "KEY_LACKS_OPTIONAL_PERMISSION", _named(denied)))
+            found.findings.append(
+                (Reason.KEY_NOT_PERMITTED if needed else Reason.KEY_LACKS_OPTIONAL_PERMISSION, _named(denied))
+            )
         ahead_s = probes[0].clock_ahead_s or 0.0
         if abs(ahead_s) > CLOCK_TOLERANCE_S:
             minutes = max(round(abs(ahead_s) / 60), 1)
-            found.findings.append(("CLOCK_SKEW", f"{minutes} min {'behind' if ahead_s > 0 else 'ahead of'}"))
+            found.findings.append((Reason.CLOCK_SKEW, f"{minutes} min {'behind' if ahead_s > 0 else 'ahead of'}"))
         return denied
 
     async def _is_silent(
@@ -181,7 +186,7 @@ class Checkup:
         endpoints: Endpoints | None,
         already: Iterable[Finding],
     ) -> bool:
-        """Whether Stripe has told of something, minutes ago, and nothing has been posted here since."""
+        """Whether Stripe has events that are minutes old, and nothing has been posted here since."""
         saved_at = integration.webhook_secret_saved_at
         if saved_at is None or _UNHEARD & {code for code, _ in already}:
             return False
@@ -220,16 +225,16 @@ class Checkup:
         )
         reasons = [row.reason_code for row in rows]
         codes = {code for code, _ in already}
-        if reasons and reasons[0] == "SIGNATURE_TIMESTAMP":
-            return [] if "CLOCK_SKEW" in codes else [("CLOCK_SKEW", "more than 5 min away from")]
-        if reasons and reasons[0] == "SIGNATURE_MISSING":
-            return [("SIGNATURES_FAILING", "they carry none, so something before this server takes it away")]
+        if reasons and reasons[0] == Reason.SIGNATURE_TIMESTAMP:
+            return [] if Reason.CLOCK_SKEW in codes else [(Reason.CLOCK_SKEW, "more than 5 min away from")]
+        if reasons and reasons[0] == Reason.SIGNATURE_MISSING:
+            return [(Reason.SIGNATURES_FAILING, "they carry none, so something before this server takes it away")]
         other = await self._whose_secret(integration, rows)
         if other is not None:
-            return [("SIGNATURES_FAILING", f"it is the secret of the integration {other.name!r} that fits")]
-        if "ENDPOINT_DUPLICATED" in codes:
-            return [("SIGNATURES_FAILING", "several endpoints post to this URL, each with a secret of its own")]
-        return [("SIGNATURES_FAILING", "it is that of another endpoint, or of before it was rolled")]
+            return [(Reason.SIGNATURES_FAILING, f"it is the secret of the integration {other.name!r} that fits")]
+        if Reason.ENDPOINT_DUPLICATED in codes:
+            return [(Reason.SIGNATURES_FAILING, "several endpoints post to this URL, each with a secret of its own")]
+        return [(Reason.SIGNATURES_FAILING, "it is that of another endpoint, or of before it was rolled")]
 
     async def _whose_secret(self, integration: Integration, rows: Sequence[WebhookEvent]) -> Integration | None:
         """Another integration of the workspace whose secret is saved here, or signed what came here."""
@@ -299,7 +304,7 @@ async def _hears_other_mode(integration: Integration) -> bool:
         .only("id", "reason_code", "received_at")
     )
     since = utc_now() - _MODE_MEMORY
-    return any(each.reason_code == "LIVEMODE_MISMATCH" and each.received_at > since for each in latest)
+    return any(each.reason_code == Reason.LIVEMODE_MISMATCH and each.received_at > since for each in latest)
 
 
 def _named(denied: Iterable[Permission]) -> str:

@@ -21,6 +21,7 @@ from gateways.stripe.errors import asking_errors, link_errors, refused
 from gateways.stripe.events import EVENTS_TO_SEND
 from gateways.stripe.links import metadata_of, params_of
 from models.invoice import Invoice
+from models.reason import Reason
 
 if TYPE_CHECKING:
     import stripe
@@ -51,7 +52,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it did not tell."""
+    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it sent no time."""
 
     permitted: bool
     clock_ahead_s: float | None
@@ -95,7 +96,7 @@ class StripeGateway:
         )
 
     async def account_of(self, secret_key: str) -> str | None:
-        """The id of the account that a secret key opens; None when Stripe can't be reached or won't tell this key.
+        """The id of the account that a secret key opens; None when Stripe is away or doesn't let the key read it.
 
         Raises:
             StripeRefused: Stripe says that the key is none.
@@ -105,7 +106,7 @@ class StripeGateway:
         try:
             account = await self._client(secret_key).v1.accounts.retrieve_current_async()
         except stripe.AuthenticationError as error:
-            raise refused(error, "KEY_REJECTED", "Stripe does not accept this secret key", _KEY_PATH) from None
+            raise refused(error, Reason.KEY_REJECTED, "Stripe does not accept this secret key", _KEY_PATH) from None
         except stripe.StripeError as error:
             log.info("stripe account not told", reason=type(error).__name__, request_id=error.request_id)
             return None
@@ -155,7 +156,7 @@ class StripeGateway:
             await self._client(secret_key).v1.payment_links.update_async(provider_id, {"active": False})
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
-        """Close the pages of a Payment Link that customers have open; to be called when it can open no more.
+        """Close the pages of a Payment Link that customers have open; to be called when it can't open new ones.
 
         A session that was paid or expired meanwhile is none that is open.
 
@@ -179,7 +180,7 @@ class StripeGateway:
                         refused.add(session_id)  # the next look tells whether it is open still
         if left:
             raise LinkNotMade(
-                "STRIPE_BUSY",
+                Reason.STRIPE_BUSY,
                 f"{len(left)} checkout sessions are open still.",
                 outcome_unknown=False,
                 may_retry=True,

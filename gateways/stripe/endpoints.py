@@ -1,4 +1,4 @@
-"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is the matter with them."""
+"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is wrong with them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from gateways.stripe.events import EVENTS_TO_SEND, HANDLED, NEEDED_EVENTS
+from models.reason import Reason
 
 OLDEST_API_VERSION: Final = "2020-08-27"
 """The oldest API version whose payloads are read."""
@@ -15,7 +16,7 @@ _TOLD_BY: Final = {
     "refund.created": ("charge.refunded",),
     "invoice.paid": ("invoice.payment_succeeded",),
 }
-"""Events that tell nothing more to an endpoint that is sent another: an account chooses either."""
+"""Events that add nothing for an endpoint that is sent another: an account chooses either."""
 
 EVERYTHING: Final = "*"
 PATH: Final = "/webhooks/stripe/"
@@ -26,7 +27,7 @@ Finding = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as Stripe tells it. `api_version` None is the account's default; `created`: Unix seconds."""
+    """A webhook endpoint as Stripe has it. `api_version` None is the account's default; `created`: Unix seconds."""
 
     provider_id: str
     url: str
@@ -37,7 +38,7 @@ class Endpoint:
 
     @property
     def missing_events(self) -> list[str]:
-        """The events that it lacks, in our order: neither they nor others that tell the same are sent to it."""
+        """The events that it lacks, in our order: neither they nor their equivalents are sent to it."""
         if EVERYTHING in self.events:
             return []
         told = {*self.events, *(other for name in self.events for other in _TOLD_BY.get(name, ()))}
@@ -89,25 +90,25 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
 
 
 def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
-    """What is the matter with an integration's endpoints, the gravest first."""
+    """Find what is wrong with an integration's endpoints, the gravest first."""
     if not endpoints.here and not endpoints.astray:
-        yield "ENDPOINT_MISSING", None
+        yield Reason.ENDPOINT_MISSING, None
         return
     for endpoint in endpoints.astray[:1]:
-        yield "ENDPOINT_OTHER_URL", elsewhere(endpoint, token)
+        yield Reason.ENDPOINT_OTHER_URL, elsewhere(endpoint, token)
     if endpoints.here and not endpoints.sending:
-        yield "ENDPOINT_DISABLED", None
+        yield Reason.ENDPOINT_DISABLED, None
     if len(endpoints.sending) > 1:
-        yield "ENDPOINT_DUPLICATED", str(len(endpoints.sending))
+        yield Reason.ENDPOINT_DUPLICATED, str(len(endpoints.sending))
     sending = endpoints.sending or endpoints.here
     missing = [name for name in EVENTS_TO_SEND if sending and all(name in each.missing_events for each in sending)]
     needed = [name for name in missing if name in NEEDED_EVENTS]
     if missing:
         named = ", ".join(f"{name} ({HANDLED[name].when_sent})" for name in missing)
-        yield "ENDPOINT_EVENTS_MISSING" if needed else "ENDPOINT_EVENTS_RECOMMENDED", named
+        yield Reason.ENDPOINT_EVENTS_MISSING if needed else Reason.ENDPOINT_EVENTS_RECOMMENDED, named
     for endpoint in sending:
         if endpoint.is_outdated:
-            yield "ENDPOINT_API_VERSION_OLD", endpoint.api_version
+            yield Reason.ENDPOINT_API_VERSION_OLD, endpoint.api_version
             return
 
 

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from errors import LinkNotMade, StripeRefused, StripeUnavailable
+from models.reason import Reason
 from models.secret import without_secrets
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def link_errors() -> Iterator[None]:
         yield
     except stripe.APIConnectionError:
         raise LinkNotMade(
-            "STRIPE_UNREACHABLE",
+            Reason.STRIPE_UNREACHABLE,
             "no answer came in time.",
             outcome_unknown=True,
             may_retry=True,
@@ -51,15 +52,15 @@ def asking_errors(what: str) -> Iterator[None]:
         retry_after_s = float(told) if told.isascii() and told.isdecimal() else _UNTOLD_PAUSE_S
         raise StripeUnavailable(
             f"Stripe can't answer right now: {said(error)} Try again in a moment.",
-            code="STRIPE_BUSY",
+            code=Reason.STRIPE_BUSY,
             retry_after_s=retry_after_s,
         ) from None
     except stripe.AuthenticationError as error:
-        raise refused(error, "KEY_REJECTED", "Stripe does not accept the secret key") from None
+        raise refused(error, Reason.KEY_REJECTED, "Stripe does not accept the secret key") from None
     except stripe.PermissionError as error:
-        raise refused(error, "KEY_NOT_PERMITTED", f"The restricted key may not {what}") from None
+        raise refused(error, Reason.KEY_NOT_PERMITTED, f"The restricted key may not {what}") from None
     except stripe.StripeError as error:
-        raise refused(error, "STRIPE_REFUSED", "Stripe refused") from None
+        raise refused(error, Reason.STRIPE_REFUSED, "Stripe refused") from None
 
 
 def said(error: "stripe.StripeError") -> str:
@@ -83,17 +84,17 @@ def _not_made(error: "stripe.StripeError") -> LinkNotMade:
     import stripe
 
     if isinstance(error, stripe.AuthenticationError):
-        return _definite("KEY_REJECTED", error)
+        return _definite(Reason.KEY_REJECTED, error)
     if isinstance(error, stripe.PermissionError):
-        return _definite("KEY_NOT_PERMITTED", error)
+        return _definite(Reason.KEY_NOT_PERMITTED, error)
     if isinstance(error, stripe.RateLimitError):
-        return _definite("STRIPE_BUSY", error, may_retry=True)
+        return _definite(Reason.STRIPE_BUSY, error, may_retry=True)
     if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
-        return LinkNotMade("STRIPE_BUSY", said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
+        return LinkNotMade(Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
     if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # Stripe replays a stored 5xx for its idempotency key, and may have made the link before it failed.
-        return LinkNotMade("STRIPE_BUSY", said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
-    return _definite("STRIPE_REFUSED", error)
+        return LinkNotMade(Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
+    return _definite(Reason.STRIPE_REFUSED, error)
 
 
 def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False) -> LinkNotMade:

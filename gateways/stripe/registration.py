@@ -10,6 +10,7 @@ import structlog
 
 from errors import FluxrateError, StripeRefused, StripeUnavailable
 from gateways.stripe.client import Registered, StripeGateway
+from models.reason import Reason
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ async def register(gateway: StripeGateway, secret_key: str, url: str, request: s
         try:
             registered = await gateway.register_webhook(secret_key, url, f"{request}:{attempt}")
         except StripeUnavailable as error:
-            if last or error.code != "STRIPE_BUSY":
+            if last or error.code != Reason.STRIPE_BUSY:
                 raise
             continue
         found = await _posting_to(gateway, secret_key, url)
@@ -67,7 +68,7 @@ async def remove(gateway: StripeGateway, secret_key: str, endpoint_ids: list[str
 
 
 async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list[str] | None:
-    """The ids of the endpoints with a URL; None when Stripe does not tell."""
+    """The ids of the endpoints with a URL; None when Stripe doesn't list them."""
     with contextlib.suppress(FluxrateError):
         return [each.provider_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
     return None
@@ -92,7 +93,7 @@ def not_registered(
 def _remedy(error: StripeRefused | StripeUnavailable, public_url: str) -> str:
     if isinstance(error, StripeUnavailable):
         return "Or add the endpoint by hand in Stripe → Developers → Webhooks and save its signing secret here."
-    if error.code == "KEY_NOT_PERMITTED":
+    if error.code == Reason.KEY_NOT_PERMITTED:
         return (
             "In Stripe → Developers → API keys give the key write access to Webhook Endpoints, or add the endpoint by"
             " hand in Stripe → Developers → Webhooks and save its signing secret here."

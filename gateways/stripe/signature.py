@@ -8,6 +8,8 @@ import hmac
 from collections.abc import Sequence
 from typing import Final
 
+from models.reason import Reason
+
 TOLERANCE_S: Final = 300
 """How far the signed timestamp may be from now, in either direction."""
 
@@ -32,18 +34,18 @@ def could_sign(header: bytes | str | None, now: float) -> bool:
     return bool(signatures) and _is_recent(timestamp, now)
 
 
-def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> tuple[str, str | None]:
+def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> tuple[Reason, str | None]:
     """Why a header does not sign a body: the code of its diagnosis, and the detail that completes it."""
     if not secrets:
-        return "WEBHOOK_SECRET_MISSING", None
+        return Reason.WEBHOOK_SECRET_MISSING, None
     timestamp, signatures = _parse(header)
     if not signatures:
-        return "SIGNATURE_MISSING", None
+        return Reason.SIGNATURE_MISSING, None
     signed = b"%b.%b" % (timestamp, body)
     if timestamp.isdigit() and any(_matches(signed, secret, signatures) for secret in secrets):
         off = f"{abs(now - int(timestamp)):.0f} seconds" if len(timestamp) <= _MOST_DIGITS else "very long"
-        return "SIGNATURE_TIMESTAMP", off
-    return "SIGNATURE_MISMATCH", None
+        return Reason.SIGNATURE_TIMESTAMP, off
+    return Reason.SIGNATURE_MISMATCH, None
 
 
 def _parse(header: bytes | str | None) -> tuple[bytes, list[bytes]]:

@@ -1,8 +1,8 @@
-"""What can't be verified yet: kept as it came, until a webhook secret verifies it as of its receipt.
+"""Stores deliveries whose signature can't be verified yet, until a saved secret verifies them as of their receipt.
 
-Whoever knows the URL can post here, so everything is bounded: what a body may weigh, how many wait for an integration,
-how often the database is written, and what of it one integration may take. What is full refuses what is new: Stripe
-posts again.
+Anybody who knows the URL can post here, so everything is bounded: what a body may weigh, how many wait for an
+integration, how often the database is written, and what of it one integration may take. When full, new posts are
+refused; Stripe posts again.
 """
 
 import asyncio
@@ -86,7 +86,7 @@ class Quarantine:
         """Keep a post, or count it where there is no room. False: the secrets were replaced meanwhile, look again.
 
         Raises:
-            Unavailable: The database can't be had right now; nothing is kept.
+            Unavailable: The database is unavailable right now; nothing is kept.
         """
         integration_id = post.origin.integration_id
         if len(post.body) > MOST_BYTES:
@@ -108,7 +108,7 @@ class Quarantine:
         return await asyncio.shield(kept)
 
     def _has_slot(self, integration_id: str) -> bool:
-        """Whether an integration may let one more wait: it holds no more slots than it leaves free for the others."""
+        """Whether another one of an integration may wait: it leaves the others as many slots as it holds."""
         return self._shares[integration_id] < _MOST_WAITING - len(self._waiting)
 
     def _note(self, post: Post, refused: int = 0) -> None:
@@ -179,7 +179,7 @@ class Quarantine:
         """Give what verifies by now to the inbox, in the order of its receipt; how many webhook events that added.
 
         Raises:
-            Unavailable: The database can't be had right now; what was not released yet stays.
+            Unavailable: The database is unavailable right now; what was not released yet stays.
         """
         began_at = utc_now()
         rows = await scoped(WebhookEvent, integration.workspace_id).filter(
@@ -223,7 +223,7 @@ class Quarantine:
         """Drop what nothing verified for as long as Stripe posts again.
 
         Raises:
-            Unavailable: The database can't be had right now.
+            Unavailable: The database is unavailable right now.
         """
         async with transaction() as tx:
             await drop_expired(tx)

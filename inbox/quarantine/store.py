@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from database.bulk import any_of, insert_rows
+from database.bulk import any_of, columns_of, insert_rows
 from database.door import Row, Transaction
 from gateways.registry import GATEWAY
 from inbox.delivery import IN_QUARANTINE, Origin, body_key
@@ -19,6 +19,7 @@ from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import from_row, utc_now
 from models.kinds import EventType, WebhookEventStatus
+from models.webhook_event import WebhookEvent
 
 log = structlog.get_logger(__name__)
 
@@ -81,20 +82,23 @@ class Outcome:
     newest: Mapping[str, int] = field(default_factory=dict)
 
 
-_ROW: Final = {
-    "id": "text",
-    "workspace_id": "text",
-    "integration_id": "text",
-    "delivery_key": "text",
-    "status": "text",
-    "reason_code": "text",
-    "reason_detail": "text",
-    "deliveries": "bigint",
-    "attempts": "bigint",
-    "payload": "bytea",
-    "received_at": "timestamptz",
-    "posts": "text",
-}
+_ROW: Final = columns_of(
+    WebhookEvent,
+    [
+        "id",
+        "workspace_id",
+        "integration_id",
+        "delivery_key",
+        "status",
+        "reason_code",
+        "reason_detail",
+        "deliveries",
+        "attempts",
+        "payload",
+        "received_at",
+        "posts",
+    ],
+)
 
 
 async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:

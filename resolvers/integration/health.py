@@ -1,4 +1,4 @@
-"""How a Stripe integration is doing: what came to it, what is the matter, and how to mend it."""
+"""The health of a Stripe integration: what came to it, its problems, and how to fix them."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,36 +12,39 @@ from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.kinds import Scope, WebhookEventStatus
+from models.reason import Reason
 from models.webhook_event import UNFINISHED, WebhookEvent
 from models.webhook_url import is_local
 from resolvers.context import Context
 from resolvers.integration.lists import stripe_integrations
 
 GRAVITY: Final = (
-    "INTEGRATION_OFF",
-    "KEY_REJECTED",
-    "KEY_NOT_PERMITTED",
-    "WEBHOOK_SECRET_MISSING",
-    "CLOCK_SKEW",
-    "PUBLIC_URL_LOCAL",
-    "ENDPOINT_MISSING",
-    "ENDPOINT_DISABLED",
-    "ENDPOINT_OTHER_URL",
-    "ENDPOINT_OTHER_MODE",
-    "SIGNATURES_FAILING",
-    "ENDPOINT_DUPLICATED",
-    "ENDPOINT_EVENTS_MISSING",
-    "ENDPOINT_API_VERSION_OLD",
-    "EVENTS_NOT_ARRIVING",
-    "EVENTS_UNREADABLE",
-    "NO_EVENT_YET",
-    "STRIPE_NOT_ASKED",
-    "KEY_LACKS_OPTIONAL_PERMISSION",
-    "ENDPOINT_EVENTS_RECOMMENDED",
+    Reason.INTEGRATION_OFF,
+    Reason.KEY_REJECTED,
+    Reason.KEY_NOT_PERMITTED,
+    Reason.WEBHOOK_SECRET_MISSING,
+    Reason.CLOCK_SKEW,
+    Reason.PUBLIC_URL_LOCAL,
+    Reason.ENDPOINT_MISSING,
+    Reason.ENDPOINT_DISABLED,
+    Reason.ENDPOINT_OTHER_URL,
+    Reason.ENDPOINT_OTHER_MODE,
+    Reason.SIGNATURES_FAILING,
+    Reason.ENDPOINT_DUPLICATED,
+    Reason.ENDPOINT_EVENTS_MISSING,
+    Reason.ENDPOINT_API_VERSION_OLD,
+    Reason.EVENTS_NOT_ARRIVING,
+    Reason.EVENTS_UNREADABLE,
+    Reason.NO_EVENT_YET,
+    Reason.STRIPE_NOT_ASKED,
+    Reason.KEY_LACKS_OPTIONAL_PERMISSION,
+    Reason.ENDPOINT_EVENTS_RECOMMENDED,
 )
-"""What can be the matter with an integration, the gravest first."""
+"""The problems that an integration can have, the gravest first."""
 
-_DISPROVED_BY_ARRIVAL: Final = frozenset({"ENDPOINT_MISSING", "ENDPOINT_DISABLED", "EVENTS_NOT_ARRIVING"})
+_DISPROVED_BY_ARRIVAL: Final = frozenset(
+    {Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED, Reason.EVENTS_NOT_ARRIVING}
+)
 """What an event that arrives after the check shows to be over."""
 
 
@@ -51,7 +54,7 @@ _FORWARDED_LATELY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What came to an integration's webhook URL, and what is the matter with it."""
+    """What came to an integration's webhook URL, and its problems."""
 
     problems: list[Diagnosis]
     deliveries: int
@@ -85,7 +88,7 @@ async def health(ctx: Context, integration: Integration) -> Health:
 
 
 async def unhealthy(ctx: Context) -> int:
-    """With how many connected integrations something is the matter."""
+    """Count the connected integrations that have a problem."""
     connected = await stripe_integrations(ctx, include_disconnected=False)
     return sum(await asyncio.gather(*(_is_unhealthy(ctx, integration) for integration in connected)))
 
@@ -96,7 +99,7 @@ async def _is_unhealthy(ctx: Context, integration: Integration) -> bool:
 
 
 async def _unreadable(ctx: Context, integration: Integration) -> int:
-    return await _waiting(ctx, integration, status=WebhookEventStatus.UNAPPLIED, reason_code="UNREADABLE_PAYLOAD")
+    return await _waiting(ctx, integration, status=WebhookEventStatus.UNAPPLIED, reason_code=Reason.UNREADABLE_PAYLOAD)
 
 
 async def _waiting(ctx: Context, integration: Integration, **which: str) -> int:
@@ -104,7 +107,7 @@ async def _waiting(ctx: Context, integration: Integration, **which: str) -> int:
 
 
 async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration, list[Diagnosis]]:
-    """Look at Stripe for what is the matter with an integration; it as it is now, and what was found.
+    """Check an integration against Stripe; returns it as it is now, and what was found.
 
     That Stripe can't be reached is found, not raised.
 
@@ -146,23 +149,23 @@ def _problems(
     found = dict(kept_findings(integration))
     if _came_since(traffic, integration.checked_at):
         found = {code: detail for code, detail in found.items() if code not in _DISPROVED_BY_ARRIVAL}
-    silent = "EVENTS_NOT_ARRIVING" in found
+    silent = Reason.EVENTS_NOT_ARRIVING in found
     facts = {
-        "INTEGRATION_OFF": not integration.is_active,
-        "KEY_REJECTED": integration.key_problem is not None,
-        "WEBHOOK_SECRET_MISSING": integration.webhook_secret_sealed is None,
-        "SIGNATURES_FAILING": signatures_failing(integration, traffic) and "CLOCK_SKEW" not in found,
-        "EVENTS_NOT_ARRIVING": silent,
-        "EVENTS_UNREADABLE": unreadable > 0,
-        "PUBLIC_URL_LOCAL": is_local(public_url) and not _is_reached(integration, traffic),
+        Reason.INTEGRATION_OFF: not integration.is_active,
+        Reason.KEY_REJECTED: integration.key_problem is not None,
+        Reason.WEBHOOK_SECRET_MISSING: integration.webhook_secret_sealed is None,
+        Reason.SIGNATURES_FAILING: signatures_failing(integration, traffic) and Reason.CLOCK_SKEW not in found,
+        Reason.EVENTS_NOT_ARRIVING: silent,
+        Reason.EVENTS_UNREADABLE: unreadable > 0,
+        Reason.PUBLIC_URL_LOCAL: is_local(public_url) and not _is_reached(integration, traffic),
     }
     waiting = traffic is None or traffic.last_event_at is None
-    explained = silent or facts["WEBHOOK_SECRET_MISSING"] or facts["SIGNATURES_FAILING"]
-    facts["NO_EVENT_YET"] = waiting and not explained
+    explained = silent or facts[Reason.WEBHOOK_SECRET_MISSING] or facts[Reason.SIGNATURES_FAILING]
+    facts[Reason.NO_EVENT_YET] = waiting and not explained
     details = found | {
-        "KEY_REJECTED": integration.key_problem,
-        "EVENTS_UNREADABLE": str(unreadable),
-        "PUBLIC_URL_LOCAL": public_url,
+        Reason.KEY_REJECTED: integration.key_problem,
+        Reason.EVENTS_UNREADABLE: str(unreadable),
+        Reason.PUBLIC_URL_LOCAL: public_url,
     }
     return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
 

@@ -1,4 +1,4 @@
-"""Mending at Stripe what a check found: the webhook endpoint and its secret."""
+"""Fixing at Stripe what a check found: the webhook endpoint and its secret."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,25 +13,31 @@ from models.diagnosis import Diagnosis
 from models.instant import utc_now
 from models.integration import Integration
 from models.kinds import EventType, Scope
+from models.reason import Reason
 from models.webhook_secret import save_webhook_secret
 from resolvers.context import Context
 from resolvers.integration.health import connected_integration, health
 
 REPLACED: Final = frozenset(
     {
-        "ENDPOINT_MISSING",
-        "ENDPOINT_DUPLICATED",
-        "ENDPOINT_API_VERSION_OLD",
-        "SIGNATURES_FAILING",
-        "WEBHOOK_SECRET_MISSING",
+        Reason.ENDPOINT_MISSING,
+        Reason.ENDPOINT_DUPLICATED,
+        Reason.ENDPOINT_API_VERSION_OLD,
+        Reason.SIGNATURES_FAILING,
+        Reason.WEBHOOK_SECRET_MISSING,
     }
 )
-"""What another endpoint mends, whose secret is known."""
+"""What another endpoint fixes, whose secret is known."""
 
 CHANGED: Final = frozenset(
-    {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED", "ENDPOINT_EVENTS_MISSING", "ENDPOINT_EVENTS_RECOMMENDED"}
+    {
+        Reason.ENDPOINT_OTHER_URL,
+        Reason.ENDPOINT_DISABLED,
+        Reason.ENDPOINT_EVENTS_MISSING,
+        Reason.ENDPOINT_EVENTS_RECOMMENDED,
+    }
 )
-"""What changing the endpoint mends."""
+"""What changing the endpoint fixes."""
 
 _PATH: Final = ["id"]
 
@@ -39,14 +45,13 @@ _PATH: Final = ["id"]
 async def repair_stripe_integration(
     ctx: Context, id_: str, codes: Sequence[str] | None
 ) -> tuple[Integration, list[Diagnosis]]:
-    """Mend what is the matter with an integration's endpoint, or of that only `codes`; it as it is now, and what was
-    mended.
+    """Fix the problems of an integration's endpoint, or only `codes`; returns it as it is now, and what was fixed.
 
-    Stripe is looked at before and after. Where nothing is the matter nothing is changed.
+    The integration is checked before and after. Without a problem nothing is changed.
 
     Raises:
         NotFound: This workspace has none with this id, or it is disconnected.
-        InvalidInput: A code is none that can be mended from here.
+        InvalidInput: A code is none that can be fixed from here.
         StripeRefused: Stripe does not let the key do it, or can't be asked right now.
     """
     ctx.require(Scope.ADMIN)
@@ -70,7 +75,7 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
     for code in codes or ():
         if code not in mendable:
             raise InvalidInput(
-                f"{code[:80]!r} can't be mended from here. What can: {', '.join(sorted(mendable))}."
+                f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(mendable))}."
                 " For anything else see the problem's own fix.",
                 path=["codes"],
             )
@@ -78,7 +83,7 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
 
 
 async def _problems(ctx: Context, integration: Integration, checkup: Checkup) -> list[Diagnosis]:
-    """What is the matter as of a fresh check.
+    """Check again; returns the problems.
 
     Raises:
         StripeRefused: Stripe does not accept the key.
@@ -88,14 +93,14 @@ async def _problems(ctx: Context, integration: Integration, checkup: Checkup) ->
     ctx.refresh()
     found = (await health(ctx, await connected_integration(ctx, integration.id))).problems
     for problem in found:
-        if problem.code == "KEY_REJECTED":
+        if problem.code == Reason.KEY_REJECTED:
             raise StripeRefused(f"{problem.message} {problem.fix}", code=problem.code, path=_PATH)
-        if problem.code == "STRIPE_NOT_ASKED":
+        if problem.code == Reason.STRIPE_NOT_ASKED:
             raise StripeUnavailable(problem.message)
     return found
 
 
-async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[str]) -> None:
+async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[Reason]) -> None:
     endpoints = await checkup.endpoints(integration)
     if mending & REPLACED:
         await _replace(ctx, integration, checkup, endpoints)
@@ -109,7 +114,7 @@ async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mendin
 
 
 async def _replace(ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints) -> None:
-    """Add an endpoint, save its secret, then remove those before it; whoever comes second removes what it added."""
+    """Add an endpoint, save its secret, then remove those before it; of two at once the second removes its own."""
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     try:
         registration = await register(gateway, key, checkup.url_of(integration), _request(integration, endpoints))
@@ -149,12 +154,14 @@ async def _save_secret(ctx: Context, integration: Integration, added: Registered
 
 
 async def _change(
-    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[str]
+    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[Reason]
 ) -> None:
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     endpoint = _ours(endpoints.sending or endpoints.here, integration)
-    missing = endpoint.missing_events if mending & CHANGED - {"ENDPOINT_OTHER_URL", "ENDPOINT_DISABLED"} else []
-    enabling = "ENDPOINT_DISABLED" in mending
+    missing = (
+        endpoint.missing_events if mending & CHANGED - {Reason.ENDPOINT_OTHER_URL, Reason.ENDPOINT_DISABLED} else []
+    )
+    enabling = Reason.ENDPOINT_DISABLED in mending
     if missing or enabling:
         await gateway.change_webhook_endpoint(
             key,
@@ -162,7 +169,7 @@ async def _change(
             events=[*endpoint.events, *missing] if missing else None,
             enabled=True if enabling else None,
         )
-    if "ENDPOINT_OTHER_URL" in mending:  # the right one is there already
+    if Reason.ENDPOINT_OTHER_URL in mending:  # the right one is there already
         await remove(gateway, key, [each.provider_id for each in endpoints.astray])
 
 

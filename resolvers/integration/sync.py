@@ -16,7 +16,7 @@ WITHIN_S: Final = 20.0
 
 
 async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime | None) -> Progress:
-    """Apply what Stripe has told since an instant, or since the last sync, and what was paid by links meanwhile.
+    """Apply what Stripe has listed since an instant, or since the last sync, and what was paid by links meanwhile.
 
     Raises:
         NotFound: This workspace has no such integration.

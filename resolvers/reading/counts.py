@@ -39,16 +39,22 @@ def summed(table: str, workspace_id: str, **among: Sequence[str] | None) -> Coun
     """Counting by the sums of a table, of those whose keys are among the values; None asks for no restriction."""
 
     async def counting() -> Count:
-        conditions, values = ["workspace_id = $1"], [workspace_id]
-        for name, wanted in among.items():
-            if wanted is not None:
-                condition, value = any_of(reading_dialect(), name, len(values) + 1, wanted)
-                conditions.append(condition)
-                values.append(value)  # type: ignore[arg-type]
-        sql = f"SELECT COALESCE(SUM(number), 0) AS n FROM {table} WHERE {' AND '.join(conditions)}"  # noqa: S608
+        where, values = conditions(workspace_id, **among)
+        sql = f"SELECT COALESCE(SUM(number), 0) AS n FROM {table} WHERE {where}"  # noqa: S608
         return Count(int((await fetch(sql, *values))[0]["n"]))
 
     return counting
+
+
+def conditions(workspace_id: str, **among: Sequence[str] | None) -> tuple[str, list[object]]:
+    """The condition that a workspace's sums have keys among the values, and its parameters."""
+    texts, values = ["workspace_id = $1"], list[object]([workspace_id])
+    for name, wanted in among.items():
+        if wanted is not None:
+            text, value = any_of(reading_dialect(), name, len(values) + 1, wanted)
+            texts.append(text)
+            values.append(value)
+    return " AND ".join(texts), values
 
 
 def only(query: object, *names: str) -> bool:

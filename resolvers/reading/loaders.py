@@ -1,11 +1,9 @@
 """Loading many rows with one query: what the fields of a page ask for one by one."""
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from aiodataloader import DataLoader
 from tortoise.models import Model
 
 from database.bulk import listed
@@ -14,25 +12,21 @@ from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
 from models.event import Event
+from models.ids import Prefix
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, LineItem
+from models.metadata import Metadata
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WITHOUT_PAYLOAD, WebhookEvent
+from models.webhook_event_attempt import MAX_KEPT, WebhookEventAttempt
+from resolvers.reading.shared import SharedLoader
+from resolvers.reading.tallies import CustomerTallies
 
 RowT = TypeVar("RowT", bound=Model)
-ReturnT = TypeVar("ReturnT")
 
 
-class _SharedLoader(DataLoader[str, ReturnT], Generic[ReturnT]):
-    """A loader whose answers many wait for: one that is cancelled does not cancel the others."""
-
-    def load(self, key: str) -> "asyncio.Future[ReturnT]":
-        """What belongs to a key."""
-        return asyncio.shield(super().load(key))
-
-
-class RowLoader(_SharedLoader[RowT | None], Generic[RowT]):
+class RowLoader(SharedLoader[RowT | None], Generic[RowT]):
     """Rows of one workspace by their primary key; None where there is none. `only` are the columns to read."""
 
     def __init__(self, model: type[RowT], workspace_id: str, only: Sequence[str] = ()) -> None:
@@ -48,7 +42,7 @@ class RowLoader(_SharedLoader[RowT | None], Generic[RowT]):
         return [found.get(key) for key in keys]
 
 
-class ChildrenLoader(_SharedLoader[list[RowT]], Generic[RowT]):
+class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
     """The first or last few rows of each parent, in order; an empty list where there are none."""
 
     def __init__(
@@ -68,14 +62,18 @@ class ChildrenLoader(_SharedLoader[list[RowT]], Generic[RowT]):
         return [children[key] for key in keys]
 
     def _query(self, dialect: Dialect) -> str:
-        """A look into the index for each parent, which ends after the rows that are wanted of it."""
+        """A look into the index for each parent, which ends after the rows that are wanted of it.
+
+        On PostgreSQL whose rows they are is looked at behind the look-up: within it, the index of all the workspace's
+        ids seems as good to the planner, and is walked until there are enough of the parent's.
+        """
         table, order = self._model._meta.db_table, f"{self._order} {'DESC' if self._descending else 'ASC'}"
         own = f"FROM {table} t WHERE t.{self._parent} = k.value"
         if dialect == "postgres":
             return (
                 "SELECT c.* FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
-                f"SELECT t.* {own} AND t.workspace_id = $1 ORDER BY t.{order} LIMIT {self._most}) c"
-                f" ORDER BY k.place, c.{order}"
+                f"SELECT t.* {own} ORDER BY t.{order} LIMIT {self._most}) c"
+                f" WHERE c.workspace_id = $1 ORDER BY k.place, c.{order}"
             )
         return (
             f"SELECT c.* FROM json_each($2) k CROSS JOIN {table} c ON c.rowid IN ("  # noqa: S608
@@ -92,6 +90,7 @@ class Loaders:
         self.customers = RowLoader(Customer, workspace_id)
         self.integrations = RowLoader(Integration, workspace_id)
         self.traffic = RowLoader(IntegrationTraffic, workspace_id)
+        self.metadata = RowLoader(Metadata, workspace_id)
         self.invoices = RowLoader(Invoice, workspace_id)
         self.payments = RowLoader(Payment, workspace_id)
         self.webhook_events = RowLoader(WebhookEvent, workspace_id, WITHOUT_PAYLOAD)
@@ -100,7 +99,22 @@ class Loaders:
             LineItem, workspace_id, "invoice_id", "position", descending=False, most=10_000
         )
         self.latest_link = ChildrenLoader(PaymentLink, workspace_id, "invoice_id", "id", descending=True, most=1)
+        self.customer_tallies = CustomerTallies(workspace_id)
+        self.attempts = ChildrenLoader(
+            WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
+        )
         self._pages: dict[Hashable, Any] = {}
+
+    @property
+    def nodes(self) -> Mapping[Prefix, RowLoader[Any]]:
+        """What an id's prefix says that it is loaded by."""
+        return {
+            Prefix.INTEGRATION: self.integrations,
+            Prefix.CUSTOMER: self.customers,
+            Prefix.INVOICE: self.invoices,
+            Prefix.PAYMENT: self.payments,
+            Prefix.WEBHOOK_EVENT: self.webhook_events,
+        }
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""

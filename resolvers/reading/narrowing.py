@@ -110,18 +110,24 @@ async def take(rows: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Betw
 
 async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -> Count:
     """Count the rows that meet all conditions, as far as is worth it."""
+    number = 0
+    for some in await pieces(rows, narrowings):
+        counted = await count(some)
+        number += counted.number
+        if number > COUNTED or not counted.is_exact:
+            return Count(COUNTED, is_exact=False)
+    return Count(number)
+
+
+async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[QuerySet[RowT]]:
+    """The rows that meet all conditions, in parts that an index finds each."""
     holding = rows.filter(*(narrowing.holds for narrowing in narrowings))
     found = await _first_found(narrowings)
     if found is None:  # as without narrowings
-        return await count(holding)
-    number = 0
-    for each in found.lists:
-        number += (await count(holding.filter(each))).number
-        if number > COUNTED:
-            return Count(COUNTED, is_exact=False)
+        return [holding]
     others = holding.filter(*(~each for each in found.lists))
-    number += len(await _of_ids(others, found.ids, COUNTED + 1 - number))
-    return Count(min(number, COUNTED), number <= COUNTED)
+    ids = [list(found.ids[begin : begin + _AT_ONCE]) for begin in range(0, len(found.ids), _AT_ONCE)]
+    return [*(holding.filter(each) for each in found.lists), *(others.filter(id__in=few) for few in ids)]
 
 
 async def _of_nearest(listed: QuerySet[RowT], holding: QuerySet[RowT]) -> list[RowT]:

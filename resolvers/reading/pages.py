@@ -19,23 +19,22 @@ DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
 _LONGEST_ID: Final = 64
 SLACK: Final = timedelta(hours=1)
-"""How far an id, or a number of the log, may be from the instant that its row tells."""
+"""How far an id, or a number of the log, may be from its row's instant."""
 
 RowT = TypeVar("RowT", bound=Model)
 
 
-def made_between(
-    rows: QuerySet[RowT], prefix: Prefix, after: datetime | None, before: datetime | None
-) -> QuerySet[RowT]:
-    """Narrow rows to the ids of a time: what has no index by its time has one by its id.
+def made_between(prefix: Prefix, after: datetime | None, before: datetime | None) -> dict[str, str]:
+    """The ids of a time, as what a list is filtered by: what has no index by its time has one by its id.
 
     The ids are as old as the rows, give or take; the caller keeps the exact condition.
     """
+    ids = {}
     if after is not None:
-        rows = rows.filter(id__gte=first_id_at(prefix, shifted(after, -SLACK)))
+        ids["id__gte"] = first_id_at(prefix, shifted(after, -SLACK))
     if before is not None:
-        rows = rows.filter(id__lt=first_id_at(prefix, shifted(before, SLACK)))
-    return rows
+        ids["id__lt"] = first_id_at(prefix, shifted(before, SLACK))
+    return ids
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:
@@ -140,7 +139,13 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
             return value
     except (binascii.Error, UnicodeError, ValueError):
         pass
-    raise InvalidInput(
-        f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page.',
+    raise wrong_cursor(argument)
+
+
+def wrong_cursor(argument: str) -> InvalidInput:
+    """What is said of a text that is no cursor of a list."""
+    return InvalidInput(
+        f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page that was asked'
+        " for in the same order.",
         path=[argument],
     )

@@ -39,7 +39,7 @@ class _Source(NamedTuple):
 
 
 class _Grain(NamedTuple):
-    """How finely sources tell the time: by `step`, in a text that begins an instant's ISO 8601; a row's own by None."""
+    """How finely sources know the time: by `step`, in a text that begins an instant's ISO 8601; a row's own by None."""
 
     step: timedelta | None
     characters: int | None
@@ -149,7 +149,7 @@ def _part(grain: _Grain, source: _Source, parameter: int, only: str) -> str:
 
 
 def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
-    """The grains that are needed, each with the ranges that it can tell."""
+    """The grains that are needed, each with the ranges that it can add up."""
     left = list(enumerate(spans))
     for grain in _GRAINS:
         told = left

@@ -18,7 +18,7 @@ class CreateApiKeyInput:
     name: str = strawberry.field(description="What it is for.")
     scopes: list[Scope] = strawberry.field(description="What it may do.")
     expires_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="When it is to stop to work by itself; never, unless told."
+        default=strawberry.UNSET, description="When it expires; never by default."
     )
     idempotency_key: str | None = strawberry.field(
         default=strawberry.UNSET, description="With the same key and input the first result is given again."
@@ -38,11 +38,11 @@ class RevokeApiKeySuccess:
 
 CreateApiKeyResult = Annotated[
     CreateApiKeySuccess | InvalidInput | Conflict,
-    strawberry.union("CreateApiKeyResult", description="What came of `createApiKey`."),
+    strawberry.union("CreateApiKeyResult", description="The result of `createApiKey`."),
 ]
 RevokeApiKeyResult = Annotated[
     RevokeApiKeySuccess | NotFound,
-    strawberry.union("RevokeApiKeyResult", description="What came of `revokeApiKey`."),
+    strawberry.union("RevokeApiKeyResult", description="The result of `revokeApiKey`."),
 ]
 
 
@@ -61,6 +61,7 @@ class ApiKeyMutations:
             expires_at=given(input.expires_at),
             idempotency_key=given(input.idempotency_key),
         )
+        info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
     @mutation(description="Revoke an API key: it opens nothing from now on. Needs ADMIN.")

@@ -9,6 +9,7 @@ from schema.context import Info, given, kept, set_or_kept
 from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, NotFound
 from schema.types.customer import Customer
+from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
 
 @strawberry.input(description="A new customer.")
@@ -17,6 +18,9 @@ class CreateCustomerInput:
     email: str = strawberry.field(description="Where invoices go.")
     external_id: str | None = strawberry.field(
         default=strawberry.UNSET, description="Your own id for it, unique in the workspace."
+    )
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
     )
     idempotency_key: str | None = strawberry.field(
         default=strawberry.UNSET, description="With the same key and input the first result is given again."
@@ -30,6 +34,10 @@ class UpdateCustomerInput:
     email: str | None = strawberry.field(default=strawberry.UNSET, description="Where invoices go.")
     external_id: str | None = strawberry.field(
         default=strawberry.UNSET, description="Your own id for it, unique in the workspace; null clears it."
+    )
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="What you keep about it for yourself. Entries that aren't named stay; null clears all.",
     )
 
 
@@ -45,11 +53,11 @@ class UpdateCustomerSuccess:
 
 CreateCustomerResult = Annotated[
     CreateCustomerSuccess | InvalidInput | Conflict,
-    strawberry.union("CreateCustomerResult", description="What came of `createCustomer`."),
+    strawberry.union("CreateCustomerResult", description="The result of `createCustomer`."),
 ]
 UpdateCustomerResult = Annotated[
     UpdateCustomerSuccess | NotFound | InvalidInput | Conflict,
-    strawberry.union("UpdateCustomerResult", description="What came of `updateCustomer`."),
+    strawberry.union("UpdateCustomerResult", description="The result of `updateCustomer`."),
 ]
 
 
@@ -66,6 +74,7 @@ class CustomerMutations:
             name=input.name,
             email=input.email,
             external_id=given(input.external_id),
+            metadata=given_metadata(input.metadata),
             idempotency_key=given(input.idempotency_key),
         )
         return CreateCustomerSuccess(customer=Customer.of(row))
@@ -82,5 +91,6 @@ class CustomerMutations:
             name=set_or_kept(input.name, "name"),
             email=set_or_kept(input.email, "email"),
             external_id=kept(input.external_id),
+            metadata=changed_metadata(input.metadata),
         )
         return UpdateCustomerSuccess(customer=Customer.of(row))

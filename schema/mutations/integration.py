@@ -73,15 +73,15 @@ class DisconnectStripeSuccess:
 class CheckStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     problems: list[Diagnosis] = strawberry.field(
-        description="What is the matter, the gravest first; empty when all is well. `health` goes on telling it."
+        description="Problems, the gravest first; empty when all is well. `health` shows them from now on."
     )
 
 
-@strawberry.type(description="What could be mended from here is mended.")
+@strawberry.type(description="Whatever could be fixed from here is fixed.")
 class RepairStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
     repaired: list[Diagnosis] = strawberry.field(
-        description="What was the matter and is not any more; empty when there was nothing to mend."
+        description="Problems that are fixed now; empty when there was nothing to fix."
     )
 
 
@@ -93,28 +93,28 @@ class DiscardQuarantinedSuccess:
 
 ConnectStripeResult = Annotated[
     ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
-    strawberry.union("ConnectStripeResult", description="What came of `connectStripe`."),
+    strawberry.union("ConnectStripeResult", description="The result of `connectStripe`."),
 ]
 UpdateStripeIntegrationResult = Annotated[
     UpdateStripeIntegrationSuccess | NotFound | InvalidInput | ModeMismatch | StripeRefused | Conflict,
-    strawberry.union("UpdateStripeIntegrationResult", description="What came of `updateStripeIntegration`."),
+    strawberry.union("UpdateStripeIntegrationResult", description="The result of `updateStripeIntegration`."),
 ]
 DisconnectStripeResult = Annotated[
     DisconnectStripeSuccess | NotFound,
-    strawberry.union("DisconnectStripeResult", description="What came of `disconnectStripe`."),
+    strawberry.union("DisconnectStripeResult", description="The result of `disconnectStripe`."),
 ]
 
 DiscardQuarantinedResult = Annotated[
     DiscardQuarantinedSuccess | NotFound,
-    strawberry.union("DiscardQuarantinedResult", description="What came of `discardQuarantined`."),
+    strawberry.union("DiscardQuarantinedResult", description="The result of `discardQuarantined`."),
 ]
 CheckStripeIntegrationResult = Annotated[
     CheckStripeIntegrationSuccess | NotFound,
-    strawberry.union("CheckStripeIntegrationResult", description="What came of `checkStripeIntegration`."),
+    strawberry.union("CheckStripeIntegrationResult", description="The result of `checkStripeIntegration`."),
 ]
 RepairStripeIntegrationResult = Annotated[
     RepairStripeIntegrationSuccess | NotFound | InvalidInput | StripeRefused,
-    strawberry.union("RepairStripeIntegrationResult", description="What came of `repairStripeIntegration`."),
+    strawberry.union("RepairStripeIntegrationResult", description="The result of `repairStripeIntegration`."),
 ]
 
 
@@ -193,9 +193,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Mend at Stripe what is the matter with an integration's endpoint: add it, enable it, correct its URL, add"
-            " its events, or replace it and save the new one's secret. Stripe is asked before and after; where nothing"
-            " is the matter nothing changes. Needs ADMIN."
+            "Fix an integration's endpoint at Stripe: add it, enable it, correct its URL, add"
+            " its events, or replace it and save the new one's secret. The integration is checked before and after;"
+            " without a problem nothing changes. Needs ADMIN."
         )
     )
     async def repair_stripe_integration(
@@ -204,7 +204,7 @@ class IntegrationMutations:
         id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
         codes: Annotated[
             list[str] | None,
-            strawberry.argument(description="Mend only problems with these codes; left out, all that can be."),
+            strawberry.argument(description="Fix only problems with these codes; by default all that can be fixed."),
         ] = strawberry.UNSET,
     ) -> RepairStripeIntegrationResult:
         row, repaired = await repair.repair_stripe_integration(info.context, id, given(codes))

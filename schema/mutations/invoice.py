@@ -13,6 +13,7 @@ from schema.context import Info, given, kept, set_or_kept
 from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, StripeRefused
 from schema.types.invoice import Invoice
+from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
 InvoiceId = Annotated[strawberry.ID, strawberry.argument(description="The invoice.")]
 Note = Annotated[str | None, strawberry.argument(description="A remark that its timeline keeps.")]
@@ -37,12 +38,17 @@ class CreateInvoiceInput:
     line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
     due_date: date | None = strawberry.field(default=strawberry.UNSET, description="The last day to pay.")
     memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself.")
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
+    )
     idempotency_key: str | None = strawberry.field(
         default=strawberry.UNSET, description="With the same key and input the first result is given again."
     )
 
 
-@strawberry.input(description="What is to change of a draft. What is left out stays.")
+@strawberry.input(
+    description="What is to change of a draft; of an invoice that is finalized, its metadata. What is left out stays."
+)
 class UpdateInvoiceInput:
     id: strawberry.ID = strawberry.field(description="The draft.")
     customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Who is invoiced.")
@@ -54,6 +60,13 @@ class UpdateInvoiceInput:
         default=strawberry.UNSET, description="The last day to pay; null clears it."
     )
     memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself; null clears it.")
+    metadata: list[MetadataEntryInput] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description=(
+            "What you keep about it for yourself, in any status: with nothing but this a finalized invoice can be"
+            " updated too. Entries that aren't named stay; null clears all."
+        ),
+    )
 
 
 @strawberry.type(description="The draft was made.")
@@ -61,9 +74,9 @@ class CreateInvoiceSuccess:
     invoice: Invoice = strawberry.field(description="The new draft.")
 
 
-@strawberry.type(description="The draft is as asked for.")
+@strawberry.type(description="The invoice is as asked for.")
 class UpdateInvoiceSuccess:
-    invoice: Invoice = strawberry.field(description="The draft as it is now.")
+    invoice: Invoice = strawberry.field(description="The invoice as it is now.")
 
 
 @strawberry.type(description="The draft is deleted.")
@@ -74,7 +87,7 @@ class DeleteInvoiceSuccess:
 @strawberry.type(description="The invoice is finalized, also when Stripe did not make its Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
-        description="The invoice as it is now; `paymentLink.problem` says what is the matter with its link."
+        description="The invoice as it is now; `paymentLink.problem` says what is wrong with its link."
     )
 
 
@@ -100,35 +113,35 @@ class MarkInvoiceUncollectibleSuccess:
 
 CreateInvoiceResult = Annotated[
     CreateInvoiceSuccess | InvalidInput | NotFound | Conflict,
-    strawberry.union("CreateInvoiceResult", description="What came of `createInvoice`."),
+    strawberry.union("CreateInvoiceResult", description="The result of `createInvoice`."),
 ]
 UpdateInvoiceResult = Annotated[
     UpdateInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("UpdateInvoiceResult", description="What came of `updateInvoice`."),
+    strawberry.union("UpdateInvoiceResult", description="The result of `updateInvoice`."),
 ]
 DeleteInvoiceResult = Annotated[
     DeleteInvoiceSuccess | NotFound | InvalidTransition,
-    strawberry.union("DeleteInvoiceResult", description="What came of `deleteInvoice`."),
+    strawberry.union("DeleteInvoiceResult", description="The result of `deleteInvoice`."),
 ]
 FinalizeInvoiceResult = Annotated[
     FinalizeInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("FinalizeInvoiceResult", description="What came of `finalizeInvoice`."),
+    strawberry.union("FinalizeInvoiceResult", description="The result of `finalizeInvoice`."),
 ]
 CreatePaymentLinkResult = Annotated[
     CreatePaymentLinkSuccess | NotFound | InvalidInput | InvalidTransition | StripeRefused,
-    strawberry.union("CreatePaymentLinkResult", description="What came of `createPaymentLink`."),
+    strawberry.union("CreatePaymentLinkResult", description="The result of `createPaymentLink`."),
 ]
 MarkInvoicePaidResult = Annotated[
     MarkInvoicePaidSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoicePaidResult", description="What came of `markInvoicePaid`."),
+    strawberry.union("MarkInvoicePaidResult", description="The result of `markInvoicePaid`."),
 ]
 VoidInvoiceResult = Annotated[
     VoidInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("VoidInvoiceResult", description="What came of `voidInvoice`."),
+    strawberry.union("VoidInvoiceResult", description="The result of `voidInvoice`."),
 ]
 MarkInvoiceUncollectibleResult = Annotated[
     MarkInvoiceUncollectibleSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoiceUncollectibleResult", description="What came of `markInvoiceUncollectible`."),
+    strawberry.union("MarkInvoiceUncollectibleResult", description="The result of `markInvoiceUncollectible`."),
 ]
 
 
@@ -147,11 +160,12 @@ class InvoiceMutations:
             line_items=[each.line() for each in input.line_items],
             due_date=given(input.due_date),
             memo=given(input.memo),
+            metadata=given_metadata(input.metadata),
             idempotency_key=given(input.idempotency_key),
         )
         return CreateInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Change a draft. Needs WRITE.")
+    @mutation(description="Change a draft, or the metadata of any invoice. Needs WRITE.")
     async def update_invoice(
         self,
         info: Info,
@@ -167,6 +181,7 @@ class InvoiceMutations:
             line_items=lines,
             due_date=kept(input.due_date),
             memo=kept(input.memo),
+            metadata=changed_metadata(input.metadata),
         )
         return UpdateInvoiceSuccess(invoice=Invoice.of(row))
 
@@ -202,9 +217,7 @@ class InvoiceMutations:
         invoice_id: InvoiceId,
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(
-                description="Which Stripe account is to be paid; the invoice's own unless told otherwise."
-            ),
+            strawberry.argument(description="Which Stripe account is to be paid; by default the invoice's own."),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
         row = await payment_link.create_payment_link(info.context, invoice_id, given(integration_id))

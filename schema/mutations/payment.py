@@ -1,4 +1,4 @@
-"""Applying by hand what fits no invoice by itself."""
+"""Applying unapplied payments by hand."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ class ApplyPaymentSuccess:
 
 ApplyPaymentResult = Annotated[
     ApplyPaymentSuccess | NotFound | InvalidInput | InvalidTransition | Conflict,
-    strawberry.union("ApplyPaymentResult", description="What came of `applyPayment`."),
+    strawberry.union("ApplyPaymentResult", description="The result of `applyPayment`."),
 ]
 
 
@@ -28,8 +28,8 @@ ApplyPaymentResult = Annotated[
 class PaymentMutations:
     @mutation(
         description=(
-            "Apply UNAPPLIED money to an OPEN or UNCOLLECTIBLE invoice of its currency. The webhook events that told of"
-            " it become PROCESSED. Doing so again changes nothing. Needs WRITE."
+            "Apply UNAPPLIED money to an OPEN or UNCOLLECTIBLE invoice of its currency. Its webhook events become"
+            " PROCESSED. Doing so again changes nothing. Needs WRITE."
         )
     )
     async def apply_payment(

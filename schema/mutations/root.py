@@ -1,29 +1,27 @@
 """Everything that can be changed. What a client can cause to be refused is a member of each result's union."""
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Final
+
 import strawberry
 
-from schema.mutations.api_key import ApiKeyMutations
-from schema.mutations.customer import CustomerMutations
-from schema.mutations.integration import IntegrationMutations
-from schema.mutations.invoice import InvoiceMutations
-from schema.mutations.payment import PaymentMutations
-from schema.mutations.stripe_event import StripeEventMutations
-from schema.mutations.webhook_event import WebhookEventMutations
+from schema import mutations
 
 
-@strawberry.type(
+def _by_noun() -> Iterator[type]:
+    """The class of each module that has mutations: `NounMutations`."""
+    for module in pkgutil.iter_modules(mutations.__path__, f"{mutations.__name__}."):
+        if module.name != __name__:
+            own = vars(importlib.import_module(module.name))
+            yield from (each for name, each in own.items() if name.endswith("Mutations"))
+
+
+Mutation: Final = strawberry.type(
+    type("Mutation", tuple(_by_noun()), {}),
     description=(
         "Everything that can be changed. A refusal that the client can cause is a member of the result's union and"
         " implements Problem."
-    )
+    ),
 )
-class Mutation(
-    InvoiceMutations,
-    CustomerMutations,
-    IntegrationMutations,
-    PaymentMutations,
-    WebhookEventMutations,
-    StripeEventMutations,
-    ApiKeyMutations,
-):
-    pass

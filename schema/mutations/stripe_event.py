@@ -14,10 +14,10 @@ from schema.types.diagnosis import Diagnosis
 
 @strawberry.type(description="Stripe was asked what happened.")
 class SyncStripeEventsSuccess:
-    found: int = strawberry.field(description="How many events Stripe told, of the types that are handled.")
+    found: int = strawberry.field(description="How many events Stripe listed, of the types that are handled.")
     already_known: int = strawberry.field(description="How many of them had arrived before.")
     applied: int = strawberry.field(description="How many were applied now.")
-    failed: int = strawberry.field(description="How many could not be applied; they are tried again by themselves.")
+    failed: int = strawberry.field(description="How many could not be applied; they are tried again automatically.")
     since: datetime = strawberry.field(description="From which instant on Stripe was asked.")
     complete: bool = strawberry.field(
         description="Whether all since then was read. If not, ask again: it goes on from where it stopped."
@@ -29,7 +29,7 @@ class SyncStripeEventsSuccess:
 
 SyncStripeEventsResult = Annotated[
     SyncStripeEventsSuccess | NotFound | InvalidInput | StripeRefused,
-    strawberry.union("SyncStripeEventsResult", description="What came of `syncStripeEvents`."),
+    strawberry.union("SyncStripeEventsResult", description="The result of `syncStripeEvents`."),
 ]
 
 
@@ -38,7 +38,7 @@ class StripeEventMutations:
     @mutation(
         description=(
             "Ask Stripe for the events since the last sync, or since an instant, and apply those that never arrived,"
-            " the oldest first. This happens by itself every few minutes too. Needs WRITE."
+            " the oldest first. This also happens automatically every few minutes. Needs WRITE."
         )
     )
     async def sync_stripe_events(

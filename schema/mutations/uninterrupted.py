@@ -1,4 +1,4 @@
-"""Mutations end once they have begun, whoever hangs up meanwhile."""
+"""A started mutation runs to completion even if the client disconnects."""
 
 import asyncio
 from functools import partial

@@ -52,11 +52,11 @@ class ReplayWebhookEventsSuccess:
 
 ReplayWebhookEventResult = Annotated[
     ReplayWebhookEventSuccess | NotFound | Conflict,
-    strawberry.union("ReplayWebhookEventResult", description="What came of `replayWebhookEvent`."),
+    strawberry.union("ReplayWebhookEventResult", description="The result of `replayWebhookEvent`."),
 ]
 ReplayWebhookEventsResult = Annotated[
     ReplayWebhookEventsSuccess | InvalidInput,
-    strawberry.union("ReplayWebhookEventsResult", description="What came of `replayWebhookEvents`."),
+    strawberry.union("ReplayWebhookEventsResult", description="The result of `replayWebhookEvents`."),
 ]
 
 

@@ -17,7 +17,7 @@ class ApiKey(Node):
     scopes: list[Scope] = strawberry.field(description="What it may do.")
     created_at: datetime = strawberry.field(description="When it was made.")
     last_used_at: datetime | None = strawberry.field(description="When it was last used, to about a minute.")
-    expires_at: datetime | None = strawberry.field(description="When it stops to work by itself.")
+    expires_at: datetime | None = strawberry.field(description="When it expires.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
 
     @classmethod

@@ -25,6 +25,8 @@ from schema.pages import (
     page_of_children,
 )
 from schema.types.lazy import LazyInvoiceConnection, LazyPaymentConnection
+from schema.types.list_totals import CustomerTotals
+from schema.types.metadata import MetadataEntry, metadata_of
 
 
 @strawberry.type(description="Who is invoiced.")
@@ -34,7 +36,11 @@ class Customer(Node):
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="Its invoices, newest first unless told otherwise.")
+    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    async def metadata(self, info: Info) -> list[MetadataEntry]:
+        return await metadata_of(info, self.id)
+
+    @strawberry.field(description="Its invoices, newest first by default.")
     async def invoices(
         self,
         info: Info,
@@ -59,7 +65,7 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
             )
-        return InvoiceConnection.of(found, Invoice.of)
+        return InvoiceConnection.of(found, Invoice.of, query=query)
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
     async def payments(
@@ -85,7 +91,11 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
             )
-        return PaymentConnection.of(found, Payment.of)
+        return PaymentConnection.of(found, Payment.of, query=query)
+
+    @strawberry.field(description="What its invoices come to, per currency.")
+    async def totals(self, info: Info) -> list[CustomerTotals]:
+        return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 
     @classmethod
     def of(cls, row: models.Customer) -> "Customer":

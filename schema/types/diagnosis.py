@@ -1,19 +1,19 @@
-"""What is the matter and how to mend it."""
+"""A problem and its fix."""
 
 import strawberry
 
 from models import diagnosis
 
 
-@strawberry.type(description="What is the matter and how to mend it, in the words of the troubleshooting guide.")
+@strawberry.type(description="A problem and its fix, in the words of the troubleshooting guide.")
 class Diagnosis:
     code: str = strawberry.field(description="Stable, for programs.")
-    message: str = strawberry.field(description="Why it is so, in one sentence.")
+    message: str = strawberry.field(description="What the problem is, in one sentence.")
     fix: str = strawberry.field(description="What to do about it.")
 
     @classmethod
     def of(cls, found: diagnosis.Diagnosis) -> "Diagnosis":
-        return cls(code=found.code, message=found.message, fix=found.fix)
+        return cls(code=found.code.value, message=found.message, fix=found.fix)
 
     @classmethod
     def of_code(cls, code: str | None, detail: str | None = None) -> "Diagnosis | None":

@@ -22,9 +22,7 @@ from schema.types.lazy import LazyWebhookEventConnection
 
 @strawberry.type(description="How an integration is doing.")
 class IntegrationHealth:
-    problems: list[Diagnosis] = strawberry.field(
-        description="What is the matter, the gravest first; empty when all is well."
-    )
+    problems: list[Diagnosis] = strawberry.field(description="Problems, the gravest first; empty when all is well.")
     deliveries: int = strawberry.field(
         description="How often something that could be verified was posted to its webhook URL."
     )
@@ -36,7 +34,7 @@ class IntegrationHealth:
         description="How many verified webhook events may be about money but can't be read, and wait for a person."
     )
     quarantine_refused: int = strawberry.field(
-        description="How many could not wait, because there was no more room; Stripe posts them again for three days."
+        description="How many could not wait, because the quarantine was full; Stripe posts them again for three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
         description="When something could not be verified for the last time."
@@ -79,7 +77,7 @@ class StripeIntegration(Node):
         description="What may be shown of the webhook secret before this one, while it still verifies."
     )
     stripe_account_id: str | None = strawberry.field(
-        description="Stripe's id of the account, as far as the key tells it."
+        description="Stripe's id of the account, where the key may read it."
     )
     created_at: datetime = strawberry.field(description="When it was connected.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
@@ -90,6 +88,7 @@ class StripeIntegration(Node):
         description="Where Stripe has to post: the endpoint's URL. Null without ADMIN and when disconnected."
     )
     def webhook_url(self, info: Info) -> str | None:
+        info.context.tells_secret = True
         return lists.webhook_url(info.context, self.row)
 
     @strawberry.field(description="The events to select for the endpoint in Stripe.")

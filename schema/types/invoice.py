@@ -9,14 +9,17 @@ from models import invoice as models
 from models.instant import utc_now
 from models.kinds import InvoiceStatus, OpenSessions, PaymentLinkStatus
 from models.payment_link import PaymentLink as PaymentLinkRow
-from resolvers import event, invoice, payment
+from resolvers import event, invoice, invoice_list, payment
 from resolvers.event import EventQuery
+from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from schema.context import Info
 from schema.node import Node, linked_always
 from schema.pages import After, Before, Connection, First, Last, asked, page_of_children
 from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyCustomer, LazyEventConnection, LazyPaymentConnection
+from schema.types.list_totals import InvoiceTotals
+from schema.types.metadata import MetadataEntry, metadata_of
 from schema.types.money import Money
 
 
@@ -85,6 +88,10 @@ class Invoice(Node):
     uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]
 
+    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    async def metadata(self, info: Info) -> list[MetadataEntry]:
+        return await metadata_of(info, self.id)
+
     @strawberry.field(description="Who is invoiced.")
     async def customer(self, info: Info) -> LazyCustomer:
         from schema.types.customer import Customer
@@ -120,7 +127,7 @@ class Invoice(Node):
             asked(first, after, last, before),
             descending=True,
         )
-        return PaymentConnection.of(found, Payment.of)
+        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(invoice_id=self.id))
 
     @strawberry.field(description="Why it is as it is: its events, oldest first.")
     async def timeline(
@@ -171,4 +178,8 @@ class Invoice(Node):
 
 @strawberry.type(description="A page of invoices.")
 class InvoiceConnection(Connection[Invoice]):
-    pass
+    query: strawberry.Private[InvoiceQuery]
+
+    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    async def totals(self, info: Info) -> list[InvoiceTotals]:
+        return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

@@ -55,7 +55,7 @@ class Attention:
         return await overview.failed_links(info.context)
 
     @strawberry.field(
-        description="Connected Stripe accounts whose `health` tells of a problem, such as no webhook secret yet."
+        description="Connected Stripe accounts whose `health` has a problem, such as no webhook secret yet."
     )
     async def unhealthy_integrations(self, info: Info) -> int:
         return await health.unhealthy(info.context)

@@ -9,11 +9,14 @@ from models import payment as models
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
 from models.payment import disputes_of
+from resolvers import payment
+from resolvers.payment import PaymentQuery
 from schema.context import Info
 from schema.node import Node, linked
 from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice
+from schema.types.list_totals import PaymentTotals
 from schema.types.money import Money
 
 
@@ -117,4 +120,8 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 
 @strawberry.type(description="A page of payments.")
 class PaymentConnection(Connection[Payment]):
-    pass
+    query: strawberry.Private[PaymentQuery]
+
+    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    async def totals(self, info: Info) -> list[PaymentTotals]:
+        return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

@@ -7,12 +7,23 @@ import strawberry
 from strawberry.scalars import JSON
 
 from models import webhook_event as models
-from models.kinds import WebhookEventStatus
+from models.kinds import AttemptSource, WebhookEventStatus
+from models.webhook_event_attempt import WebhookEventAttempt as AttemptRow
 from schema.context import Info
 from schema.node import Node, linked, linked_always
 from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPayment
+
+
+@strawberry.type(description="A time that a webhook event came or was tried.")
+class WebhookEventAttempt:
+    at: datetime = strawberry.field(description="When that was.")
+    source: AttemptSource = strawberry.field(description="Why it was looked at.")
+    status: WebhookEventStatus = strawberry.field(description="What became of it.")
+    reason: Diagnosis | None = strawberry.field(
+        description="Why. Null when PROCESSED, and when it came again after it had been decided on."
+    )
 
 
 @strawberry.type(description="An event of Stripe's, once however often it was delivered.")
@@ -30,6 +41,20 @@ class WebhookEvent(Node):
     received_at: datetime = strawberry.field(description="When it first came.")
     processed_at: datetime | None = strawberry.field(description="When it was last decided on.")
     row: strawberry.Private[models.WebhookEvent]
+
+    @strawberry.field(
+        description=(
+            "Each time that it came or was tried, oldest first: the first hundred of them. What came at the same moment"
+            " is one."
+        )
+    )
+    async def history(self, info: Info) -> list[WebhookEventAttempt]:
+        rows = await info.context.loaders.attempts.load(self.id)
+        return [_attempt_of(row) for row in rows] or [self._only_attempt()]
+
+    def _only_attempt(self) -> WebhookEventAttempt:
+        source = AttemptSource.WEBHOOK if self.deliveries else AttemptSource.SYNC
+        return WebhookEventAttempt(at=self.received_at, source=source, status=self.status, reason=self.reason)
 
     @strawberry.field(description="The integration that it was sent to.")
     async def integration(self, info: Info) -> LazyIntegration:
@@ -62,6 +87,7 @@ class WebhookEvent(Node):
         )
     )
     async def payload(self, info: Info) -> JSON | None:
+        info.context.tells_secret = True  # such as a payment intent's, beside words of whoever pays
         if self.status is WebhookEventStatus.QUARANTINED:
             return None
         row = await info.context.loaders.payloads.load(self.id)
@@ -88,6 +114,11 @@ class WebhookEvent(Node):
             processed_at=row.processed_at,
             row=row,
         )
+
+
+def _attempt_of(row: AttemptRow) -> WebhookEventAttempt:
+    reason = Diagnosis.of_code(row.reason_code, row.reason_detail)
+    return WebhookEventAttempt(at=row.at, source=row.source, status=row.status, reason=reason)
 
 
 @strawberry.type(description="A page of webhook events.")

@@ -116,7 +116,7 @@ async def test_a_recipe_is_told_everything_once_through_a_restart(
 ) -> None:
     """What happened before it came, while it was there, and while it could not be: in order, nothing twice."""
     with running_app(migrated_sqlite_url) as first:
-        key = first.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = first.workspace().api_key
         port = int(first.url.rpartition(":")[2])
         async with GraphQLClient(first.url, key) as client:
             after = await cursor_of(client)

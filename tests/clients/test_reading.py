@@ -47,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 @pytest.fixture
 async def client(app: RunningApp) -> AsyncIterator[GraphQLClient]:
     """A workspace of the test's own with three customers and as many drafts."""
-    key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+    key = app.workspace().api_key
     async with GraphQLClient(app.url, key) as client:
         for name in ("Ada", "Ben", "Cleo"):
             made = await client.mutate(CREATE_CUSTOMER, input={"name": name, "email": "ada@example.com"})

@@ -4,16 +4,19 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from edge.dashboard import is_built
 from tests.support.app import Running, RunningApp
 from tests.support.house import LARGE, Servers, secret_key_of, serve
 
+HERE: Final = Path(__file__).resolve().parent
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS: Final = 20_000
 EXPECTED: Final = ("status of 401", "WebSocket connection", "ERR_CONNECTION", "status of 503")
@@ -22,9 +25,18 @@ EXPECTED: Final = ("status of 401", "WebSocket connection", "ERR_CONNECTION", "s
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of this folder in one loop, which is the browser's."""
+    for item in items:
+        if item.path.parent == HERE and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A browser of the test's own; tests are skipped where there is none."""
+    """The session's browser, in which each person has a window that shares nothing; tests are skipped where there is
+    none.
+    """
     if CHROMIUM is None:
         pytest.skip("needs Chromium: install it (Debian: apt install chromium)")
     if not is_built() and os.environ.get("FLUXRATE_REQUIRE_NODE") != "1":
@@ -119,7 +131,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 NewPerson = Callable[..., Awaitable[Person]]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def new_person(browser: Browser, servers: Servers) -> AsyncIterator[NewPerson]:
     """Somebody of a workspace of their own, or of another's, in a window of their own. No page may break silently."""
     people: list[Person] = []
@@ -136,8 +148,7 @@ async def new_person(browser: Browser, servers: Servers) -> AsyncIterator[NewPer
         page.on("console", note)
         page.on("pageerror", lambda error: errors.append(str(error)))
         if beside is None:
-            made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
-            key, workspace_id = made["apiKey"], made["workspace"]["id"]
+            workspace_id, key = servers.app.workspace()
         else:
             key, workspace_id = beside.api_key, beside.workspace_id
         person = Person(page, servers.app, servers.simulator, key, workspace_id, errors)
@@ -145,10 +156,14 @@ async def new_person(browser: Browser, servers: Servers) -> AsyncIterator[NewPer
         return person
 
     yield arrive
-    assert [person.errors for person in people] == [[]] * len(people)
+    try:
+        assert [person.errors for person in people] == [[]] * len(people)
+    finally:
+        for person in people:
+            await person.page.context.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def person(new_person: NewPerson) -> Person:
     """Somebody who has signed in."""
     somebody = await new_person()

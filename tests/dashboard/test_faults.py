@@ -155,6 +155,35 @@ async def test_the_same_form_after_a_lost_answer_can_be_changed_and_sent(person:
     person.errors.clear()
 
 
+async def test_a_draft_waits_for_the_customer_who_is_being_made(person: Person) -> None:
+    page = person.page
+
+    async def answer_late(route: Route) -> None:
+        asked = json.loads(route.request.post_data or "{}")
+        if "mutation CreateCustomer" in asked.get("query", ""):
+            await asyncio.sleep(1)
+        await route.continue_()
+
+    await page.route("**/graphql", answer_late)
+    await person.draft()
+
+
+async def test_a_refusal_ends_once_the_customer_is_picked(person: Person) -> None:
+    page = person.page
+    await person.go("Invoices")
+    await person.press("New invoice")
+    await person.fill(Description="Work", Unit_amount="46.20")
+    await person.press("Create draft")
+    await expect(page.get_by_role("alert")).to_contain_text("Pick a customer")
+    await person.press("New customer")
+    await person.fill(Name="Ada", Email="ada@example.com")
+    await person.press("Create customer")
+    await expect(page.get_by_role("button", name="Change", exact=True)).to_be_visible()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await person.press("Create draft")
+    await expect(page.get_by_role("heading", name="Draft invoice")).to_be_visible()
+
+
 async def test_a_session_is_refused_to_a_page_of_another(person: Person) -> None:
     """The header counts for a session alone: a key says whose it is."""
     async with httpx.AsyncClient(base_url=person.app.url, trust_env=False) as http:

@@ -1,10 +1,12 @@
 """GraphiQL as it was built: it loads nothing from elsewhere, and asks by the session or by a key that is typed."""
 
 import asyncio
+from pathlib import Path
 
-from playwright.async_api import Locator, Page, WebSocket, expect
+from playwright.async_api import Browser, Locator, Page, WebSocket, expect
 
 from tests.dashboard.conftest import PATIENCE_MS, NewPerson, Person
+from tests.support.app import running_app
 
 WORKSPACE = "query Workspace { viewer { workspace { id } } }"
 FOLLOW = "subscription Follow { events { type actor } }"
@@ -62,6 +64,17 @@ async def test_it_is_a_link_away_and_loads_nothing_from_elsewhere(person: Person
     elsewhere = [url for url in asked if not url.startswith((f"{person.app.url}/", "data:", "blob:"))]
     assert elsewhere == []
     assert any("/assets/graphiql-" in url for url in asked)
+
+
+async def test_where_it_is_switched_off_no_link_leads_to_it(browser: Browser, tmp_path: Path) -> None:
+    with running_app(cwd=tmp_path, env={"FLUXRATE_GRAPHIQL": "off"}) as app:
+        page = await browser.new_page()
+        await page.goto(app.url)
+        await page.get_by_label("API key").fill(app.announced["apiKey"])
+        await page.get_by_role("button", name="Sign in").click()
+
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        await expect(page.get_by_role("link", name="GraphiQL")).to_have_count(0)
 
 
 async def test_what_it_begins_with_is_answered(person: Person) -> None:

@@ -97,16 +97,16 @@ async def test_a_restart_is_said_and_nothing_is_missed(
 ) -> None:
     """The page says that it is reconnecting, comes back by itself, and shows what happened meanwhile."""
     with running_app(migrated_sqlite_url, stripe_api_base=servers.simulator.url) as first:
-        made = first.cli("workspace", "create", "Acme", "--mode", "test")
+        made = first.workspace()
         port = int(first.url.rsplit(":", 1)[1])
         somebody = await new_person()
         page = somebody.page
-        await page.goto(f"{first.url}/#key={made['apiKey']}")
+        await page.goto(f"{first.url}/#key={made.api_key}")
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         first.stop()
         await expect(page.get_by_text("Reconnecting …")).to_be_visible()
     with running_app(migrated_sqlite_url, stripe_api_base=servers.simulator.url, port=port) as second:
-        second.cli("key", "create", "--workspace", made["workspace"]["id"], "--name", "Another")
+        second.cli("key", "create", "--workspace", made.id, "--name", "Another")
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
         await expect(page.get_by_text("An API key was made")).to_have_count(2)
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from inbox import batch, queue
-from inbox.books import Books
+from inbox.loading import Loader
 from inbox.queue import Inbox
 from main import cli
 from webhooks.stripe import StripeWebhook
@@ -20,11 +20,11 @@ Work = Callable[..., Awaitable[Any]]
 BEFORE: Final[dict[str, tuple[Any, str]]] = {
     "verified": (Inbox, "accept"),
     "begun": (batch, "post"),
-    "settled": (Books, "write"),
+    "settled": (batch, "write_books"),
 }
 AFTER: Final[dict[str, tuple[Any, str]]] = {
-    "read": (Books, "load"),
-    "booked": (Books, "write"),
+    "read": (Loader, "load"),
+    "booked": (batch, "write_books"),
     "stored": (batch, "write_postings"),
     "logged": (batch, "append"),
     "committed": (queue, "retrying"),

@@ -30,6 +30,8 @@ KEPT = {
 }
 """What is kept by the database: a row of a test leaves a row here."""
 SUMS = {*KEPT, "out_of_band_quarter_hour_sums"}
+KEPT_COLUMNS = {"customers": {"sort_name", "has_invoices"}}
+"""Columns that no model has, for the same reason."""
 TABLES_WITHOUT_A_MODEL = {"invoice_sequences", "payment_references", "idempotency_keys", *SUMS}
 PARENTS = ("workspaces", "integrations", "customers", "invoices", "payments")
 
@@ -141,6 +143,13 @@ def test_the_declarations_are_read_without_a_gap() -> None:
     )
 
 
+async def _columns_of_models() -> dict[str, dict[str, bool]]:
+    return {
+        table: {name: nullable for name, nullable in columns.items() if name not in KEPT_COLUMNS.get(table, ())}
+        for table, columns in (await found.nullable_columns()).items()
+    }
+
+
 async def test_a_models_columns_are_its_tables(filled_url: str) -> None:
     async with Database(filled_url):
         of_models = {
@@ -151,7 +160,7 @@ async def test_a_models_columns_are_its_tables(filled_url: str) -> None:
             }
             for model in _models()
         }
-        of_tables = await found.nullable_columns()
+        of_tables = await _columns_of_models()
 
     assert set(of_tables) == set(declared.tables())
     assert of_models == {table: of_tables[table] for table in set(of_tables) - TABLES_WITHOUT_A_MODEL}
@@ -159,7 +168,7 @@ async def test_a_models_columns_are_its_tables(filled_url: str) -> None:
 
 async def test_the_rows_of_the_tests_leave_no_column_out(filled_url: str) -> None:
     async with Database(filled_url):
-        columns = await found.nullable_columns()
+        columns = await _columns_of_models()
 
     filled = {table: set(own) for table, own in columns.items() if table not in SUMS}
     assert {table: set(row) for table, row in ROWS.items()} == filled

@@ -107,6 +107,7 @@ ROWS: Final[Rows] = {
         "unit_amount": "19.99",
         "amount": 1999,
     },
+    "metadata": {"subject_id": "inv_1", "workspace_id": "ws_1", "entries": '{"order":"A-1"}'},
     "payment_links": {
         "id": "pl_1",
         "workspace_id": "ws_1",
@@ -187,6 +188,16 @@ ROWS: Final[Rows] = {
         "reader_version": None,
         "posts": None,
     },
+    "webhook_event_attempts": {
+        "id": 1,
+        "workspace_id": "ws_1",
+        "webhook_event_id": "whe_1",
+        "source": "REPLAY",
+        "status": "FAILED",
+        "reason_code": "INTERNAL_ERROR",
+        "reason_detail": "a1",
+        "at": AT,
+    },
     "events": {
         "id": "ev_1",
         "workspace_id": "ws_1",
@@ -222,10 +233,12 @@ _KEYS: Final[Rows] = {
     "invoices": {"id": "inv_2", "number": "INV-2026-0002"},
     "invoice_sequences": {"year": 2027},
     "line_items": {"id": "li_2", "position": 1},
+    "metadata": {"subject_id": "inv_2"},
     "payment_links": {"id": "pl_2", "invoice_id": "inv_2", "provider_id": "plink_2"},
     "payments": {"id": "pay_2", "provider_payment_id": "pi_2"},
     "payment_references": {"provider_id": "pi_2"},
     "webhook_events": {"id": "whe_2", "delivery_key": "evt_2", "provider_event_id": "evt_2"},
+    "webhook_event_attempts": {"id": 2},
     "events": {"id": "ev_2", "number": 2},
     "idempotency_keys": {"key": "order-2"},
 }

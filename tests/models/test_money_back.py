@@ -10,9 +10,9 @@ from gateways.stripe.events import read
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.payment import PaymentState
 from models.payment_fact import UnreadableError
-from models.settlement import allocate
-from models.state import PaymentState
+from models.settlement import Ledger, allocate
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
@@ -259,7 +259,7 @@ def test_a_refund_with_anothers_metadata_waits_for_its_payment(told: Any) -> Non
 def test_a_refund_of_money_that_was_applied_by_hand_counts(told: Any) -> None:
     desk = Desk(open_invoice(), [active_link()])
     desk.take(stripe.checkout_session_completed(payment_intent="pi_a", payment_link="plink_a", **FOREIGN))
-    applied = allocate(desk.payment, desk.invoice, [], desk.links, new_id(Prefix.PAYMENT_LINK))
+    applied = allocate(desk.payment, Ledger(desk.invoice, [], desk.links), new_id(Prefix.PAYMENT_LINK))
     desk.enter(applied)
 
     verdict = desk.take(stripe.charge_refunded(payment_intent="pi_a", refunded=700, **told))

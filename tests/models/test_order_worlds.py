@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from gateways.stripe.events import read
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
+from models.invoice import InvoiceState
+from models.payment import PaymentState
 from models.payment_fact import PaymentFact
-from models.state import InvoiceState, PaymentState
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from database.door import Database
 from inbox.queue import Inbox
-from models.state import InvoiceState
+from models.invoice import InvoiceState
 from tests.models.histories.machine import Histories
 from tests.models.histories.shelf import Shelf
 from tests.models.histories.twin import Twin

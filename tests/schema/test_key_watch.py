@@ -36,20 +36,15 @@ async def test_what_a_revoked_key_holds_is_called_back(admin: Caller, reader: Ca
     """And nothing else."""
     watch, called = KeyWatch(poll_interval_s=0.02), Called()
     revoked, kept = (await admin.operation()).caller.api_key, (await reader.operation()).caller.api_key
-    watching = asyncio.create_task(watch.watch())
 
-    with (
-        watch.holding(revoked.id, called.by("revoked")),
-        watch.holding(kept.id, called.by("kept")),
-    ):
-        await asyncio.sleep(0.1)
-        assert called.names == []
-        async with transaction():
-            await unscoped(ApiKey).filter(id=revoked.id).update(revoked_at=utc_now())
-        async with asyncio.timeout(5):
-            await called.back.wait()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    async with watch:
+        with watch.holding(revoked.id, called.by("revoked")), watch.holding(kept.id, called.by("kept")):
+            await asyncio.sleep(0.1)
+            assert called.names == []
+            async with transaction():
+                await unscoped(ApiKey).filter(id=revoked.id).update(revoked_at=utc_now())
+            async with asyncio.timeout(5):
+                await called.back.wait()
 
     assert set(called.names) == {"revoked"}
 
@@ -102,12 +97,9 @@ async def test_who_catches_up_after_a_revocation_is_called_back_first(
 async def test_the_use_of_a_key_is_written_down_at_the_end(reader: Caller) -> None:
     """At the latest."""
     watch, key = KeyWatch(), (await reader.operation()).caller.api_key
-    watching = asyncio.create_task(watch.watch())
-    await asyncio.sleep(0)
 
-    watch.note(key.id)
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    async with watch:
+        watch.note(key.id)
 
     answer = await reader.query("{ viewer { apiKey { lastUsedAt } } }")
     assert answer["viewer"]["apiKey"]["lastUsedAt"] is not None

@@ -360,7 +360,7 @@ async def test_behind_a_proxy_it_is_the_host_that_the_proxy_passes_on_that_count
 
 async def test_while_keys_cannot_be_looked_up_clients_come_back_later() -> None:
     with Postgres() as server, running_app(server.url(server.create_database(server.migrated))) as app:
-        key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+        key = app.workspace().api_key
         server.stop()
         async with opened(app) as peer:
             await peer.send({"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}})
@@ -431,10 +431,11 @@ async def test_queries_and_mutations_are_answered_once_then_complete(app: Runnin
 
         assert await peer.is_usable()
 
-    assert query == [
-        {"id": "q", "type": "next", "payload": {"data": {"__typename": "Query"}}},
-        {"id": "q", "type": "complete"},
-    ]
+    cost, rate_limit = (query[0]["payload"]["extensions"][name] for name in ("cost", "rateLimit"))
+    assert query[0]["payload"]["data"] == {"__typename": "Query"}
+    assert (cost, rate_limit["limit"]) == ({"requested": 0, "limit": 25_000}, 100_000)
+    assert query[1] == {"id": "q", "type": "complete"}
+    assert mutation[0]["payload"]["extensions"]["cost"]["requested"] > 250
     assert mutation[0]["payload"]["data"]["createCustomer"]["customer"]["id"].startswith("cust_")
     assert mutation[1] == {"id": "m", "type": "complete"}
 

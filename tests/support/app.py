@@ -2,7 +2,7 @@
 
 ```python
 with running_app(database_url) as app:
-    key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
+    key = app.workspace().api_key
     httpx.post(f"{app.url}/graphql", ...)
 ```
 """
@@ -20,12 +20,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
+from settings import EMBEDDED_DATABASE
+from tests.support.migrated import sqlite_url
 from tests.support.orphans import Heir
 
 MAIN: Final = Path(__file__).resolve().parents[2] / "main.py"
@@ -108,9 +110,23 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
+        command = [*within, sys.executable, *entry, *arguments, "--port", str(port), "--json"]
+        try:
+            self.process = self._started(command, env, cwd)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._heir = Heir('kill -KILL "-$1"; rm -rf "$2"', self.process.pid, self._folder.name)
+        try:
+            self.announced: dict[str, Any] = self._wait_for(self._announcement)
+        except BaseException:
+            self.forget()
+            raise
+
+    def _started(self, command: list[str], env: Mapping[str, str], cwd: Path | None) -> "subprocess.Popen[bytes]":
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [*within, sys.executable, *entry, *arguments, "--port", str(port), "--json"],
+            return subprocess.Popen(
+                command,
                 env=environment(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -118,12 +134,6 @@ class Running:
                 stderr=stderr,
                 start_new_session=True,  # its workers are of its group
             )
-        self._heir = Heir('kill -KILL "-$1"; rm -rf "$2"', self.process.pid, self._folder.name)
-        try:
-            self.announced: dict[str, Any] = self._wait_for(self._announcement)
-        except BaseException:
-            self.forget()
-            raise
 
     @property
     def url(self) -> str:
@@ -194,6 +204,13 @@ class Running:
         return seen
 
 
+class NewWorkspace(NamedTuple):
+    """A workspace's id, and an API key that may do everything in it."""
+
+    id: str
+    api_key: str
+
+
 class RunningApp(Running):
     """`python main.py serve`, ready. `cli` is the command line with the same settings."""
 
@@ -208,6 +225,20 @@ class RunningApp(Running):
     ) -> None:
         self.cli = Cli(env, cwd)
         super().__init__(["serve", *arguments], env, cwd, port, within, entry)
+
+    @property
+    def database_url(self) -> str:
+        """Where its database is."""
+        return self.cli.env.get("FLUXRATE_DATABASE_URL") or sqlite_url((self.cli.cwd or Path()) / EMBEDDED_DATABASE)
+
+    def workspace(self) -> NewWorkspace:
+        """Make a workspace, by what `fluxrate workspace create` calls: a process for each is where the time went."""
+        from models.kinds import Mode
+        from resolvers.operator import create_workspace
+        from tests.support.seed import within  # it imports this module
+
+        workspace, key = within(self.database_url, lambda: create_workspace("Acme", Mode.TEST))
+        return NewWorkspace(workspace.id, key)
 
 
 @contextmanager

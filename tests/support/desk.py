@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from database.door import Transaction
 from gateways.stripe.events import read
 from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
+from models.invoice import InvoiceState
 from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
+from models.payment import PaymentState
 from models.payment_fact import PaymentFact
-from models.payment_link import LIVE
+from models.payment_link import LIVE, LinkState
 from models.settlement import Case, Verdict, allocate
-from models.state import InvoiceState, LinkState, PaymentState
 from tests.support import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
@@ -61,13 +61,13 @@ class Desk:
         self, invoice: InvoiceState | None = None, links: Iterable[LinkState] = (), *, mode: Mode = Mode.TEST
     ) -> None:
         self._origin = replace(ORIGIN, mode=mode)
-        self._books = Books(cast(Transaction, None), NOW)
+        self._books = Books()
         self._references: dict[tuple[str, str], str] = {}
         self._called: dict[str, str] = {}
         if invoice is not None:
             self.invoice = invoice
             self._books.links[self._key] = list(links)
-            self._books._by_provider_link = {
+            self._books.link_invoices = {
                 (WORKSPACE, link.provider_id): INVOICE for link in self.links if link.provider_id
             }
         self.log: list[EventType] = []
@@ -135,9 +135,7 @@ class Desk:
 
     def apply(self, payment: PaymentState, invoice_id: str) -> None:
         """Apply unapplied money by hand."""
-        key = WORKSPACE, invoice_id
-        invoice, links = self._books.invoices[key], tuple(self._books.links[key])
-        verdict = allocate(payment, invoice, self._books.payments_of(*key), links, new_id(Prefix.PAYMENT_LINK))
+        verdict = allocate(payment, self._books.ledger(WORKSPACE, invoice_id), new_id(Prefix.PAYMENT_LINK))
         self._books.enter(self._origin, invoice_id, verdict)
         self._reload()
 
@@ -147,7 +145,7 @@ class Desk:
         for event in events:
             known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
             for _, verdict in self._books.settle(self._origin, known):
-                self.log += [type_ for type_, _, _ in verdict.log]
+                self.log += [entry.type for entry in verdict.log]
             self._reload()
         assert verdict is not None
         return verdict
@@ -155,21 +153,21 @@ class Desk:
     def _reload(self) -> None:
         """The books as the next transaction finds them: names as the table of references keeps them, each once."""
         told = self._books
-        for absorbed, into in told._absorbed:
+        for absorbed, into in told.changes.absorbed:
             self._references = {key: into if id_ == absorbed else id_ for key, id_ in self._references.items()}
             self._called.pop(absorbed, None)
-        for former in told._former_references:
+        for former in told.changes.former_references:
             del self._references[former]
-        for workspace_id, name, payment_id in told._new_references:
+        for workspace_id, name, payment_id in told.changes.new_references:
             assert (workspace_id, name) not in self._references
             self._references[workspace_id, name] = payment_id
         self._called |= {payment.id: payment.provider_payment_id for payment in told.payments.values()}
         assert len(set(self._called.values())) == len(self._called)
-        books = Books(cast(Transaction, None), NOW)
-        books.invoices, books.links, books._by_provider_link = told.invoices, told.links, told._by_provider_link
+        books = Books()
+        books.invoices, books.links, books.link_invoices = told.invoices, told.links, told.link_invoices
         for key, payment in told.payments.items():
             names = frozenset(name for (_, name), id_ in self._references.items() if id_ == payment.id)
             assert names == payment.provider_ids
-            books._hold(key, payment)
-        books._by_provider_id = dict(self._references)
+            books.hold(key, payment)
+        books.payment_ids = dict(self._references)
         self._books = books

@@ -115,13 +115,11 @@ def serve(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 async def house(servers: Servers) -> AsyncIterator[House]:
     """A business that has connected Stripe and saved the webhook secret."""
-    made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
-    async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
-        connected = await client.mutate(
-            CONNECT, input={"name": "Stripe", "secretKey": secret_key_of(made["workspace"]["id"])}
-        )
+    made = servers.app.workspace()
+    async with GraphQLClient(servers.app.url, made.api_key) as client:
+        connected = await client.mutate(CONNECT, input={"name": "Stripe", "secretKey": secret_key_of(made.id)})
         integration = connected["integration"]
         assert integration["status"] == "AWAITING_WEBHOOK_SECRET"
         saved = await client.mutate(UPDATE_INTEGRATION, input={"id": integration["id"], "webhookSecret": SECRET})
         assert saved["integration"]["status"] == "READY"
-        yield House(servers.app, servers.simulator, client, made["workspace"]["id"], integration)
+        yield House(servers.app, servers.simulator, client, made.id, integration)

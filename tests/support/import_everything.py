@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MODULES: Final = ("errors", "main", "parts", "settings")
+MODULES: Final = ("errors", "main", "parts", "periodic", "settings")
 PACKAGES: Final = (
     "database",
     "edge",

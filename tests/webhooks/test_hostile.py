@@ -271,8 +271,8 @@ def open_door(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A server and an integration that is ready."""
     url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("door"))))
     with running_app(url) as app:
-        workspace = app.cli("workspace", "create", "Acme", "--mode", "test")["workspace"]
-        yield Door(app, url, within(url, lambda: add_integration(workspace["id"])))
+        workspace = app.workspace()
+        yield Door(app, url, within(url, lambda: add_integration(workspace.id)))
 
 
 def test_a_body_of_ten_megabytes_is_refused_unread(open_door: Door) -> None:

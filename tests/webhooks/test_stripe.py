@@ -253,8 +253,8 @@ async def test_secrets_are_not_represented(integration: Seeded) -> None:
 def test_the_server_answers_webhooks_past_its_router(migrated_sqlite_url: str, start_app: StartApp) -> None:
     """With a request id and a count, and without a trace of the token in the log."""
     app = start_app(migrated_sqlite_url)
-    workspace = app.cli("workspace", "create", "Acme", "--mode", "test")["workspace"]
-    integration = within(migrated_sqlite_url, lambda: add_integration(workspace["id"]))
+    workspace = app.workspace()
+    integration = within(migrated_sqlite_url, lambda: add_integration(workspace.id))
     payload = body(payment_intent_succeeded())
 
     with httpx.Client(base_url=app.url, trust_env=False) as client:

@@ -11,8 +11,16 @@ export function onSessionChange(react: () => void): () => void {
 /** Whether there is a session; null when the server can't say. */
 export async function isSignedIn(): Promise<boolean | null> {
   const answer = await fetch("/session", { headers: { accept: "application/json" } }).catch(() => null);
-  return answer?.ok ? ((await answer.json()) as { signedIn: boolean }).signedIn : null;
+  if (!answer?.ok) return null;
+  const told = (await answer.json()) as { signedIn: boolean; graphiql: boolean };
+  offersGraphiql = told.graphiql;
+  return told.signedIn;
 }
+
+let offersGraphiql = false;
+
+/** Whether this server has GraphiQL, as it said when it was last asked who is signed in. */
+export const hasGraphiql = (): boolean => offersGraphiql;
 
 /** Why an API key does not sign in; null when it did. */
 export async function signIn(apiKey: string): Promise<string | null> {

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useReducer, useRef } from "react";
+import { useCallback, useEffect, useMemo, useReducer, useRef } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 import { type Page, splice } from "../lib/splice";
 import { isTemporary, wordsOf } from "./client";
@@ -6,6 +6,9 @@ import type { EventLine } from "./event";
 import { useRetry, useStale } from "./use-live";
 
 const PAGE_ROWS = 50;
+
+/** How many of the known rows are asked for with the new ones: the answer is joined to the list at the last of them. */
+const JOIN_ROWS = 5;
 
 /** A list's head is where it begins; every other page is asked for after the cursor of the row before it. */
 const HEAD = null;
@@ -33,6 +36,8 @@ interface Options<Data, Row extends { id: string }> {
   concerns: (event: EventLine) => boolean;
   /** Whose change makes a row old. */
   idIn: (event: EventLine) => string | undefined;
+  /** Whether it is newest first; else what is new may stand anywhere, and what changes may move. */
+  isNewestFirst?: boolean;
 }
 
 interface State<Row extends { id: string }> {
@@ -42,29 +47,29 @@ interface State<Row extends { id: string }> {
   failure: { isTemporary: boolean; message: string } | undefined;
 }
 
-/** A list without an end, newest first: loads on by cursor, and asks again for what changed where it stands. */
+/** A list without an end: loads on by cursor, and asks again for what changed where it stands. */
 export function useEndless<Data, Row extends { id: string }>(options: Options<Data, Row>): Endless<Row> {
   const client = useClient();
   const of = JSON.stringify(options.variables);
   const state = useRef<State<Row>>(empty(of));
-  const wanted = useRef(new Set<Place>());
+  const wanted = useRef(new Map<Place, number>());
   const isAsking = useRef(false);
   const [, render] = useReducer((count: number) => count + 1, 0);
   const latest = useRef(options);
   latest.current = options;
   if (state.current.of !== of) {
     state.current = empty(of);
-    wanted.current = new Set();
+    wanted.current = new Map();
   }
 
   const askFor = useCallback(
-    async (after: Place) => {
+    async (after: Place, count: number) => {
       const { of } = state.current;
       const { query, variables, connection } = latest.current;
       const result = await client
         .query(
           query as TypedDocumentNode<Data, AnyVariables>,
-          { ...variables, first: PAGE_ROWS, after },
+          { ...variables, first: count, after },
           { requestPolicy: "network-only" },
         )
         .toPromise();
@@ -72,11 +77,12 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
       const found = result.data ? connection(result.data) : null;
       const { page, isAnswered } = state.current;
       const place = placeAfter(page, after); // rows may have come or gone meanwhile
-      if (found && place === undefined) wanted.current.add(HEAD);
+      const isJoined = count === PAGE_ROWS || !found || joins(page, found);
+      if (found && (place === undefined || !isJoined)) wanted.current.set(HEAD, PAGE_ROWS);
       state.current = {
         of,
         page:
-          found && place !== undefined
+          found && place !== undefined && isJoined
             ? splice(page, place, { edges: found.edges, hasNextPage: found.pageInfo.hasNextPage })
             : page,
         isAnswered: isAnswered || found !== null,
@@ -91,8 +97,9 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
     if (isAsking.current) return;
     isAsking.current = true;
     for (let next = first(wanted.current); next !== undefined; next = first(wanted.current)) {
-      wanted.current.delete(next);
-      await askFor(next);
+      const [place, count] = next;
+      wanted.current.delete(place);
+      await askFor(place, count);
       render();
     }
     isAsking.current = false;
@@ -100,41 +107,46 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
   }, [askFor]);
 
   const ask = useCallback(
-    (...places: Place[]) => {
-      for (const place of places) wanted.current.add(place);
+    (...places: [Place, number][]) => {
+      for (const [place, count] of places) {
+        wanted.current.set(place, Math.max(count, wanted.current.get(place) ?? 0));
+      }
       void work();
     },
     [work],
   );
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins from its head
-  useEffect(() => ask(HEAD), [ask, of]);
+  useEffect(() => ask([HEAD, PAGE_ROWS]), [ask, of]);
 
   useStale(options.concerns, (events) => {
     const { edges } = state.current.page;
     const places = new Map(edges.map(({ node }, place) => [node.id, place]));
-    const old = new Set<Place>([HEAD]);
+    const old = new Set<Place>();
     for (const event of events) {
       const place = places.get(latest.current.idIn(event) ?? "");
-      if (place !== undefined) old.add(pageOf(edges, place));
-      else if (!NEW.test(event.type))
+      const { isNewestFirst = true } = latest.current;
+      if (place !== undefined && isNewestFirst) old.add(pageOf(edges, place));
+      else if (!(isNewestFirst && NEW.test(event.type)))
         for (let each = 0; each < edges.length; each += PAGE_ROWS) old.add(pageOf(edges, each));
     }
-    ask(...old);
+    const whole = [...old].map((place): [Place, number] => [place, PAGE_ROWS]);
+    ask([HEAD, Math.min(events.length + JOIN_ROWS, PAGE_ROWS)], ...whole);
   });
 
   const { page, isAnswered, failure } = state.current;
-  const refresh = useCallback(() => ask(HEAD), [ask]);
+  const refresh = useCallback(() => ask([HEAD, PAGE_ROWS]), [ask]);
   useRetry(failure?.isTemporary && !isAsking.current ? failure : undefined, refresh);
 
   const loadMore = useCallback(() => {
     const { page } = state.current;
     const last = page.edges.at(-1);
-    if (page.hasNextPage && last) ask(last.cursor);
+    if (page.hasNextPage && last) ask([last.cursor, PAGE_ROWS]);
   }, [ask]);
 
+  const rows = useMemo(() => page.edges.map((edge) => edge.node), [page]);
   return {
-    rows: page.edges.map((edge) => edge.node),
+    rows,
     hasMore: page.hasNextPage,
     isLoading: isAsking.current || !isAnswered,
     isAnswered,
@@ -146,7 +158,13 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
 /** Events of what was not there before: it comes at the head. Anything else that is not known may be anywhere. */
 const NEW = /_CREATED$|_RECEIVED$/;
 
-const first = <Item>(items: Set<Item>): Item | undefined => items.values().next().value;
+const first = <Key, Value>(items: Map<Key, Value>): [Key, Value] | undefined => items.entries().next().value;
+
+/** Whether the end of an answer is known: nothing came in between that it does not hold. */
+function joins<Row extends { id: string }>(page: Page<Row>, found: Connection<Row>): boolean {
+  const last = found.edges.at(-1);
+  return !found.pageInfo.hasNextPage || page.edges.some(({ node }) => node.id === last?.node.id);
+}
 
 /** Where the page begins in which a row stands. */
 const pageOf = (edges: { cursor: string }[], place: number): Place =>

@@ -2,7 +2,6 @@ import { useState } from "react";
 import { useLocation } from "wouter";
 import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
-import { useEndless } from "../api/use-endless";
 import { about, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
@@ -10,14 +9,16 @@ import { Empty } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
 import { List } from "../ui/list";
+import { Metadata } from "../ui/metadata";
 import { Missing } from "../ui/missing";
+import { OrderChoice } from "../ui/order";
 import { Page } from "../ui/page";
 import { Time } from "../ui/values";
-import { INVOICE_COLUMNS, InvoicesQuery } from "./invoices";
+import { INVOICE_COLUMNS, InvoiceTotals, useInvoices } from "./invoices";
 
 const CustomerQuery = graphql(`
   query Customer($id: ID!) {
-    customer(id: $id) { id name email externalId createdAt }
+    customer(id: $id) { id name email externalId createdAt metadata { key value } }
   }
 `);
 
@@ -30,13 +31,8 @@ export default function CustomerPage({ id }: { id: string }) {
   const [, go] = useLocation();
   const mayWrite = useMay("WRITE");
   const customer = data?.customer;
-  const list = useEndless({
-    query: InvoicesQuery,
-    variables: { filter: { customerId: id } },
-    connection: (answer) => answer.invoices,
-    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED",
-    idIn: ({ invoice }) => invoice?.id,
-  });
+  const filter = { customerId: id };
+  const { list, ordered } = useInvoices(filter);
   const back = { href: "/customers", label: "Customers" };
   if (!customer) {
     return <Missing title="Customer" noun="customer" back={back} isAnswered={data !== undefined} error={error} />;
@@ -75,11 +71,15 @@ export default function CustomerPage({ id }: { id: string }) {
           </dl>
         </section>
       )}
+      <CustomerMetadata customer={customer} onSaved={refresh} />
       <h2>Invoices</h2>
+      <InvoiceTotals filter={filter} />
+      <OrderChoice ordered={ordered} />
       <List
         label="Invoices"
         columns={INVOICE_COLUMNS}
         list={list}
+        ordered={ordered}
         href={(row) => `/invoices/${row.id}`}
         empty={<Empty title="This customer has no invoices yet." />}
       />
@@ -96,6 +96,16 @@ const UpdateCustomer = graphql(`
     }
   }
 `);
+
+function CustomerMetadata({ customer, onSaved }: { customer: Customer; onSaved: () => void }) {
+  const { act, isPending } = useAct(UpdateCustomer);
+  const save = async (entry: { key: string; value: string }) => {
+    const { refusal } = await act({ input: { id: customer.id, metadata: [entry] } });
+    if (!refusal) onSaved();
+    return refusal ?? null;
+  };
+  return <Metadata entries={customer.metadata} onSave={save} isPending={isPending} />;
+}
 
 function Edit({ customer, onDone, onCancel }: { customer: Customer; onDone: () => void; onCancel: () => void }) {
   const { act, isPending } = useAct(UpdateCustomer);

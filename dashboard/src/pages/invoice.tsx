@@ -11,6 +11,7 @@ import { Dialog } from "../ui/dialog";
 import { Alert, Problem } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
+import { Metadata } from "../ui/metadata";
 import { Missing } from "../ui/missing";
 import { Page } from "../ui/page";
 import { Timeline } from "../ui/timeline";
@@ -36,6 +37,7 @@ const InvoiceQuery = graphql(
         amountRefunded { amount currency minorUnits }
         amountPaidOutOfBand { amount currency minorUnits }
         customer { id name email }
+        metadata { key value }
         lineItems { description quantity unitAmount amount { amount currency } }
         paymentLink { status url openSessions problem { code message fix } amount { amount currency } }
         payments(first: 50) { nodes { id status allocation occurredAt amount { amount currency } failureMessage } }
@@ -50,7 +52,7 @@ type Invoice = NonNullable<ResultOf<typeof InvoiceQuery>["invoice"]>;
 
 /** One invoice: what it is worth, how it is paid, and why it is as it is. */
 export default function InvoicePage({ id }: { id: string }) {
-  const { data, error } = useLive(InvoiceQuery, { id }, aboutOrCustomer(id));
+  const { data, error, refresh } = useLive(InvoiceQuery, { id }, aboutOrCustomer(id));
   const invoice = data?.invoice;
   const mayWrite = useMay("WRITE");
   const back = { href: "/invoices", label: "Invoices" };
@@ -68,6 +70,7 @@ export default function InvoicePage({ id }: { id: string }) {
       <PaymentLink invoice={invoice} />
       <Lines invoice={invoice} />
       <Payments invoice={invoice} />
+      <InvoiceMetadata invoice={invoice} onSaved={refresh} />
       <section className="card" aria-labelledby="timeline">
         <h2 id="timeline">Timeline</h2>
         <Timeline events={invoice.timeline.nodes} />
@@ -261,6 +264,26 @@ function Payments({ invoice }: { invoice: Invoice }) {
       </ul>
     </section>
   );
+}
+
+const UpdateInvoice = graphql(`
+  mutation UpdateInvoice($input: UpdateInvoiceInput!) {
+    updateInvoice(input: $input) {
+      __typename
+      ... on UpdateInvoiceSuccess { invoice { id } }
+      ... on Problem { code message path }
+    }
+  }
+`);
+
+function InvoiceMetadata({ invoice, onSaved }: { invoice: Invoice; onSaved: () => void }) {
+  const { act, isPending } = useAct(UpdateInvoice);
+  const save = async (entry: { key: string; value: string }) => {
+    const { refusal } = await act({ input: { id: invoice.id, metadata: [entry] } });
+    if (!refusal) onSaved();
+    return refusal ?? null;
+  };
+  return <Metadata entries={invoice.metadata} onSave={save} isPending={isPending} />;
 }
 
 const FinalizeInvoice = graphql(`

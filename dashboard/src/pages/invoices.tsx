@@ -1,17 +1,21 @@
 import { useLocation } from "wouter";
-import { graphql, type ResultOf } from "../api/graphql";
+import type { EventLine } from "../api/event";
+import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
+import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/feedback";
 import { Choice, Clear, optionsOf, Period, startOf, Typed, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
+import { isNewestFirst, OrderChoice, useOrder } from "../ui/order";
 import { Page } from "../ui/page";
+import { Totals } from "../ui/totals";
 import { Day, Money, Status, Time } from "../ui/values";
 
 export const InvoicesQuery = graphql(`
-  query Invoices($first: Int!, $after: String, $filter: InvoiceFilter) {
-    invoices(first: $first, after: $after, filter: $filter, order: DESC) {
+  query Invoices($first: Int!, $after: String, $filter: InvoiceFilter, $by: InvoiceOrder) {
+    invoices(first: $first, after: $after, filter: $filter, orderBy: $by) {
       edges {
         cursor
         node {
@@ -31,6 +35,23 @@ export const InvoicesQuery = graphql(`
   }
 `);
 
+type Filter = NonNullable<VariablesOf<typeof InvoicesQuery>["filter"]>;
+
+const InvoiceTotalsQuery = graphql(`
+  query InvoiceTotals($filter: InvoiceFilter) {
+    invoices(first: 1, filter: $filter) {
+      totals {
+        currency
+        count
+        precision
+        total { amount currency }
+        amountPaid { amount currency }
+        open { amount currency }
+      }
+    }
+  }
+`);
+
 export type InvoiceRow = ResultOf<typeof InvoicesQuery>["invoices"]["edges"][number]["node"];
 
 const STATUSES = ["DRAFT", "OPEN", "PAID", "VOID", "UNCOLLECTIBLE"] as const;
@@ -42,13 +63,56 @@ export const INVOICE_COLUMNS = [
     cell: (row: InvoiceRow) => <Status value={row.isOverdue ? "OVERDUE" : row.status} />,
     share: 1.3,
   },
-  { header: "Customer", cell: (row: InvoiceRow) => <span className="clip">{row.customer.name}</span>, share: 2.5 },
-  { header: "Due", cell: (row: InvoiceRow) => row.dueDate && <Day on={row.dueDate} />, share: 1.4 },
-  { header: "Created", cell: (row: InvoiceRow) => <Time at={row.createdAt} ago />, share: 1.3 },
-  { header: "Total", cell: (row: InvoiceRow) => <Money value={row.total} />, isAmount: true, share: 1.5 },
+  {
+    header: "Customer",
+    by: "CUSTOMER",
+    cell: (row: InvoiceRow) => <span className="clip">{row.customer.name}</span>,
+    share: 2.5,
+  },
+  { header: "Due", by: "DUE_DATE", cell: (row: InvoiceRow) => row.dueDate && <Day on={row.dueDate} />, share: 1.4 },
+  { header: "Created", by: "CREATED_AT", cell: (row: InvoiceRow) => <Time at={row.createdAt} ago />, share: 1.3 },
+  { header: "Total", by: "TOTAL", cell: (row: InvoiceRow) => <Money value={row.total} />, isAmount: true, share: 1.5 },
 ];
 
-/** All invoices, newest first, as they change. */
+const WAYS = [
+  { field: "CREATED_AT", label: "Created", direction: "DESC" },
+  { field: "CUSTOMER", label: "Customer", direction: "ASC" },
+  { field: "DUE_DATE", label: "Due", direction: "ASC" },
+  { field: "TOTAL", label: "Total", direction: "DESC" },
+] as const;
+
+const concerns = ({ invoice, type }: EventLine) =>
+  invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED";
+
+/** The invoices that a filter asks for, in the order that the page's address says. */
+export function useInvoices(filter: Filter) {
+  const ordered = useOrder<(typeof WAYS)[number]["field"]>(WAYS);
+  const list = useEndless({
+    query: InvoicesQuery,
+    variables: { filter, by: ordered.order },
+    connection: (data) => data.invoices,
+    concerns,
+    idIn: ({ invoice }) => invoice?.id,
+    isNewestFirst: isNewestFirst(ordered.order),
+  });
+  return { list, ordered };
+}
+
+/** What the invoices come to that a filter asks for. */
+export function InvoiceTotals({ filter }: { filter: Filter }) {
+  const { data } = useLive(InvoiceTotalsQuery, { filter }, concerns);
+  const totals = (data?.invoices.totals ?? []).map(({ total, amountPaid, open, ...rest }) => ({
+    ...rest,
+    sums: [
+      { label: "Total", value: total },
+      { label: "Paid", value: amountPaid },
+      { label: "Open", value: open },
+    ],
+  }));
+  return <Totals label="Totals" nouns={["invoice", "invoices"]} totals={totals} />;
+}
+
+/** All invoices, as they change. */
 export default function Invoices() {
   const { values, set, clear, isAny } = useFilters(["search", "status", "overdue", "from", "to"] as const);
   const filter = {
@@ -58,13 +122,7 @@ export default function Invoices() {
     createdAfter: startOf(values.from),
     createdBefore: startOf(values.to, 1),
   };
-  const list = useEndless({
-    query: InvoicesQuery,
-    variables: { filter },
-    connection: (data) => data.invoices,
-    concerns: ({ invoice, type }) => invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED",
-    idIn: ({ invoice }) => invoice?.id,
-  });
+  const { list, ordered } = useInvoices(filter);
   const [, go] = useLocation();
   const mayWrite = useMay("WRITE");
   const create = mayWrite && (
@@ -97,12 +155,15 @@ export default function Invoices() {
           onChange={(to) => set("overdue", to)}
         />
         <Period values={values} set={set} />
+        <OrderChoice ordered={ordered} />
         <Clear isAny={isAny} onClear={clear} />
       </search>
+      <InvoiceTotals filter={filter} />
       <List
         label="Invoices"
         columns={INVOICE_COLUMNS}
         list={list}
+        ordered={ordered}
         href={(row) => `/invoices/${row.id}`}
         empty={
           isAny ? (

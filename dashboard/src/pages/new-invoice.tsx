@@ -43,6 +43,7 @@ export default function NewInvoice() {
   const { act, isPending } = useAct(CreateInvoice);
   const withKey = useIdempotencyKey();
   const [customerId, setCustomerId] = useState(new URLSearchParams(location.search).get("customerId"));
+  const [isMakingCustomer, setMakingCustomer] = useState(false);
   const [currency, setCurrency] = useState("USD");
   const [lines, setLines] = useState<Line[]>([emptyLine()]);
   const exponent = data?.currencies.find(({ code }) => code === currency)?.exponent ?? 2;
@@ -69,8 +70,8 @@ export default function NewInvoice() {
   );
   return (
     <Page title="New invoice" back={{ href: "/invoices", label: "Invoices" }}>
-      <CustomerPicker customerId={customerId} onPick={setCustomerId} />
-      <Form onSubmit={submit} fields={[...fields, "dueDate", "memo"]} label="New invoice">
+      <CustomerPicker customerId={customerId} onPick={setCustomerId} onPending={setMakingCustomer} />
+      <Form onSubmit={submit} fields={[...fields, "dueDate", "memo"]} mendedBy={customerId} label="New invoice">
         <label className="field">
           <span className="label">Currency</span>
           <select value={currency} onChange={(event) => setCurrency(event.target.value)}>
@@ -99,7 +100,7 @@ export default function NewInvoice() {
         <Field label="Memo" name="memo" hint="For you and your customer." />
         <div className="actions">
           <Button onPress={() => go("/invoices")}>Cancel</Button>
-          <Button kind="primary" type="submit" isPending={isPending}>
+          <Button kind="primary" type="submit" isPending={isPending || isMakingCustomer}>
             Create draft
           </Button>
         </div>

@@ -1,14 +1,18 @@
-import { graphql, type ResultOf } from "../api/graphql";
+import type { EventLine } from "../api/event";
+import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
+import { useLive } from "../api/use-live";
 import { Empty } from "../ui/feedback";
 import { Choice, Clear, optionsOf, Period, startOf, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
+import { isNewestFirst, OrderChoice, useOrder } from "../ui/order";
 import { Page } from "../ui/page";
+import { Totals } from "../ui/totals";
 import { Money, Status, Time } from "../ui/values";
 
 const PaymentsQuery = graphql(`
-  query Payments($first: Int!, $after: String, $filter: PaymentFilter) {
-    payments(first: $first, after: $after, filter: $filter, order: DESC) {
+  query Payments($first: Int!, $after: String, $filter: PaymentFilter, $by: PaymentOrder) {
+    payments(first: $first, after: $after, filter: $filter, orderBy: $by) {
       edges {
         cursor
         node {
@@ -29,6 +33,22 @@ const PaymentsQuery = graphql(`
   }
 `);
 
+const PaymentTotalsQuery = graphql(`
+  query PaymentTotals($filter: PaymentFilter) {
+    payments(first: 1, filter: $filter) {
+      totals {
+        currency
+        count
+        precision
+        received { amount currency }
+        refunded { amount currency }
+        net { amount currency }
+      }
+    }
+  }
+`);
+
+type Filter = NonNullable<VariablesOf<typeof PaymentsQuery>["filter"]>;
 type Row = ResultOf<typeof PaymentsQuery>["payments"]["edges"][number]["node"];
 
 const STATUSES = ["SUCCEEDED", "PENDING", "FAILED"] as const;
@@ -45,11 +65,32 @@ const COLUMNS = [
   { header: "Status", cell: (row: Row) => <Status value={standing(row)} />, share: 1.4 },
   { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.6 },
   { header: "Customer", cell: (row: Row) => <span className="clip">{row.customer?.name}</span>, share: 2 },
-  { header: "When", cell: (row: Row) => <Time at={row.occurredAt} />, share: 2.1 },
-  { header: "Amount", cell: (row: Row) => <Money value={row.amount} />, isAmount: true, share: 1.5 },
+  { header: "When", by: "OCCURRED_AT", cell: (row: Row) => <Time at={row.occurredAt} />, share: 2.1 },
+  { header: "Amount", by: "AMOUNT", cell: (row: Row) => <Money value={row.amount} />, isAmount: true, share: 1.5 },
 ];
 
-/** All payments and attempts, newest first, as they come. */
+const WAYS = [
+  { field: "CREATED_AT", label: "First heard of", direction: "DESC" },
+  { field: "OCCURRED_AT", label: "When", direction: "DESC" },
+  { field: "AMOUNT", label: "Amount", direction: "DESC" },
+] as const;
+
+const concerns = ({ payment, type }: EventLine) => payment !== null || type === "CUSTOMER_UPDATED";
+
+function PaymentTotals({ filter }: { filter: Filter }) {
+  const { data } = useLive(PaymentTotalsQuery, { filter }, concerns);
+  const totals = (data?.payments.totals ?? []).map(({ received, refunded, net, ...rest }) => ({
+    ...rest,
+    sums: [
+      { label: "Received", value: received },
+      { label: "Refunded", value: refunded },
+      { label: "Net", value: net },
+    ],
+  }));
+  return <Totals label="Totals" nouns={["payment", "payments"]} totals={totals} />;
+}
+
+/** All payments and attempts, as they come. */
 export default function Payments() {
   const { values, set, clear, isAny } = useFilters(["status", "allocation", "from", "to"] as const);
   const filter = {
@@ -58,12 +99,14 @@ export default function Payments() {
     occurredAfter: startOf(values.from),
     occurredBefore: startOf(values.to, 1),
   };
+  const ordered = useOrder<(typeof WAYS)[number]["field"]>(WAYS);
   const list = useEndless({
     query: PaymentsQuery,
-    variables: { filter },
+    variables: { filter, by: ordered.order },
     connection: (data) => data.payments,
-    concerns: ({ payment, type }) => payment !== null || type === "CUSTOMER_UPDATED",
+    concerns,
     idIn: ({ payment }) => payment?.id,
+    isNewestFirst: isNewestFirst(ordered.order),
   });
   return (
     <Page title="Payments">
@@ -84,12 +127,15 @@ export default function Payments() {
           onChange={(to) => set("allocation", to)}
         />
         <Period values={values} set={set} />
+        <OrderChoice ordered={ordered} />
         <Clear isAny={isAny} onClear={clear} />
       </search>
+      <PaymentTotals filter={filter} />
       <List
         label="Payments"
         columns={COLUMNS}
         list={list}
+        ordered={ordered}
         href={(row) => `/payments/${row.id}`}
         empty={
           <Empty title={isAny ? "No payment is like that." : "Nothing was paid yet."}>

@@ -27,6 +27,7 @@ const WebhookEventQuery = graphql(`
       processedAt
       payload
       reason { code message fix }
+      history { at source status reason { code message } }
       integration { id name }
       invoice { id number status }
       customer { id name }
@@ -34,6 +35,14 @@ const WebhookEventQuery = graphql(`
     }
   }
 `);
+
+const SOURCES = {
+  WEBHOOK: "Stripe posted it",
+  SYNC: "Stripe was asked",
+  RETRY: "Tried again by itself",
+  REPLAY: "Replayed",
+  APPLIED: "Its payment was applied by hand",
+};
 
 /** One webhook event: what became of it and why, and what Stripe has posted. */
 export default function WebhookEventPage({ id }: { id: string }) {
@@ -101,6 +110,20 @@ export default function WebhookEventPage({ id }: { id: string }) {
           <dt>Mode</dt>
           <dd>{event.livemode === null ? "unknown" : event.livemode ? "Live" : "Test"}</dd>
         </dl>
+      </section>
+      <section className="card" aria-labelledby="history">
+        <h2 id="history">History</h2>
+        <ol className="lines">
+          {event.history.map((attempt, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: the list only grows at its end
+            <li key={place}>
+              <span>{SOURCES[attempt.source]}</span>
+              <Status value={attempt.status} />
+              <span className="hint">{attempt.reason?.message}</span>
+              <Time at={attempt.at} />
+            </li>
+          ))}
+        </ol>
       </section>
       <section className="card" aria-labelledby="payload">
         <h2 id="payload">Payload</h2>

@@ -15,6 +15,7 @@ export function Button({ kind = "plain", isPending = false, type = "button", onP
       type={isPending ? "button" : type}
       className={`button button-${kind}`}
       aria-busy={isPending}
+      aria-disabled={isPending}
       {...(onPress && !isPending ? { onPress } : {})}
     >
       {children}

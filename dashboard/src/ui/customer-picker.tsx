@@ -32,10 +32,12 @@ const CreateCustomer = graphql(`
 interface Props {
   customerId: string | null;
   onPick: (id: string | null) => void;
+  /** Whether a customer is being made: what needs one waits for it. */
+  onPending: (isPending: boolean) => void;
 }
 
 /** Who pays: found by what is typed, or made here. */
-export function CustomerPicker({ customerId, onPick }: Props) {
+export function CustomerPicker({ customerId, onPick, onPending }: Props) {
   const [isNew, setNew] = useState(false);
   const [wasUsed, setUsed] = useState(false); // what replaces the part that was used takes over its focus
   const pick = (id: string | null) => {
@@ -44,7 +46,7 @@ export function CustomerPicker({ customerId, onPick }: Props) {
     onPick(id);
   };
   if (customerId) return <Picked id={customerId} hasFocus={wasUsed} onChange={() => pick(null)} />;
-  if (isNew) return <NewCustomer onMade={pick} onCancel={() => pick(null)} />;
+  if (isNew) return <NewCustomer onMade={pick} onPending={onPending} onCancel={() => pick(null)} />;
   return <Search hasFocus={wasUsed} onPick={pick} onNew={() => setNew(true)} />;
 }
 
@@ -106,13 +108,15 @@ function Search({ hasFocus, onPick, onNew }: SearchProps) {
 interface NewProps {
   onMade: (id: string) => void;
   onCancel: () => void;
+  onPending?: (isPending: boolean) => void;
 }
 
 /** The form by which a customer is made. */
-export function NewCustomer({ onMade, onCancel }: NewProps) {
+export function NewCustomer({ onMade, onCancel, onPending }: NewProps) {
   const { act, isPending } = useAct(CreateCustomer);
   const withKey = useIdempotencyKey();
   const submit = async (values: Record<string, string>) => {
+    onPending?.(true);
     const { done, refusal } = await act({
       input: withKey({
         name: values["name"] ?? "",
@@ -120,6 +124,7 @@ export function NewCustomer({ onMade, onCancel }: NewProps) {
         externalId: values["externalId"] || null,
       }),
     });
+    onPending?.(false);
     if (refusal) return refusal;
     onMade(done.customer.id);
     return null;

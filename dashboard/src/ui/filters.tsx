@@ -20,7 +20,12 @@ export function useFilters<Name extends string>(names: readonly Name[]) {
       ),
     [setSearch],
   );
-  const clear = () => setSearch(new URLSearchParams());
+  const clear = () =>
+    setSearch((before) => {
+      const after = new URLSearchParams(before);
+      for (const name of names) after.delete(name);
+      return after;
+    });
   return { values, set, clear, isAny: names.some((name) => values[name]) };
 }
 

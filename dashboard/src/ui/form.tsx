@@ -1,4 +1,4 @@
-import { type FormEvent, type ReactNode, useMemo, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "react";
 import { Form as AriaForm } from "react-aria-components";
 import type { Refusal } from "../api/use-act";
 import { Alert } from "./feedback";
@@ -10,11 +10,15 @@ interface Props {
   fields: string[];
   children: ReactNode;
   label?: string;
+  /** What stands outside the form and belongs to it: once it changes, the refusal is no longer true. */
+  mendedBy?: string | null;
 }
 
 /** A form whose refusals stand beside the field that is meant. */
-export function Form({ onSubmit, fields, children, label }: Props) {
+export function Form({ onSubmit, fields, children, label, mendedBy }: Props) {
   const [refusal, setRefusal] = useState<Refusal | null>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the change itself is what counts.
+  useEffect(() => setRefusal(null), [mendedBy]);
   const field = refusal?.field && fields.includes(refusal.field) ? refusal.field : null;
   // One object for one refusal: a new one would make the field invalid again after it was mended.
   const errors = useMemo(() => (field && refusal ? { [field]: refusal.message } : {}), [field, refusal]);

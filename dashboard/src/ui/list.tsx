@@ -1,8 +1,9 @@
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Link } from "wouter";
 import type { Endless } from "../api/use-endless";
 import { Alert, Loading } from "./feedback";
+import { ariaSort, OrderButton, type Ordered } from "./order";
 
 export interface Column<Row> {
   header: string;
@@ -11,6 +12,8 @@ export interface Column<Row> {
   isAmount?: boolean;
   /** How much of the width it takes. */
   share?: number;
+  /** The field by which the list can be ordered here. */
+  by?: string;
 }
 
 interface Props<Row extends { id: string }> {
@@ -19,6 +22,7 @@ interface Props<Row extends { id: string }> {
   list: Endless<Row>;
   href: (row: Row) => string;
   empty: ReactNode;
+  ordered?: Ordered<string>;
 }
 
 const ROW_PX = 53;
@@ -26,17 +30,19 @@ const ROWS_AHEAD = 12;
 
 /** A table of any length: only the rows in sight are on the page, and more are asked for before its end is reached. */
 export function List<Row extends { id: string }>(props: Props<Row>) {
-  const { label, columns, list, href, empty } = props;
+  const { label, columns, list, href, empty, ordered } = props;
   const { rows, hasMore, isLoading, isAnswered, error, loadMore } = list;
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
+  // The same function for the same rows: by a new one the place of every row would be reckoned again.
+  const keyOf = useCallback((index: number) => rows[index]?.id ?? index, [rows]);
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => ROW_PX,
     overscan: ROWS_AHEAD,
     scrollMargin: top,
-    getItemKey: (index) => rows[index]?.id ?? index,
+    getItemKey: keyOf,
   });
   const items = virtual.getVirtualItems();
   const lastInSight = items.at(-1)?.index ?? 0;
@@ -61,9 +67,7 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
         <div role="rowgroup" className="list-head">
           <div role="row" className="list-row" style={grid} aria-rowindex={1}>
             {columns.map((column) => (
-              <div role="columnheader" key={column.header} className={column.isAmount ? "cell amount" : "cell"}>
-                {column.header}
-              </div>
+              <Heading key={column.header} column={column} ordered={ordered} />
             ))}
           </div>
         </div>
@@ -99,5 +103,27 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
         {hasMore && isLoading && <Loading />}
       </div>
     </>
+  );
+}
+
+interface HeadingProps {
+  column: { header: string; isAmount?: boolean; by?: string };
+  ordered: Ordered<string> | undefined;
+}
+
+function Heading({ column, ordered }: HeadingProps) {
+  const way = ordered?.ways.find(({ field }) => field === column.by);
+  const className = column.isAmount ? "cell amount" : "cell";
+  if (!ordered || !way) {
+    return (
+      <div role="columnheader" className={className}>
+        {column.header}
+      </div>
+    );
+  }
+  return (
+    <div role="columnheader" className={className} aria-sort={ariaSort(way, ordered.order)}>
+      <OrderButton ordered={ordered} way={way} />
+    </div>
   );
 }

@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from errors import InvalidTransition
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
-from models.invoice import check_transition
+from models.invoice import InvoiceState, check_transition
 from models.kinds import Allocation, EventType, InvoiceStatus, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
-from models.state import InvoiceState, LinkState
+from models.payment_link import LinkState
 from tests.models.histories import facts
 from tests.models.histories.facts import CUSTOMERS, INVOICES, MONEY, NO_INVOICE, WORKSPACE, Fact, Payment, Stripe
 from tests.models.histories.ledger import BY_HAND, OWING, WAYS, Account, Bill, Ledger

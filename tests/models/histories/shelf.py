@@ -10,18 +10,19 @@ from database.door import fetch, transaction
 from database.scope import unscoped
 from inbox.books import Books
 from inbox.delivery import delivery_of, kept
+from inbox.loading import Loader
 from inbox.queue import Inbox
-from inbox.rows import INVOICE_COLUMNS, PAYMENT_COLUMNS, invoice_of, link_of, payment_of
+from inbox.writing import write_books
 from models.customer import Customer
 from models.event import STRIPE, Happening, append
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
-from models.invoice import Invoice
+from models.invoice import INVOICE, Invoice, InvoiceState, invoice_of
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
-from models.payment_link import LIVE, PaymentLink
+from models.payment import PAYMENT, payment_of
+from models.payment_link import LIVE, LinkState, PaymentLink, link_of
 from models.settlement import allocate, why_not_allocated
-from models.state import InvoiceState, LinkState
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
@@ -128,9 +129,9 @@ class Shelf(Twin):
 
     async def _read(self) -> None:
         """Have the books as the database has them now."""
-        invoices = await fetch(f"SELECT {INVOICE_COLUMNS} FROM invoices")
+        invoices = await fetch(f"SELECT {INVOICE.listed} FROM invoices")
         self._books.invoices = {(WORKSPACE, row["id"]): invoice_of(row) for row in invoices}
-        payments = await fetch(f"SELECT {PAYMENT_COLUMNS} FROM payments p")
+        payments = await fetch(f"SELECT {PAYMENT.listed} FROM payments")
         self._books.payments = {(WORKSPACE, row["id"]): payment_of(row, frozenset()) for row in payments}
         self._books.links.clear()
         for row in await fetch("SELECT * FROM payment_links ORDER BY id"):
@@ -194,16 +195,15 @@ async def _change(invoice: InvoiceState, link: LinkState | None, number: int) ->
 
 async def _apply(payment_id: str, invoice_id: str) -> str | None:
     async with transaction() as tx:
-        books = Books(tx, utc_now())
-        await books.load_allocation(WORKSPACE, payment_id, invoice_id)
+        books = Books()
+        await Loader(tx, books).load_allocation(WORKSPACE, payment_id, invoice_id)
         payment, invoice = books.payments[WORKSPACE, payment_id], books.invoices[WORKSPACE, invoice_id]
         refused = why_not_allocated(payment, invoice)
         if refused is None:
-            others, links = books.payments_of(WORKSPACE, invoice_id), books.links[WORKSPACE, invoice_id]
-            verdict = allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK))
+            verdict = allocate(payment, books.ledger(WORKSPACE, invoice_id), new_id(Prefix.PAYMENT_LINK))
             books.enter(DOORS[0], invoice_id, verdict)
-            await books.write()
-            await append(tx, [_happening(type_) for type_, _, _ in verdict.log])
+            await write_books(tx, books, utc_now())
+            await append(tx, [_happening(entry.type) for entry in verdict.log])
             await tx.execute(
                 "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL"
                 " WHERE payment_id = $1 AND status = 'UNAPPLIED'",

@@ -6,12 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
-from database.door import Transaction
 from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
+from models.invoice import InvoiceState
 from models.kinds import (
     Allocation,
     EventType,
@@ -21,9 +21,9 @@ from models.kinds import (
     PaymentStatus,
     WebhookEventStatus,
 )
-from models.payment_link import LIVE
+from models.payment import PaymentState
+from models.payment_link import LIVE, LinkState
 from models.settlement import Verdict, allocate, why_not_allocated
-from models.state import InvoiceState, LinkState, PaymentState
 from tests.models.histories.facts import CUSTOMERS, MONEY, WORKSPACE, Fact
 
 NOW: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -130,7 +130,7 @@ class Twin:
         self._entries[door, fact.id] = Entry(fact, verdict.status, verdict.code)
 
     def _check(self, invoice_id: str | None, verdict: Verdict) -> None:
-        self.log.update(type_ for type_, _, _ in verdict.log)
+        self.log.update(entry.type for entry in verdict.log)
         if invoice_id is not None:
             self._assert_sound(self._books.invoices[WORKSPACE, invoice_id])
 
@@ -178,9 +178,7 @@ class Twin:
         refused = why_not_allocated(payment, invoice)
         if refused is None:
             self._books = _reloaded(self._books)
-            links = tuple(self._links(invoice))
-            others = self._books.payments_of(WORKSPACE, invoice.id)
-            verdict = allocate(payment, invoice, others, links, new_id(Prefix.PAYMENT_LINK))
+            verdict = allocate(payment, self._books.ledger(WORKSPACE, invoice.id), new_id(Prefix.PAYMENT_LINK))
             self._books.enter(DOORS[0], invoice.id, verdict)
             self._check(invoice.id, verdict)
             self._entries |= {
@@ -245,7 +243,7 @@ class Twin:
 
 
 def _new_books() -> Books:
-    books = Books(cast(Transaction, None), NOW)
+    books = Books()
     books.customers = {(WORKSPACE, customer) for customer in CUSTOMERS}
     return books
 
@@ -256,11 +254,11 @@ def _reloaded(committed: Books) -> Books:
     books.invoices = dict(committed.invoices)
     books.links = defaultdict(list, {key: list(links) for key, links in committed.links.items()})
     for key, payment in committed.payments.items():
-        books._hold(key, payment)
+        books.hold(key, payment)
         for name in payment.provider_ids:
-            books._by_provider_id[WORKSPACE, name] = payment.id
+            books.payment_ids[WORKSPACE, name] = payment.id
     for (_, invoice_id), links in committed.links.items():
         for link in links:
             if link.provider_id is not None:
-                books._by_provider_link[WORKSPACE, link.provider_id] = invoice_id
+                books.link_invoices[WORKSPACE, link.provider_id] = invoice_id
     return books

@@ -1,0 +1,50 @@
+"""The processor time of a database: of PostgreSQL's sessions, or of the threads that SQLite runs in."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from database.door import fetch, reading_dialect
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_PARENT, _GONE_IN_USER, _GONE_IN_KERNEL = 1, 13, 14
+"""Fields of /proc/PID/stat after the name: the parent's id, and the time of children that are gone."""
+
+
+async def database_cpu_s() -> Callable[[], float]:
+    """What tells the processor time so far of the database that is open, in seconds."""
+    if reading_dialect() == "sqlite":
+        return _other_threads_cpu_s
+    backend = int((await fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"])
+    server = int(_stat(backend)[_PARENT])
+    return lambda: _children_cpu_s(server)
+
+
+def _other_threads_cpu_s() -> float:
+    tasks = [task for task in Path("/proc/self/task").iterdir() if task.name != str(os.getpid())]
+    return sum(_cpu_s(task) for task in tasks)
+
+
+def _children_cpu_s(parent: int) -> float:
+    gone = _stat(parent)
+    total = (int(gone[_GONE_IN_USER]) + int(gone[_GONE_IN_KERNEL])) / _TICKS_PER_S
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal() and (stat := _stat(int(folder.name))) and int(stat[_PARENT]) == parent:
+            total += _cpu_s(folder)
+    return total
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields after the name; none where the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _cpu_s(folder: Path) -> float:
+    try:
+        return int((folder / "schedstat").read_text().split()[0]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0

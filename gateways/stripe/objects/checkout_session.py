@@ -1,0 +1,61 @@
+"""Checkout Sessions: what a customer did on a Payment Link's page."""
+
+from typing import Final
+
+from gateways.stripe.fields import Facts, StripeObject, amount_of, currency_of, integer, reference
+from gateways.stripe.objects.common import Handled, payment_names, presentment_of
+from models.money import MAX_MINOR_UNITS
+from models.payment_fact import Evidence, Presentment, UnreadableError
+
+
+def completed(session: StripeObject) -> Facts:
+    if session.get("mode") == "setup":
+        return {}  # a card was saved, nothing was paid
+    status = session.get("payment_status")
+    if status is None or status == "paid":  # None: before Stripe told it, a completed session was a paid one
+        return _session(session, Evidence.PAID)
+    if status == "unpaid":
+        return _session(session, Evidence.PENDING)
+    if status == "no_payment_required":
+        return {} if session.get("currency") is None else {**_session(session, Evidence.PAID), "amount": 0}
+    raise UnreadableError("data.object.payment_status is none that Stripe documents")
+
+
+def async_payment_succeeded(session: StripeObject) -> Facts:
+    return _session(session, Evidence.PAID)
+
+
+def async_payment_failed(session: StripeObject) -> Facts:
+    return {**_session(session, Evidence.FAILED), "failure_code": "async_payment_failed"}
+
+
+def _session(session: StripeObject, evidence: Evidence) -> Facts:
+    told: Facts = {
+        **payment_names(session),
+        "evidence": evidence,
+        "amount": amount_of(session, "amount_total"),
+        "currency": currency_of(session),
+        "payment_link_id": reference(session, "payment_link"),
+        "presentment": presentment_of(session),
+    }
+    conversion = session.get("currency_conversion")
+    if conversion is None:
+        return told
+    if not isinstance(conversion, dict):
+        raise UnreadableError("data.object.currency_conversion is not an object")
+    return told | {  # made before 2025-03-31: the session's own currency is the customer's
+        "amount": integer(conversion, "amount_total", MAX_MINOR_UNITS),
+        "currency": currency_of(conversion, "source_currency"),
+        "presentment": Presentment(told["amount"], told["currency"]),
+    }
+
+
+HANDLED: Final = {
+    "checkout.session.completed": Handled(
+        completed, "a customer is through with a Payment Link", is_needed=True, weight=1
+    ),
+    "checkout.session.async_payment_succeeded": Handled(
+        async_payment_succeeded, "a bank debit came after the customer was through"
+    ),
+    "checkout.session.async_payment_failed": Handled(async_payment_failed, "a bank debit did not come", weight=2),
+}

@@ -1,0 +1,210 @@
+"""Loading what a batch is about into its books, locked.
+
+Locks are taken in one order everywhere: integrations, webhook events, invoices, payments, traffic, workspace counter;
+each by id. To change an invoice's payments or links, hold the invoice.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Final
+
+from database.bulk import any_of
+from database.door import Row, Transaction
+from inbox.books import Books, Key
+from inbox.delivery import Origin
+from models.ids import Prefix, is_id
+from models.invoice import INVOICE, invoice_of
+from models.payment import PAYMENT, payment_of
+from models.payment_fact import Evidence, PaymentFact
+from models.payment_link import LINK, link_of
+
+Sourced = tuple[Origin, PaymentFact]
+
+_INVOICES: Final = f"SELECT {INVOICE.listed}, workspace_id FROM invoices WHERE {{0}} AND {{1}}"  # noqa: S608
+_PAYMENTS: Final = f"SELECT {PAYMENT.listed}, workspace_id FROM payments WHERE {{0}}"  # noqa: S608
+_LINKS: Final = f"SELECT {LINK.listed}, workspace_id, invoice_id, due_at FROM payment_links WHERE {{0}}"  # noqa: S608
+
+
+class Loader:
+    """Fills books from the database."""
+
+    def __init__(self, tx: Transaction, books: Books) -> None:
+        self._tx = tx
+        self._books = books
+
+    async def load(self, sourced: Sequence[Sourced]) -> None:
+        """Load and lock what the events are about."""
+        relevant = [(origin, part) for origin, event in sourced if event.evidence is not None for part in event.each]
+        if not relevant:
+            return
+        await self._load_links_named(relevant)
+        named = {
+            (origin.workspace_id, invoice_id)
+            for origin, event in relevant
+            if (invoice_id := self._books.named_invoice(origin, event)) and is_id(invoice_id, Prefix.INVOICE)
+        }
+        names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
+        orders = {(origin.workspace_id, event.order_id) for origin, event in relevant if event.order_id is not None}
+        await self._lock_invoices(named | await self._named_by_payments(relevant))
+        await self._lock_payments(names, orders)
+        elsewhere = {
+            (workspace_id, payment.invoice_id)
+            for (workspace_id, _), payment in self._books.payments.items()
+            if payment.invoice_id is not None and (workspace_id, payment.invoice_id) not in self._books.invoices
+        }
+        if elsewhere:  # a payment that is known already names another invoice than the event does
+            await self._lock_invoices(elsewhere)
+            await self._lock_payments(names, orders)
+        await self._load_links()
+        await self._load_others_links(relevant)
+        await self._load_customers(relevant)
+
+    async def _named_by_payments(self, relevant: Sequence[Sourced]) -> set[Key]:
+        """The invoices of the payments that events name which name none: to be locked before their payments."""
+        asking = [
+            (origin.workspace_id, event)
+            for origin, event in relevant
+            if event.evidence is Evidence.REFUNDED or self._books.named_invoice(origin, event) is None
+        ]
+        if not asking:
+            return set()
+        workspaces = {workspace_id for workspace_id, _ in asking}
+        rows = await self._fetch_among(
+            "SELECT p.workspace_id, p.invoice_id FROM payments p JOIN payment_references r ON r.payment_id = p.id"
+            " WHERE p.invoice_id IS NOT NULL AND {0} AND {1}",
+            ("r.workspace_id", workspaces),
+            ("r.provider_id", {name for _, event in asking for name in event.provider_ids}),
+        )
+        orders = {event.order_id for _, event in asking if event.order_id is not None}
+        if orders:
+            rows = [
+                *rows,
+                *await self._fetch_among(
+                    "SELECT workspace_id, invoice_id FROM payments WHERE invoice_id IS NOT NULL AND {0} AND {1}",
+                    ("workspace_id", workspaces),
+                    ("order_id", orders),
+                ),
+            ]
+        return {(row["workspace_id"], row["invoice_id"]) for row in rows}
+
+    async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
+        """Load and lock a payment, the invoice that it is to be applied to, and the one that it named so far."""
+        known_as = await self._tx.fetch(
+            "SELECT r.provider_id, p.invoice_id, p.order_id"
+            " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.workspace_id = $1 AND p.id = $2",
+            workspace_id,
+            payment_id,
+        )
+        named = {row["invoice_id"] for row in known_as} - {None}
+        await self._lock_invoices({(workspace_id, id_) for id_ in {invoice_id, *named}})
+        orders = {(workspace_id, row["order_id"]) for row in known_as if row["order_id"] is not None}
+        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as}, orders)
+        await self._load_links()
+
+    async def _load_links_named(self, relevant: Sequence[Sourced]) -> None:
+        wanted = {
+            (origin.workspace_id, event.payment_link_id)
+            for origin, event in relevant
+            if event.metadata_invoice_id is None and event.payment_link_id is not None
+        }
+        await self._find_links(wanted)
+
+    async def _find_links(self, wanted: set[Key]) -> None:
+        if not wanted:
+            return
+        rows = await self._fetch_among(
+            "SELECT workspace_id, provider_id, invoice_id FROM payment_links WHERE {0} AND {1}",
+            ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
+            ("provider_id", {provider_id for _, provider_id in wanted if provider_id}),
+        )
+        self._books.link_invoices |= {(row["workspace_id"], row["provider_id"]): row["invoice_id"] for row in rows}
+
+    async def _lock_invoices(self, keys: set[Key]) -> None:
+        if not keys:
+            return
+        rows = await self._fetch_among(
+            self._tx.for_update(_INVOICES, by="id"),
+            ("id", {invoice_id for _, invoice_id in keys}),
+            ("workspace_id", {workspace_id for workspace_id, _ in keys}),
+        )
+        for row in rows:
+            self._books.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
+
+    async def _lock_payments(self, names: set[Key], orders: set[Key]) -> None:
+        """Lock the payments of the invoices and of the orders, and those that go by one of the names, under all names.
+
+        Which they are is looked up before they are locked: a join of the two tables under one lock is planned once for
+        all, and a plan that was made while they were empty reads all of both for every batch.
+        """
+        found = await self._fetch_among(
+            "SELECT id FROM payments WHERE {0} UNION ALL SELECT payment_id FROM payment_references WHERE {1} AND {2}",
+            ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices}),
+            ("workspace_id", {workspace_id for workspace_id, _ in names}),
+            ("provider_id", {name for _, name in names}),
+        )
+        ids = {row["id"] for row in found}
+        if orders:
+            found = await self._fetch_among(
+                "SELECT id FROM payments WHERE {0} AND {1}",
+                ("workspace_id", {workspace_id for workspace_id, _ in orders}),
+                ("order_id", {order_id for _, order_id in orders}),
+            )
+            ids |= {row["id"] for row in found}
+        if not ids:
+            return
+        payments = await self._fetch_among(self._tx.for_update(_PAYMENTS, by="id"), ("id", ids))
+        called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
+        known_as: dict[str, set[str]] = defaultdict(set)
+        for row in await self._fetch_among(called, ("payment_id", ids)):
+            known_as[row["payment_id"]].add(row["provider_id"])
+            self._books.payment_ids[row["workspace_id"], row["provider_id"]] = row["payment_id"]
+        for row in payments:
+            self._books.hold((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
+
+    async def _load_links(self) -> None:
+        if not self._books.invoices:
+            return
+        rows = await self._fetch_among(
+            _LINKS,
+            ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices}),
+        )
+        for row in sorted(rows, key=itemgetter("id")):
+            self._books.links[row["workspace_id"], row["invoice_id"]].append(link_of(row))
+
+    async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:
+        """Whose links those are that an event names besides an invoice to which they don't belong."""
+        wanted = {
+            (origin.workspace_id, event.payment_link_id)
+            for origin, event in relevant
+            if event.metadata_invoice_id is not None
+            and event.payment_link_id is not None
+            and not any(
+                link.provider_id == event.payment_link_id
+                for link in self._books.links.get((origin.workspace_id, event.metadata_invoice_id), ())
+            )
+        }
+        await self._find_links(wanted)
+
+    async def _load_customers(self, relevant: Sequence[Sourced]) -> None:
+        wanted = {
+            (origin.workspace_id, event.metadata_customer_id)
+            for origin, event in relevant
+            if is_id(event.metadata_customer_id, Prefix.CUSTOMER)
+            and (origin.workspace_id, self._books.named_invoice(origin, event)) not in self._books.invoices
+        }
+        if not wanted:
+            return
+        rows = await self._fetch_among(
+            "SELECT workspace_id, id FROM customers WHERE {0} AND {1}",
+            ("id", {customer_id for _, customer_id in wanted if customer_id}),
+            ("workspace_id", {workspace_id for workspace_id, _ in wanted}),
+        )
+        self._books.customers = {(row["workspace_id"], row["id"]) for row in rows}
+
+    async def _fetch_among(self, sql: str, *among: tuple[str, Iterable[str]]) -> Sequence[Row]:
+        parts = [
+            any_of(self._tx.dialect, column, position, sorted(values))
+            for position, (column, values) in enumerate(among, start=1)
+        ]
+        return await self._tx.fetch(sql.format(*(part[0] for part in parts)), *(part[1] for part in parts))

@@ -1,0 +1,216 @@
+"""What an event adds to what is known of its payment.
+
+Success is final; before it the latest event by Stripe's clock decides. Of each refund and
+dispute the latest word counts.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from models.instant import from_epoch
+from models.kinds import Allocation, PaymentStatus
+from models.money_back import Dispute, Refund, Refunds, disputes_of_both
+from models.payment import PaymentState
+from models.payment_fact import Evidence, PaymentFact
+from models.reason import Reason
+from models.settlement.case import Absorbed, Case
+from models.settlement.identity import (
+    Told,
+    amount_of_both,
+    merged,
+    own_names,
+    presentment_of_both,
+    principal_name,
+)
+from models.settlement.refusal import is_applied_again
+
+PROVES: Final = {
+    Evidence.PAID: PaymentStatus.SUCCEEDED,
+    Evidence.PENDING: PaymentStatus.PENDING,
+    Evidence.FAILED: PaymentStatus.FAILED,
+    Evidence.REFUNDED: PaymentStatus.SUCCEEDED,
+}
+"""The status that an event proves: a charge that was refunded was paid."""
+
+REFUNDS: Final = frozenset({Evidence.REFUNDED, Evidence.REFUND})
+
+
+class Learned(NamedTuple):
+    """A payment before and after an event. `known` are the payments that it was until then, `absorbed` all but one."""
+
+    before: PaymentState | None
+    after: PaymentState
+    known: Sequence[PaymentState]
+    absorbed: tuple[Absorbed, ...]
+
+
+def learn(case: Case, known: Sequence[PaymentState], misfit: Reason | None) -> Learned:
+    """Add an event to the payments that it is about, as one. `misfit` is why its money counts for no invoice."""
+    before, absorbed = merged(known, case.wanted_currency)
+    return Learned(before, _after(case, before, misfit), known, absorbed)
+
+
+def _after(case: Case, before: PaymentState | None, misfit: Reason | None) -> PaymentState:
+    event = case.event
+    if before is None:
+        payment = _first_known(case, misfit)
+    else:
+        payment = _with_news(case, before, misfit) if event.evidence in PROVES else before
+    refunds = payment.refunds if before is None or before.currency == payment.currency else Refunds()
+    order_id = payment.order_id or event.order_id
+    return payment._replace(
+        provider_ids=own_names(payment.provider_ids.union(event.provider_ids), order_id),
+        order_id=order_id,
+        refunds=refunds if is_in_another_currency(event, payment) else refunds.merged(_refunds_in(event)),
+        disputes=disputes_of_both(payment.disputes, _disputes_in(event)) if event.dispute else payment.disputes,
+        presentment=presentment_of_both(payment.presentment, event.presentment),
+    )
+
+
+# --- Its status, amount and time -------------------------------------------------------------------------------
+
+
+def _first_known(case: Case, misfit: Reason | None) -> PaymentState:
+    event = case.event
+    status = _proven(event)
+    payment = PaymentState(
+        id=case.new_payment_id,
+        provider_payment_id=event.provider_ids[0],
+        provider_ids=frozenset(event.provider_ids),
+        invoice_id=None,
+        customer_id=None,
+        status=status,
+        amount=event.amount,
+        currency=event.currency,
+        refunds=Refunds(),
+        overpaid=0,
+        allocation=Allocation.UNAPPLIED,
+        unapplied_code=misfit,
+        failure_code=event.failure_code if status is PaymentStatus.FAILED else None,
+        failure_message=event.failure_message if status is PaymentStatus.FAILED else None,
+        decided_by=_decided_by(event),
+        occurred_at=_paid_at(event),
+        amount_received=event.amount_received,
+        order_id=event.order_id,
+        is_whole=event.is_whole,
+    )
+    return _allocated(payment, case, misfit)
+
+
+def _with_news(case: Case, before: PaymentState, misfit: Reason | None) -> PaymentState:
+    event = case.event
+    status = _proven(event)
+    named = before._replace(provider_payment_id=principal_name(before.provider_payment_id, event.provider_ids[0]))
+    if status is PaymentStatus.SUCCEEDED:
+        return _with_success(case, named, misfit)
+    if before.status is PaymentStatus.SUCCEEDED:
+        return named
+    is_news = event.order > before.decided_by or _is_first_of_its_own(event, before)
+    return _with_status(named, event, status) if is_news else named
+
+
+def _proven(event: PaymentFact) -> PaymentStatus:
+    assert event.evidence is not None  # noqa: S101  (settled by why_ignored)
+    return PROVES[event.evidence]
+
+
+def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> PaymentState:
+    """Add an event that proves success: the larger amount, and when the money came first."""
+    event = case.event
+    if known.status is not PaymentStatus.SUCCEEDED:
+        return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
+    if _is_larger_whole(event, known) or _is_first_of_its_own(event, known):
+        payment = _with_status(known, event, PaymentStatus.SUCCEEDED)
+    elif event.is_whole and not known.is_whole:
+        payment = known
+    else:
+        payment = _with_second_success(known, event, case.wanted_currency)
+    return _allocated(payment, case, misfit) if is_applied_again(payment, case) else payment
+
+
+def _is_larger_whole(event: PaymentFact, known: PaymentState) -> bool:
+    is_whole = event.is_whole and known.is_whole
+    return is_whole and event.currency == known.currency and event.amount > known.amount
+
+
+def _is_first_of_its_own(event: PaymentFact, before: PaymentState) -> bool:
+    """Whether an event is the first about the payment itself and not about its whole Stripe invoice."""
+    return before.is_whole and not event.is_whole
+
+
+def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currency: str | None) -> PaymentState:
+    """Add another proof of success.
+
+    A charge knows only its own beginning, days before a debit is paid: that counts while nothing else says when.
+    """
+    is_known, is_said = bool(known.decided_by), event.evidence is Evidence.PAID
+    occurred_at = known.occurred_at
+    if is_known is is_said:
+        occurred_at = min(known.occurred_at, _paid_at(event))
+    elif is_said:
+        occurred_at = _paid_at(event)
+    amount, currency = amount_of_both(
+        Told(known.amount, known.currency), Told(event.amount, event.currency), wanted_currency
+    )
+    decided_by = known.decided_by or _decided_by(event)
+    return known._replace(amount=amount, currency=currency, occurred_at=occurred_at, decided_by=decided_by)
+
+
+def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatus) -> PaymentState:
+    is_failed = status is PaymentStatus.FAILED
+    return payment._replace(
+        status=status,
+        amount=event.amount,
+        currency=event.currency,
+        occurred_at=_paid_at(event),
+        decided_by=_decided_by(event),
+        amount_received=event.amount_received,
+        is_whole=payment.is_whole and event.is_whole,
+        failure_code=event.failure_code if is_failed else None,
+        failure_message=event.failure_message if is_failed else None,
+    )
+
+
+def _decided_by(event: PaymentFact) -> str:
+    """Order an event among others of its payment; empty where only a charge says when the money came."""
+    return "" if event.evidence is Evidence.REFUNDED else event.order
+
+
+def _paid_at(event: PaymentFact) -> datetime:
+    return from_epoch(event.created if event.paid_at is None else event.paid_at)
+
+
+def _allocated(payment: PaymentState, case: Case, misfit: Reason | None) -> PaymentState:
+    invoice = case.invoice
+    return payment._replace(
+        invoice_id=invoice.id if invoice else None,
+        customer_id=invoice.customer_id if invoice else case.customer_id,
+        allocation=Allocation.APPLIED if misfit is None else Allocation.UNAPPLIED,
+        unapplied_code=misfit,
+    )
+
+
+# --- What went back --------------------------------------------------------------------------------------------
+
+
+def is_in_another_currency(event: PaymentFact, payment: PaymentState) -> bool:
+    """Whether an event is about a refund that can't be taken off the payment's amount."""
+    return event.evidence in REFUNDS and event.currency != payment.currency
+
+
+def _refunds_in(event: PaymentFact) -> Refunds:
+    if event.evidence is Evidence.REFUNDED:
+        return Refunds(event.refunded, event.order)
+    if event.refund is None:
+        return Refunds()
+    told = event.refund
+    return Refunds(each=(Refund(told.id, event.amount, told.created, told.is_gone, event.order),))
+
+
+def _disputes_in(event: PaymentFact) -> tuple[Dispute, ...]:
+    told = event.dispute
+    if told is None:
+        return ()
+    closed_at = from_epoch(event.created) if event.evidence is Evidence.DISPUTE_CLOSED else None
+    return (Dispute(event.order, told.status, told.reason, told.amount, from_epoch(told.opened), closed_at, told.id),)

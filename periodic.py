@@ -1,0 +1,77 @@
+"""The one kind of work that is done again and again in the background.
+
+Where several processes do the same, each piece of it is claimed in its row, so that one does it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Self
+
+import structlog
+
+from errors import FluxrateError
+
+log: Final = structlog.get_logger(__name__)
+
+Ran = Callable[[str, float, bool], None]
+"""Is told which job was done, in how many seconds, and whether it failed."""
+
+
+class Periodic:
+    """Does `work` every `every_s` seconds, never where that is 0, and as soon as `due` is set; within the block.
+
+    One that fails is done again in its time. What failed as expected is told in a line, else with its traceback.
+    """
+
+    def __init__(
+        self,
+        job: str,
+        every_s: float,
+        work: Callable[[], Awaitable[None]],
+        *,
+        due: asyncio.Event | None = None,
+        expected: type[Exception] = FluxrateError,
+    ) -> None:
+        self._job = job
+        self._every_s = every_s
+        self._work = work
+        self._due = due or asyncio.Event()
+        self._expected = expected
+        self._task: asyncio.Task[None] | None = None
+        self.on_ran: Ran | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._every_s > 0:
+            self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._due.wait()
+            except TimeoutError:
+                pass
+            self._due.clear()
+            began_at = time.monotonic()
+            succeeded = await self._succeeded()
+            if self.on_ran is not None:
+                self.on_ran(self._job, time.monotonic() - began_at, not succeeded)
+
+    async def _succeeded(self) -> bool:
+        try:
+            await self._work()
+        except self._expected as error:
+            told = error.message if isinstance(error, FluxrateError) else repr(error)
+            log.warning("background work left for later", job=self._job, error=told)
+        except Exception:
+            log.exception("background work failed, trying again later", job=self._job)
+        else:
+            return True
+        return False

@@ -1,0 +1,223 @@
+"""Invoices in an order: by a date or an amount of theirs, or by who is invoiced."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tortoise.expressions import Q
+
+from database.bulk import any_of
+from database.door import fetch, reading_dialect
+from models.instant import utc_today
+from models.invoice import Invoice
+from models.kinds import InvoiceOrderField, InvoiceStatus
+from resolvers.context import Context
+from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
+from resolvers.reading.loaders import ChildrenLoader
+from resolvers.reading.narrowing import Found, Narrowing, among
+from resolvers.reading.orders import (
+    DAY,
+    INSTANT,
+    NUMBER,
+    TEXT,
+    ByColumns,
+    Conditions,
+    Key,
+    Kind,
+    Ordering,
+    Part,
+    Walk,
+    between,
+    by_restrictions,
+    order_name,
+    unindexed,
+)
+
+_UNPAID: Final = tuple(status for status in InvoiceStatus if status is not InvoiceStatus.PAID)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How an order is walked, and what of a query is then still to be looked at.
+
+    `without` is the condition of what has no value; None where nothing like that is asked for.
+    """
+
+    walk: Walk | None
+    kinds: Sequence[Kind]
+    rest: InvoiceQuery
+    without: Narrowing | None = None
+
+
+async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, descending: bool) -> Ordering[Invoice]:
+    """The workspace's invoices that a query asks for, by anything but their creation.
+
+    Raises:
+        InvalidInput: A filter can't be taken as it is.
+    """
+    rows, narrowed = await invoices(ctx, query)
+    way = _WAYS[by](ctx, query)
+    own = by_restrictions(ctx.rows(Invoice), restrictions(ctx, way.rest))
+    return Ordering(
+        name=order_name("invoices", by, descending=descending),
+        workspace_id=ctx.workspace_id,
+        descending=descending,
+        kinds=way.kinds,
+        rows=rows,
+        narrowings=narrowed,
+        walk=way.walk,
+        unwalked=[*await narrowings(ctx, way.rest), *own],
+        without=way.without,
+    )
+
+
+def _by_total(ctx: Context, query: InvoiceQuery) -> _Way:
+    """Two currencies' amounts can't be compared: the currency comes first."""
+    kinds, asked = (TEXT, NUMBER), amounts(query)
+    texts = {"currency": "currency = {}", "total__gte": "total >= {}", "total__lte": "total <= {}"}
+    pinned = [(texts[name], value) for name, value in asked.items() if value is not None]
+    walk = ByColumns("invoices", ctx.workspace_id, ("currency", "total"), pinned)
+    return _Way(walk, kinds, replace(query, currency=None, total_min=None, total_max=None))
+
+
+def _by_due_date(ctx: Context, query: InvoiceQuery) -> _Way:
+    pinned = between("due_date", query.due_after, query.due_before)
+    rest = replace(query, due_after=None, due_before=None)
+    statuses = None if query.status is None else set(query.status)
+    if query.overdue:
+        pinned += between("due_date", None, utc_today())
+        rest = replace(rest, overdue=None)
+    if query.overdue or statuses == {InvoiceStatus.OPEN}:
+        pinned.append(("status = 'OPEN'", None))  # as the index has it
+        rest = replace(rest, status=None if statuses == {InvoiceStatus.OPEN} else query.status)
+    without = None if query.overdue or query.due_after or query.due_before else _without_due_date()
+    walk = ByColumns("invoices", ctx.workspace_id, ("due_date",), [("due_date IS NOT NULL", None), *pinned])
+    return _Way(walk, (DAY,), rest, without)
+
+
+def _without_due_date() -> Narrowing:
+    holds = Q(due_date__isnull=True)
+
+    async def find() -> Found | None:
+        return Found(lists=[holds])
+
+    return Narrowing(holds, find)
+
+
+def _by_paid_at(ctx: Context, query: InvoiceQuery) -> _Way:
+    """What is PAID has the time of it, and nothing else has."""
+    statuses = InvoiceStatus if query.status is None else set(query.status)
+    pinned = between("paid_at", query.paid_after, query.paid_before)
+    others = [status for status in _UNPAID if status in statuses and not pinned]
+    without = among("status", others) if others else None
+    walk = ByColumns("invoices", ctx.workspace_id, ("paid_at",), [("paid_at IS NOT NULL", None), *pinned])
+    rest = replace(query, status=None, paid_after=None, paid_before=None)
+    return _Way(walk if InvoiceStatus.PAID in statuses else None, (INSTANT,), rest, without)
+
+
+def _by_customer(ctx: Context, query: InvoiceQuery) -> _Way:
+    walk = _ByCustomer(ctx.workspace_id, query.customer_id)
+    return _Way(walk, (TEXT, TEXT), replace(query, customer_id=None))
+
+
+_WAYS: Final = {
+    InvoiceOrderField.TOTAL: _by_total,
+    InvoiceOrderField.DUE_DATE: _by_due_date,
+    InvoiceOrderField.PAID_AT: _by_paid_at,
+    InvoiceOrderField.CUSTOMER: _by_customer,
+}
+
+
+# --- By customer -----------------------------------------------------------------------------------------------
+
+_FEWEST: Final = 1
+_MOST: Final = 64
+"""So many customers' invoices are looked up at once: few at first, since each may have all that are wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ByCustomer:
+    """Customers that have invoices by their name, and the invoices of each by id. A key has the customer's id, too.
+
+    `only` is the id of the one customer of whom any are asked for.
+    """
+
+    workspace_id: str
+    only: str | None
+
+    async def keys(self, part: Part, limit: int) -> list[Key]:
+        """The first few keys of a part: first what is left of a customer, last what there is of one."""
+        if self.only is not None:
+            return await self._of_only(self.only, part, limit)
+        start, end = (part.high, part.low) if part.descending else (part.low, part.high)
+        if start is not None and end is not None and start[:2] == end[:2]:
+            return await self._of_one(start, part, limit)
+        keys = [] if start is None else await self._of_one(start, _beginning(part), limit)
+        if len(keys) < limit:
+            keys += await self._of_customers(part, limit - len(keys))
+        if len(keys) < limit and end is not None:
+            keys += await self._of_one(end, _ending(part), limit - len(keys))
+        return keys
+
+    async def keys_of(self, ids: Sequence[str]) -> list[Key]:
+        """The keys of rows."""
+        condition, value = any_of(reading_dialect(), "i.id", 2, ids)
+        rows = await fetch(
+            "SELECT c.sort_name, c.id AS customer_id, i.id FROM invoices i CROSS JOIN customers c"  # noqa: S608
+            f" WHERE {unindexed('i.workspace_id')} = $1 AND {condition} AND c.id = i.customer_id",
+            self.workspace_id,
+            value,
+        )
+        return [(row["sort_name"], row["customer_id"], row["id"]) for row in rows]
+
+    async def _of_customers(self, part: Part, limit: int) -> list[Key]:
+        """The first few keys of the customers between those of a part's ends."""
+        walk = ByColumns("customers", self.workspace_id, ("sort_name",), [("has_invoices", None)])
+        low, high = (None if key is None else key[:2] for key in (part.low, part.high))
+        left, keys, number = Part(low, high, part.descending), list[Key](), _FEWEST
+        customers = await walk.keys(left, number)
+        while customers and len(keys) < limit:
+            keys += await self._of_each(customers, part, limit - len(keys))
+            left, number = left.beyond(customers[-1]), min(4 * number, _MOST)
+            customers = await walk.keys(left, number) if len(keys) < limit else []
+        return keys[:limit]
+
+    async def _of_each(self, customers: Sequence[Key], part: Part, most: int) -> list[Key]:
+        loader = ChildrenLoader(Invoice, self.workspace_id, "customer_id", "id", descending=part.descending, most=most)
+        invoices = await loader.batch_load_fn([str(key[-1]) for key in customers])
+        return [(*key, row.id) for key, rows in zip(customers, invoices, strict=True) for row in rows]
+
+    async def _of_only(self, customer_id: str, part: Part, limit: int) -> list[Key]:
+        sql = "SELECT sort_name, id FROM customers WHERE workspace_id = $1 AND id = $2"
+        for row in await fetch(sql, self.workspace_id, customer_id):
+            own = (row["sort_name"], customer_id)
+            low, high = part.low, part.high
+            if (low is None or low[:2] <= own) and (high is None or high[:2] >= own):
+                low, high = (key if key and key[:2] == own else None for key in (low, high))
+                return await self._of_one(own, Part(low, high, part.descending), limit)
+        return []
+
+    async def _of_one(self, key: Key, part: Part, limit: int) -> list[Key]:
+        """The first few keys of the customer that a key names."""
+        name, customer_id = key[:2]
+        where = Conditions(("customer_id = {}", customer_id))
+        where.add(f"{unindexed('workspace_id')} = {{}}", self.workspace_id)
+        low, high = (None if end is None else end[2:] for end in (part.low, part.high))
+        where.add_part(("id",), Part(low, high, part.descending))
+        sql = f"SELECT id FROM invoices WHERE {where} ORDER BY id {_way(part)} LIMIT {limit}"  # noqa: S608
+        rows = await fetch(sql, *where.values)
+        return [(name, customer_id, row["id"]) for row in rows]
+
+
+def _way(part: Part) -> str:
+    return "DESC" if part.descending else "ASC"
+
+
+def _beginning(part: Part) -> Part:
+    """A part without the end that is read last."""
+    return Part(None, part.high, True) if part.descending else Part(part.low, None, False)
+
+
+def _ending(part: Part) -> Part:
+    """A part without the end that is read first."""
+    return Part(part.low, None, True) if part.descending else Part(None, part.high, False)

@@ -1,0 +1,409 @@
+"""Lists in an order of their own: by a column that may change, then by the id.
+
+An index that holds the keys in order is walked, and the rows are looked up by their ids; a row's key is what its
+cursor carries. What has no value stands behind all that has one, whichever way the list goes.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+
+import orjson
+from tortoise.expressions import Q
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from database.bulk import any_of
+from database.door import Row, fetch, reading_dialect
+from errors import InvalidInput
+from resolvers.reading.counts import Counting
+from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, take
+from resolvers.reading.pages import Page, PageRequest, wrong_cursor
+
+RowT = TypeVar("RowT", bound=Model)
+
+Value = str | int | date | datetime
+Key = tuple[Value, ...]
+"""The values of an order's columns, and the id."""
+
+_AT_ONCE: Final = 500
+"""So many rows are looked up by their ids with one statement."""
+
+_NAME: Final = re.compile(r"[A-Za-z_ ]{1,64}")
+_LONGEST_CURSOR: Final = 2048
+_LONGEST_TEXT: Final = 256
+_LARGEST: Final = 2**63 - 1
+
+
+class Kind(NamedTuple):
+    """What a column of an order holds, and how a cursor's JSON is read as that."""
+
+    read: Callable[[str], Value] | None
+    type_: type = str
+
+
+TEXT: Final = Kind(None)
+NUMBER: Final = Kind(None, int)
+DAY: Final = Kind(date.fromisoformat)
+INSTANT: Final = Kind(datetime.fromisoformat)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of what has values, both ends left out, and from which end it is read."""
+
+    low: Key | None
+    high: Key | None
+    descending: bool
+
+    def beyond(self, key: Key) -> "Part":
+        """What is left of it behind a key."""
+        low, high = (self.low, key) if self.descending else (key, self.high)
+        return Part(low, high, self.descending)
+
+    def sort(self, keys: Sequence[Key]) -> list[Key]:
+        """The keys that lie in the part, in its order."""
+        low, high = self.low, self.high
+        inside = (key for key in keys if (low is None or key > low) and (high is None or key < high))
+        return sorted(inside, reverse=self.descending)
+
+
+class Walk(Protocol):
+    """What holds the keys of a list in order."""
+
+    async def keys(self, part: Part, limit: int) -> list[Key]:
+        """The first few keys of a part."""
+
+    async def keys_of(self, ids: Sequence[str]) -> list[Key]:
+        """The keys of rows; of those that have no value there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByColumns:
+    """An index of a table by the workspace, some columns and the id. `pinned` are conditions of which it knows."""
+
+    table: str
+    workspace_id: str
+    columns: Sequence[str]
+    pinned: Sequence[tuple[str, Value | None]] = ()
+
+    async def keys(self, part: Part, limit: int) -> list[Key]:
+        """The first few keys of a part."""
+        where = Conditions(("workspace_id = {}", self.workspace_id), *self.pinned)
+        where.add_part((*self.columns, "id"), part)
+        way = "DESC" if part.descending else "ASC"
+        order = ", ".join(f"{column} {way}" for column in (*self.columns, "id"))
+        sql = f"SELECT {self._columns} FROM {self.table} WHERE {where} ORDER BY {order} LIMIT {limit}"  # noqa: S608
+        return self._keys(await fetch(sql, *where.values))
+
+    async def keys_of(self, ids: Sequence[str]) -> list[Key]:
+        """The keys of rows; of those that have no value there is none."""
+        condition, value = any_of(reading_dialect(), "id", 2, ids)
+        sql = f"SELECT {self._columns} FROM {self.table} WHERE {unindexed('workspace_id')} = $1 AND {condition}"  # noqa: S608
+        return self._keys(await fetch(sql, self.workspace_id, value))
+
+    @property
+    def _columns(self) -> str:
+        return ", ".join((*self.columns, "id"))
+
+    def _keys(self, rows: Sequence[Row]) -> list[Key]:
+        keys = (tuple(row[column] for column in (*self.columns, "id")) for row in rows)
+        return [key for key in keys if None not in key]
+
+
+def between(column: str, after: Value | None, before: Value | None) -> list[tuple[str, Value | None]]:
+    """The condition that a column lies between two values, each left out; either may be None."""
+    bounds = ((f"{column} > {{}}", after), (f"{column} < {{}}", before))
+    return [(text, value) for text, value in bounds if value is not None]
+
+
+def order_name(rows: str, by: Enum, *, descending: bool) -> str:
+    """What cursors of an order are bound to: "invoices by TOTAL DESC"."""
+    return f"{rows} by {by.value} {'DESC' if descending else 'ASC'}"
+
+
+class Conditions:
+    """Conditions of a statement as they come together; in each text `{}` stands for its value."""
+
+    def __init__(self, *conditions: tuple[str, Value | None]) -> None:
+        self.values: list[object] = []
+        self._texts: list[str] = []
+        for text, value in conditions:
+            self.add(text, *(() if value is None else (value,)))
+
+    def add(self, text: str, *values: Value) -> None:
+        """One more."""
+        self._texts.append(text.format(*(self.place(value) for value in values)))
+
+    def add_part(self, columns: Sequence[str], part: Part) -> None:
+        """The condition that columns lie in a part."""
+        for sign, key in ((">", part.low), ("<", part.high)):
+            if key is not None:
+                self.add(f"({', '.join(columns)}) {sign} ({', '.join('{}' for _ in key)})", *key)
+
+    def place(self, value: Value) -> str:
+        """The parameter that stands for a value."""
+        self.values.append(_as_stored(value))
+        return f"${len(self.values)}"
+
+    def __str__(self) -> str:
+        return " AND ".join(self._texts)
+
+
+def unindexed(column: str) -> str:
+    """A column by which SQLite is to look nothing up."""
+    return f"+{column}" if reading_dialect() == "sqlite" else column
+
+
+def _as_stored(value: Value) -> object:
+    """A value as the open database has it: SQLite's days and instants are texts."""
+    if reading_dialect() == "postgres" or not isinstance(value, date):
+        return value
+    return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+
+
+# --- Taking rows -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering(Generic[RowT]):
+    """A list in an order. `name` is what its cursors are bound to, `kinds` are those of a key's values.
+
+    `rows` and `narrowings` are the list as it is asked for, `unwalked` the conditions of which the walk knows nothing.
+    Without a walk nothing that is asked for has a value; `without` is the condition of what has none, if there may be
+    such.
+    """
+
+    name: str
+    workspace_id: str
+    descending: bool
+    kinds: Sequence[Kind]
+    rows: QuerySet[RowT]
+    narrowings: Sequence[Narrowing]
+    walk: Walk | None
+    unwalked: Sequence[Narrowing]
+    without: Narrowing | None = None
+
+    @property
+    def holding(self) -> QuerySet[RowT]:
+        """The rows that meet all conditions."""
+        return self.rows.filter(*(narrowing.holds for narrowing in self.narrowings))
+
+
+@dataclass(slots=True)
+class _Taken(Generic[RowT]):
+    """Rows as they are found, up to a limit."""
+
+    holding: QuerySet[RowT]
+    limit: int
+    rows: list[tuple[Key, RowT]] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= self.limit
+
+    async def look_up(self, keys: Sequence[Key]) -> None:
+        """Take the rows of some keys that meet all conditions."""
+        for begin in range(0, len(keys), _AT_ONCE):
+            if self.is_full:
+                return
+            few = keys[begin : begin + _AT_ONCE]
+            found = {row.pk: row for row in await self.holding.filter(id__in=[key[-1] for key in few])}
+            holding = [(key, found[key[-1]]) for key in few if key[-1] in found]
+            self.rows += holding[: self.limit - len(self.rows)]
+
+
+async def _take(ordering: Ordering[RowT], walk: Walk, part: Part, limit: int) -> list[tuple[Key, RowT]]:
+    """The first few rows of a part that meet all conditions: see `narrowing` for how far is walked."""
+    taken = _Taken(ordering.holding, limit)
+    near = await walk.keys(part, NEAR if ordering.unwalked else limit)
+    await taken.look_up(near)
+    if taken.is_full or not ordering.unwalked or len(near) < NEAR:
+        return taken.rows
+    left = part.beyond(near[-1])
+    ids = await _ids(ordering)
+    if ids is not None:
+        await taken.look_up(left.sort([key async for keys in _keys_of(walk, ids) for key in keys]))
+        return taken.rows
+    while near and not taken.is_full:
+        near = await walk.keys(left, _AT_ONCE)
+        await taken.look_up(near)
+        left = left.beyond(near[-1]) if near else left
+    return taken.rows
+
+
+async def _ids(ordering: Ordering[RowT]) -> Sequence[str] | None:
+    """Where all rows are that meet a condition; None where that is too many."""
+    for narrowing in ordering.unwalked:
+        found = await narrowing.find()
+        if found is not None:
+            ids = {*found.ids}
+            for each in found.lists:
+                few = ordering.holding.filter(each).limit(LOOKED_UP + 1)
+                ids.update([str(id_) for id_ in await few.values_list("id", flat=True)])
+            return list(ids) if len(ids) <= LOOKED_UP else None
+    return None
+
+
+async def _keys_of(walk: Walk, ids: Sequence[str]) -> AsyncIterator[list[Key]]:
+    for begin in range(0, len(ids), _AT_ONCE):
+        yield await walk.keys_of(ids[begin : begin + _AT_ONCE])
+
+
+def by_restrictions(rows: QuerySet[Any], restrictions: Sequence[Q]) -> list[Narrowing]:
+    """Conditions that have an index by id, as one; none without any. `rows` are all of the workspace's."""
+    if not restrictions:
+        return []
+
+    async def find() -> Found | None:
+        few = rows.filter(*restrictions).order_by("id").limit(LOOKED_UP + 1)
+        found = await few.values_list("id", flat=True)
+        return None if len(found) > LOOKED_UP else Found([str(id_) for id_ in found])
+
+    return [Narrowing(Q(*restrictions), find)]
+
+
+# --- Pages -----------------------------------------------------------------------------------------------------
+
+_Place = tuple[Value | None, ...]
+"""A key; or of what has no value None for each of them, and the id."""
+
+
+async def ordered_page(
+    ordering: Ordering[RowT], request: PageRequest, *, counting: Counting | None = None
+) -> Page[RowT]:
+    """One page of a list in an order. `counting` knows how many rows there are.
+
+    Raises:
+        InvalidInput: The arguments don't go together, or a cursor is not one of this list in this order.
+    """
+    limit = request.size + 1
+    after = None if request.after is None else _decode(ordering, request.after, "after")
+    before = None if request.before is None else _decode(ordering, request.before, "before")
+    takes = [_take_with(ordering, request, after, before), _take_without(ordering, request, after, before)]
+    found: list[tuple[_Place, RowT]] = []
+    for take_some in reversed(takes) if request.backwards else takes:
+        if len(found) < limit:
+            found += await take_some(limit - len(found))
+    more, found = len(found) == limit, found[: limit - 1]
+    if request.backwards:
+        found.reverse()
+    return Page(
+        rows=[row for _, row in found],
+        cursors=[_encode(ordering, place) for place, _ in found],
+        has_next=request.before is not None if request.backwards else more,
+        has_previous=more if request.backwards else request.after is not None,
+        count=counting or (lambda: count_narrowed(ordering.rows, ordering.narrowings)),
+    )
+
+
+_TakeSome = Callable[[int], Awaitable[Sequence[tuple[_Place, RowT]]]]
+
+
+def _take_with(
+    ordering: Ordering[RowT], request: PageRequest, after: _Place | None, before: _Place | None
+) -> "_TakeSome[RowT]":
+    """Takes what has values, which stands before what has none."""
+    start, end = after, None if before is None or before[0] is None else before
+    low, high = (end, start) if ordering.descending else (start, end)
+
+    async def take_some(limit: int) -> Sequence[tuple[_Place, RowT]]:
+        if ordering.walk is None or (after is not None and after[0] is None):
+            return []
+        part = Part(low, high, ordering.descending is not request.backwards)  # type: ignore[arg-type]
+        return await _take(ordering, ordering.walk, part, limit)
+
+    return take_some
+
+
+def _take_without(
+    ordering: Ordering[RowT], request: PageRequest, after: _Place | None, before: _Place | None
+) -> "_TakeSome[RowT]":
+    """Takes what has no value."""
+    start = None if after is None or after[0] is not None else str(after[-1])
+    end = None if before is None else str(before[-1])
+    low, high = (end, start) if ordering.descending else (start, end)
+    nothing: tuple[None, ...] = (None,) * len(ordering.kinds)
+
+    async def take_some(limit: int) -> Sequence[tuple[_Place, RowT]]:
+        if ordering.without is None or (before is not None and before[0] is not None):
+            return []
+        part = Between(low, high, descending=ordering.descending is not request.backwards)
+        rows = await take(ordering.rows, [*ordering.narrowings, ordering.without], part, limit)
+        return [((*nothing, row.pk), row) for row in rows]
+
+    return take_some
+
+
+# --- Cursors ---------------------------------------------------------------------------------------------------
+
+
+def _encode(ordering: Ordering[Any], place: _Place) -> str:
+    values = [value.isoformat(" ") if isinstance(value, datetime) else value for value in place]
+    told = orjson.dumps([ordering.workspace_id, ordering.name, *values])
+    return base64.urlsafe_b64encode(told).decode().rstrip("=")
+
+
+def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
+    """The place that a cursor stands for.
+
+    Raises:
+        InvalidInput: It is not a cursor of this workspace's list in this order.
+    """
+    told = _told(cursor)
+    if told is None or told[0] != ordering.workspace_id:
+        raise wrong_cursor(argument)
+    if told[1] != ordering.name:
+        raise InvalidInput(
+            f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is good in the order in'
+            " which it was given out.",
+            code="CURSOR_OF_ANOTHER_ORDER",
+            path=[argument],
+        )
+    *values, id_ = told[2:]
+    if len(values) != len(ordering.kinds) or not isinstance(id_, str) or not _is_plain(id_):
+        raise wrong_cursor(argument)
+    if ordering.without is not None and all(value is None for value in values):
+        return (*values, id_)
+    try:
+        return (*(_value(value, kind) for value, kind in zip(values, ordering.kinds, strict=True)), id_)
+    except (TypeError, ValueError):
+        raise wrong_cursor(argument) from None
+
+
+def _told(cursor: str) -> list[Any] | None:
+    """What a cursor tells: the workspace, the order's name, and a place; None where it is no such cursor."""
+    if len(cursor) > _LONGEST_CURSOR:
+        return None
+    try:
+        told = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    is_one = isinstance(told, list) and len(told) > 3 and isinstance(told[1], str) and _NAME.fullmatch(told[1])
+    return told if is_one else None
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= _LONGEST_TEXT and "\0" not in text
+
+
+def _value(value: object, kind: Kind) -> Value:
+    """A value as a walk compares it.
+
+    Raises:
+        TypeError, ValueError: It is none of the kind.
+    """
+    if type(value) is not kind.type_ or (isinstance(value, int) and abs(value) > _LARGEST):
+        raise TypeError
+    if isinstance(value, str) and not _is_plain(value):
+        raise ValueError
+    read = value if kind.read is None else kind.read(value)  # type: ignore[arg-type]
+    if isinstance(read, datetime) and read.tzinfo is None:
+        raise ValueError
+    stored: Value = value if isinstance(value, str) and reading_dialect() == "sqlite" else read  # type: ignore[assignment]
+    return stored

@@ -1,0 +1,50 @@
+"""What a business keeps about a customer or an invoice for itself."""
+
+from collections.abc import Sequence
+
+import orjson
+import strawberry
+
+from models.metadata import changes_of
+from resolvers.context import KEEP, Keep
+from resolvers.metadata import Changes
+from schema.context import Info, given
+
+
+@strawberry.type(description="Something that the business keeps about a customer or an invoice for itself.")
+class MetadataEntry:
+    key: str = strawberry.field(description="What it is called.")
+    value: str = strawberry.field(description="What it says.")
+
+
+@strawberry.input(description="An entry of metadata to keep, change or remove.")
+class MetadataEntryInput:
+    key: str = strawberry.field(description="What it is called: 1 to 40 characters.")
+    value: str = strawberry.field(description="What it says: up to 500 characters. An empty one removes the entry.")
+
+
+async def metadata_of(info: Info, subject_id: str) -> list[MetadataEntry]:
+    """The entries of a customer or an invoice, by key."""
+    row = await info.context.loaders.metadata.load(subject_id)
+    entries: dict[str, str] = {} if row is None else orjson.loads(row.entries)
+    return [MetadataEntry(key=key, value=value) for key, value in entries.items()]
+
+
+def given_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes:
+    """The metadata of something new.
+
+    Raises:
+        InvalidInput: It can't be taken as it is.
+    """
+    return changes_of([(entry.key, entry.value) for entry in given(entries) or ()])
+
+
+def changed_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes | Keep | None:
+    """What an update changes: nothing where it is absent, and null clears all.
+
+    Raises:
+        InvalidInput: It can't be taken as it is.
+    """
+    if entries is strawberry.UNSET:
+        return KEEP
+    return None if entries is None else given_metadata(entries)

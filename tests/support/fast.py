@@ -1,0 +1,51 @@
+"""`--fast`: the tests that need this process and SQLite alone, for while one works."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+
+from tests.support.house import LARGE
+
+KINDS: Final = frozenset({"postgres", LARGE})
+"""Parameters of fixtures that ask for PostgreSQL."""
+
+SERVERS: Final = frozenset(
+    {"browser", "clients", "postgres_server", "servers", "start_app", "start_simulator", "valkey_server"}
+)
+"""Fixtures that start processes. Who starts one otherwise is skipped when it does."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--fast", action="store_true", help="only what needs no other process, no PostgreSQL and no time")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch for processes from now on."""
+    if config.getoption("fast"):
+        sys.addaudithook(_skip_who_starts_a_process)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is known to be slow before anything is set up for it."""
+    if config.getoption("fast"):
+        config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
+        items[:] = [item for item in items if not _is_slow(item)]
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    takes_its_time = item.get_closest_marker("timeout") is not None  # more than the usual
+    return takes_its_time or (isinstance(item, pytest.Function) and _needs_servers(item))
+
+
+def _needs_servers(test: pytest.Function) -> bool:
+    params = test.callspec.params.values() if hasattr(test, "callspec") else ()
+    return bool(SERVERS & set(test.fixturenames)) or any(isinstance(each, str) and each in KINDS for each in params)
+
+
+def _skip_who_starts_a_process(event: str, _: Sequence[object]) -> None:
+    if event == "subprocess.Popen" and "PYTEST_CURRENT_TEST" in os.environ:
+        pytest.skip("starts a process")
