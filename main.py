@@ -58,6 +58,7 @@ def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> 
         graphiql=settings.graphiql,
         cookies=cookies,
         graphiql_path=lambda: dashboard.graphiql_path() if dashboard else None,
+        count_query=metrics.count_query,
     )
     webhook = StripeWebhook(parts.services, metrics.count_delivery)
 

@@ -64,7 +64,7 @@ def compose(settings: Settings) -> Parts:
     keyring = Keyring.parse(settings.encryption_keys)
     gateway = StripeGateway(settings.stripe_api_base)
     feed = Feed(settings.broadcast_url, Loaders)
-    link_maker = LinkMaker(keyring, gateway, published=feed.wake)
+    link_maker = LinkMaker(keyring, gateway, on_commit=feed.wake)
     inbox = Inbox(database, feed.wake, link_maker.wake)
     checkup = Checkup(keyring, gateway, settings.public_url, feed.wake, on_key_accepted=lifecycle.retry)
     quarantine = Quarantine(inbox, keyring, feed.wake)

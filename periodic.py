@@ -15,13 +15,13 @@ from errors import FluxrateError
 log: Final = structlog.get_logger(__name__)
 
 Ran = Callable[[str, float, bool], None]
-"""Is told which job was done, in how many seconds, and whether it failed."""
+"""Called with which job was done, in how many seconds, and whether it failed."""
 
 
 class Periodic:
     """Does `work` every `every_s` seconds, never where that is 0, and as soon as `due` is set; within the block.
 
-    One that fails is done again in its time. What failed as expected is told in a line, else with its traceback.
+    One that fails is done again in its time. An expected failure is logged in a line, any other with its traceback.
     """
 
     def __init__(

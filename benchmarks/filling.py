@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from database.bulk import TYPES, insert_rows
 from database.door import Transaction, fetch, transaction
+from gateways.stripe.client import API_VERSION
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all
 
@@ -145,7 +146,7 @@ def _add(
         tables["webhook_events"].append(
             {"id": event, "workspace_id": workspace_id, "integration_id": integration_id,
              "delivery_key": f"evt_{invoice}", "provider_event_id": f"evt_{invoice}",
-             "type": "payment_intent.succeeded", "livemode": False, "api_version": "2026-10-28.endive",
+             "type": "payment_intent.succeeded", "livemode": False, "api_version": API_VERSION,
              "payload": b"{}", "received_at": at, "status": "PROCESSED", "attempts": 1, "deliveries": 1,
              "invoice_id": invoice, "customer_id": customer, "payment_id": payment, "processed_at": at}
         )  # fmt: skip

@@ -28,6 +28,7 @@ from benchmarks.servers import fluxrate, postgres, uvicorn
 from database.bulk import insert_rows
 from database.door import Database, Transaction, transaction
 from database.migrate import migrate
+from gateways.stripe.client import API_VERSION
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
@@ -154,7 +155,7 @@ def _webhook(target: Target, invoice_id: str) -> bytes:
     event = {
         "id": f"evt_{name}",
         "object": "event",
-        "api_version": "2026-10-28.endive",
+        "api_version": API_VERSION,
         "created": int(time.time()),
         "data": {"object": intent},
         "livemode": False,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from benchmarks.filling import Filled
+from gateways.stripe.client import API_VERSION
 from inbox.delivery import Origin, delivery_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -333,7 +334,7 @@ async def pay(services: Services, filled: Filled, invoice_id: str) -> None:
         "id": f"evt_{new_id(Prefix.EVENT)}",
         "object": "event",
         "type": "payment_intent.succeeded",
-        "api_version": "2026-10-28.endive",
+        "api_version": API_VERSION,
         "created": 1_790_000_000,
         "livemode": False,
         "data": {"object": intent},

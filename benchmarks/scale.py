@@ -115,10 +115,10 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
     async with parts.running(background=False) as services:
         async with in_bulk(url):
             neighbour, _ = await operator.create_workspace("Neighbour", Mode.TEST)
-            beside = await _integration(services, neighbour)
+            beside = await integration_of(services, neighbour)
             other = await fill(neighbour.id, beside.id, NEIGHBOURS, is_analyzed=False)
             workspace, key = await operator.create_workspace("Acme", Mode.TEST)
-            integration = await _integration(services, workspace)
+            integration = await integration_of(services, workspace)
             filled = await fill(workspace.id, integration.id, rows, is_analyzed=False, told=told)
 
         async def query(document: str, **variables: Any) -> object:
@@ -150,7 +150,8 @@ def _writer(services: Services, filled: Filled) -> Callable[[], Awaitable[None]]
     return write
 
 
-async def _integration(services: Services, workspace: Workspace) -> Integration:
+async def integration_of(services: Services, workspace: Workspace) -> Integration:
+    """A connected Stripe account of a workspace."""
     integration_id, now = new_id(Prefix.INTEGRATION), utc_now()
     sealed = services.keyring.seal("sk_test_benchmark", bound_to(integration_id, "secret_key_sealed"))
     async with transaction():

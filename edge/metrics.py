@@ -58,6 +58,12 @@ class Metrics:
             ["why"],
             registry=self._registry,
         )
+        self._queries = Counter(
+            "fluxrate_graphql_queries",
+            'Queries executed, by what answered them: "plan", or why graphql-core did.',
+            ["answered_by"],
+            registry=self._registry,
+        )
         self._queued = Gauge(
             "fluxrate_inbox_queued",
             "Deliveries that wait for their commit.",
@@ -84,6 +90,7 @@ class Metrics:
         )
         self._request_counters: dict[tuple[str, int], Counter] = {}
         self._delivery_counters: dict[str, Counter] = {}
+        self._query_counters: dict[str, Counter] = {}
 
     def count_request(self, route: str, status: int) -> None:
         """Count an answered request."""
@@ -100,6 +107,13 @@ class Metrics:
         counter.inc()
         if outcome == "accepted":
             self._delivery_seconds.observe(seconds)
+
+    def count_query(self, answered_by: str) -> None:
+        """Count an executed query."""
+        counter = self._query_counters.get(answered_by)
+        if counter is None:
+            counter = self._query_counters[answered_by] = self._queries.labels(answered_by)
+        counter.inc()
 
     def count_dropped(self, why: str) -> None:
         """Count a connection that was not kept."""

@@ -36,11 +36,11 @@ from execution.limits import (
 )
 from schema.context import Operation
 
-K = TypeVar("K", bound="str | _Document")
+K = TypeVar("K", bound="str | Document")
 V = TypeVar("V")
 
 _MOST_FOLLOWED: Final = 256
-_LONGEST_KEPT: Final = 16 * 1024
+LONGEST_KEPT: Final = 16 * 1024
 _MOST_CHARACTERS: Final = 512 * 1024
 """How many are kept in all: parsed, each takes up to 300 bytes."""
 
@@ -60,7 +60,7 @@ class Documents(SchemaExtension):
         context = self.execution_context
         context.parse_options["max_tokens"] = TOKENS.maximum
         query = context.query
-        if query is not None and len(query) <= _LONGEST_KEPT:
+        if query is not None and len(query) <= LONGEST_KEPT:
             with suppress(GraphQLError, RecursionError):  # Strawberry parses it again, where it knows how to tell
                 context.graphql_document = _parsed(query)
         yield
@@ -71,7 +71,7 @@ class Documents(SchemaExtension):
         query, document = context.query, context.graphql_document
         if query is not None and document is not None:
             graphql_schema = context.schema._schema
-            asked = _Document(query, document, graphql_schema, context.validation_rules)
+            asked = Document(query, document, graphql_schema, context.validation_rules)
             context.pre_execution_errors = (  # all of it now: what is found after the yield nobody looks at
                 refused_for_variables(context.variables)
                 or _refused(asked, context.context)
@@ -94,13 +94,13 @@ def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
         document = _document_of(query)
     except GraphQLError as error:
         return [error]
-    return _refused(_Document(query, document, schema, (*specified_rules, *_RULES)), None)
+    return _refused(Document(query, document, schema, (*specified_rules, *_RULES)), None)
 
 
-def _refused(asked: "_Document", operation: object) -> list[GraphQLError]:
+def _refused(asked: "Document", operation: object) -> list[GraphQLError]:
     if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
         return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
-    return list(_validated(asked) if len(asked.text) <= _LONGEST_KEPT else _validate(asked))
+    return list(_validated(asked) if len(asked.text) <= LONGEST_KEPT else _validate(asked))
 
 
 def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> list[GraphQLError]:
@@ -112,10 +112,10 @@ def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> l
 
 
 def _document_of(query: str) -> DocumentNode:
-    return _parsed(query) if len(query) <= _LONGEST_KEPT else _parse(query)
+    return _parsed(query) if len(query) <= LONGEST_KEPT else _parse(query)
 
 
-class _Lately(Generic[K, V]):
+class Lately(Generic[K, V]):
     """What was made of documents lately; bounded by their characters, the least used are let go first."""
 
     def __init__(self, make: Callable[[K], V]) -> None:
@@ -141,7 +141,7 @@ def _parse(query: str) -> DocumentNode:
     return parse(query, max_tokens=TOKENS.maximum)
 
 
-_parsed: Final = _Lately(_parse)
+_parsed: Final = Lately(_parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def mutations_in(query: str, operation_name: str | None) -> int:
 
 def followed_by(query: str, operation_name: str | None) -> Followed | None:
     """The subscription that a document asks for; None where it is none, or too long to be known."""
-    if len(query) + len(operation_name or "") > _LONGEST_KEPT:
+    if len(query) + len(operation_name or "") > LONGEST_KEPT:
         return None
     return _followed_by(query, operation_name)
 
@@ -205,7 +205,7 @@ class _VariableUses(Visitor):
         self.counted[node.name.value] += 1
 
 
-class _Document:
+class Document:
     """A document to validate, known by its text: hashing its tree takes longer than a small one's validation."""
 
     def __init__(self, text: str, document: DocumentNode, schema: GraphQLSchema, rules: tuple[type[Any], ...]) -> None:
@@ -218,10 +218,10 @@ class _Document:
         return hash(self.text)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Document) and self.text == other.text and self.schema is other.schema
+        return isinstance(other, Document) and self.text == other.text and self.schema is other.schema
 
 
-def _validate(asked: _Document) -> list[GraphQLError]:
+def _validate(asked: Document) -> list[GraphQLError]:
     refused = (
         refused_for_lines(asked.text)
         or refused_for_shape(asked.document)
@@ -230,7 +230,7 @@ def _validate(asked: _Document) -> list[GraphQLError]:
     return [_about_its_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
 
 
-_validated: Final = _Lately(_validate)
+_validated: Final = Lately(_validate)
 
 
 def _about_its_digits(error: GraphQLError) -> GraphQLError:

@@ -4,12 +4,14 @@ from typing import Final
 
 import strawberry
 from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from execution.documents import Documents
 from execution.errors import told
 from execution.limits import in_our_words
+from execution.plan.planned import Planned
 from schema.context import Operation, new_request_id
 from schema.mutations.root import Mutation
 from schema.problems import HANDLERS
@@ -28,11 +30,16 @@ class Schema(strawberry.Schema):
         errors[:] = [told(in_our_words(error), request_id) for error in errors]
 
 
-schema: Final = Schema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    extensions=[Documents],
-    exception_handlers=HANDLERS,
-    config=StrawberryConfig(scalar_map=SCALARS),
-)
+def make_schema(*extensions: type[SchemaExtension]) -> Schema:
+    """The schema, executed with these extensions."""
+    return Schema(
+        query=Query,
+        mutation=Mutation,
+        subscription=Subscription,
+        extensions=list(extensions),
+        exception_handlers=HANDLERS,
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )
+
+
+schema: Final = make_schema(Documents, Planned)

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 _TIMEOUT_S: Final = 1.0
 _HEARTBEAT_S: Final = 5.0
 _SLOWEST_RECONNECT_S: Final = 2.0
-_MOST_BUFFERED: Final = 10_000
+_MAX_BUFFERED: Final = 10_000
 
 
 class RedisBackend(BroadcastBackend):
@@ -28,7 +28,7 @@ class RedisBackend(BroadcastBackend):
             url, decode_responses=True, socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S
         )
         self._channels: set[str] = set()
-        self._messages: asyncio.Queue[Event] = asyncio.Queue(_MOST_BUFFERED)
+        self._messages: asyncio.Queue[Event] = asyncio.Queue(_MAX_BUFFERED)
         self._connection: PubSub | None = None
         self._supervisor: asyncio.Task[None] | None = None
 

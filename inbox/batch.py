@@ -18,7 +18,7 @@ from models.reason import Reason
 from models.settlement import Verdict
 
 _PAYMENT_AWAITED: Final = timedelta(days=3)
-_FEWEST_TRIES: Final = 5
+_MIN_TRIES: Final = 5
 _FIRST_RETRY: Final = timedelta(seconds=10)
 _LAST_RETRY: Final = timedelta(hours=1)
 
@@ -114,7 +114,7 @@ _WEIGHT: Final = {
 
 def _is_awaited(posting: Posting, now: datetime) -> bool:
     """Whether the payment may yet come; what was kept for days may be let in a moment before its payment is."""
-    return now - posting.delivery.received_at < _PAYMENT_AWAITED or _tries(posting) < _FEWEST_TRIES
+    return now - posting.delivery.received_at < _PAYMENT_AWAITED or _tries(posting) < _MIN_TRIES
 
 
 def _pause(posting: Posting) -> timedelta:

@@ -42,11 +42,11 @@ class Inbox:
     def __init__(
         self,
         database: Database,
-        published: Callable[[Mapping[str, int]], None],
+        on_commit: Callable[[Mapping[str, int]], None],
         on_links_due: Callable[[], None],
     ) -> None:
         self._flushers = 1 if database.dialect == "sqlite" else 2
-        self._published = published
+        self._on_commit = on_commit
         self._on_links_due = on_links_due
         self._queue: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
         self._queued_bytes = 0
@@ -143,7 +143,7 @@ class Inbox:
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         posted = await retrying(lambda: _post(deliveries))
-        self._published(posted.newest)
+        self._on_commit(posted.newest)
         if posted.are_links_due:
             self._on_links_due()
         return posted.receipts
@@ -154,7 +154,7 @@ class Inbox:
         try:
             async with transaction() as tx:
                 receipt, newest = await batch.post_failure(tx, delivery, reference)
-            self._published(newest)
+            self._on_commit(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)
             failure = second if isinstance(second, FluxrateError) else Unavailable("The event could not be kept.")

@@ -45,7 +45,7 @@ OVERLAP: Final = timedelta(minutes=5)
 
 _PAGE: Final = 100
 _PATIENCE: Final = 5
-_LONGEST_WAIT_S: Final = 30.0
+_MAX_WAIT_S: Final = 30.0
 _LINKS_AT_ONCE: Final = 50
 _LINK_REST: Final = timedelta(hours=1)
 _LINK_AGE: Final = timedelta(minutes=10)
@@ -159,7 +159,7 @@ class Sync:
             except StripeUnavailable as error:
                 wait_s = error.retry_after_s
                 too_late = deadline is not None and time.monotonic() + (wait_s or 0) >= deadline
-                if wait_s is None or wait_s > _LONGEST_WAIT_S or patience == 1 or too_late:
+                if wait_s is None or wait_s > _MAX_WAIT_S or patience == 1 or too_late:
                     raise
                 await asyncio.sleep(wait_s)
             else:
@@ -282,5 +282,5 @@ async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence
 
 
 def _found(origin: Origin, body: bytes) -> Delivery:
-    """What Stripe told when it was asked."""
+    """Make a delivery of what Stripe listed."""
     return delivery_of(origin, body, utc_now(), posts=0, source=AttemptSource.SYNC)

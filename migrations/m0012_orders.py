@@ -13,7 +13,8 @@ from migrations._sql import Sql
 from migrations._sums import DATE, DAY, Summed, on_postgres, on_sqlite
 
 
-def _invoices(dialect: str) -> Summed:
+def summed_invoices(dialect: str) -> Summed:
+    """What is summed of invoices from here on."""
     day, date = DAY[dialect], DATE[dialect]
     received = "{row}.amount_paid + {row}.amount_paid_out_of_band"
     return Summed(
@@ -53,7 +54,7 @@ def _on_sqlite() -> Iterator[str]:
     )
     for when in ("new", "gone", "changed"):
         yield f"DROP TRIGGER invoices_summed_{when}"
-    yield from on_sqlite([_invoices("sqlite")])
+    yield from on_sqlite([summed_invoices("sqlite")])
 
 
 def _on_postgres() -> Iterator[str]:
@@ -71,7 +72,7 @@ def _on_postgres() -> Iterator[str]:
     )
     for when in ("insert", "delete", "update"):
         yield f"DROP FUNCTION invoices_summed_{when} CASCADE"
-    yield from on_postgres([_invoices("postgres")])
+    yield from on_postgres([summed_invoices("postgres")])
 
 
 class Migration(BaseMigration):

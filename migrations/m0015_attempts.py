@@ -8,12 +8,12 @@ from migrations._sql import Sql
 class Migration(BaseMigration):
     """Nothing is written for what comes once: the event's own row says when that was, and what came of it."""
 
-    dependencies = [("models", "m0013_metadata")]
+    dependencies = [("models", "m0014_at_once")]
     operations = [
         Sql(
             """
             CREATE TABLE webhook_event_attempts (
-                id {SERIAL} PRIMARY KEY,
+                id {SERIAL} NOT NULL PRIMARY KEY,
                 workspace_id TEXT NOT NULL,
                 webhook_event_id TEXT NOT NULL,
                 source TEXT NOT NULL,

@@ -5,7 +5,7 @@ from typing import Final
 
 from errors import InvalidInput
 
-LONGEST_KEPT: Final = 4096
+MAX_TEXT_LENGTH: Final = 4096
 """The longest text that any column holds; a longer search value can't match."""
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")

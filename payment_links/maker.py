@@ -49,10 +49,10 @@ class Job:
 class LinkMaker:
     """Makes links at Stripe and unmakes them there: whatever is due for a link."""
 
-    def __init__(self, keyring: Keyring, gateway: LinkGateway, published: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, keyring: Keyring, gateway: LinkGateway, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         self._keyring = keyring
         self._gateway = gateway
-        self._published = published
+        self._on_commit = on_commit
         self.due = asyncio.Event()
         """Set when links are due now."""
 
@@ -101,7 +101,7 @@ class LinkMaker:
                 newest = await append(tx, await lifecycle.given_up(link, invoice))
             else:
                 job = await self.claim(link, invoice, integration, last_key)
-        self._published(newest)
+        self._on_commit(newest)
         return job
 
     async def claim(
@@ -147,7 +147,7 @@ class LinkMaker:
             retired = not surplus and link.status not in LIVE  # its invoice was settled, or Stripe disconnected
             if not surplus:
                 newest = await append(tx, await lifecycle.made(link, invoice, made.provider_id, made.url))
-        self._published(newest)
+        self._on_commit(newest)
         if surplus:  # another try was told first
             await self._discard(job, made)
         elif retired:  # at once: this key may be the last one that can
@@ -178,7 +178,7 @@ class LinkMaker:
                 same_attempt=asked_only or refusal.same_attempt,
             )
             newest = await append(tx, happened)
-        self._published(newest)
+        self._on_commit(newest)
         await self._note_refused_key(job, refusal)
         log.info("payment link not made", link=job.link.id, code=refusal.code, may_retry=refusal.may_retry)
 
@@ -197,7 +197,7 @@ class LinkMaker:
                 newest = await _reject_key(tx, integration, refusal)
         if is_replaced:
             self.wake()
-        self._published(newest)
+        self._on_commit(newest)
 
     # --- Unmaking ----------------------------------------------------------------------------------------------
 

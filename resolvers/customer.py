@@ -8,7 +8,7 @@ from models.customer import Customer
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import CustomerOrderField, EventType, Scope
-from models.text import LONGEST_KEPT, email_address, optional_text, required_text
+from models.text import MAX_TEXT_LENGTH, email_address, optional_text, required_text
 from resolvers.context import KEEP, Context, Keep, change
 from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
@@ -128,6 +128,6 @@ async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool)
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:
     """The customer that the business knows by an id of its own."""
     ctx.require(Scope.READ)
-    if len(external_id) > LONGEST_KEPT:
+    if len(external_id) > MAX_TEXT_LENGTH:
         return None
     return await ctx.rows(Customer).filter(external_id=external_id).first()

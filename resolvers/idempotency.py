@@ -10,7 +10,7 @@ from errors import Conflict, InvalidInput
 from models.instant import utc_now
 from resolvers.context import Context, Write
 
-_LONGEST: Final = 255
+_MAX_KEY_LENGTH: Final = 255
 _PATH: Final = ["input", "idempotencyKey"]
 _EARLIER: Final = (
     "SELECT input_sha256, result_id FROM idempotency_keys WHERE workspace_id = $1 AND operation = $2 AND key = $3"
@@ -60,8 +60,8 @@ async def earlier_result(ctx: Context, operation: str, key: str | None, given: o
 
 
 def _sha256_of(key: str, given: object) -> str:
-    if not key.strip() or len(key) > _LONGEST or "\x00" in key:
-        raise InvalidInput(f"An idempotency key has 1 to {_LONGEST} characters.", path=_PATH)
+    if not key.strip() or len(key) > _MAX_KEY_LENGTH or "\x00" in key:
+        raise InvalidInput(f"An idempotency key has 1 to {_MAX_KEY_LENGTH} characters.", path=_PATH)
     return hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
 
 

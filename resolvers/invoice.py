@@ -12,7 +12,7 @@ from models.instant import utc_now, utc_today
 from models.invoice import Invoice, LineItem, check_draft, check_transition, next_number
 from models.kinds import EventType, InvoiceStatus, Scope
 from models.money import parse_currency
-from models.text import LONGEST_KEPT, optional_text
+from models.text import MAX_TEXT_LENGTH, optional_text
 from payment_links import lifecycle
 from payment_links.maker import Job
 from resolvers.context import KEEP, Context, Keep, Write, change
@@ -284,7 +284,7 @@ def _move(write: Write, invoice: Invoice, to: InvoiceStatus, type_: EventType, n
 async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
     """The workspace's invoice with a number."""
     ctx.require(Scope.READ)
-    if len(number) > LONGEST_KEPT:
+    if len(number) > MAX_TEXT_LENGTH:
         return None
     return await ctx.rows(Invoice).filter(number=number).first()
 

@@ -18,7 +18,7 @@ from models.invoice import PARTIALLY_PAID, Invoice
 from models.kinds import InvoiceStatus, Scope
 from models.money import MAX_MINOR_UNITS, parse_currency, unit_minor_units
 from models.payment_link import FAILED, PaymentLink
-from models.text import LONGEST_KEPT, optional_text
+from models.text import MAX_TEXT_LENGTH, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
 from resolvers.reading.counts import Counting, only, summed, values_of
@@ -27,10 +27,10 @@ from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
-MOST_IDS: Final = 100
+MAX_IDS: Final = 100
 """So many invoices can be asked for by their ids."""
 
-MOST_CUSTOMERS: Final = 50
+MAX_CUSTOMERS: Final = 50
 """Of so many customers invoices can be asked for at once, and so many are looked for by a search."""
 
 
@@ -74,8 +74,8 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
 def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
     """What of a query has an index by id, or is looked at row by row."""
     asked: dict[str, Any] = {
-        "id__in": _few(query.ids, MOST_IDS, "ids"),
-        "number": query.number and query.number[:LONGEST_KEPT],
+        "id__in": _few(query.ids, MAX_IDS, "ids"),
+        "number": query.number and query.number[:MAX_TEXT_LENGTH],
         "status__in": None if query.status is None else list(set(query.status)),
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
@@ -126,7 +126,7 @@ def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
 
 async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
     """What of a query is found by an index of its own."""
-    customers = _few(query.customer_ids, MOST_CUSTOMERS, "customerIds")
+    customers = _few(query.customer_ids, MAX_CUSTOMERS, "customerIds")
     ranges: dict[str, dict[str, Any]] = {
         "total": amounts(query),
         "due_date": {"due_date__gt": query.due_after, "due_date__lt": query.due_before},
@@ -189,7 +189,7 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     if text is None:
         return []
     narrowed = await searched(ctx, text, ["filter", "search"])
-    customers = [row.id for row in await take(ctx.rows(Customer), narrowed, EVERYTHING, MOST_CUSTOMERS)]
+    customers = [row.id for row in await take(ctx.rows(Customer), narrowed, EVERYTHING, MAX_CUSTOMERS)]
     texts = Q(number__icontains=text) | Q(memo__icontains=text)
     of_texts = await holding(ctx.rows(Invoice), "invoice", ctx.workspace_id, text, texts)
     if not customers:

@@ -11,10 +11,10 @@ from models.invoice import Invoice, LineItem
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, to_major
 from models.text import required_text
 
-MOST_LINES: Final = 500
+MAX_LINES: Final = 500
 
 
-_MOST_QUANTITY: Final = Decimal(10) ** 12
+_MAX_QUANTITY: Final = Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def lines_of(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
         InvalidInput: There is none, or one can't be taken as it is.
     """
     path = ["input", "lineItems"]
-    if not 1 <= len(given) <= MOST_LINES:
-        raise InvalidInput(f"An invoice has 1 to {MOST_LINES} line items, not {len(given)}.", path=path)
+    if not 1 <= len(given) <= MAX_LINES:
+        raise InvalidInput(f"An invoice has 1 to {MAX_LINES} line items, not {len(given)}.", path=path)
     lines = [_line(invoice, position, line, [*path, str(position)]) for position, line in enumerate(given)]
     invoice.total = sum(line.amount for line in lines)
     if invoice.total > MAX_MINOR_UNITS:
@@ -48,9 +48,9 @@ def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) ->
         if value.is_signed():
             raise InvalidInput("A line can't be negative: lower another line instead.", path=[*path, name])
         exponent = value.as_tuple().exponent
-        if value > _MOST_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
+        if value > _MAX_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
             raise InvalidInput(
-                f"At most {_MOST_QUANTITY:f} with up to {MAX_DECIMAL_PLACES} digits after the point.",
+                f"At most {_MAX_QUANTITY:f} with up to {MAX_DECIMAL_PLACES} digits after the point.",
                 path=[*path, name],
             )
     return LineItem(

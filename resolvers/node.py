@@ -10,6 +10,7 @@ from models.ids import Prefix, is_id, prefix_of
 from models.kinds import Scope
 from resolvers.auth import Caller
 from resolvers.context import Context
+from resolvers.reading.few_columns import FewColumns
 
 
 def viewer(ctx: Context) -> Caller:
@@ -36,3 +37,9 @@ async def node_of(ctx: Context, kind: Prefix, id_: str) -> Any:
     """The same, of one kind only."""
     ctx.require(Scope.READ)
     return await node(ctx, id_) if is_id(id_, kind) else None
+
+
+async def columns_of(ctx: Context, kind: Prefix, id_: str, columns: FewColumns) -> Any:
+    """The same, some of its columns."""
+    ctx.require(Scope.READ)
+    return (await columns.by_id(ctx.workspace_id, [id_])).get(id_) if is_id(id_, kind) else None

@@ -19,7 +19,7 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import AttemptSource, EventType, Scope, WebhookEventStatus
 from models.reason import Reason
-from models.text import LONGEST_KEPT, optional_text
+from models.text import MAX_TEXT_LENGTH, optional_text
 from models.webhook_event import (
     COMMON_TYPES,
     IGNORED,
@@ -35,10 +35,10 @@ from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Found, Narrowing
 from resolvers.reading.pages import made_between
 
-MOST_REPLAYED: Final = 100
+MAX_REPLAYED: Final = 100
 """How many webhook events one call tries again."""
 
-_MOST_TYPES: Final = 500
+_MAX_TYPES: Final = 500
 """Twice as many as Stripe has."""
 
 _REPLAYED_BY_DEFAULT: Final = (
@@ -98,7 +98,7 @@ def counting_of(ctx: Context, query: WebhookEventQuery) -> Counting | None:
 async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> WebhookEvent | None:
     """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
     ctx.require(Scope.READ)
-    if len(provider_event_id) > LONGEST_KEPT:
+    if len(provider_event_id) > MAX_TEXT_LENGTH:
         return None
     rows = ctx.rows(WebhookEvent).order_by("-id").only(*WITHOUT_PAYLOAD)
     found = [await rows.filter(known).first() for known in await _known_as(ctx, provider_event_id)]
@@ -120,7 +120,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "status__in": None if query.status is None else list(set(query.status)),
         "type__in": None if query.type is None else _possible(query.type),
         "invoice_id": query.invoice_id,
-        "reason_code": query.reason_code and query.reason_code[:LONGEST_KEPT],
+        "reason_code": query.reason_code and query.reason_code[:MAX_TEXT_LENGTH],
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
@@ -164,9 +164,9 @@ def _possible(types: Sequence[str]) -> list[str]:
     Raises:
         InvalidInput: There are more than a statement takes.
     """
-    possible = {type_ for type_ in types if 0 < len(type_) <= LONGEST_KEPT}
-    if len(possible) > _MOST_TYPES:
-        raise InvalidInput(f"The filter has {len(possible)} types: at most {_MOST_TYPES} are taken.", path=["filter"])
+    possible = {type_ for type_ in types if 0 < len(type_) <= MAX_TEXT_LENGTH}
+    if len(possible) > _MAX_TYPES:
+        raise InvalidInput(f"The filter has {len(possible)} types: at most {_MAX_TYPES} are taken.", path=["filter"])
     return list(possible)
 
 
@@ -207,7 +207,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
         )
     narrowings = await _searched(ctx, query.search)
     rows = _asked(ctx, replace(query, status=statuses)).filter(*(narrowing.holds for narrowing in narrowings))
-    found = await rows.order_by("id").limit(MOST_REPLAYED)
+    found = await rows.order_by("id").limit(MAX_REPLAYED)
     remaining = await rows.count() - len(found)
     ready: list[tuple[WebhookEvent, Delivery | None]] = []
     refused: dict[str, Replayed] = {}

@@ -1,6 +1,7 @@
 """What every resolver is given, and how it reads its arguments."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
@@ -18,6 +19,10 @@ def new_request_id() -> str:
     return uuid4().hex
 
 
+def _uncounted(_: str) -> None:
+    """Nobody counts."""
+
+
 @dataclass(slots=True)
 class Operation(Context):
     """One operation of one caller, as it came in. `request_id` is shown with errors that are our fault.
@@ -25,12 +30,13 @@ class Operation(Context):
     `introspection`: whether it may ask for the schema. `running` are the mutations that have begun: they run to
     completion even if the client disconnects, and the server waits for them when it stops. `tells_secret`: whether the
     answer holds a secret, which the length of a compressed answer could betray. `cost`: how much it could answer, None
-    while that isn't known.
+    while that isn't known. `count_query` is called with what answered a query.
     """
 
     request_id: str = field(default_factory=new_request_id)
     introspection: bool = True
     running: set[asyncio.Task[Any]] = field(default_factory=set)
+    count_query: Callable[[str], None] = field(default=_uncounted)
     tells_secret: bool = False
     cost: int | None = None
 

@@ -37,8 +37,8 @@ class OrderDirection(Enum):
 class CountPrecision(Enum):
     """How exact a count is."""
 
-    EXACT = strawberry.enum_value("EXACT", description="There are so many.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="There are so many, and perhaps more.")
+    EXACT = strawberry.enum_value("EXACT", description="Exactly this many.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="At least this many.")
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
@@ -115,7 +115,7 @@ _describe(
 )
 _describe(
     PaymentStatus,
-    "How far a payment has come. It only ever rises.",
+    "How far a payment has come. SUCCEEDED is final.",
     {
         "PENDING": "On its way, like a bank debit.",
         "SUCCEEDED": "The money came in.",

@@ -52,7 +52,7 @@ class Connection(Generic[NodeT]):
     async def total_count(self) -> int:
         return (await self.count()).number
 
-    @strawberry.field(description="Whether `totalCount` is all, or a filter has at least so many rows.")
+    @strawberry.field(description="Whether `totalCount` is exact, or the filter has at least that many rows.")
     async def total_count_precision(self) -> CountPrecision:
         return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 

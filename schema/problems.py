@@ -21,22 +21,22 @@ class Problem:
         return cls(code=refusal.code, message=refusal.message, path=refusal.path)
 
 
-@strawberry.type(description="A value that can't be taken as it is.")
+@strawberry.type(description="A value that isn't valid.")
 class InvalidInput(Problem):
     pass
 
 
-@strawberry.type(description="This workspace has no such thing.")
+@strawberry.type(description="The workspace has no such object.")
 class NotFound(Problem):
     pass
 
 
-@strawberry.type(description="What is asked for contradicts what is there already.")
+@strawberry.type(description="The request conflicts with what exists already.")
 class Conflict(Problem):
     pass
 
 
-@strawberry.type(description="An invoice can't go from the state that it is in to the one asked for.")
+@strawberry.type(description="The invoice can't move from its current status to the one asked for.")
 class InvalidTransition(Problem):
     from_: InvoiceStatus = strawberry.field(name="from", description="The state that the invoice is in.")
     to: InvoiceStatus = strawberry.field(description="The state asked for.")
@@ -52,12 +52,12 @@ class InvalidTransition(Problem):
         )
 
 
-@strawberry.type(description="Test and live don't mix.")
+@strawberry.type(description="A live workspace takes live keys only, and a test workspace test keys.")
 class ModeMismatch(Problem):
     pass
 
 
-@strawberry.type(description="Stripe gave a definite no.")
+@strawberry.type(description="Stripe refused what it was asked to do.")
 class StripeRefused(Problem):
     stripe_code: str | None = strawberry.field(description="Stripe's own code.")
     request_id: str | None = strawberry.field(description="Stripe's id of the request, for its support.")

@@ -1,4 +1,4 @@
-"""Everything that can be asked."""
+"""Everything that can be queried."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -20,14 +20,17 @@ from resolvers import (
     totals,
     webhook_event,
 )
+from resolvers.context import Context
 from resolvers.event import EventQuery
 from resolvers.integration import lists
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.narrowing import Read, whole
 from resolvers.reading.orders import ordered_page
-from resolvers.reading.pages import page
+from resolvers.reading.pages import Page, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
+from schema.enums import OrderDirection
 from schema.filters import (
     CustomerOrder,
     EventFilter,
@@ -64,15 +67,77 @@ _TYPES: Final[dict[str, Any]] = {
 """What an id's prefix says that it names."""
 
 
-@strawberry.type(description="Everything that can be asked. Needs READ, unless a field says more.")
+async def customer_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    search: str | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: CustomerOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of customers; one in the order of creation may be `read` in part."""
+    text, request = given(search), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    if by is None:
+        rows, narrowings = await customer.customers(ctx, search=text)
+        return await page(rows, request, descending=descending, narrowings=narrowings, read=read)
+    return await ordered_page(await customer.ordered_by_name(ctx, search=text, descending=descending), request)
+
+
+async def invoice_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: InvoiceFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: InvoiceOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of invoices; one in the order of creation may be `read` in part."""
+    query, request = InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = invoice_list.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = await invoice_list.invoices(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
+
+
+async def payment_page(
+    ctx: Context,
+    first: int | None = strawberry.UNSET,
+    after: str | None = strawberry.UNSET,
+    last: int | None = strawberry.UNSET,
+    before: str | None = strawberry.UNSET,
+    filter: PaymentFilter | None = strawberry.UNSET,
+    order: OrderDirection | None = strawberry.UNSET,
+    order_by: PaymentOrder | None = strawberry.UNSET,
+    read: Read = whole,
+) -> Page[Any]:
+    """A page of payments; one in the order of creation may be `read` in part."""
+    query, request = PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+    by, descending = ordered_by(order, order_by)
+    counting = payment.counting_of(ctx, query)
+    if by is None:
+        rows, narrowings = payment.payments(ctx, query)
+        return await page(rows, request, descending=descending, counting=counting, narrowings=narrowings, read=read)
+    ordering = payment.ordered(ctx, query, by, descending=descending)
+    return await ordered_page(ordering, request, counting=counting)
+
+
+@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
 class Query:
     @strawberry.field(description="Who is calling.")
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
-    @strawberry.field(
-        description="Whatever has this id; null when the workspace has no such thing. API keys need ADMIN."
-    )
+    @strawberry.field(description="The object with this id; null when the workspace has none. API keys need ADMIN.")
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
     ) -> Node | None:
@@ -88,7 +153,7 @@ class Query:
         last: Last = strawberry.UNSET,
         before: Before = strawberry.UNSET,
         include_disconnected: Annotated[
-            bool | None, strawberry.argument(description="Those that were removed, too.")
+            bool | None, strawberry.argument(description="Include those that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
@@ -123,14 +188,7 @@ class Query:
             CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> CustomerConnection:
-        ctx, text, request = info.context, given(search), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        if by is None:
-            rows, narrowings = await customer.customers(ctx, search=text)
-            found = await page(rows, request, descending=descending, narrowings=narrowings)
-        else:
-            ordering = await customer.ordered_by_name(ctx, search=text, descending=descending)
-            found = await ordered_page(ordering, request)
+        found = await customer_page(info.context, first, after, last, before, search, order, order_by)
         return CustomerConnection.of(found, Customer.of)
 
     @strawberry.field(description="The customer with this id; null when the workspace has none.")
@@ -163,16 +221,8 @@ class Query:
             InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        ctx, query, request = info.context, InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        counting = invoice_list.counting_of(ctx, query)
-        if by is None:
-            rows, narrowings = await invoice_list.invoices(ctx, query)
-            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
-        else:
-            ordering = await invoice_order.ordered(ctx, query, by, descending=descending)
-            found = await ordered_page(ordering, request, counting=counting)
-        return InvoiceConnection.of(found, Invoice.of, query=query)
+        found = await invoice_page(info.context, first, after, last, before, filter, order, order_by)
+        return InvoiceConnection.of(found, Invoice.of, query=InvoiceQuery(**all_given(filter)))
 
     @strawberry.field(description="The invoice with this id; null when the workspace has none.")
     async def invoice(
@@ -202,16 +252,8 @@ class Query:
             PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
         ] = strawberry.UNSET,
     ) -> PaymentConnection:
-        ctx, query, request = info.context, PaymentQuery(**all_given(filter)), asked(first, after, last, before)
-        by, descending = ordered_by(order, order_by)
-        counting = payment.counting_of(ctx, query)
-        if by is None:
-            rows, narrowings = payment.payments(ctx, query)
-            found = await page(rows, request, descending=descending, counting=counting, narrowings=narrowings)
-        else:
-            ordering = payment.ordered(ctx, query, by, descending=descending)
-            found = await ordered_page(ordering, request, counting=counting)
-        return PaymentConnection.of(found, Payment.of, query=query)
+        found = await payment_page(info.context, first, after, last, before, filter, order, order_by)
+        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(**all_given(filter)))
 
     @strawberry.field(description="The payment with this id; null when the workspace has none.")
     async def payment(
@@ -274,7 +316,7 @@ class Query:
         found = await page(rows, request, descending=False, key="number", counting=counting)
         return EventConnection.of_events(ctx, found)
 
-    @strawberry.field(description="What stands open now and what came in, per currency.")
+    @strawberry.field(description="Open and received amounts, per currency.")
     async def totals(
         self,
         info: Info,
@@ -304,11 +346,13 @@ class Query:
             datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
-            str | None, strawberry.argument(description='Whose days they are, by its IANA name: "Europe/Berlin".')
+            str | None, strawberry.argument(description='The time zone of the days, by its IANA name: "Europe/Berlin".')
         ] = "UTC",
         currency: Annotated[
             str | None,
-            strawberry.argument(description="This currency alone, even if nothing came; else all that came."),
+            strawberry.argument(
+                description="Only this currency, even if nothing came; by default each one in which something came."
+            ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
         found = await revenue.revenue(

@@ -23,6 +23,7 @@ from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.graphql_client import GraphQLClient, Socket
 from tests.support.house import Servers
+from tests.support.local import LOCAL
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.support.surface import ROOTS, Place, Surface
 
@@ -44,7 +45,7 @@ class Api:
         self._heard = heard
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.http = httpx.Client(
-            base_url=url, headers=headers, timeout=30, trust_env=False, event_hooks={"response": [self._hear]}
+            base_url=url, headers=headers, timeout=30, **LOCAL, event_hooks={"response": [self._hear]}
         )
 
     def _hear(self, response: httpx.Response) -> None:
@@ -173,7 +174,7 @@ class Estate:
         """Have Stripe tell that an invoice over 20 USD is paid."""
         event = payment_intent_succeeded(invoice_id=invoice_id, workspace_id=self.workspace_id, event_id=event_id)
         raw = body(event)
-        assert httpx.post(url, content=raw, headers=signed_headers(raw, secret), trust_env=False).status_code == 200
+        assert httpx.post(url, content=raw, headers=signed_headers(raw, secret), **LOCAL).status_code == 200
 
 
 def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:

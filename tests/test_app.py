@@ -18,6 +18,7 @@ from starlette.routing import Route
 from edge.app import Application
 from edge.metrics import Metrics
 from tests.support.app import RunningApp, StartApp, running_app
+from tests.support.local import LOCAL
 from tests.support.postgres import Postgres
 
 FRIEND = "https://app.example.com"
@@ -32,7 +33,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApp]:
 
 @pytest.fixture(scope="module")
 def http(app: RunningApp) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=app.url, trust_env=False) as client:
+    with httpx.Client(base_url=app.url, **LOCAL) as client:
         yield client
 
 
@@ -56,10 +57,10 @@ def test_without_its_database_it_is_alive_but_not_ready(postgres_server: Postgre
 
     postgres_server.drop_database(name)
 
-    unready = httpx.get(f"{app.url}/readyz", trust_env=False)
+    unready = httpx.get(f"{app.url}/readyz", **LOCAL)
     assert unready.status_code == 503
     assert unready.json()["reason"] == "The database can't be reached or is not migrated."
-    assert httpx.get(f"{app.url}/healthz", trust_env=False).status_code == 200
+    assert httpx.get(f"{app.url}/healthz", **LOCAL).status_code == 200
 
 
 def test_what_is_not_there_is_json(http: httpx.Client) -> None:

@@ -24,6 +24,7 @@ from tests.support.app import (
     running_simulator,
     settings_env,
 )
+from tests.support.local import LOCAL
 from tests.support.seed import SECRET_KEY, WEBHOOK_SECRET, add_integration, rows, within
 
 INTERRUPTED = 130
@@ -41,7 +42,7 @@ def ask_who_is_calling(url: str, api_key: str) -> httpx.Response:
         f"{url}/graphql",
         json={"query": "{ viewer { workspace { id name mode } } }"},
         headers={"Authorization": f"Bearer {api_key}"},
-        trust_env=False,
+        **LOCAL,
     )
 
 
@@ -309,18 +310,19 @@ def test_workers_serve_until_they_are_told_to_stop(
     key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
 
     answers = [ask_who_is_calling(app.url, key) for _ in range(10)]
-    counted = httpx.get(f"{app.url}/metrics", trust_env=False).text
+    counted = httpx.get(f"{app.url}/metrics", **LOCAL).text
     app.stop()
 
     assert [answer.status_code for answer in answers] == [200] * 10
     assert 'fluxrate_http_requests_total{route="/graphql",status="200"} 10.0' in counted
+    assert 'fluxrate_graphql_queries_total{answered_by="plan"} 10.0' in counted
     assert "Traceback" not in app.stderr
 
 
 def test_the_simulator_serves_this_machine_only(start_simulator: StartSimulator) -> None:
     simulator = start_simulator()
 
-    assert httpx.get(f"{simulator.url}/", trust_env=False).status_code == 200
+    assert httpx.get(f"{simulator.url}/", **LOCAL).status_code == 200
     assert_refused(Cli(), "simulator", "--host", "0.0.0.0", says="127.0.0.1")
 
 
@@ -345,7 +347,7 @@ def test_sync_fetches_what_never_arrived(migrated_sqlite_url: str, start_app: St
             f"{app.url}/graphql",
             json={"query": connect},
             headers={"Authorization": f"Bearer {made['apiKey']}"},
-            trust_env=False,
+            **LOCAL,
         ).json()
         id_ = answer["data"]["connectStripe"]["integration"]["id"]
 

@@ -12,6 +12,7 @@ import pytest
 from edge.compression import MIN_BYTES
 from tests.support.app import running_app
 from tests.support.house import House
+from tests.support.local import LOCAL
 
 LARGE: Final = "{ __schema { types { name description fields { name description } } } }"
 SMALL: Final = "{ viewer { workspace { name } } }"
@@ -25,7 +26,7 @@ SECRETS: Final = {
 async def http(house: House) -> AsyncIterator[httpx.AsyncClient]:
     """A client that takes gzip, as every browser does."""
     headers = {"Authorization": f"Bearer {house.client.api_key}", "Accept-Encoding": "gzip"}
-    async with httpx.AsyncClient(base_url=house.app.url, headers=headers, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=house.app.url, headers=headers, timeout=30, **LOCAL) as client:
         yield client
 
 
@@ -73,7 +74,7 @@ async def test_every_answer_says_what_it_depends_on(http: httpx.AsyncClient, que
 def test_another_origin_is_named_beside_it(tmp_path: Path) -> None:
     with running_app(cwd=tmp_path, env={"FLUXRATE_ALLOWED_ORIGINS": "https://shop.example"}) as app:
         key, origin = {"Authorization": f"Bearer {app.announced['apiKey']}"}, {"Origin": "https://shop.example"}
-        response = httpx.post(f"{app.url}/graphql", json={"query": LARGE}, headers=key | origin, trust_env=False)
+        response = httpx.post(f"{app.url}/graphql", json={"query": LARGE}, headers=key | origin, **LOCAL)
 
     assert response.headers["content-encoding"] == "gzip"
     assert {each.strip() for each in response.headers["vary"].split(",")} == {"Accept", "Accept-Encoding", "Origin"}

@@ -23,6 +23,7 @@ from edge.server.connections import Capacity, Connections
 from tests.support import migrated
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient, Socket
+from tests.support.local import LOCAL
 from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, within
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
@@ -216,7 +217,9 @@ class Server:
 
     def client(self, source: str) -> httpx.Client:
         """A client with an address of this machine, without a connection yet."""
-        return httpx.Client(transport=httpx.HTTPTransport(local_address=source), base_url=self.app.url, timeout=30)
+        return httpx.Client(
+            transport=httpx.HTTPTransport(LOCAL["verify"], local_address=source), base_url=self.app.url, timeout=30
+        )
 
     def status(self, path: str = "/graphql", source: str = "127.0.0.1") -> int:
         """How a new connection is answered."""
@@ -235,7 +238,7 @@ class Server:
 
     def dropped(self, why: str) -> int:
         """How many connections were, by the server's own count."""
-        text = httpx.get(f"{self.app.url}/metrics", timeout=30, trust_env=False).text
+        text = httpx.get(f"{self.app.url}/metrics", timeout=30, **LOCAL).text
         found = re.search(rf'^fluxrate_connections_dropped_total{{why="{why}"}} ([0-9.]+)$', text, re.MULTILINE)
         return int(float(found[1])) if found else 0
 
@@ -356,8 +359,8 @@ def test_workers_are_bounded_too(migrated_postgres_url: str, valkey_url: str) ->
             connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
             stack.enter_context(closing(connection))
             connection.sendall(ALIVE)
-        statuses = {httpx.get(f"{app.url}/readyz", trust_env=False, timeout=30).status_code for _ in range(10)}
-        dropped = httpx.get(f"{app.url}/metrics", trust_env=False, timeout=30).text
+        statuses = {httpx.get(f"{app.url}/readyz", **LOCAL, timeout=30).status_code for _ in range(10)}
+        dropped = httpx.get(f"{app.url}/metrics", **LOCAL, timeout=30).text
 
     assert statuses == {200}
     assert 'fluxrate_connections_dropped_total{why="idle"}' in dropped

@@ -20,6 +20,7 @@ from models.kinds import Mode
 from models.workspace import Workspace
 from settings import Settings
 from tests.support.app import ENCRYPTION_KEY, MAIN, RunningApp, environment, running_app
+from tests.support.local import LOCAL
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 INDEX: Final = b"<!doctype html><title>Fluxrate</title>"
@@ -78,7 +79,7 @@ def app(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runnin
 
 @pytest.fixture(scope="module")
 def http(app: RunningApp) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=app.url, timeout=30, trust_env=False, headers={"Accept-Encoding": "identity"}) as client:
+    with httpx.Client(base_url=app.url, timeout=30, **LOCAL, headers={"Accept-Encoding": "identity"}) as client:
         yield client
 
 
@@ -232,7 +233,7 @@ def test_an_asset_is_sent_in_the_smallest_form_that_the_browser_takes(
     app: RunningApp, accepts: str, encoding: str | None
 ) -> None:
     with (
-        httpx.Client(trust_env=False) as client,
+        httpx.Client(**LOCAL) as client,
         client.stream("GET", f"{app.url}/assets/index-B4c5.js", headers={"Accept-Encoding": accepts}) as answer,
     ):
         raw = b"".join(answer.iter_raw())
@@ -341,9 +342,9 @@ def test_a_query_by_get_is_no_page(http: httpx.Client) -> None:
 def test_without_graphiql_there_is_the_dashboard_alone(dist: Path, tmp_path: Path) -> None:
     with running_app(cwd=tmp_path, env={"FLUXRATE_GRAPHIQL": "off"}, entry=entry(dist)) as app:
         graphiql, graphql, page = (
-            httpx.get(f"{app.url}{path}", headers=BROWSER, trust_env=False) for path in ("/graphiql", "/graphql", "/")
+            httpx.get(f"{app.url}{path}", headers=BROWSER, **LOCAL) for path in ("/graphiql", "/graphql", "/")
         )
-        told = httpx.get(f"{app.url}/session", trust_env=False)
+        told = httpx.get(f"{app.url}/session", **LOCAL)
 
     assert told.json() == {"signedIn": False, "graphiql": False}
     assert (graphiql.status_code, graphql.status_code, page.status_code) == (404, 404, 200)
@@ -356,7 +357,7 @@ def test_without_graphiql_there_is_the_dashboard_alone(dist: Path, tmp_path: Pat
 def test_before_it_is_built_the_page_says_how_and_then_it_is_there(tmp_path: Path) -> None:
     """While the server goes on; GraphiQL is Strawberry's until then."""
     dist = tmp_path / "built" / "dist"
-    with running_app(cwd=tmp_path, entry=entry(dist)) as app, httpx.Client(base_url=app.url, trust_env=False) as http:
+    with running_app(cwd=tmp_path, entry=entry(dist)) as app, httpx.Client(base_url=app.url, **LOCAL) as http:
         before = [http.get(path, headers=BROWSER) for path in ("/", "/invoices", "/assets/index-B4c5.js", "/graphiql")]
         graphiql = http.get("/graphql", headers=BROWSER)
         build(dist)
@@ -375,7 +376,7 @@ def test_before_it_is_built_the_page_says_how_and_then_it_is_there(tmp_path: Pat
 def test_switched_off_there_is_no_page_and_nobody_signs_in(dist: Path, tmp_path: Path) -> None:
     with (
         running_app(cwd=tmp_path, env={"FLUXRATE_DASHBOARD": "off"}, entry=entry(dist)) as app,
-        httpx.Client(base_url=app.url, trust_env=False, headers={**BROWSER, "Origin": app.url}) as http,
+        httpx.Client(base_url=app.url, **LOCAL, headers={**BROWSER, "Origin": app.url}) as http,
     ):
         root = http.get("/")
         gone = [http.get(path) for path in ("/invoices", "/assets/index-B4c5.js", "/graphiql", "/session")]

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.support.app import MAIN, Cli, Running, environment
+from tests.support.local import LOCAL
 
 INTERRUPTED: Final = 130
 PATIENCE_S: Final = 60.0
@@ -38,7 +39,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def browser(demo: Running) -> Iterator[httpx.Client]:
     """Whoever opened the sign-in link that was printed."""
     page, key = demo.announced["signInUrl"].split("/#key=")
-    with httpx.Client(base_url=page, trust_env=False, timeout=20, headers={"Origin": page}) as client:
+    with httpx.Client(base_url=page, **LOCAL, timeout=20, headers={"Origin": page}) as client:
         signed_in = client.post("/session", json={"apiKey": key})
         assert signed_in.is_success, signed_in.text
         yield client
@@ -162,7 +163,7 @@ def test_an_invoice_is_paid_on_the_page_of_its_link(demo: Running, browser: http
     invoice = demo.announced["openInvoice"]
     look = f'{{ invoice(id: "{invoice["id"]}") {{ number status }} }}'
     before = asked(browser, look)["invoice"]
-    page = httpx.get(invoice["paymentUrl"], trust_env=False).text
+    page = httpx.get(invoice["paymentUrl"], **LOCAL).text
     session = re.search(r'name="checkout_session" value="(\w+)"', page)
     assert session is not None
 
@@ -170,7 +171,7 @@ def test_an_invoice_is_paid_on_the_page_of_its_link(demo: Running, browser: http
         f"{invoice['paymentUrl']}/page",
         data={"action": "pay", "checkout_session": session[1]},
         follow_redirects=True,
-        trust_env=False,
+        **LOCAL,
     )
 
     assert before == {"number": invoice["number"], "status": "OPEN"}

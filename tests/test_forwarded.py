@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from edge.address import address_in
 from edge.forwarded import Forwarded
 from tests.support.app import running_app
+from tests.support.local import LOCAL
 
 TRUSTED: Final = ("10.0.0.0/8", "2001:db8:aaaa::/48")
 
@@ -107,7 +108,7 @@ def test_the_server_warns_of_a_proxy_that_it_is_not_told_of(tmp_path: Path) -> N
     """Whatever the header holds, it is answered."""
     with running_app(cwd=tmp_path) as app:
         for value in ("192.0.2.1", "nonsense", ",,,"):
-            assert httpx.get(f"{app.url}/healthz", headers={"X-Forwarded-For": value}, trust_env=False).is_success
+            assert httpx.get(f"{app.url}/healthz", headers={"X-Forwarded-For": value}, **LOCAL).is_success
         address = urlsplit(app.url)
         with socket.create_connection((address.hostname or "", address.port or 0), timeout=30) as connection:
             connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: \xff\xfe\r\n\r\n")

@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.support.app import RunningApp, running_app
+from tests.support.local import LOCAL
 
 FRIEND: Final = "https://dashboard.example.com"
 JSON: Final = {"Content-Type": "application/json"}
@@ -37,7 +38,7 @@ def http(app: RunningApp) -> Iterator[httpx.Client]:
 
 def client_of(app: RunningApp) -> httpx.Client:
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
-    return httpx.Client(base_url=app.url, headers=authorization, timeout=60, trust_env=False)
+    return httpx.Client(base_url=app.url, headers=authorization, timeout=60, **LOCAL)
 
 
 def refused(response: httpx.Response) -> dict[str, Any]:
@@ -396,7 +397,7 @@ def test_an_odd_accept_header_is_answered(http: httpx.Client, accept: str) -> No
 )
 def test_an_odd_key_is_no_key(app: RunningApp, authorization: str) -> None:
     response = httpx.post(
-        f"{app.url}/graphql", json={}, headers={b"Authorization": authorization.encode("latin-1")}, trust_env=False
+        f"{app.url}/graphql", json={}, headers={b"Authorization": authorization.encode("latin-1")}, **LOCAL
     )
 
     assert response.status_code == 401
@@ -470,8 +471,8 @@ def test_without_introspection_the_schema_is_not_told(app: RunningApp, closed: R
 def test_without_graphiql_there_is_no_page(app: RunningApp, closed: RunningApp) -> None:
     browser = {"Accept": "text/html"}
 
-    page = httpx.get(f"{app.url}/graphql", headers=browser, trust_env=False, follow_redirects=True)
-    nothing = httpx.get(f"{closed.url}/graphql", headers=browser, trust_env=False)
+    page = httpx.get(f"{app.url}/graphql", headers=browser, **LOCAL, follow_redirects=True)
+    nothing = httpx.get(f"{closed.url}/graphql", headers=browser, **LOCAL)
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert (nothing.status_code, refused(nothing)["extensions"]["code"]) == (404, "NOT_FOUND")

@@ -10,6 +10,7 @@ from tests.resolvers.eventually import eventually
 from tests.support.documents import CONNECT, INTEGRATION, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
 from tests.support.graphql_client import GraphQLClient
 from tests.support.house import House, Servers, secret_key_of
+from tests.support.local import LOCAL
 
 DELIVERIES: Final = 2
 
@@ -33,7 +34,7 @@ async def problems(house: House) -> list[str]:
 async def test_what_was_paid_before_the_secret_was_saved_counts_when_it_is(newcomer: House) -> None:
     house = newcomer
     key = (house.secret_key, "")
-    async with httpx.AsyncClient(base_url=house.simulator.url, trust_env=False, auth=key, timeout=30) as stripe:
+    async with httpx.AsyncClient(base_url=house.simulator.url, **LOCAL, auth=key, timeout=30) as stripe:
         events = {f"enabled_events[{place}]": name for place, name in enumerate(house.integration["eventsToSend"][:5])}
         endpoint = (
             await stripe.post("/v1/webhook_endpoints", data={"url": house.integration["webhookUrl"], **events})

@@ -16,6 +16,7 @@ from execution.limits import LINES, cost_of, in_our_words, refused_for_variables
 from execution.schema import schema
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 
 
 def refused(document: str) -> list[tuple[str, int, str]]:
@@ -364,7 +365,7 @@ async def test_limits_are_the_same_over_http_server_sent_events_and_websockets(
     app: RunningApp, asked: dict[str, Any], limit: str
 ) -> None:
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
-    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, **LOCAL) as http:
         plain = await http.post("/graphql", json=asked, headers={"Accept": "application/graphql-response+json"})
         events = await http.post("/graphql", json=asked, headers={"Accept": "text/event-stream"})
     async with GraphQLClient(app.url, app.announced["apiKey"]).socket() as socket:
@@ -384,7 +385,7 @@ async def test_what_a_subscription_answers_for_each_event_is_bounded_like_a_quer
     asked = {"query": f"subscription {{ events {{ invoice {{ {lists} }} }} }}"}
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
 
-    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, **LOCAL) as http:
         events = await http.post("/graphql", json=asked, headers={"Accept": "text/event-stream"})
     async with GraphQLClient(app.url, app.announced["apiKey"]).socket() as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": asked})
@@ -400,7 +401,7 @@ def test_operations_are_not_taken_in_batches(app: RunningApp) -> None:
     batch = [{"query": "{ __typename }"}, {"query": "{ __typename }"}]
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
 
-    response = httpx.post(f"{app.url}/graphql", json=batch, headers=authorization, trust_env=False)
+    response = httpx.post(f"{app.url}/graphql", json=batch, headers=authorization, **LOCAL)
 
     assert response.status_code == 400
     assert response.json()["errors"][0]["message"] == "The request must be one JSON object: batches are not taken."

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.documents import DISCONNECT, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
 from tests.support.house import SECRET, House
+from tests.support.local import LOCAL
 from tests.support.stripe_payloads import checkout_session_completed
 
 
@@ -45,7 +46,7 @@ async def test_both_events_of_a_payment_each_twice_mark_its_invoice_paid_once(ho
 
 async def test_a_customer_who_pays_the_link_is_seen_by_every_dashboard(house: House) -> None:
     key = (house.secret_key, "")
-    async with httpx.AsyncClient(base_url=house.simulator.url, trust_env=False, auth=key) as stripe:
+    async with httpx.AsyncClient(base_url=house.simulator.url, **LOCAL, auth=key) as stripe:
         added = await stripe.post(
             "/v1/webhook_endpoints",
             data={

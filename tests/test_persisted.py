@@ -14,6 +14,7 @@ from execution import persisted
 from execution.persisted import DocumentRefused, PersistedDocuments, read_trusted
 from tests.support.app import Cli, RunningApp, running_app, settings_env
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 
 VIEWER = "query Viewer { viewer { workspace { mode } } }"
 ANSWER = {"viewer": {"workspace": {"mode": "TEST"}}}
@@ -42,7 +43,7 @@ def code_of(answer: dict[str, Any]) -> str:
 
 def client_of(app: RunningApp) -> httpx.Client:
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}"}
-    return httpx.Client(base_url=app.url, headers=authorization, timeout=30, trust_env=False)
+    return httpx.Client(base_url=app.url, headers=authorization, timeout=30, **LOCAL)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ async def test_sockets_and_streams_name_documents_too(app: RunningApp) -> None:
         await socket.send({"id": "1", "type": "subscribe", "payload": by_hash(text)})
         known = await socket.receive()
     authorization = {"Authorization": f"Bearer {app.announced['apiKey']}", "Accept": "text/event-stream"}
-    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=app.url, headers=authorization, timeout=30, **LOCAL) as http:
         streamed = await http.post("/graphql", json=by_hash(text))
         unknown_stream = await http.post("/graphql", json=by_hash(fresh(VIEWER, "never sent")))
 
@@ -229,7 +230,7 @@ def test_a_trusted_document_is_asked_by_id_by_hash_or_as_it_is(strict: RunningAp
 )
 async def test_all_else_is_refused_by_every_way_in(strict: RunningApp, asked: dict[str, Any]) -> None:
     authorization = {"Authorization": f"Bearer {strict.announced['apiKey']}"}
-    async with httpx.AsyncClient(base_url=strict.url, headers=authorization, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=strict.url, headers=authorization, timeout=30, **LOCAL) as http:
         response = await http.post("/graphql", json=asked, headers={"Accept": RESPONSE})
     async with GraphQLClient(strict.url, strict.announced["apiKey"]).socket() as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": asked})
@@ -312,5 +313,5 @@ def test_every_worker_trusts_the_documents_of_the_option(
 def ask(app: RunningApp, key: str, asked: dict[str, Any]) -> dict[str, Any]:
     """An answer over a connection of its own, which any worker may take."""
     headers = {"Authorization": f"Bearer {key}"}
-    answer: dict[str, Any] = httpx.post(f"{app.url}/graphql", json=asked, headers=headers, trust_env=False).json()
+    answer: dict[str, Any] = httpx.post(f"{app.url}/graphql", json=asked, headers=headers, **LOCAL).json()
     return answer

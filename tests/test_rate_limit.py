@@ -24,6 +24,7 @@ from errors import RateLimited
 from models.instant import utc_now
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 from tests.support.valkey import Valkey
 
 QUERY = {"query": "{ __typename }"}
@@ -172,7 +173,7 @@ def test_an_ipv6_network_is_counted_as_one_address(host: str | None, counted_as:
 
 
 async def test_counters_that_are_over_and_too_many_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_limit, "_MOST_COUNTERS", 10)
+    monkeypatch.setattr(rate_limit, "_MAX_COUNTERS", 10)
     async with RateLimits("memory://", "1/day", None) as limits:
         for number in range(50):
             await count(limits, 2, who=f"key_{number}")
@@ -241,7 +242,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_counts_again_when_it_is
 def ask(app: RunningApp, key: str | None, **headers: str) -> httpx.Response:
     """An answer over a connection of its own."""
     known = {"Authorization": f"Bearer {key}"} if key else {}
-    return httpx.post(f"{app.url}/graphql", json=QUERY, headers={**known, **headers}, trust_env=False, timeout=30)
+    return httpx.post(f"{app.url}/graphql", json=QUERY, headers={**known, **headers}, **LOCAL, timeout=30)
 
 
 def refusal_of(response: httpx.Response) -> dict[str, Any]:
@@ -283,7 +284,7 @@ def test_a_key_that_asks_too_often_is_told_when_to_come_back(strict: RunningApp)
 def test_every_answer_tells_what_is_left(strict: RunningApp, accept: str) -> None:
     def told(query: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {strict.announced['apiKey']}", "Accept": accept}
-        body = httpx.post(f"{strict.url}/graphql", json={"query": query}, headers=headers, trust_env=False).text
+        body = httpx.post(f"{strict.url}/graphql", json={"query": query}, headers=headers, **LOCAL).text
         answer = next(line.removeprefix("data: ") for line in body.splitlines() if "{" in line)
         extensions: dict[str, Any] = json.loads(answer)["extensions"]
         return extensions
@@ -303,7 +304,7 @@ def test_what_is_refused_for_its_cost_is_told_what_it_would_be(strict: RunningAp
         f"{strict.url}/graphql",
         json={"query": f"{{ a: {query[2:-2]} b: {query[2:-2]} }}"},
         headers={"Authorization": f"Bearer {strict.announced['apiKey']}"},
-        trust_env=False,
+        **LOCAL,
     )
 
     answer = response.json()
@@ -328,10 +329,9 @@ def test_webhooks_and_health_are_never_refused_for_their_address(strict: Running
         pass
 
     webhooks = [
-        httpx.post(f"{strict.url}/webhooks/stripe/unknown", content=b"{}", trust_env=False).status_code
-        for _ in range(60)
+        httpx.post(f"{strict.url}/webhooks/stripe/unknown", content=b"{}", **LOCAL).status_code for _ in range(60)
     ]
-    health = httpx.get(f"{strict.url}/readyz", trust_env=False).status_code
+    health = httpx.get(f"{strict.url}/readyz", **LOCAL).status_code
 
     assert set(webhooks) == {404}
     assert health == 200
@@ -387,7 +387,7 @@ async def test_bad_keys_do_not_lock_out_good_ones(tmp_path: Path) -> None:
     """A flood of them from the one address that a proxy shows, by the limits as they are."""
     with running_app(cwd=tmp_path) as app:
         key = app.announced["apiKey"]
-        async with httpx.AsyncClient(base_url=app.url, trust_env=False, timeout=30) as guessing:
+        async with httpx.AsyncClient(base_url=app.url, **LOCAL, timeout=30) as guessing:
             guesses = [
                 await guessing.post("/graphql", json=QUERY, headers={"Authorization": f"Bearer flx_test_{number:040x}"})
                 for number in range(700)
@@ -434,7 +434,7 @@ async def test_each_mutation_of_a_document_counts(tmp_path: Path) -> None:
     four = "mutation { a: %s b: %s ...More }" % ((NEW_CUSTOMER,) * 2) + fragment
     with running_app(cwd=tmp_path, env={"FLUXRATE_RATE_LIMIT_PER_KEY": "12/day"}) as app:
         key = app.announced["apiKey"]
-        async with httpx.AsyncClient(base_url=app.url, timeout=30, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=app.url, timeout=30, **LOCAL) as http:
             http.headers["Authorization"] = f"Bearer {key}"
             first = await http.post("/graphql", json={"query": four})
             async with GraphQLClient(app.url, key).socket() as socket:

@@ -10,6 +10,7 @@ import httpx
 
 from tests.support.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
 from tests.support.house import SECRET, House
+from tests.support.local import LOCAL
 from tests.support.stripe_payloads import Event, body, signed_headers
 
 POSTERS: Final = 16
@@ -42,7 +43,7 @@ class Stripe:
         while not over.is_set():
             raw = self._bodies[number % len(self._bodies)]
             self.posts[raw] += 1
-            async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            async with httpx.AsyncClient(**LOCAL, timeout=30) as http:
                 answer = await http.post(self._url, content=raw, headers=signed_headers(raw, *self.secrets))
             self.answers[answer.status_code] += 1
             number += 1

@@ -22,6 +22,7 @@ from resolvers.operator import create_workspace
 from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY, RunningApp, running_app
 from tests.support.graphql_client import Socket
+from tests.support.local import LOCAL
 from tests.support.migrated import sqlite_url
 from tests.support.postgres import Postgres
 from tests.support.seed import within
@@ -135,7 +136,7 @@ def served(database_url: str) -> Iterator[Site]:
     }
     with (
         running_app(database_url, env=env) as app,
-        httpx.Client(base_url=app.url, timeout=30, trust_env=False) as client,
+        httpx.Client(base_url=app.url, timeout=30, **LOCAL) as client,
     ):
         site = Site(app, database_url, client)
         yield site
@@ -637,7 +638,7 @@ async def test_a_stream_ends_with_its_session(site: Site, ending: str) -> None:
     session = Session(key_id, utc_now() + timedelta(seconds=3 if ending == "over" else 3600))
     headers = {"Origin": site.app.url, "Accept": EVENT_STREAM, "Cookie": f"{COOKIE}={session.sealed(KEYRING)}"}
     async with (
-        httpx.AsyncClient(base_url=site.app.url, timeout=WITHIN_S, trust_env=False) as http,
+        httpx.AsyncClient(base_url=site.app.url, timeout=WITHIN_S, **LOCAL) as http,
         http.stream("POST", "/graphql", json={"query": EVENTS}, headers=headers) as response,
     ):
         lines = response.aiter_lines()
@@ -665,7 +666,7 @@ def test_who_guesses_keys_or_cookies_is_stopped(strict: RunningApp) -> None:
     """By one budget, and who has a valid key is let in all the same."""
     key = strict.workspace().api_key
     own = {"Origin": strict.url}
-    with httpx.Client(base_url=strict.url, headers=own, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=strict.url, headers=own, timeout=30, **LOCAL) as http:
         guesses = [http.post("/session", json={"apiKey": f"flx_test_{number:040x}"}) for number in range(2)]
         made_up = [
             http.post("/graphql", json=VIEWER, headers={"Cookie": f"{COOKIE}=made-up-{number}"}) for number in range(2)
@@ -680,7 +681,7 @@ def test_who_guesses_keys_or_cookies_is_stopped(strict: RunningApp) -> None:
 
 
 def test_signing_in_and_asking_who_is_are_counted_as_all_else(strict: RunningApp) -> None:
-    with httpx.Client(base_url=strict.url, timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=strict.url, timeout=30, **LOCAL) as http:
         statuses = [http.get("/session").status_code for _ in range(61)]
 
     assert statuses == [200] * 60 + [429]

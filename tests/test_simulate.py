@@ -19,6 +19,7 @@ from tests.support.app import Cli, StartSimulator
 from tests.support.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, INVOICE_PAID
 from tests.support.graphql_client import GraphQLClient
 from tests.support.house import SMALL, House, Servers, serve
+from tests.support.local import LOCAL
 
 Json = dict[str, Any]
 
@@ -42,7 +43,7 @@ class Shop(House):
     async def have_happened(self, event: str, invoice: Json) -> None:
         """Let something become of an invoice, asked of the simulator itself."""
         asked = {"action": ACTIONS[Event(event)], "invoice": invoice["id"]}
-        async with httpx.AsyncClient(base_url=self.simulator.url, trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(base_url=self.simulator.url, **LOCAL, timeout=30) as http:
             (await http.post("/simulator/actions", json=asked)).raise_for_status()
 
     async def look(self, invoice: Json) -> Json:

@@ -7,7 +7,7 @@ from starlette.types import Receive
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 10.0
-_MOST_DIGITS: Final = len(str(MAX_BODY_BYTES))
+_MAX_DIGITS: Final = len(str(MAX_BODY_BYTES))
 
 
 class TooLargeError(Exception):
@@ -55,7 +55,7 @@ async def read_body(receive: Receive, content_length: bytes | None) -> bytes:
 
 def _says_too_large(content_length: bytes) -> bool:
     digits = content_length.lstrip(b"0")
-    return digits.isdigit() and (len(digits) > _MOST_DIGITS or int(digits) > MAX_BODY_BYTES)
+    return digits.isdigit() and (len(digits) > _MAX_DIGITS or int(digits) > MAX_BODY_BYTES)
 
 
 async def _collect(receive: Receive) -> bytes:

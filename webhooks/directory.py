@@ -16,7 +16,7 @@ from models.integration import bound_to
 from models.kinds import Mode
 from models.secret import Keyring
 
-MOST_KNOWN: Final = 1024
+MAX_KNOWN: Final = 1024
 KNOWN_FOR_S: Final = 5.0
 READ_TIMEOUT_S: Final = 5.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -111,7 +111,7 @@ class Directory:
             previous_expires_at=None if expires_at is None else from_row(expires_at),
             read_at=began_at,
         )
-        if len(self._known) >= MOST_KNOWN and token not in self._known:
+        if len(self._known) >= MAX_KNOWN and token not in self._known:
             del self._known[next(iter(self._known))]
         self._known[token] = listener
         return listener

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from errors import Unavailable
+from gateways.stripe.endpoints import WEBHOOK_PATH
 from gateways.stripe.signature import verify
 from inbox.delivery import Delivery, delivery_of
 from inbox.quarantine.store import Post
@@ -25,7 +26,7 @@ from webhooks.directory import Directory, Listener
 
 log = structlog.get_logger(__name__)
 
-PATH: Final = "/webhooks/stripe/{token}"
+PATH: Final = f"{WEBHOOK_PATH}{{token}}"
 _KEPT: Final = frozenset({b"stripe-signature", b"content-type", b"user-agent"})
 _RETRY_AFTER_S: Final = b"5"
 

@@ -26,11 +26,11 @@ class Sweep(Periodic):
     verified in time, and webhook secrets that Stripe has stopped signing with.
     """
 
-    def __init__(self, inbox: Inbox, quarantine: Quarantine, published: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, inbox: Inbox, quarantine: Quarantine, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         super().__init__("deliveries", INTERVAL_S, self.sweep)
         self._inbox = inbox
         self._quarantine = quarantine
-        self._published = published
+        self._on_commit = on_commit
 
     async def sweep(self) -> None:
         """Do once what there is to do."""
@@ -39,7 +39,7 @@ class Sweep(Periodic):
         await self._read_again()
         await self._quarantine.release_owed()
         await self._quarantine.drop_expired()
-        self._published(await retire_previous_secrets())
+        self._on_commit(await retire_previous_secrets())
 
     async def _release_held(self) -> None:
         ids = (

@@ -82,6 +82,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         graphiql: bool,
         cookies: SessionCookies | None,
         graphiql_path: Callable[[], str | None],
+        count_query: Callable[[str], None],
     ) -> None:
         super().__init__(
             schema,
@@ -99,6 +100,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._graphiql = graphiql
         self._cookies = cookies
         self.graphiql_path = graphiql_path
+        self._count_query = count_query
 
     async def __aenter__(self) -> Self:
         """Look after the keys of open connections."""
@@ -131,7 +133,12 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self.keys.note(caller.api_key.id)
         await self._rate_limits.count_operation(caller.api_key.id)
         return Operation(
-            self._services, caller, request_id=request_id, introspection=self._introspection, running=self._running
+            self._services,
+            caller,
+            request_id=request_id,
+            introspection=self._introspection,
+            running=self._running,
+            count_query=self._count_query,
         )
 
     async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
@@ -282,7 +289,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     def results(
         self, asked: Asked, operation: Operation, send: shared.Send | None = None
     ) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation, as `Fanout.results` says; what is no subscription tells what it cost."""
+        """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
         return self._told(asked, operation)

@@ -27,7 +27,7 @@ _NOTE_INTERVAL_S: Final = 30.0
 class KeyWatch:
     """Looks after the keys of this process: whether they still open anything, and when they were last used.
 
-    It does so by itself within its block.
+    It works in the background, within its block.
     """
 
     def __init__(self, poll_interval_s: float = POLL_INTERVAL_S) -> None:

@@ -28,9 +28,9 @@ FAILURE_COUNTS: Final = 20
 
 _REDIS_TIMEOUT_S: Final = 0.1
 _REDIS_REST_S: Final = 5.0
-_MOST_CONNECTIONS: Final = 16
+_MAX_CONNECTIONS: Final = 16
 _SWEEP_INTERVAL_S: Final = 10.0
-_MOST_COUNTERS: Final = 100_000
+_MAX_COUNTERS: Final = 100_000
 
 
 class Standing(NamedTuple):
@@ -119,7 +119,7 @@ class RateLimits:
 
     def _refuse(self, limit: "_Limit", who: str, for_s: float) -> None:
         """Refuse somebody for so long without a look at the counters."""
-        if len(self._refused_until) >= _MOST_COUNTERS:
+        if len(self._refused_until) >= _MAX_COUNTERS:
             self._refused_until.clear()
         self._refused_until[limit.counted_as, who] = time.monotonic() + for_s
 
@@ -182,7 +182,7 @@ class _Memory(MemoryStorage):
 
     async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
         now = time.time()
-        if now >= self._sweep_at or len(self.storage) > _MOST_COUNTERS:
+        if now >= self._sweep_at or len(self.storage) > _MAX_COUNTERS:
             self._sweep(now)
         self.storage[key] = count = await self.get(key) + amount
         self.expirations.setdefault(key, now + expiry)
@@ -191,7 +191,7 @@ class _Memory(MemoryStorage):
     def _sweep(self, now: float) -> None:
         self._sweep_at = now + _SWEEP_INTERVAL_S
         over = [key for key, expires_at in self.expirations.items() if expires_at <= now]
-        if len(self.storage) - len(over) > _MOST_COUNTERS:
+        if len(self.storage) - len(over) > _MAX_COUNTERS:
             over = list(self.storage)
         for key in over:
             self.storage.pop(key, None)
@@ -208,7 +208,7 @@ class _Shared:
 
         pool: Any = BlockingConnectionPool.from_url(
             url,
-            max_connections=_MOST_CONNECTIONS,
+            max_connections=_MAX_CONNECTIONS,
             timeout=_REDIS_TIMEOUT_S,
             socket_timeout=_REDIS_TIMEOUT_S,
             socket_connect_timeout=_REDIS_TIMEOUT_S,

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 from strawberry.http.parse_content_type import parse_content_type
 
+from edge.size import MAX_REQUEST_BYTES
 from execution.documents import NUL_REFUSED, has_nul
 
-MOST_BODY_BYTES: Final = 1024 * 1024
 BODY_TIMEOUT_S: Final = 15.0
 JSON: Final = "application/json"
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
@@ -28,7 +28,7 @@ _MEMBERS: Final = (
 )
 
 
-def bounded(receive: Receive, most_bytes: int = MOST_BODY_BYTES) -> Receive:
+def bounded(receive: Receive, max_bytes: int = MAX_REQUEST_BYTES) -> Receive:
     """A request's messages, up to a limit of its body."""
     received = 0
 
@@ -36,8 +36,8 @@ def bounded(receive: Receive, most_bytes: int = MOST_BODY_BYTES) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > most_bytes:
-            raise HTTPException(413, f"The request is larger than {most_bytes} bytes.")
+        if received > max_bytes:
+            raise HTTPException(413, f"The request is larger than {max_bytes} bytes.")
         return message
 
     return receive_bounded

@@ -13,7 +13,7 @@ from edge.graphql.request import bounded, json_body
 from errors import Unauthenticated
 from resolvers.auth import authenticate
 
-MOST_BODY_BYTES: Final = 4096
+MAX_BODY_BYTES: Final = 4096
 _METHODS: Final = "GET, POST, DELETE"
 _UNCACHED: Final = {"cache-control": "no-store"}
 
@@ -21,7 +21,7 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 class SessionEndpoint:
     """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out.
 
-    GET tells whether one is signed in, and what else the page may offer.
+    GET says whether one is signed in, and what else the page may offer.
     """
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
@@ -29,7 +29,7 @@ class SessionEndpoint:
         self._cookies = cookies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, bounded(receive, MOST_BODY_BYTES))
+        request = Request(scope, bounded(receive, MAX_BODY_BYTES))
         response = await self._graphql.answered(request, self._answer)
         await response(scope, receive, send)
 

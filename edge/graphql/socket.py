@@ -22,6 +22,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 
 from edge.graphql.keys import KeyWatch, ends_with
+from edge.size import MAX_REQUEST_BYTES
 from errors import RateLimited, Unauthenticated
 from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
@@ -60,17 +61,17 @@ _TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor"
 _ANSWERED_WITHIN_S: Final = 1.0
 """How long what a key has begun may take to be answered once the key is revoked."""
 
-_MOST_REASON_BYTES: Final = 123
+_MAX_REASON_BYTES: Final = 123
 """What a close frame holds. Source: RFC 6455, section 5.5."""
 
-MESSAGE_BYTES: Final = Limit("messageBytes", 1024 * 1024, "A message has at most {maximum} bytes.")
+MESSAGE_BYTES: Final = Limit("messageBytes", MAX_REQUEST_BYTES, "A message has at most {maximum} bytes.")
 OPERATIONS: Final = Limit(
     "operationsPerSocket",
     100,
     "More than {maximum} operations at once on one socket: complete some, or open another socket.",
 )
 MESSAGES: Final = Limit("messagesPerSecond", 50, "More than {maximum} messages a second, 200 at once: send fewer.")
-MOST_MESSAGES_AT_ONCE: Final = 200
+MAX_MESSAGES_AT_ONCE: Final = 200
 ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at most {maximum} characters.")
 
 
@@ -114,7 +115,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._tokens = _Bucket(MOST_MESSAGES_AT_ONCE, MESSAGES.maximum)
+        self._tokens = _Bucket(MAX_MESSAGES_AT_ONCE, MESSAGES.maximum)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
         """What the client sends, until it leaves."""
@@ -156,7 +157,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
         if self.ws.application_state is WebSocketState.DISCONNECTED:
             return
         with suppress(WebSocketDisconnect, RuntimeError):
-            await self.ws.close(code=code, reason=reason.encode()[:_MOST_REASON_BYTES].decode(errors="ignore"))
+            await self.ws.close(code=code, reason=reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
 
 
 class _Bucket:

@@ -12,13 +12,13 @@ from uvicorn.supervisors import Multiprocess
 from edge.server.connections import Admission, BoundedConfig, Capacity, descriptors, raise_descriptors
 from edge.server.http import BoundedProtocol
 from edge.server.websocket import BoundedWebSocket
+from edge.size import MAX_REQUEST_BYTES
 from errors import ConfigurationError
 
 GRACE_S: Final = 10
 KEEP_ALIVE_S: Final = 75
 """Longer than common load balancers' idle timeout, so the balancer closes first."""
 
-MAX_WEBSOCKET_MESSAGE_BYTES: Final = 1024 * 1024
 PING_S: Final = 20.0
 """How often an open WebSocket is pinged, and how long its answer may take."""
 
@@ -82,7 +82,7 @@ def run(
         proxy_headers=False,  # edge/forwarded.py reads them: uvicorn takes any text for an address
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
-        ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
+        ws_max_size=MAX_REQUEST_BYTES,
         ws_ping_interval=ping_s,
         ws_ping_timeout=ping_s,
         ws_per_message_deflate=False,  # it would compress the same bytes anew for every subscriber

@@ -92,7 +92,7 @@ class Checkup:
         keyring: Keyring,
         gateway: StripeGateway,
         public_url: str,
-        published: Callable[[Mapping[str, int]], None],
+        on_commit: Callable[[Mapping[str, int]], None],
         *,
         on_key_accepted: Callable[[Transaction, str], Awaitable[None]],
         settled: timedelta = SETTLED,
@@ -100,7 +100,7 @@ class Checkup:
         self._keyring = keyring
         self._gateway = gateway
         self._public_url = public_url
-        self._published = published
+        self._on_commit = on_commit
         self._on_key_accepted = on_key_accepted
         self._settled = settled
 
@@ -278,7 +278,7 @@ class Checkup:
             await row.save(update_fields=["key_problem", "checked_at", "findings"])
             if changed:
                 newest = await append(tx, [_updated(row)])
-        self._published(newest)
+        self._on_commit(newest)
         return after
 
 

@@ -19,7 +19,7 @@ _TOLD_BY: Final = {
 """Events that add nothing for an endpoint that is sent another: an account chooses either."""
 
 EVERYTHING: Final = "*"
-PATH: Final = "/webhooks/stripe/"
+WEBHOOK_PATH: Final = "/webhooks/stripe/"
 
 Finding = tuple[str, str | None]
 """A diagnosis' code and its detail."""
@@ -69,7 +69,7 @@ class Endpoints:
 
 def endpoint_url(public_url: str, token: str) -> str:
     """Where Stripe has to post for an integration."""
-    return f"{public_url}{PATH}{token}"
+    return f"{public_url}{WEBHOOK_PATH}{token}"
 
 
 def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None) -> Endpoints:

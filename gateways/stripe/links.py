@@ -13,10 +13,10 @@ from models.money import unit_minor_units
 if TYPE_CHECKING:
     from stripe.params import PaymentLinkCreateParams
 
-MOST_LINES: Final = 20
+MAX_LINES: Final = 20
 """Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
 
-_MOST_QUANTITY: Final = 999_999
+_MAX_QUANTITY: Final = 999_999
 _NAME_LENGTH: Final = 250
 
 
@@ -57,7 +57,7 @@ def charge_lines(invoice: Invoice, lines: Sequence[LineItem], amount: int) -> li
     The invoice's own, when Stripe can take each of them and they make up the amount; otherwise one line over it.
     """
     own = [charge for line in lines if (charge := _whole(line, invoice.currency)) is not None]
-    fits = 0 < len(own) == len(lines) <= MOST_LINES
+    fits = 0 < len(own) == len(lines) <= MAX_LINES
     if fits and sum(line.unit_amount * line.quantity for line in own) == amount:
         return own
     return [ChargeLine(f"Invoice {invoice.number}", amount, 1)]
@@ -67,7 +67,7 @@ def _whole(line: LineItem, currency: str) -> ChargeLine | None:
     quantity, unit_amount = Decimal(line.quantity), unit_minor_units(Decimal(line.unit_amount), currency)
     if unit_amount is None or not is_chargeable(unit_amount, currency):
         return None
-    if quantity != quantity.to_integral_value() or not 0 < quantity <= _MOST_QUANTITY:
+    if quantity != quantity.to_integral_value() or not 0 < quantity <= _MAX_QUANTITY:
         return None
     return ChargeLine(line.description[:_NAME_LENGTH], unit_amount, int(quantity))
 

@@ -13,10 +13,10 @@ from models.reason import Reason
 TOLERANCE_S: Final = 300
 """How far the signed timestamp may be from now, in either direction."""
 
-MOST_SIGNATURES: Final = 16
+MAX_SIGNATURES: Final = 16
 """How many v1 signatures of a header are looked at; Stripe sends one, two while a secret is rolled."""
 
-_MOST_DIGITS: Final = 20
+_MAX_DIGITS: Final = 20
 
 
 def verify(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> bool:
@@ -43,7 +43,7 @@ def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now
         return Reason.SIGNATURE_MISSING, None
     signed = b"%b.%b" % (timestamp, body)
     if timestamp.isdigit() and any(_matches(signed, secret, signatures) for secret in secrets):
-        off = f"{abs(now - int(timestamp)):.0f} seconds" if len(timestamp) <= _MOST_DIGITS else "very long"
+        off = f"{abs(now - int(timestamp)):.0f} seconds" if len(timestamp) <= _MAX_DIGITS else "very long"
         return Reason.SIGNATURE_TIMESTAMP, off
     return Reason.SIGNATURE_MISMATCH, None
 
@@ -56,7 +56,7 @@ def _parse(header: bytes | str | None) -> tuple[bytes, list[bytes]]:
     signatures: list[bytes] = []
     for item in (header or b"").split(b","):
         scheme, _, value = item.strip().partition(b"=")
-        if scheme == b"v1" and len(signatures) < MOST_SIGNATURES:
+        if scheme == b"v1" and len(signatures) < MAX_SIGNATURES:
             signatures.append(value)
         elif scheme == b"t" and timestamp is None:
             timestamp = value
@@ -64,7 +64,7 @@ def _parse(header: bytes | str | None) -> tuple[bytes, list[bytes]]:
 
 
 def _is_recent(timestamp: bytes, now: float) -> bool:
-    return timestamp.isdigit() and len(timestamp) <= _MOST_DIGITS and abs(now - int(timestamp)) <= TOLERANCE_S
+    return timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS and abs(now - int(timestamp)) <= TOLERANCE_S
 
 
 def _matches(signed: bytes, secret: str, signatures: list[bytes]) -> bool:

@@ -32,12 +32,12 @@ from models.webhook_event import UNFINISHED, WebhookEvent
 
 log = structlog.get_logger(__name__)
 
-MOST_BYTES: Final = 256 * 1024
+MAX_BYTES: Final = 256 * 1024
 """The largest body that is kept."""
 
 _PAUSE_S: Final = 0.2
 _FULL_FOR_S: Final = 2.0
-_MOST_WAITING: Final = 128
+_MAX_WAITING: Final = 128
 
 
 @dataclass(slots=True)
@@ -55,10 +55,10 @@ _Same = tuple[str, str, str, tuple[str | None, ...]]
 class Quarantine:
     """Keeps posts, a batch in a transaction, a few transactions a second; gives to the inbox what verifies."""
 
-    def __init__(self, inbox: Inbox, keyring: Keyring, published: Callable[[Mapping[str, int]], None]) -> None:
+    def __init__(self, inbox: Inbox, keyring: Keyring, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         self._inbox = inbox
         self._keyring = keyring
-        self._published = published
+        self._on_commit = on_commit
         self._waiting: dict[_Same, _Waiting] = {}
         self._shares: Counter[str] = Counter()
         self._counts: dict[str, Count] = {}
@@ -89,7 +89,7 @@ class Quarantine:
             Unavailable: The database is unavailable right now; nothing is kept.
         """
         integration_id = post.origin.integration_id
-        if len(post.body) > MOST_BYTES:
+        if len(post.body) > MAX_BYTES:
             self._note(post)
             return True
         same: _Same = integration_id, post.key, post.signature, tuple(post.judged_by)
@@ -109,7 +109,7 @@ class Quarantine:
 
     def _has_slot(self, integration_id: str) -> bool:
         """Whether another one of an integration may wait: it leaves the others as many slots as it holds."""
-        return self._shares[integration_id] < _MOST_WAITING - len(self._waiting)
+        return self._shares[integration_id] < _MAX_WAITING - len(self._waiting)
 
     def _note(self, post: Post, refused: int = 0) -> None:
         count = self._counts.setdefault(post.origin.integration_id, Count(post.received_at))
@@ -142,7 +142,7 @@ class Quarantine:
             if not self._closing:
                 self._put_back(counts)
             return
-        self._published(outcome.newest)
+        self._on_commit(outcome.newest)
         for integration_id in outcome.full:
             self._full_until[integration_id] = time.monotonic() + _FULL_FOR_S
         for position, each in enumerate(waiting):

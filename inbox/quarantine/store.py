@@ -23,7 +23,7 @@ from models.webhook_event import WebhookEvent
 
 log = structlog.get_logger(__name__)
 
-MOST_KEPT: Final = 200
+MAX_KEPT: Final = 200
 """How many bodies wait for one integration."""
 
 FIRST_POSTS: Final = 32
@@ -253,7 +253,7 @@ async def _what_waits(
     )
     kept = {row["integration_id"]: row["kept"] for row in counted}
     known = {(row["integration_id"], row["delivery_key"]): _known(row) for row in rows}
-    return known, {id_: MOST_KEPT - kept.get(id_, 0) for id_ in ids}
+    return known, {id_: MAX_KEPT - kept.get(id_, 0) for id_ in ids}
 
 
 async def _count(tx: Transaction, totals: Mapping[str, Count]) -> set[str]:

@@ -54,32 +54,37 @@ class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
 
     async def batch_load_fn(self, keys: list[str]) -> list[list[RowT]]:
         """The rows of each parent, in the order of the keys."""
-        dialect = reading_dialect()
-        rows = await fetch(self._query(dialect), self._workspace_id, listed(dialect, keys))
+        dialect, table = reading_dialect(), self._model._meta.db_table
+        query = children_query(
+            dialect, table, "c.*", self._parent, self._order, descending=self._descending, most=self._most
+        )
+        rows = await fetch(query, self._workspace_id, listed(dialect, keys))
         children: dict[str, list[RowT]] = defaultdict(list)
         for row in rows:
             children[row[self._parent]].append(self._model._init_from_db(**dict(row)))
         return [children[key] for key in keys]
 
-    def _query(self, dialect: Dialect) -> str:
-        """A look into the index for each parent, which ends after the rows that are wanted of it.
 
-        On PostgreSQL whose rows they are is looked at behind the look-up: within it, the index of all the workspace's
-        ids seems as good to the planner, and is walked until there are enough of the parent's.
-        """
-        table, order = self._model._meta.db_table, f"{self._order} {'DESC' if self._descending else 'ASC'}"
-        own = f"FROM {table} t WHERE t.{self._parent} = k.value"
-        if dialect == "postgres":
-            return (
-                "SELECT c.* FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
-                f"SELECT t.* {own} ORDER BY t.{order} LIMIT {self._most}) c"
-                f" WHERE c.workspace_id = $1 ORDER BY k.place, c.{order}"
-            )
+def children_query(
+    dialect: Dialect, table: str, columns: str, parent: str, order: str, *, descending: bool, most: int
+) -> str:
+    """The first or last few rows of each parent: a look into the index for each, which ends after the rows wanted.
+
+    The workspace is $1, the parents are $2; the columns are those of `c`.
+    """
+    order = f"{order} {'DESC' if descending else 'ASC'}"
+    own = f"FROM {table} t WHERE t.{parent} = k.value"
+    if dialect == "postgres":
         return (
-            f"SELECT c.* FROM json_each($2) k CROSS JOIN {table} c ON c.rowid IN ("  # noqa: S608
-            f"SELECT t.rowid {own} AND +t.workspace_id = $1 ORDER BY t.{order} LIMIT {self._most})"
-            f" ORDER BY k.key, c.{order}"
+            f"SELECT {columns} FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
+            f"SELECT t.* {own} AND t.workspace_id = $1 ORDER BY t.{order} LIMIT {most}) c"
+            f" ORDER BY k.place, c.{order}"
         )
+    return (
+        f"SELECT {columns} FROM json_each($2) k CROSS JOIN {table} c ON c.rowid IN ("  # noqa: S608
+        f"SELECT t.rowid {own} AND +t.workspace_id = $1 ORDER BY t.{order} LIMIT {most})"
+        f" ORDER BY k.key, c.{order}"
+    )
 
 
 class Loaders:

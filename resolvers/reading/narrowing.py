@@ -5,7 +5,7 @@ Nobody knows beforehand which it is, so a few rows are walked first. What an ind
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tortoise.connection import get_connection
@@ -20,6 +20,9 @@ RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
 """So many rows of the list are walked before an index is asked."""
+
+FAR: Final = 2_000
+"""So many are walked before an index is asked for the nearest of what is too much to be looked up."""
 
 LOOKED_UP: Final = COUNTED
 """So many rows are looked up by an index at most: where more match, the list is walked."""
@@ -37,10 +40,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """A condition of a list, and how an index finds what meets it: None where that is too much."""
+    """A condition of a list, and how an index finds what meets it: None where that is too much.
+
+    `nearest` are the ids in a part of the list that meet it, in its order, as many as are asked for or there are.
+    """
 
     holds: Q
     find: Callable[[], Awaitable[Found | None]]
+    nearest: Callable[["Between", int], Awaitable[list[str]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,10 @@ class Between:
         if self.high is not None:
             rows = rows.filter(**{f"{self.key}__lt": self.high})
         return rows.order_by(f"-{self.key}" if self.descending else self.key)
+
+    def beyond(self, id_: str) -> "Between":
+        """What of the part comes after one of its rows."""
+        return replace(self, high=id_) if self.descending else replace(self, low=id_)
 
     def narrow_ids(self, ids: Sequence[str]) -> list[str]:
         """The ids of the part, in its order."""
@@ -90,22 +101,56 @@ def among(column: str, values: Sequence[str]) -> Narrowing:
     return Narrowing(Q(**meant), find)
 
 
-async def take(rows: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Between, limit: int) -> list[RowT]:
-    """The first few rows of a part of a list that meet all conditions."""
+Read = Callable[[QuerySet[Any]], Awaitable[list[Any]]]
+"""Reads the rows of a query."""
+
+
+async def whole(rows: QuerySet[Any]) -> list[Any]:
+    """The rows as models."""
+    return list(await rows)
+
+
+async def take(
+    rows: QuerySet[RowT],
+    narrowings: Sequence[Narrowing],
+    part: Between,
+    limit: int,
+    read: Read = whole,
+) -> list[RowT]:
+    """The first few rows of a part of a list that meet all conditions; without any of these, as they are `read`."""
     listed = part.narrow(rows)
     if not narrowings:
-        return list(await listed.limit(limit))
+        return await read(listed.limit(limit))
     holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
-    near = await _of_nearest(listed, holding.limit(limit))
+    near = await _of_nearest(listed, NEAR, holding.limit(limit))
     if len(near) == limit:
         return near
     found = await _first_found(narrowings)
     if found is None:
-        return list(await holding.limit(limit))
+        return await _of_many(listed, narrowings, part, limit)
     lists = [_of_ids(holding, part.narrow_ids(found.ids), limit)]
     lists += [_of_list(holding.filter(each), limit) for each in found.lists]
     together = {row.pk: row for some in await asyncio.gather(*lists) for row in some}
     return [together[id_] for id_ in sorted(together, reverse=part.descending)[:limit]]
+
+
+async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Between, limit: int) -> list[RowT]:
+    """The first few rows where too many meet each condition to be looked up, perhaps all of them far away."""
+    holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
+    nearest = next((narrowing.nearest for narrowing in narrowings if narrowing.nearest is not None), None)
+    if nearest is None:
+        return list(await holding.limit(limit))
+    found = await _of_nearest(listed, FAR, holding.limit(limit))
+    if len(found) == limit:
+        return found
+    found = []
+    while len(found) < limit:
+        ids = await nearest(part, _AT_ONCE)
+        found += await _of_ids(holding, ids, limit - len(found))
+        if len(ids) < _AT_ONCE:
+            break
+        part = part.beyond(ids[-1])
+    return found
 
 
 async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -> Count:
@@ -130,9 +175,9 @@ async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[
     return [*(holding.filter(each) for each in found.lists), *(others.filter(id__in=few) for few in ids)]
 
 
-async def _of_nearest(listed: QuerySet[RowT], holding: QuerySet[RowT]) -> list[RowT]:
+async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
     """What holds among the first rows of a list: the rows are read in order, until there are enough."""
-    nearest = listed.limit(NEAR)
+    nearest = listed.limit(number)
     nearest.sql()  # it makes the statement
     holding.sql()
     holding.query._from = [nearest.query.as_(holding.model._meta.db_table)]  # type: ignore[list-item]

@@ -377,7 +377,7 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
 
 
 def _told(cursor: str) -> list[Any] | None:
-    """What a cursor tells: the workspace, the order's name, and a place; None where it is no such cursor."""
+    """Read a cursor: the workspace, the order's name, and a place; None where it is no such cursor."""
     if len(cursor) > _LONGEST_CURSOR:
         return None
     try:

@@ -13,7 +13,7 @@ from tortoise.queryset import QuerySet
 from errors import InvalidInput
 from models.ids import Prefix, first_id_at
 from resolvers.reading.counts import Counting
-from resolvers.reading.narrowing import Between, Narrowing, count_narrowed, take
+from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 100
@@ -93,10 +93,11 @@ async def page(
     key: str = "id",
     counting: Counting | None = None,
     narrowings: Sequence[Narrowing] = (),
+    read: Read = whole,
 ) -> Page[RowT]:
     """One page of a query, ordered by a unique column that is never changed. `counting` knows how many rows there are.
 
-    Only a list by id has narrowings.
+    Only a list by id has narrowings. `read` may read a part of each row's columns, where there are none.
 
     Raises:
         InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
@@ -106,7 +107,7 @@ async def page(
     before = None if request.before is None else decode_cursor(request.before, key, "before")
     low, high = (before, after) if descending else (after, before)
     part = Between(low, high, descending=descending is not request.backwards, key=key)
-    found = await take(rows, narrowings, part, size + 1)
+    found = await take(rows, narrowings, part, size + 1, read)
     more = len(found) > size
     found = found[:size]
     if request.backwards:

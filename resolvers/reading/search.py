@@ -6,7 +6,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from database.door import fetch, reading_dialect
-from resolvers.reading.narrowing import LOOKED_UP, Found, Narrowing
+from resolvers.reading.narrowing import LOOKED_UP, Between, Found, Narrowing
 
 SHORTEST: Final = 3
 """A text of fewer characters is in no index."""
@@ -14,13 +14,20 @@ SHORTEST: Final = 3
 NEWEST: Final = 10_000
 """Among so many rows a shorter text is looked for."""
 
+_AT_THE_SAME_TIME: Final = 200
+"""So many rows may be in another order in the index than by their ids."""
+
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 async def holding(rows: QuerySet[Any], texts: str, workspace_id: str, text: str, holds: Q) -> Narrowing:
     """The condition that a row holds a text. `rows` are all of the workspace's, `texts` what they are searched by."""
     if len(text) >= SHORTEST:
-        return Narrowing(holds, lambda: _found(texts, workspace_id, text))
+        return Narrowing(
+            holds,
+            lambda: _found(texts, workspace_id, text),
+            lambda part, number: nearest_ids(texts, workspace_id, text, part, number),
+        )
     oldest = await rows.order_by("-id").offset(NEWEST - 1).limit(1).values_list("id", flat=True)
     return Narrowing(Q(holds, Q(id__gte=oldest[0])) if oldest else holds, _nothing)
 
@@ -41,9 +48,33 @@ async def ids_of(texts: str, workspace_id: str, text: str) -> list[str] | None:
         found = await fetch(_ON_POSTGRES % {"of": texts}, workspace_id, text, pattern)
     else:
         first = _first_number(workspace_id)
-        phrase = '"' + text.replace('"', '""') + '"'
-        found = await fetch(_ON_SQLITE % {"of": texts}, workspace_id, phrase, first, first + (1 << 40), pattern)
+        bounds = first, first + (1 << 40)
+        found = await fetch(_ON_SQLITE % {"of": texts}, workspace_id, _phrase(text), *bounds, pattern)
     return None if len(found) > LOOKED_UP else [row["id"] for row in found]
+
+
+async def nearest_ids(texts: str, workspace_id: str, text: str, part: Between, number: int) -> list[str]:
+    """The ids of what holds a text in a part of a list, in its order: so many, or all there are.
+
+    SQLite's index is read in the order in which rows were made, which is that of their ids but for what was made at the
+    same time; PostgreSQL's has no order, so that all that hold the text are looked at.
+    """
+    pattern = f"%{text.translate(_LITERALLY)}%"
+    order = "DESC" if part.descending else "ASC"
+    if reading_dialect() == "postgres":
+        sql = _NEAREST_ON_POSTGRES % {"of": texts, "order": order, "number": number}
+        return [row["id"] for row in await fetch(sql, workspace_id, text, pattern, part.low, part.high)]
+    first = _first_number(workspace_id)
+    low = await _number_of(texts, part.low, first) - _AT_THE_SAME_TIME
+    high = await _number_of(texts, part.high, first + (1 << 40)) + _AT_THE_SAME_TIME
+    sql = _NEAREST_ON_SQLITE % {"of": texts, "order": order, "number": number + 2 * _AT_THE_SAME_TIME}
+    found = await fetch(sql, workspace_id, _phrase(text), max(low, first), high, pattern)
+    return part.narrow_ids([row["id"] for row in found])[:number]
+
+
+async def _number_of(texts: str, id_: str | int | None, otherwise: int) -> int:
+    found = await fetch(f"SELECT number FROM {texts}_texts WHERE id = $1", id_) if id_ is not None else ()  # noqa: S608
+    return int(found[0]["number"]) if found else otherwise
 
 
 _LITERALLY: Final = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
@@ -59,6 +90,28 @@ _ON_SQLITE: Final = rf"""
     WHERE %(of)s_search MATCH $2 AND s.rowid > $3 AND s.rowid < $4 AND t.workspace_id = $1
         AND t.text LIKE $5 ESCAPE '\' LIMIT {LOOKED_UP + 1}
 """  # noqa: S608
+
+
+_NEAREST_ON_POSTGRES: Final = """
+    WITH found AS MATERIALIZED (
+        SELECT id FROM %(of)s_texts
+        WHERE search_grams(workspace_id, text) @> search_grams($1, $2) AND workspace_id = $1
+            AND upper(text) LIKE upper($3)
+    )
+    SELECT id FROM found WHERE id > coalesce($4::text, '') AND ($5::text IS NULL OR id < $5)
+    ORDER BY id %(order)s LIMIT %(number)d
+"""
+
+_NEAREST_ON_SQLITE: Final = r"""
+    SELECT t.id FROM %(of)s_search s CROSS JOIN %(of)s_texts t ON t.number = s.rowid
+    WHERE %(of)s_search MATCH $2 AND s.rowid > $3 AND s.rowid < $4 AND t.workspace_id = $1
+        AND t.text LIKE $5 ESCAPE '\'
+    ORDER BY s.rowid %(order)s LIMIT %(number)d
+"""
+
+
+def _phrase(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _first_number(workspace_id: str) -> int:

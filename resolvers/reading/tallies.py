@@ -60,7 +60,7 @@ def summing(measures: Measures) -> str:
 
 
 def summed_in(row: Row, measures: Measures) -> dict[str, int]:
-    """The sums that a row of such a statement tells."""
+    """The sums that a row of such a statement holds."""
     if reading_dialect() == "postgres":
         return {name: int(row[name]) for name in measures}
     return {name: row[f"{name}_high"] * _PART + row[name] for name in measures}
@@ -137,15 +137,15 @@ _OF_CUSTOMERS: Final = {
     "postgres": """
         SELECT k.value AS customer, found.* FROM unnest($2::text[]) k (value) CROSS JOIN LATERAL (
             SELECT currency, {summing} FROM (
-                SELECT t.* FROM invoices t WHERE t.customer_id = k.value ORDER BY t.id DESC LIMIT {most}
+                SELECT t.* FROM invoices t WHERE t.customer_id = k.value LIMIT {most}
             ) few WHERE workspace_id = $1 GROUP BY currency
         ) found
     """,
     "sqlite": """
         SELECT k.value AS customer, i.currency, {summing} FROM json_each($2) k CROSS JOIN invoices i ON i.rowid IN (
             SELECT t.rowid FROM invoices t WHERE t.customer_id = k.value AND +t.workspace_id = $1
-            ORDER BY t.id DESC LIMIT {most}
+            LIMIT {most}
         ) GROUP BY 1, 2
     """,
 }
-"""The invoices of each customer are looked up by their index, the newest ones first."""
+"""The invoices of each customer are looked up by their index, up to so many."""

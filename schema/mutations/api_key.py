@@ -21,7 +21,7 @@ class CreateApiKeyInput:
         default=strawberry.UNSET, description="When it expires; never by default."
     )
     idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
     )
 
 
@@ -31,7 +31,7 @@ class CreateApiKeySuccess:
     key: str = strawberry.field(description="Its text: shown once and stored nowhere.")
 
 
-@strawberry.type(description="The API key opens nothing any more.")
+@strawberry.type(description="The API key no longer works.")
 class RevokeApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The API key as it is now.")
 

@@ -23,7 +23,7 @@ class CreateCustomerInput:
         default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
     )
     idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
     )
 
 
@@ -46,7 +46,7 @@ class CreateCustomerSuccess:
     customer: Customer = strawberry.field(description="The new customer.")
 
 
-@strawberry.type(description="The customer is as asked for.")
+@strawberry.type(description="The customer is updated.")
 class UpdateCustomerSuccess:
     customer: Customer = strawberry.field(description="The customer as it is now.")
 

@@ -28,7 +28,7 @@ class ConnectStripeInput:
         ),
     )
     idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
     )
 
 
@@ -56,7 +56,7 @@ class ConnectStripeSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is missing.")
 
 
-@strawberry.type(description="The integration is as asked for.")
+@strawberry.type(description="The integration is updated.")
 class UpdateStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     applied_from_quarantine: int = strawberry.field(
@@ -85,7 +85,7 @@ class RepairStripeIntegrationSuccess:
     )
 
 
-@strawberry.type(description="Nothing waits any more for a webhook secret that verifies it.")
+@strawberry.type(description="The integration's quarantine is empty.")
 class DiscardQuarantinedSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     discarded: int = strawberry.field(description="How many webhook events were dropped.")

@@ -42,7 +42,7 @@ class CreateInvoiceInput:
         default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
     )
     idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="With the same key and input the first result is given again."
+        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
     )
 
 
@@ -74,7 +74,7 @@ class CreateInvoiceSuccess:
     invoice: Invoice = strawberry.field(description="The new draft.")
 
 
-@strawberry.type(description="The invoice is as asked for.")
+@strawberry.type(description="The invoice is updated.")
 class UpdateInvoiceSuccess:
     invoice: Invoice = strawberry.field(description="The invoice as it is now.")
 

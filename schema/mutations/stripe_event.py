@@ -23,7 +23,7 @@ class SyncStripeEventsSuccess:
         description="Whether all since then was read. If not, ask again: it goes on from where it stopped."
     )
     gap: Diagnosis | None = strawberry.field(
-        description="Says so when more was wanted than the 30 days for which Stripe keeps its events."
+        description="Set when it should have gone back further than the 30 days for which Stripe keeps events."
     )
 
 

@@ -46,7 +46,7 @@ class ReplayWebhookEventsSuccess:
         description="What that did, the oldest first; 100 at most in one call."
     )
     remaining: int = strawberry.field(
-        description="How many more the filter asks for: call again with `receivedAfter` of the last outcome."
+        description="How many more match the filter: call again with `receivedAfter` of the last outcome."
     )
 
 

@@ -13,7 +13,7 @@ from schema.pages import Connection
 @strawberry.type(description="A key to this API. Its text is shown once, when it is made.")
 class ApiKey(Node):
     name: str = strawberry.field(description="What it is for.")
-    preview: str = strawberry.field(description="What of its text may be shown again: flx_test_…4242.")
+    preview: str = strawberry.field(description="The part of its text that is safe to display: flx_test_…4242.")
     scopes: list[Scope] = strawberry.field(description="What it may do.")
     created_at: datetime = strawberry.field(description="When it was made.")
     last_used_at: datetime | None = strawberry.field(description="When it was last used, to about a minute.")

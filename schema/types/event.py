@@ -26,8 +26,8 @@ from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPa
 class Event(Node):
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
-    actor: str = strawberry.field(description='Whose doing it was: an API key\'s id, "stripe" or "system".')
-    note: str | None = strawberry.field(description="What was remarked about it.")
+    actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
+    note: str | None = strawberry.field(description="The note given with it.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The state that the invoice was in.")
     status: InvoiceStatus | None = strawberry.field(description="The state that the invoice came to.")
     row: strawberry.Private[models.Event]

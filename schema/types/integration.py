@@ -23,10 +23,8 @@ from schema.types.lazy import LazyWebhookEventConnection
 @strawberry.type(description="How an integration is doing.")
 class IntegrationHealth:
     problems: list[Diagnosis] = strawberry.field(description="Problems, the gravest first; empty when all is well.")
-    deliveries: int = strawberry.field(
-        description="How often something that could be verified was posted to its webhook URL."
-    )
-    rejected: int = strawberry.field(description="How often something was posted that could not be verified.")
+    deliveries: int = strawberry.field(description="How many verified deliveries came to its webhook URL.")
+    rejected: int = strawberry.field(description="How many deliveries came that could not be verified.")
     quarantined: int = strawberry.field(
         description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
     )
@@ -37,7 +35,7 @@ class IntegrationHealth:
         description="How many could not wait, because the quarantine was full; Stripe posts them again for three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
-        description="When something could not be verified for the last time."
+        description="When the latest delivery came that could not be verified."
     )
 
     @classmethod
@@ -66,15 +64,17 @@ class StripeIntegration(Node):
     mode: Mode = strawberry.field(description="Whether its keys are live or test keys.")
     is_active: bool = strawberry.field(description="Whether it is switched on.")
     status: IntegrationStatus = strawberry.field(description="What it can do right now.")
-    secret_key_preview: str = strawberry.field(description="What may be shown of the secret key: sk_test_…4242.")
+    secret_key_preview: str = strawberry.field(
+        description="The part of the secret key that is safe to display: sk_test_…4242."
+    )
     webhook_secret_preview: str | None = strawberry.field(
-        description="What may be shown of the webhook secret: whsec_…4242. Null until one is saved."
+        description="The part of the webhook secret that is safe to display: whsec_…4242. Null until one is saved."
     )
     previous_webhook_secret_expires_at: datetime | None = strawberry.field(
-        description="Until when the webhook secret before this one still verifies."
+        description="Until when the previous webhook secret still verifies."
     )
     previous_webhook_secret_preview: str | None = strawberry.field(
-        description="What may be shown of the webhook secret before this one, while it still verifies."
+        description="The part of the previous webhook secret that is safe to display, while it still verifies."
     )
     stripe_account_id: str | None = strawberry.field(
         description="Stripe's id of the account, where the key may read it."
@@ -110,12 +110,12 @@ class StripeIntegration(Node):
     async def last_event_at(self, info: Info) -> datetime | None:
         return await health.last_event_at(info.context, self.row)
 
-    @strawberry.field(description="When the webhook secret verified a delivery for the last time.")
+    @strawberry.field(description="When the webhook secret last verified a delivery.")
     async def webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
         traffic = await info.context.loaders.traffic.load(self.id)
         return None if traffic is None else traffic.secret_matched_at
 
-    @strawberry.field(description="When the webhook secret before this one verified a delivery for the last time.")
+    @strawberry.field(description="When the previous webhook secret last verified a delivery.")
     async def previous_webhook_secret_last_matched_at(self, info: Info) -> datetime | None:
         traffic = await info.context.loaders.traffic.load(self.id)
         return None if traffic is None else traffic.previous_secret_matched_at

@@ -129,7 +129,7 @@ class Invoice(Node):
         )
         return PaymentConnection.of(found, Payment.of, query=PaymentQuery(invoice_id=self.id))
 
-    @strawberry.field(description="Why it is as it is: its events, oldest first.")
+    @strawberry.field(description="Its events, oldest first: how it got where it is.")
     async def timeline(
         self,
         info: Info,

@@ -70,7 +70,7 @@ class Payment(Node):
     )
     disputes: list[Dispute] = strawberry.field(description="All objections to it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
-    created_at: datetime = strawberry.field(description="When we first heard of it.")
+    created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
     @strawberry.field(description="The invoice that it is for, even when it does not count.")

@@ -25,7 +25,7 @@ class OverdueBucket:
         )
 
 
-@strawberry.type(description="What stands open and came in, of one currency.")
+@strawberry.type(description="Open and received amounts in one currency.")
 class CurrencyTotals:
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     open: Money = strawberry.field(description="What remains of OPEN invoices now.")
@@ -93,7 +93,7 @@ class RevenuePoint:
         )
 
 
-@strawberry.type(description="What came in over time, of one currency.")
+@strawberry.type(description="Received amounts over time, in one currency.")
 class RevenueSeries:
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     points: list[RevenuePoint] = strawberry.field(

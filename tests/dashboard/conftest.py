@@ -15,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 from edge.dashboard import is_built
 from tests.support.app import Running, RunningApp
 from tests.support.house import LARGE, Servers, secret_key_of, serve
+from tests.support.local import LOCAL
 
 HERE: Final = Path(__file__).resolve().parent
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -118,7 +119,7 @@ class Person:
 
     async def pay(self, link: str, **how: Any) -> None:
         """As the customer, at Stripe."""
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(**LOCAL, timeout=30) as http:
             (await http.post(link, data=how or {"outcome": "paid"})).raise_for_status()
 
 

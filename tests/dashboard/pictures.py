@@ -10,6 +10,7 @@ from playwright.async_api import async_playwright, expect
 
 from tests.dashboard.conftest import CHROMIUM
 from tests.support.app import Running
+from tests.support.local import LOCAL
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SIZE: Final[Any] = {"width": 1280, "height": 800}
@@ -29,7 +30,7 @@ async def take(sign_in_url: str) -> None:
             await page.get_by_label("Status").select_option("OPEN")
             await page.locator(".row-link").first.click()
             link = await page.get_by_label("Payment link URL").input_value()
-            async with httpx.AsyncClient(trust_env=False) as http:
+            async with httpx.AsyncClient(**LOCAL) as http:
                 (await http.post(link, data={"outcome": "paid"})).raise_for_status()
             await expect(page.locator(".status", has_text="Paid").first).to_be_visible()
             await page.screenshot(path=FOLDER / f"invoice-{scheme}.png")

@@ -5,6 +5,7 @@ from playwright.async_api import expect
 
 from tests.dashboard.conftest import Person
 from tests.support.house import secret_key_of
+from tests.support.local import LOCAL
 
 NEEDED = [
     "checkout.session.completed",
@@ -30,7 +31,7 @@ async def test_the_four_steps_lead_to_a_paid_invoice(person: Person) -> None:
     steps = page.get_by_role("list", name="Setup").get_by_role("listitem")
     await expect(steps.filter(has_text="still missing")).to_have_count(3)
 
-    async with httpx.AsyncClient(trust_env=False, auth=(secret_key_of(person.workspace_id), "")) as stripe:
+    async with httpx.AsyncClient(**LOCAL, auth=(secret_key_of(person.workspace_id), "")) as stripe:
         events = {f"enabled_events[{place}]": name for place, name in enumerate(NEEDED)}
         made = await stripe.post(f"{person.simulator.url}/v1/webhook_endpoints", data={"url": url, **events})
 

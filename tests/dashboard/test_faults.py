@@ -10,6 +10,7 @@ from playwright.async_api import Route, expect
 from tests.dashboard.conftest import NewPerson, Person
 from tests.support.documents import CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 
 MANY: Final = 60
 """More than a page of a list."""
@@ -186,7 +187,7 @@ async def test_a_refusal_ends_once_the_customer_is_picked(person: Person) -> Non
 
 async def test_a_session_is_refused_to_a_page_of_another(person: Person) -> None:
     """The header counts for a session alone: a key says whose it is."""
-    async with httpx.AsyncClient(base_url=person.app.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=person.app.url, **LOCAL) as http:
         origin = {"Origin": person.app.url}
         (await http.post("/session", json={"apiKey": person.api_key}, headers=origin)).raise_for_status()
         query = {"query": "{ viewer { apiKey { id } } }"}

@@ -6,6 +6,7 @@ from playwright.async_api import expect
 from tests.dashboard.conftest import NewPerson, Person
 from tests.support.app import running_app
 from tests.support.house import Servers
+from tests.support.local import LOCAL
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 
@@ -123,7 +124,7 @@ async def post_stray(person: Person) -> None:
     stray = body(
         payment_intent_succeeded(amount=2000, currency="usd", invoice_id=unknown, workspace_id=person.workspace_id)
     )
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(**LOCAL) as http:
         (await http.post(url, content=stray, headers=signed_headers(stray, secret))).raise_for_status()
 
 

@@ -17,6 +17,7 @@ from tests.faults.serving import OUTAGE_S, PROMPT_S, serving
 from tests.support.documents import CREATE_CUSTOMER
 from tests.support.follower import Follower
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 from tests.support.postgres import Postgres
 from tests.support.shop import open_shop
 
@@ -89,7 +90,7 @@ async def test_while_the_database_is_stopped_all_is_refused_and_nothing_of_it_is
                 while time.monotonic() < ends_at:
                     during += await shop.post(app.url, events, timeout_s=PROMPT_S)
                     await asyncio.sleep(0.25)
-                async with httpx.AsyncClient(base_url=app.url, trust_env=False) as http:
+                async with httpx.AsyncClient(base_url=app.url, **LOCAL) as http:
                     alive, ready = await http.get("/healthz"), await http.get("/readyz")
                 await asyncio.to_thread(server.start)
 
@@ -116,14 +117,14 @@ async def test_a_read_only_database_refuses_deliveries_answers_queries_and_is_wr
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             during = [await shop.post(app.url, events, timeout_s=PROMPT_S) for _ in range(3)]
-            unready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
+            unready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", **LOCAL)
             async with GraphQLClient(app.url, shop.api_key) as client:
                 read = await client.query("{ invoices(first: 1) { totalCount } }")
             await other.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
 
             for _ in range(POOL_SIZE):  # a session from before is found out by its first write
                 await shop.post(app.url, shop.unacknowledged)
-            ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
+            ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", **LOCAL)
 
         assert before == {200: 5}
         assert set().union(*during) == {503}

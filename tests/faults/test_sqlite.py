@@ -18,6 +18,7 @@ from tests.faults.serving import serving
 from tests.support import migrated
 from tests.support.app import RunningApp
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 from tests.support.shop import open_shop
 
 PATIENCE_S = 30.0
@@ -105,14 +106,14 @@ async def fill_and_empty(
         with serving(shop.database_url) as app:
             before = await shop.post(app.url, events[:5])
             with full(path, app):
-                ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
+                ready = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", **LOCAL)
                 during: Counter[int | str] = Counter()
                 for _ in range(4):
                     during += await shop.post(app.url, shop.unacknowledged)
                     shop.audit()
 
             after = await shop.post(app.url, events)
-            ready_again = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", trust_env=False)
+            ready_again = await asyncio.to_thread(httpx.get, f"{app.url}/readyz", **LOCAL)
 
         assert before == {200: 5}
         assert (ready.status_code, ready_again.status_code) == (unready, 200)

@@ -15,6 +15,7 @@ import httpx
 
 from tests.faults.serving import serving
 from tests.support.app import RunningApp
+from tests.support.local import LOCAL
 from tests.support.shop import open_shop
 
 IN_FLIGHT: Final = 50
@@ -39,7 +40,7 @@ async def writes_held_up(database_url: str) -> AsyncIterator[None]:
 
 async def until_waiting(app: RunningApp, deliveries: int) -> None:
     """Wait until so many deliveries wait for their commit."""
-    async with httpx.AsyncClient(base_url=app.url, trust_env=False) as http, asyncio.timeout(10):
+    async with httpx.AsyncClient(base_url=app.url, **LOCAL) as http, asyncio.timeout(10):
         while f"fluxrate_inbox_queued {deliveries}.0" not in (await http.get("/metrics")).text:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.05)
 

@@ -17,6 +17,7 @@ from tests.support.app import running_app, running_simulator
 from tests.support.documents import CREATE_INVOICE, FINALIZE, INVOICE
 from tests.support.graphql_client import GraphQLClient
 from tests.support.house import House, Servers
+from tests.support.local import LOCAL
 from tests.support.migrated import sqlite_url
 from tests.support.seed import within
 
@@ -39,7 +40,7 @@ def servers(database_url: str) -> Iterator[Servers]:
 
 def stripe(house: House) -> httpx.AsyncClient:
     """The account, as its owner sees it."""
-    return httpx.AsyncClient(base_url=house.simulator.url, auth=(house.secret_key, ""), trust_env=False, timeout=30)
+    return httpx.AsyncClient(base_url=house.simulator.url, auth=(house.secret_key, ""), **LOCAL, timeout=30)
 
 
 async def draft(house: House) -> str:

@@ -1,5 +1,6 @@
 """What the migrations declare, read from their statements."""
 
+import functools
 import importlib
 import pkgutil
 import re
@@ -29,22 +30,24 @@ class Declared:
     columns: tuple[str, ...]
 
 
-def constraints() -> list[Declared]:
+@functools.cache
+def constraints() -> tuple[Declared, ...]:
     """Every constraint but NOT NULL; a primary key without a name has PostgreSQL's."""
     declared = [each for table, items in _tables() for item in items for each in _in_item(table, item)]
-    return [_as_named_now(each) for each in declared]
+    return tuple(_as_named_now(each) for each in declared)
 
 
-def indexes() -> list[Declared]:
+@functools.cache
+def indexes() -> tuple[Declared, ...]:
     """Every index that isn't a constraint's, but those that were dropped again."""
     form = re.compile(r"CREATE ((?:UNIQUE )?INDEX) (\w+) ON (\w+) \(([\w, ]+)\)")
     found = [form.match(statement) for statement in statements()]
     dropped = {statement.removeprefix(DROP) for statement in statements() if statement.startswith(DROP)}
-    return [
+    return tuple(
         _as_named_now(Declared(one[2], one[1], one[3], _names(one[4])))
         for one in found
         if one and one[2] not in dropped
-    ]
+    )
 
 
 def tables() -> list[str]:
@@ -52,8 +55,13 @@ def tables() -> list[str]:
     return [table for table, _ in _tables()]
 
 
-def statements() -> Iterator[str]:
+@functools.cache
+def statements() -> tuple[str, ...]:
     """Every statement of every migration, in order, on one line."""
+    return tuple(_statements())
+
+
+def _statements() -> Iterator[str]:
     for module in sorted(module.name for module in pkgutil.iter_modules(migrations.__path__)):
         migration = getattr(importlib.import_module(f"migrations.{module}"), "Migration", None)
         for operation in migration.operations if migration else ():

@@ -59,7 +59,7 @@ async def connected(business: Business) -> str:
 async def link_maker(services: Services, url: str, *, timeout_s: float = 10.0) -> AsyncIterator[LinkMaker]:
     """Another process's link maker, which looks for Stripe elsewhere and sweeps for nobody."""
     async with StripeGateway(url, timeout_s=timeout_s) as gateway:
-        yield LinkMaker(services.keyring, gateway, published=services.feed.wake)
+        yield LinkMaker(services.keyring, gateway, on_commit=services.feed.wake)
 
 
 class SlowStripe:

@@ -314,7 +314,7 @@ async def test_what_no_secret_verified_is_dropped_once_stripe_posts_it_no_more(b
 async def test_what_has_no_claim_to_its_place_makes_room(
     business: Business, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    monkeypatch.setattr(store, "MAX_KEPT", 3)
     monkeypatch.setattr(release, "_FULL_FOR_S", 0.0)
     integration = await business.connect()
     before = [stripe.payment_intent_succeeded() for _ in range(3)]
@@ -336,7 +336,7 @@ async def test_what_has_no_claim_to_its_place_makes_room(
 async def test_what_was_refused_for_want_of_room_is_fetched_once_a_secret_is_saved(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MOST_KEPT", 0)
+    monkeypatch.setattr(store, "MAX_KEPT", 0)
     integration = await business.connect()
     later = utc_now() + timedelta(days=1)
     async with transaction() as tx:
@@ -352,7 +352,7 @@ async def test_what_was_refused_for_want_of_room_is_fetched_once_a_secret_is_sav
 
 
 async def test_an_admin_can_discard_what_waits(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST_KEPT", 2)
+    monkeypatch.setattr(store, "MAX_KEPT", 2)
     integration, other = await business.connect(), await business.connect()
     for event in [stripe.payment_intent_succeeded() for _ in range(3)]:
         await post(business, integration, event, OTHER)
@@ -399,7 +399,7 @@ async def test_each_says_why_it_waits(business: Business, secrets: tuple[str, ..
 async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MOST_KEPT", 3)
+    monkeypatch.setattr(store, "MAX_KEPT", 3)
     integration = await business.connect()
     events = [stripe.payment_intent_succeeded() for _ in range(5)]
 
@@ -418,7 +418,7 @@ async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
 def _large(business: Business, integration: Any) -> Post:
     return Post(
         origin=Origin(business.workspace.id, integration["id"], Mode.TEST),
-        body=b" " * (release.MOST_BYTES + 1),
+        body=b" " * (release.MAX_BYTES + 1),
         headers={},
         received_at=utc_now(),
         secrets=[],

@@ -13,7 +13,7 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Scope
 from resolvers.context import Services
-from resolvers.reading.narrowing import NEAR
+from resolvers.reading.narrowing import FAR, LOOKED_UP, NEAR
 from resolvers.reading.search import NEWEST
 from tests.models.rows import rehearsal
 from tests.schema.caller import caller_with
@@ -84,6 +84,27 @@ def _newest_first(ids: Sequence[str]) -> tuple[list[str], int]:
 
 
 # --- Customers -------------------------------------------------------------------------------------------------
+
+
+async def test_what_too_many_hold_is_listed_page_by_page_from_either_end_far_behind_others(business: Business) -> None:
+    """More than are walked lie before it in both orders, and more than are looked up hold it."""
+    others = ["Anyone"] * (FAR + 20)
+    async with transaction() as tx:
+        ids = await _add_customers(tx, business, *others, *["Too common"] * (LOOKED_UP + 1), *others)
+    common = sorted(ids[len(others) : -len(others)])
+
+    for order, expected in (("DESC", common[::-1]), ("ASC", common)):
+        first, cursor = await _page(business, "o comm", order, None)
+        second, _ = await _page(business, "o comm", order, cursor)
+
+        assert first + second == expected[:60]
+
+
+async def _page(business: Business, search: str, order: str, after: str | None) -> tuple[list[str], str]:
+    document = """query ($search: String, $order: OrderDirection, $after: String) {
+        customers(search: $search, first: 30, order: $order, after: $after) { nodes { id } pageInfo { endCursor } } }"""
+    found = await business.mutate(document, search=search, order=order, after=after)
+    return [node["id"] for node in found["nodes"]], found["pageInfo"]["endCursor"]
 
 
 @pytest.mark.parametrize(

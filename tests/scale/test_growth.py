@@ -72,7 +72,7 @@ STILL_GROW: Final = frozenset(
         "invoices by search, short",
     }
 )
-"""A search for one or two characters has no index, and walks 10,000 rows at most."""
+"""A search for one or two characters, which are in no index, walks 10,000 rows at most."""
 
 
 @pytest.mark.timeout(300)

@@ -17,10 +17,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from edge.graphql.socket import CLOSE_CODES, MOST_MESSAGES_AT_ONCE, OPERATIONS
+from edge.graphql.socket import CLOSE_CODES, MAX_MESSAGES_AT_ONCE, OPERATIONS
 from tests.simulator.serving import eventually
 from tests.support.app import Cli, RunningApp, environment, running_app, settings_env
 from tests.support.documents import CREATE_CUSTOMER
+from tests.support.local import LOCAL
 from tests.support.postgres import Postgres
 
 Json = dict[str, Any]
@@ -497,7 +498,7 @@ async def test_after_a_client_completes_nothing_more_comes(app: RunningApp) -> N
 async def create_customer(app: RunningApp) -> None:
     headers = {"authorization": f"Bearer {app.announced['apiKey']}"}
     asked = {"query": CREATE_CUSTOMER, "variables": {"input": {"name": "Ada", "email": "ada@example.com"}}}
-    async with httpx.AsyncClient(base_url=app.url, headers=headers, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=app.url, headers=headers, timeout=30, **LOCAL) as http:
         assert "errors" not in (await http.post("/graphql", json=asked)).json()
 
 
@@ -535,7 +536,7 @@ async def test_a_client_sends_so_many_messages_at_once(app: RunningApp) -> None:
     """Then it is sent away for a while."""
     async with acknowledged(app) as peer:
         with suppress(ConnectionClosed):
-            for _ in range(MOST_MESSAGES_AT_ONCE * 4):
+            for _ in range(MAX_MESSAGES_AT_ONCE * 4):
                 await peer.send({"type": "pong"})
 
         code, reason = await peer.closed()
@@ -545,7 +546,7 @@ async def test_a_client_sends_so_many_messages_at_once(app: RunningApp) -> None:
 
 async def test_a_burst_within_the_limit_is_taken(app: RunningApp) -> None:
     async with acknowledged(app) as peer:
-        await peer.send(*({"type": "pong"} for _ in range(MOST_MESSAGES_AT_ONCE - 2)))
+        await peer.send(*({"type": "pong"} for _ in range(MAX_MESSAGES_AT_ONCE - 2)))
 
         assert await peer.is_usable()
 
@@ -603,7 +604,7 @@ def pinging(database_url: str) -> Iterator[tuple[str, str]]:
 
 def subscriptions(url: str) -> float:
     """How many are open, by the server's own count."""
-    text = httpx.get(f"{url}/metrics", timeout=30, trust_env=False).text
+    text = httpx.get(f"{url}/metrics", timeout=30, **LOCAL).text
     (line,) = (line for line in text.splitlines() if line.startswith("fluxrate_subscriptions "))
     return float(line.split()[1])
 

@@ -22,6 +22,7 @@ from tests.schema.caller import Caller
 from tests.support.app import RunningApp, running_app
 from tests.support.documents import CREATE_CUSTOMER, REVOKE_API_KEY
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 
 EVENTS: Final = "subscription ($after: String) { events(after: $after) { type cursor } }"
 ENDED: Final = "event: complete\ndata:\n\n"
@@ -66,7 +67,7 @@ async def streamed(
     """What a client is answered, while the block lasts."""
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     async with (
-        httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http,
+        httpx.AsyncClient(base_url=url, timeout=30, **LOCAL) as http,
         http.stream(
             "POST",
             "/graphql",
@@ -192,7 +193,7 @@ async def test_a_query_is_a_stream_of_one(app: RunningApp, key: str) -> None:
 
 async def test_a_mutation_by_get_is_refused_in_a_stream_too(app: RunningApp, key: str) -> None:
     query = 'mutation { createCustomer(input: {name: "By GET", email: "a@example.com"}) { __typename } }'
-    async with httpx.AsyncClient(base_url=app.url, timeout=30, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=app.url, timeout=30, **LOCAL) as http:
         headers = {"Authorization": f"Bearer {key}", "Accept": "text/event-stream"}
         answer = await http.get("/graphql", params={"query": query}, headers=headers)
         asked = {"query": '{ customers(search: "By GET") { totalCount } }'}

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.support.app import RunningApp, running_app
+from tests.support.local import LOCAL
 
 RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
@@ -51,7 +52,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 def _client(app: RunningApp) -> Iterator[httpx.Client]:
     key = {"Authorization": f"Bearer {app.announced['apiKey']}"}
-    with httpx.Client(base_url=app.url, headers=key, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=app.url, headers=key, timeout=30, **LOCAL) as client:
         yield client
 
 

@@ -10,6 +10,7 @@ import stripe
 
 from simulator.app import create_app
 from tests.simulator.serving import Receiver, serve
+from tests.support.local import LOCAL
 
 MakeClient = Callable[..., stripe.StripeClient]
 MakeLink = Callable[..., Awaitable[stripe.PaymentLink]]
@@ -37,7 +38,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 async def http(simulator_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """HTTP without a library, for what Stripe's can't ask."""
-    async with httpx.AsyncClient(base_url=simulator_url, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=simulator_url, **LOCAL, timeout=20) as client:
         yield client
 
 

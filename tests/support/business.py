@@ -28,6 +28,7 @@ from simulator.ids import account_id
 from tests.schema.caller import Caller, caller_with
 from tests.support import documents
 from tests.support.app import ENCRYPTION_KEY
+from tests.support.local import LOCAL
 from tests.support.stripe_payloads import Event, body
 from webhooks.stripe import StripeWebhook
 from workers.links import LinkSweep
@@ -66,7 +67,7 @@ class StripeAccount:
 
     def client(self) -> httpx.AsyncClient:
         """The simulator over HTTP, as the account's owner."""
-        return httpx.AsyncClient(base_url=self.url, auth=(self.key("owner"), ""), trust_env=False, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, auth=(self.key("owner"), ""), **LOCAL, timeout=30)
 
     async def fault(self, kind: str, *, method: str = "POST", path: str = "/v1/payment_links", **more: Any) -> None:
         """Let this account's next calls go wrong."""

@@ -10,6 +10,8 @@ from typing import Any, Self
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.local import LOCAL
+
 
 class GraphQLClient:
     """A caller with an API key. `async with` closes its connections."""
@@ -18,7 +20,7 @@ class GraphQLClient:
         self.url = url
         self.api_key = api_key
         self._http = httpx.AsyncClient(
-            base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=30, trust_env=False
+            base_url=url, headers={"Authorization": f"Bearer {api_key}"}, timeout=30, **LOCAL
         )
 
     async def __aenter__(self) -> Self:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.app import Running, RunningApp, running_app, running_simulator
 from tests.support.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE, INVOICE, UPDATE_INTEGRATION
 from tests.support.graphql_client import GraphQLClient
+from tests.support.local import LOCAL
 from tests.support.postgres import Postgres
 from tests.support.stripe_payloads import Event, body, payment_intent_succeeded, signed_headers
 from tests.support.valkey import Valkey
@@ -63,7 +64,7 @@ class House:
     async def post(self, event: Event, secret: str = SECRET) -> httpx.Response:
         """Deliver an event as Stripe would."""
         raw = body(event)
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+        async with httpx.AsyncClient(**LOCAL, timeout=30) as http:
             return await http.post(self.integration["webhookUrl"], content=raw, headers=signed_headers(raw, secret))
 
 

@@ -29,6 +29,7 @@ from models.kinds import Allocation, EventType, InvoiceStatus, Mode, PaymentStat
 from resolvers import operator
 from tests.support import books
 from tests.support import stripe_payloads as stripe
+from tests.support.local import LOCAL
 from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, within
 
 PATIENCE_S: Final = 30.0
@@ -211,5 +212,5 @@ async def open_shop(database_url: str, *, webhook_secret: str | None = WEBHOOK_S
         workspace, key = await operator.create_workspace("Acme", Mode.TEST)
         return workspace.id, key, await add_integration(workspace.id, webhook_secret=webhook_secret)
 
-    async with httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=None)) as http:
+    async with httpx.AsyncClient(**LOCAL, limits=httpx.Limits(max_connections=None)) as http:
         yield Shop(database_url, *within(database_url, add), http, webhook_secret is not None)

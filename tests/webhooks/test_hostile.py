@@ -29,6 +29,7 @@ from tests.support import books, migrated
 from tests.support import stripe_payloads as payloads
 from tests.support.app import RunningApp, running_app
 from tests.support.books import ours
+from tests.support.local import LOCAL
 from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, rows, within
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.webhooks.conftest import Stripe
@@ -83,7 +84,7 @@ class Door:
 
     def answer(self, content: bytes | Iterator[bytes], headers: Any) -> int:
         """The status of a post's answer."""
-        with httpx.Client(base_url=self.app.url, trust_env=False, timeout=30) as http:
+        with httpx.Client(base_url=self.app.url, **LOCAL, timeout=30) as http:
             return http.post(self.integration.webhook_path, content=content, headers=headers).status_code
 
     def connection(self) -> socket.socket:

@@ -13,6 +13,7 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from resolvers.context import Services
 from tests.support.app import StartApp
+from tests.support.local import LOCAL
 from tests.support.seed import KEYRING, WEBHOOK_SECRET, Seeded, add_integration, rows, within
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.webhooks.conftest import Stripe
@@ -257,7 +258,7 @@ def test_the_server_answers_webhooks_past_its_router(migrated_sqlite_url: str, s
     integration = within(migrated_sqlite_url, lambda: add_integration(workspace.id))
     payload = body(payment_intent_succeeded())
 
-    with httpx.Client(base_url=app.url, trust_env=False) as client:
+    with httpx.Client(base_url=app.url, **LOCAL) as client:
         accepted = client.post(
             integration.webhook_path,
             content=payload,

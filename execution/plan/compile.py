@@ -1,0 +1,442 @@
+"""Compiling: an operation of a valid document becomes a plan, or it is told why not.
+
+Which fields a selection has, graphql-core says, by its own `collect_fields`: fragments, directives, aliases and what is
+asked twice are no matter of ours. A field is compiled if it is of the kinds that are known here, all of Strawberry's
+making; anything else (a permission, an extension, a resolver of another make) leaves the operation to graphql-core.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    get_named_type,
+    is_leaf_type,
+    located_error,
+    visit,
+)
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    GroupedFieldSet,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues, get_argument_values
+from strawberry import Schema
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.field import StrawberryField
+
+from database.errors import is_stopped
+from execution.plan import rows, steps
+from execution.plan.leaves import printed_as, serializer
+from execution.plan.steps import Answer, Arguments, Complete, Fill, Run, Selection, Step
+from resolvers import node
+from resolvers.context import Context
+from resolvers.reading.counts import Count, count
+from resolvers.reading.few_columns import FewColumns, few_columns
+from schema.context import Operation
+from schema.pages import asked
+
+MAX_FIELDS: Final = 2_000
+"""So many fields a plan may have, those of a fragment as often as it is spread."""
+
+_DIRECTIVES: Final = frozenset({"skip", "include"})
+
+
+class UnplannedError(Exception):
+    """An operation is left to graphql-core. `why` is one of a few words, for the metric."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    fields: Final = 1
+    """What it takes to keep it, beside a plan's fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A field of the query itself."""
+
+    key: str
+    step: Step
+    nullable: bool
+    field: FieldDetailsList
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is answered."""
+
+    roots: list[Root]
+    fields: int
+
+    async def answer(self, context: Operation, variables: VariableValues) -> tuple[Answer | None, list[GraphQLError]]:
+        """The data, and an error for each field of the query for which the database took too long.
+
+        Raises:
+            Exception: Anything else that a field raised: graphql-core has to tell it, at its place.
+        """
+        run, answer = Run(context, variables), Answer()
+        late: dict[str, GraphQLError] = {}
+
+        async def filled(root: Root) -> None:
+            try:
+                rest = root.step(run, [None], [answer])
+                if rest is not None:
+                    await rest
+            except Exception as error:
+                if not is_stopped(error):
+                    raise
+                answer[root.key] = None
+                late[root.key] = located_error(error, [each.node for each in root.field], [root.key])
+
+        answer |= dict.fromkeys(root.key for root in self.roots)
+        rest = steps.together([filled(root) for root in self.roots])
+        if rest is not None:
+            await rest
+        is_null = any(root.key in late and not root.nullable for root in self.roots)
+        return None if is_null else answer, list(late.values())
+
+
+class NotOfRowsError(Exception):
+    """Something is asked of rows that needs Strawberry's objects."""
+
+
+class Conditions(Visitor):
+    """What a document's directives depend on: the names of variables, in order."""
+
+    def __init__(self, document: DocumentNode) -> None:
+        super().__init__()
+        self._found: set[str] = set()
+        self._directives: set[str] = set()
+        visit(document, self)
+        self.variables = sorted(self._found)
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        self._directives.add(node.name.value)
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self._found.add(argument.value.name.value)
+
+    @property
+    def are_known(self) -> bool:
+        """Whether there are none but @skip and @include."""
+        return self._directives <= _DIRECTIVES
+
+
+class Compiler:
+    """Compiles one operation; `variables` decide what is skipped and included."""
+
+    def __init__(
+        self, schema: Schema, document: DocumentNode, operation: OperationDefinitionNode, variables: VariableValues
+    ) -> None:
+        self._strawberry = schema
+        self._schema: GraphQLSchema = schema._schema
+        self._operation = operation
+        self._variables = variables
+        self._fields = 0
+        self._columns: set[str] | None = None
+        definitions = document.definitions
+        fragments = [each for each in definitions if isinstance(each, FragmentDefinitionNode)]
+        self._fragments = {each.name.value: FragmentDetails(each) for each in fragments}
+
+    def plan(self) -> Plan:
+        """How the operation, a query, is answered.
+
+        Raises:
+            UnplannedError: There is something in it that graphql-core has to answer.
+        """
+        query = self._schema.query_type
+        if query is None or any(_resolves(each) for each in self._strawberry.extensions):
+            raise UnplannedError("field")
+        collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
+        roots = [self._root(query, key, field) for key, field in collected.grouped_field_set.items()]
+        return Plan(roots, 1 + self._fields)
+
+    def _root(self, query: GraphQLObjectType, key: str, field: FieldDetailsList) -> Root:
+        definition = self._definition(query, field)
+        nullable = definition is not None and not isinstance(definition.type, GraphQLNonNull)
+        return Root(key, self._step(query, key, field), nullable, field)
+
+    # --- Objects -----------------------------------------------------------------------------------------------
+
+    def _selection(self, type_: GraphQLObjectType, field: FieldDetailsList) -> Selection:
+        grouped: GroupedFieldSet = collect_subfields(
+            self._schema, self._fragments, self._variables, self._operation, type_, field
+        ).grouped_field_set
+        return Selection([self._step(type_, key, each) for key, each in grouped.items()])
+
+    def _fill(self, type_: GraphQLObjectType, field: FieldDetailsList) -> Fill:
+        is_row = self._columns is not None and type_.name in _OF_ROWS
+        return steps.of_type(self._selection(type_, field), None if is_row else type_.is_type_of)
+
+    def _fill_any(self, type_: GraphQLInterfaceType, field: FieldDetailsList) -> Fill:
+        definition = _backref(type_)
+        if not isinstance(definition, StrawberryObjectDefinition) or definition.resolve_type is not None:
+            raise UnplannedError("type")
+        fills = {each.name: self._fill(each, field) for each in self._schema.get_possible_types(type_)}
+        return steps.of_any_type(fills, _name_of)
+
+    # --- Fields ------------------------------------------------------------------------------------------------
+
+    def _definition(self, parent: GraphQLObjectType, field: FieldDetailsList) -> GraphQLField | None:
+        return self._schema.get_field(parent, field[0].node.name.value)
+
+    def _step(self, parent: GraphQLObjectType, key: str, field: FieldDetailsList) -> Step:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise UnplannedError("size")
+        name = field[0].node.name.value
+        if name == "__typename":
+            return steps.constant(key, parent.name)
+        if name.startswith("__"):
+            raise UnplannedError("introspection")
+        definition = self._definition(parent, field)
+        of_ours = _backref(definition)
+        if definition is None or not isinstance(of_ours, StrawberryField) or not _is_plain(of_ours, definition):
+            raise UnplannedError("field")
+        if parent is self._schema.query_type and name in rows.ROOTS:
+            with contextlib.suppress(NotOfRowsError):
+                return self._of_root(key, rows.ROOTS[name], of_ours, definition, field)
+        if self._columns is not None and parent.name in _OF_ROWS:
+            return self._of_row(key, f"{parent.name}.{name}", of_ours, definition, field)
+        return self._of_strawberry(key, of_ours, definition, field)
+
+    def _of_strawberry(
+        self, key: str, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList
+    ) -> Step:
+        complete = self._complete(definition.type, field)
+        if of_ours.base_resolver is None:
+            return steps.attribute(key, of_ours.python_name, complete)
+        call, arguments = _call(of_ours), self._arguments(of_ours, definition, field)
+        return (steps.awaited if of_ours.is_async else steps.computed)(key, call, arguments, complete)
+
+    # --- Rows of a few columns ---------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _sources(self, columns: set[str] | None) -> Iterator[None]:
+        """Compile what is answered of rows, whose columns are gathered; of Strawberry's objects, if that is None."""
+        before, self._columns = self._columns, columns
+        try:
+            yield
+        finally:
+            self._columns = before
+
+    def _of_root(
+        self,
+        key: str,
+        root: rows.Listed | rows.LookedUp,
+        of_ours: StrawberryField,
+        definition: GraphQLField,
+        field: FieldDetailsList,
+    ) -> Step:
+        if "orderBy" in _names_of_arguments(field):
+            raise NotOfRowsError
+        complete, columns = self._complete_rows(definition.type, field, {"id"})
+        arguments = self._arguments(of_ours, definition, field)
+
+        async def find(run: Run, _: Sequence[Any]) -> Sequence[Any]:
+            given = arguments(run)
+            given.pop("info")
+            if isinstance(root, rows.LookedUp):
+                return [await node.columns_of(run.context, root.kind, given["id"], columns)]
+            page = await root.page(run.context, **given, read=columns.read)
+            return [rows.RowPage(page.rows, page.count, has_next=page.has_next, has_previous=page.has_previous)]
+
+        return steps.found(key, find, complete)
+
+    def _of_row(
+        self,
+        key: str,
+        coordinate: str,
+        of_ours: StrawberryField,
+        definition: GraphQLField,
+        field: FieldDetailsList,
+    ) -> Step:
+        known = rows.FIELDS.get(coordinate)
+        assert self._columns is not None  # noqa: S101  (it is a row's)
+        if isinstance(known, rows.Value):
+            return self._of_value(key, known, definition, field)
+        if isinstance(known, rows.Link):
+            self._columns.add(known.column)
+            return self._of_link(key, known, definition, field)
+        if isinstance(known, rows.Counted):
+            return steps.awaited(key, known.of, lambda _: {}, self._complete(definition.type, field))
+        if isinstance(known, rows.Children) and _asks_for_an_end(field):
+            self._columns.add("id")
+            return self._of_children(key, known, self._arguments(of_ours, definition, field), definition, field)
+        raise NotOfRowsError
+
+    def _of_value(self, key: str, known: rows.Value, definition: GraphQLField, field: FieldDetailsList) -> Step:
+        assert self._columns is not None  # noqa: S101  (it is a row's)
+        self._columns.update(known.columns)
+        if known.is_printed:
+            return steps.made(key, known.of, steps.leaf(_itself, nullable=False, printed=str))
+        with self._sources(None if known.is_object else self._columns):
+            return steps.made(key, known.of, self._complete(definition.type, field))
+
+    def _of_link(self, key: str, known: rows.Link, definition: GraphQLField, field: FieldDetailsList) -> Step:
+        complete, columns = self._complete_rows(definition.type, field, {"id"})
+        id_of = attrgetter(known.column)
+
+        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+            ids = [id_of(source) for source in sources]
+            wanted = list(dict.fromkeys(id_ for id_ in ids if id_ is not None))
+            found = await columns.by_id(run.context.workspace_id, wanted) if wanted else {}
+            return [found.get(id_) for id_ in ids]
+
+        return steps.found(key, find, complete)
+
+    def _of_children(
+        self, key: str, known: rows.Children, arguments: Arguments, definition: GraphQLField, field: FieldDetailsList
+    ) -> Step:
+        complete, columns = self._complete_rows(definition.type, field, {"id", known.column})
+
+        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+            given, ctx = arguments(run), run.context
+            request = asked(given.get("first"), None, given.get("last"), None)
+            found = await columns.children(
+                ctx.workspace_id,
+                [source.id for source in sources],
+                known.column,
+                "id",
+                descending=not request.backwards,
+                most=request.size + 1,
+            )
+
+            return [
+                rows.RowPage.at_end(found.get(source.id, []), request, partial(_counted, known, ctx, source.id))
+                for source in sources
+            ]
+
+        return steps.found(key, find, complete)
+
+    def _complete_rows(
+        self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
+    ) -> tuple[Complete, FewColumns]:
+        """What becomes of rows, and the columns that they need."""
+        with self._sources(columns):
+            complete = self._complete(type_, field)
+        named = get_named_type(type_).name
+        return complete, few_columns(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
+
+    def _arguments(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Arguments:
+        """A field's arguments by their names in Python, made anew each time: inputs can be changed."""
+        resolver, converter = of_ours.base_resolver, self._strawberry.schema_converter
+        info = resolver.info_parameter if resolver else None
+        node, config = field[0].node, self._strawberry.config
+
+        def arguments(run: Run) -> dict[str, Any]:
+            given: dict[str, Any] = {}
+            if definition.args:
+                values = get_argument_values(definition, node, run.variables)
+                given = convert_arguments(values, of_ours.arguments, converter.scalar_registry, config, run.info)
+            if info is not None:
+                given[info.name] = run.info
+            return given
+
+        return arguments
+
+    def _complete(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Complete:
+        nullable, type_ = _nullable(type_)
+        if not isinstance(type_, GraphQLList):
+            if is_leaf_type(type_):
+                return steps.leaf(serializer(type_), nullable=nullable, printed=printed_as(type_))
+            return steps.objects(self._fill_of(type_, field), nullable=nullable)
+        nullable_items, item = _nullable(type_.of_type)
+        if is_leaf_type(item):
+            return steps.leaves(serializer(item), nullable=nullable, nullable_items=nullable_items)
+        fill = self._fill_of(item, field)
+        return steps.object_lists(fill, nullable=nullable, nullable_items=nullable_items)
+
+    def _fill_of(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Fill:
+        if isinstance(type_, GraphQLObjectType):
+            return self._fill(type_, field)
+        if isinstance(type_, GraphQLInterfaceType):
+            return self._fill_any(type_, field)
+        raise UnplannedError("type")
+
+
+_OF_ROWS: Final = frozenset(coordinate.partition(".")[0] for coordinate in rows.FIELDS)
+_ENDS: Final = frozenset({"first", "last"})
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:
+    return await count(await children.all_of(ctx, id_))
+
+
+def _asks_for_an_end(field: FieldDetailsList) -> bool:
+    """Whether a page of children is at an end of all of them, without a cursor or a filter."""
+    return _names_of_arguments(field) <= _ENDS
+
+
+def _names_of_arguments(field: FieldDetailsList) -> set[str]:
+    return {argument.name.value for argument in field[0].node.arguments or ()}
+
+
+def _resolves(extension: Any) -> bool:
+    """Whether an extension of the schema comes between fields and their resolvers."""
+    return getattr(extension, "resolve", None) is not SchemaExtension.resolve
+
+
+def _nullable(type_: GraphQLOutputType) -> tuple[bool, GraphQLOutputType]:
+    return (False, type_.of_type) if isinstance(type_, GraphQLNonNull) else (True, type_)
+
+
+def _backref(definition: GraphQLField | GraphQLInterfaceType | None) -> Any:
+    """What of Strawberry's a definition was made of."""
+    extensions: Mapping[str, Any] = (definition.extensions if definition else None) or {}
+    return extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+
+
+def _is_plain(field: StrawberryField, definition: GraphQLField) -> bool:
+    """Whether a field is as Strawberry makes it, without permissions or extensions between it and its resolver."""
+    made_by = getattr(definition.resolve, "__qualname__", "")
+    resolver = field.base_resolver
+    takes_others = resolver is not None and (resolver.parent_parameter or resolver.root_parameter)
+    return (
+        type(field) is StrawberryField
+        and not field.extensions
+        and not field.permission_classes
+        and not field.is_subscription
+        and not takes_others
+        and made_by.startswith("GraphQLCoreConverter.from_resolver.")
+    )
+
+
+def _call(field: StrawberryField) -> Callable[..., Any]:
+    """A field's function, which is given the source first."""
+    resolver = field.base_resolver
+    assert resolver is not None  # noqa: S101  (it was looked at)
+    call: Callable[..., Any] = resolver.wrapped_func  # type: ignore[assignment]
+    return call if resolver.self_parameter else lambda _, **given: call(**given)
+
+
+def _name_of(source: Any) -> str:
+    return get_object_definition(source, strict=True).name

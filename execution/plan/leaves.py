@@ -1,0 +1,83 @@
+"""How scalars and enums are printed: quickly where a value is plainly right, else as graphql-core does."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from graphql import GraphQLEnumType, GraphQLLeafType, Undefined
+
+Serialize = Callable[[Any], Any]
+_INT_END: Final = 2**31
+
+
+def serializer(type_: GraphQLLeafType) -> Serialize:
+    """The function that prints values of a type, all but None."""
+    slowly = _checked(type_)
+    if isinstance(type_, GraphQLEnumType):
+        return _enum(type_, slowly)
+    plain = _PLAIN.get(type_.name)
+    return slowly if plain is None else plain(slowly)
+
+
+def printed_as(type_: GraphQLLeafType) -> type | None:
+    """The type whose values are printed as they are, if there is one."""
+    return str if type_.name in _TEXTS else None
+
+
+def _checked(type_: GraphQLLeafType) -> Serialize:
+    coerce = type_.coerce_output_value
+
+    def serialize(value: Any) -> Any:
+        printed = coerce(value)
+        if printed is None or printed is Undefined:
+            raise TypeError(f"{type_} has no form for a value")
+        return printed
+
+    return serialize
+
+
+def _enum(type_: GraphQLEnumType, slowly: Serialize) -> Serialize:
+    """An enum's names by its members; by their type too, since a text may equal a member."""
+    known: dict[tuple[type, Any], Any] = {}
+
+    def serialize(value: Any) -> Any:
+        key = type(value), value
+        name = known.get(key)
+        if name is None:
+            name = slowly(value)
+            if len(known) < len(type_.values):
+                known[key] = name
+        return name
+
+    return serialize
+
+
+def _text(slowly: Serialize) -> Serialize:
+    return lambda value: value if type(value) is str else slowly(value)
+
+
+def _int(slowly: Serialize) -> Serialize:
+    return lambda value: value if type(value) is int and -_INT_END <= value < _INT_END else slowly(value)
+
+
+def _boolean(slowly: Serialize) -> Serialize:
+    return lambda value: value if value is True or value is False else slowly(value)
+
+
+def _instant(slowly: Serialize) -> Serialize:
+    def serialize(value: Any) -> Any:
+        if type(value) is datetime and value.tzinfo is UTC:
+            return f"{value.isoformat()[:-6]}Z"  # without its +00:00
+        return slowly(value)
+
+    return serialize
+
+
+_TEXTS: Final = frozenset({"String", "ID"})
+_PLAIN: Final[dict[str, Callable[[Serialize], Serialize]]] = {
+    "String": _text,
+    "ID": _text,
+    "Int": _int,
+    "Boolean": _boolean,
+    "DateTime": _instant,
+}

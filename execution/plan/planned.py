@@ -1,0 +1,118 @@
+"""The extension that has queries answered by plans, which are kept."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable
+from typing import Any, Final
+
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql.execution.values import VariableValues, get_variable_values
+from graphql.utilities import get_operation_ast
+from strawberry.extensions import SchemaExtension
+
+from execution.documents import LONGEST_KEPT, Document, Lately
+from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
+from schema.context import Operation
+
+MOST_KEPT: Final = 20_000
+"""So many fields the plans that are kept have together; one takes about a kilobyte."""
+
+_MAX_ERRORS: Final = 50
+_NO_VARIABLES: Final = VariableValues({}, {})
+
+
+class Planned(SchemaExtension):
+    """Answers queries by plans; what they can't answer is left to graphql-core."""
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        context = self.execution_context
+        operation, document = context.context, context.graphql_document
+        asked = get_operation_ast(document, context.operation_name) if document else None
+        if asked and asked.operation is OperationType.QUERY and isinstance(operation, Operation):
+            try:
+                context.result = await _answer(context, operation, asked)
+                operation.count_query("plan")
+            except UnplannedError as reason:
+                operation.count_query(reason.why)
+        yield
+
+
+async def _answer(context: Any, operation: Operation, asked: OperationDefinitionNode) -> ExecutionResult:
+    variables = _variables(context.schema._schema, asked, context.variables)
+    plan = _plan_of(context, asked, variables)
+    try:
+        data, errors = await plan.answer(operation, variables)
+    except Exception as error:
+        operation.refresh()
+        raise UnplannedError("error") from error
+    return ExecutionResult(data, errors or None)
+
+
+def _variables(schema: GraphQLSchema, asked: OperationDefinitionNode, given: dict[str, Any] | None) -> VariableValues:
+    if not asked.variable_definitions:
+        return _NO_VARIABLES
+    values = get_variable_values(schema, asked.variable_definitions, given or {}, _MAX_ERRORS)
+    if isinstance(values, list):
+        raise UnplannedError("error")
+    return values
+
+
+# --- Plans that are kept ---------------------------------------------------------------------------------------
+
+
+def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan:
+    if len(context.query) > LONGEST_KEPT:
+        raise UnplannedError("size")
+    document = context.graphql_document
+    conditions = _conditions_of(Document(context.query, document, context.schema._schema, ()))
+    if not conditions.are_known:
+        raise UnplannedError("directive")
+    name = asked.name.value if asked.name else None
+    decided = tuple(variables.coerced.get(each) for each in conditions.variables)
+    compiler = Compiler(context.schema, document, asked, variables)
+    return _plans.get((context.query, name, context.schema, decided), compiler)
+
+
+def _conditions(asked: Document) -> Conditions:
+    return Conditions(asked.document)
+
+
+_conditions_of: Final = Lately(_conditions)
+
+
+class _Plans:
+    """The plans that were asked for lately; bounded by their fields, the least used are let go first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Plan | UnplannedError] = OrderedDict()
+        self.fields = 0
+
+    def get(self, key: Hashable, compiler: Compiler) -> Plan:
+        """The plan that is known by a key, or that is compiled now.
+
+        Raises:
+            UnplannedError: There is none.
+        """
+        found = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = self._compiled(compiler)
+            self.fields += found.fields
+            while self.fields > MOST_KEPT:
+                _, least_used = self._kept.popitem(last=False)
+                self.fields -= least_used.fields
+        else:
+            self._kept.move_to_end(key)
+        if isinstance(found, UnplannedError):
+            raise UnplannedError(found.why)  # anew: raised again and again, one would gather tracebacks
+        return found
+
+    @staticmethod
+    def _compiled(compiler: Compiler) -> Plan | UnplannedError:
+        try:
+            return compiler.plan()
+        except UnplannedError as reason:
+            return reason
+        except (GraphQLError, RecursionError):
+            return UnplannedError("error")
+
+
+_plans: Final = _Plans()

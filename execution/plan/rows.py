@@ -1,0 +1,245 @@
+"""What plans read as rows of a few columns: which columns a field needs, and what it makes of them.
+
+What is not listed is answered by the resolvers, of whole rows. What is listed says the same as the types of
+`schema/types/`: tests/schema/plans compares both.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from operator import attrgetter, itemgetter
+from typing import Any, Final, Self
+
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from models.customer import Customer
+from models.ids import Prefix
+from models.invoice import Invoice
+from models.money import to_major
+from models.payment import Payment
+from resolvers import invoice, invoice_list, payment
+from resolvers.context import Context
+from resolvers.invoice_list import InvoiceQuery
+from resolvers.payment import PaymentQuery
+from resolvers.reading.counts import Count, Counting
+from resolvers.reading.pages import Page, PageRequest, encode_cursor
+from schema import query
+from schema.enums import CountPrecision
+from schema.types.diagnosis import Diagnosis
+from schema.types.payment import Dispute
+
+
+class RowPage:
+    """A page of rows, whose cursors and count are found when they are asked for."""
+
+    __slots__ = ("_count", "_counting", "has_next", "has_previous", "rows")
+
+    def __init__(self, rows: list[Any], counting: Counting, *, has_next: bool, has_previous: bool) -> None:
+        self.rows, self.has_next, self.has_previous = rows, has_next, has_previous
+        self._counting = counting
+        self._count: asyncio.Future[Count] | None = None
+
+    @classmethod
+    def at_end(cls, loaded: list[Any], request: PageRequest, counting: Counting) -> Self:
+        """The page at an end of a list, of as many rows as it has and one more, read from that end."""
+        size, backwards = request.size, request.backwards
+        more = len(loaded) > size
+        rows = loaded[size - 1 :: -1] if backwards else loaded[:size]
+        return cls(rows, counting, has_next=more and not backwards, has_previous=more and backwards)
+
+    async def count(self) -> Count:
+        """How many rows the list has, counted once."""
+        if self._count is None:
+            self._count = asyncio.ensure_future(self._counting())
+        return await self._count
+
+    @property
+    def edges(self) -> list[tuple[str, Any]]:
+        """The rows with their cursors."""
+        return [(encode_cursor(row.id), row) for row in self.rows]
+
+    @property
+    def start_cursor(self) -> str | None:
+        """The place of the first row."""
+        return encode_cursor(self.rows[0].id) if self.rows else None
+
+    @property
+    def end_cursor(self) -> str | None:
+        """The place of the last row."""
+        return encode_cursor(self.rows[-1].id) if self.rows else None
+
+
+async def _number(page: RowPage) -> int:
+    return (await page.count()).number
+
+
+async def _precision(page: RowPage) -> CountPrecision:
+    return CountPrecision.EXACT if (await page.count()).is_exact else CountPrecision.AT_LEAST
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A field of a page that has to be counted."""
+
+    of: Callable[[RowPage], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A field made of columns: a value, one of Strawberry's objects, or what is printed already."""
+
+    columns: tuple[str, ...]
+    of: Callable[[Any], Any]
+    is_object: bool = False
+    is_printed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A field that is a row of another kind, by a column that holds its id."""
+
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Children:
+    """A field that is a page of the rows of another kind whose column holds this one's id. `all_of` are all of them."""
+
+    column: str
+    all_of: Callable[[Context, str], Awaitable[QuerySet[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A field of the query that is a page of rows."""
+
+    page: Callable[..., Awaitable[Page[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A field of the query that is a row, by its id."""
+
+    kind: Prefix
+
+
+def _column(name: str) -> Value:
+    return Value((name,), attrgetter(name))
+
+
+def _money(name: str, *columns: str) -> Value:
+    """An amount of a row's currency, in minor units; perhaps none."""
+    amount_of = attrgetter(name)
+
+    def of(row: Any) -> tuple[int, str] | None:
+        amount = amount_of(row)
+        return None if amount is None else (amount, row.currency)
+
+    return Value((*(columns or (name,)), "currency"), of)
+
+
+def _presentment(row: Any) -> tuple[int, str] | None:
+    amount, currency = row.presentment_amount, row.presentment_currency
+    return None if amount is None or currency is None else (amount, currency)
+
+
+async def _payments_of_invoice(ctx: Context, id_: str) -> QuerySet[Any]:
+    return payment.payments(ctx, PaymentQuery(invoice_id=id_))[0]
+
+
+async def _payments_of_customer(ctx: Context, id_: str) -> QuerySet[Any]:
+    return payment.payments(ctx, PaymentQuery(customer_id=id_))[0]
+
+
+async def _invoices_of_customer(ctx: Context, id_: str) -> QuerySet[Any]:
+    return (await invoice_list.invoices(ctx, InvoiceQuery(customer_id=id_)))[0]
+
+
+_PAID: Final = ("amount_paid", "amount_paid_out_of_band")
+_DISPUTED: Final = (
+    "currency", "disputes", "dispute_decided_by", "dispute_status", "dispute_reason", "dispute_amount",
+    "dispute_opened_at", "dispute_closed_at",
+)  # fmt: skip
+
+MODELS: Final[Mapping[str, type[Model]]] = {"Customer": Customer, "Invoice": Invoice, "Payment": Payment}
+"""The types that are rows."""
+
+_OF_PAGES: Final[Mapping[str, Value | Counted]] = {
+    "Connection.nodes": Value((), attrgetter("rows")),
+    "Connection.edges": Value((), attrgetter("edges")),
+    "Connection.pageInfo": Value((), lambda page: page),
+    "Connection.totalCount": Counted(_number),
+    "Connection.totalCountPrecision": Counted(_precision),
+    "Edge.cursor": Value((), itemgetter(0)),
+    "Edge.node": Value((), itemgetter(1)),
+}
+
+FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
+    **{f"{kind}{coordinate}": field for kind in MODELS for coordinate, field in _OF_PAGES.items()},
+    "PageInfo.hasNextPage": Value((), attrgetter("has_next")),
+    "PageInfo.hasPreviousPage": Value((), attrgetter("has_previous")),
+    "PageInfo.startCursor": Value((), attrgetter("start_cursor")),
+    "PageInfo.endCursor": Value((), attrgetter("end_cursor")),
+    "Money.amount": Value((), lambda money: to_major(*money), is_printed=True),
+    "Money.minorUnits": Value((), lambda money: str(money[0]), is_printed=True),
+    "Money.currency": Value((), itemgetter(1)),
+    "Customer.id": _column("id"),
+    "Customer.name": _column("name"),
+    "Customer.email": _column("email"),
+    "Customer.externalId": _column("external_id"),
+    "Customer.createdAt": _column("created_at"),
+    "Customer.invoices": Children("customer_id", _invoices_of_customer),
+    "Customer.payments": Children("customer_id", _payments_of_customer),
+    "Invoice.id": _column("id"),
+    "Invoice.number": _column("number"),
+    "Invoice.status": _column("status"),
+    "Invoice.currency": _column("currency"),
+    "Invoice.total": _money("total"),
+    "Invoice.amountPaid": _money("received", *_PAID),
+    "Invoice.amountRemaining": _money("amount_remaining", "total", *_PAID),
+    "Invoice.amountOverpaid": _money("amount_overpaid", "total", *_PAID),
+    "Invoice.amountRefunded": _money("amount_refunded"),
+    "Invoice.amountPaidOutOfBand": _money("amount_paid_out_of_band"),
+    "Invoice.dueDate": _column("due_date"),
+    "Invoice.isOverdue": Value(("status", "due_date"), invoice.is_overdue),
+    "Invoice.memo": _column("memo"),
+    "Invoice.createdAt": _column("created_at"),
+    "Invoice.finalizedAt": _column("finalized_at"),
+    "Invoice.paidAt": _column("paid_at"),
+    "Invoice.voidedAt": _column("voided_at"),
+    "Invoice.uncollectibleAt": _column("uncollectible_at"),
+    "Invoice.customer": Link("customer_id"),
+    "Invoice.payments": Children("invoice_id", _payments_of_invoice),
+    "Payment.id": _column("id"),
+    "Payment.status": _column("status"),
+    "Payment.amount": _money("amount"),
+    "Payment.amountRefunded": _money("amount_refunded"),
+    "Payment.overpaid": _money("overpaid"),
+    "Payment.allocation": _column("allocation"),
+    "Payment.unappliedReason": Value(
+        ("unapplied_code",), lambda row: Diagnosis.of_code(row.unapplied_code), is_object=True
+    ),
+    "Payment.providerPaymentId": _column("provider_payment_id"),
+    "Payment.failureCode": _column("failure_code"),
+    "Payment.failureMessage": _column("failure_message"),
+    "Payment.presentment": Value(("presentment_amount", "presentment_currency"), _presentment),
+    "Payment.amountReceived": _money("amount_received"),
+    "Payment.dispute": Value(_DISPUTED, Dispute.of, is_object=True),
+    "Payment.disputes": Value(_DISPUTED, Dispute.all_of, is_object=True),
+    "Payment.occurredAt": _column("occurred_at"),
+    "Payment.createdAt": _column("created_at"),
+    "Payment.invoice": Link("invoice_id"),
+    "Payment.customer": Link("customer_id"),
+}
+"""The fields of rows, of pages of them, and of the amounts in them, which are minor units with their currency."""
+
+ROOTS: Final[Mapping[str, Listed | LookedUp]] = {
+    "customers": Listed(query.customer_page),
+    "customer": LookedUp(Prefix.CUSTOMER),
+    "invoices": Listed(query.invoice_page),
+    "invoice": LookedUp(Prefix.INVOICE),
+    "payments": Listed(query.payment_page),
+    "payment": LookedUp(Prefix.PAYMENT),
+}
+"""The fields of the query that are rows."""

@@ -1,0 +1,84 @@
+"""Reading a few columns: rows as tuples with the names and rules of their model, for what shows a part of many."""
+
+from collections import defaultdict, namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from tortoise import fields
+from tortoise.fields.data import CharEnumFieldInstance
+from tortoise.models import Model
+from tortoise.queryset import QuerySet
+
+from database.bulk import any_of, listed
+from database.door import Row, fetch_rows, reading_dialect
+from resolvers.reading.loaders import children_query
+
+_MOST_KEPT: Final = 256
+
+
+class FewColumns:
+    """Some columns of a model. Its rows have them as attributes, and the properties of the model."""
+
+    def __init__(self, model: type[Model], names: Iterable[str]) -> None:
+        self.names = sorted(names)
+        self._table = model._meta.db_table
+        self._columns = [(name, _converter(model, name)) for name in self.names]
+        properties = {name: each for name, each in vars(model).items() if isinstance(each, property)}
+        tuples = namedtuple(f"{model.__name__}Row", self.names)  # type: ignore[misc]
+        self._row: Any = type(tuples.__name__, (tuples,), {"__slots__": (), **properties})
+
+    async def read(self, rows: QuerySet[Any]) -> list[Any]:
+        """The rows of a query, in its order."""
+        few = rows.only(*self.names)
+        few.sql()  # it makes the statement
+        sql, values = few.query.get_parameterized_sql()
+        return self._rows(await fetch_rows(sql, *values))
+
+    async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:
+        """The rows of a workspace by their ids, as far as there are any."""
+        condition, among = any_of(reading_dialect(), "id", 2, ids)
+        names = ", ".join(self.names)
+        sql = f"SELECT {names} FROM {self._table} WHERE workspace_id = $1 AND {condition}"  # noqa: S608
+        return {row.id: row for row in self._rows(await fetch_rows(sql, workspace_id, among))}
+
+    async def children(
+        self, workspace_id: str, parents: Sequence[str], parent: str, order: str, *, descending: bool, most: int
+    ) -> Mapping[str, list[Any]]:
+        """The first or last few rows of each parent, in order."""
+        dialect = reading_dialect()
+        names = ", ".join(f"c.{name}" for name in self.names)
+        sql = children_query(dialect, self._table, names, parent, order, descending=descending, most=most)
+        found: dict[str, list[Any]] = defaultdict(list)
+        for row in self._rows(await fetch_rows(sql, workspace_id, listed(dialect, parents))):
+            found[getattr(row, parent)].append(row)
+        return found
+
+    def _rows(self, found: Sequence[Row]) -> list[Any]:
+        columns = []
+        for name, convert in self._columns:
+            values = [row[name] for row in found]
+            columns.append(values if convert is None else list(map(convert, values)))
+        return list(map(self._row, *columns))
+
+
+@lru_cache(_MOST_KEPT)
+def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
+    """Some columns of a model. It takes a while to make the type of their rows, so those of late are kept."""
+    return FewColumns(model, names)
+
+
+def _converter(model: type[Model], name: str) -> Callable[[Any], Any] | None:
+    """What makes a column's value what the model has; None where it is so already."""
+    field = model._meta.fields_map[name]
+    if isinstance(field, CharEnumFieldInstance):
+        members: Mapping[Any, Any] = {None: None, **{each.value: each for each in field.enum_type}}
+        return members.__getitem__
+    if isinstance(field, fields.DatetimeField):
+        return lambda value: datetime.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(field, fields.DateField):
+        return lambda value: date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(field, fields.BooleanField):
+        return lambda value: None if value is None else bool(value)
+    return None

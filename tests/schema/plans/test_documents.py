@@ -1,0 +1,106 @@
+"""Which documents have a plan: all queries that the README, the documentation and the dashboard ask."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    OperationDefinitionNode,
+    OperationType,
+    Visitor,
+    parse,
+    print_ast,
+    visit,
+)
+from graphql.execution.values import VariableValues
+
+from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
+from execution.schema import schema
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+_IN_MARKDOWN: Final = re.compile(r"```graphql\n(.*?)```", re.DOTALL)
+_IN_TYPESCRIPT: Final = re.compile(r"graphql\(\s*`(.*?)`", re.DOTALL)
+
+
+def written() -> Iterator[DocumentNode]:
+    """Each query that is written anywhere, with its fragments."""
+    texts = [
+        *(text for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] for text in _found(_IN_MARKDOWN, path)),
+        *(
+            text
+            for path in sorted((ROOT / "dashboard" / "src").rglob("*.ts*"))
+            for text in _found(_IN_TYPESCRIPT, path)
+        ),
+    ]
+    definitions = [definition for text in texts for definition in parse(text).definitions]
+    fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
+    for each in definitions:
+        if isinstance(each, OperationDefinitionNode) and each.operation is OperationType.QUERY:
+            yield DocumentNode(definitions=(each, *_spread_in(each, fragments).values()))
+
+
+def _found(form: re.Pattern[str], path: Path) -> list[str]:
+    return form.findall(path.read_text(encoding="utf-8"))
+
+
+class _Spreads(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_fragment_spread(self, node: FragmentSpreadNode, *_: object) -> None:
+        self.names.add(node.name.value)
+
+
+def _spread_in(
+    definition: OperationDefinitionNode | FragmentDefinitionNode, fragments: dict[str, FragmentDefinitionNode]
+) -> dict[str, FragmentDefinitionNode]:
+    spreads = _Spreads()
+    visit(definition, spreads)
+    found: dict[str, FragmentDefinitionNode] = {}
+    for name in sorted(spreads.names):
+        found |= {name: fragments[name], **_spread_in(fragments[name], fragments)}
+    return found
+
+
+def compiled(document: DocumentNode) -> Plan:
+    """A document's plan; what depends on a variable is included."""
+    (operation,) = (each for each in document.definitions if isinstance(each, OperationDefinitionNode))
+    conditions = Conditions(document)
+    assert conditions.are_known
+    return Compiler(schema, document, operation, VariableValues({}, dict.fromkeys(conditions.variables, True))).plan()
+
+
+def test_every_query_that_is_written_has_a_plan() -> None:
+    """Nothing that we ask for, or show others to ask for, takes the slow way."""
+    documents = list(written())
+
+    unplanned = []
+    for document in documents:
+        try:
+            compiled(document)
+        except UnplannedError as reason:
+            unplanned.append((reason.why, print_ast(document)))
+
+    assert unplanned == []
+    assert len(documents) > 20
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{ __schema { types { name } } }", "introspection"),
+        (f"{{ {' '.join(f'a{n}: viewer {{ apiKey {{ id name preview createdAt }} }}' for n in range(400))} }}", "size"),
+    ],
+)
+def test_what_a_plan_can_not_answer_is_left_to_graphql_core(text: str, why: str) -> None:
+    """And it says why, for the metric."""
+    with pytest.raises(UnplannedError) as refused:
+        compiled(parse(text))
+
+    assert refused.value.why == why
