@@ -65,7 +65,7 @@ class FewColumns:
 
 @lru_cache(_MOST_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
-    """Some columns of a model. It takes a while to make the type of their rows, so those of late are kept."""
+    """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
     return FewColumns(model, names)
 
 
