@@ -38,12 +38,17 @@ async def in_bulk(url: str) -> AsyncIterator[None]:
 
 
 def _derived(dialect: str) -> Iterator[str]:
-    """The statements of the migrations that sum and index the texts of what is there."""
+    """The statements of the migrations that sum what is there, and index its texts: of each table the latest."""
+    latest: dict[str, str] = {}
     for module in sorted(module.name for module in pkgutil.iter_modules(migrations.__path__)):
         migration = getattr(importlib.import_module(f"migrations.{module}"), "Migration", None)
         for operation in migration.operations if migration else ():
             assert isinstance(operation, Sql)
-            yield from (statement for statement in operation.own[dialect] if statement.startswith("INSERT INTO"))
+            for statement in operation.own[dialect]:
+                if statement.startswith("INSERT INTO"):
+                    latest[statement.split()[2]] = statement
+    yield from latest.values()
+    yield "UPDATE customers SET has_invoices = TRUE WHERE id IN (SELECT customer_id FROM invoices)"
 
 
 async def _put_away_on_sqlite(run: Run) -> list[str]:

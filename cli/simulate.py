@@ -155,7 +155,8 @@ def _told(step: dict[str, Any]) -> dict[str, Any]:
 def _in_words(event: Event, invoice: str, delay: float, steps: list[dict[str, Any]]) -> str:
     webhooks = [webhook for step in steps for webhook in step["webhooks"]]
     when = f", to be posted in {delay:g} s" if delay else ""
-    lines = [f"Invoice {invoice}: {event.value}. {len(webhooks)} webhooks{when}:"]
+    count = "1 webhook" if len(webhooks) == 1 else f"{len(webhooks)} webhooks"
+    lines = [f"Invoice {invoice}: {event.value}. {count}{when}:"]
     for webhook in webhooks:
         answers = ", ".join(_answer(status) for status in webhook["answers"])
         lines.append(f"  {webhook['type']:<42} {webhook['id']}  {answers or 'not posted yet'}")

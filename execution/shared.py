@@ -24,6 +24,7 @@ from execution.limits import refused_for_variables
 from execution.results import as_json, ends
 from execution.schema import schema
 from feed.follow import MOST_BUFFERED
+from resolvers.context import Window
 from schema.context import Operation
 
 STUCK_AFTER_S: Final = 30.0
@@ -254,7 +255,7 @@ class _Member:
         self._context = context
         self._group = group
         self._send = send
-        self._position = context.begins_at
+        self._position = context.window.after
         self._buffer: deque[Shown] = deque()
         self._fell_behind = False
         self._is_idle = False
@@ -321,12 +322,12 @@ class _Member:
 
     async def _missed(self) -> AsyncGenerator[Shown, None]:
         """What stands in the log between what it has seen and where its group is."""
-        context = self._context
-        context.begins_at, context.ends_at = self._position, self._group.position
+        until = self._group.position
+        context = self._context.within(Window(self._position, until))
         async with aclosing(self._asked.results(context)) as results:
             async for result in results:
                 yield Shown(context.position, result)
-        self._position = max(context.position, context.ends_at)
+        self._position = max(context.position, until)
 
     async def _kept(self) -> AsyncGenerator[Shown, None]:
         while self._buffer:

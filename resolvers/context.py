@@ -87,19 +87,24 @@ class Write:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which lines of the log are followed: those after the number `after`, None where the caller says so or means now,
+    up to `until`, None for all that will come.
+    """
+
+    after: int | None = None
+    until: int | None = None
+
+
 @dataclass(slots=True)
 class Context:
-    """One operation of one caller.
-
-    What follows the log begins after `begins_at`, None where the caller says so or means now, and ends with `ends_at`,
-    None for never; `position` is the line that it is at.
-    """
+    """One operation of one caller. What follows the log does so within `window`, and says by `position` where it is."""
 
     services: Services
     caller: Caller
     loaders: Loaders = field(init=False)
-    begins_at: int | None = field(default=None, kw_only=True)
-    ends_at: int | None = field(default=None, kw_only=True)
+    window: Window = field(default=Window(), kw_only=True)
     position: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:

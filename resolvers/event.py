@@ -136,8 +136,8 @@ def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator
         InvalidCursor: The cursor is not one that this workspace has given out.
     """
     ctx.require(Scope.READ)
-    if ctx.begins_at is not None:
-        ctx.position = ctx.begins_at
+    if ctx.window.after is not None:
+        ctx.position = ctx.window.after
     else:
         ctx.position = ctx.caller.workspace.seq if after is None else number_of(ctx, after)
     return _follow(ctx, query)
@@ -152,7 +152,7 @@ def follow_webhook_events(
 
 
 async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None]:
-    async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.ends_at)) as lines:
+    async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.window.until)) as lines:
         async for line in lines:
             ctx.position = line.event.number
             if query.wants(line.event):

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias, TypeVar
 from uuid import uuid4
 
 import strawberry
 
 from errors import InvalidInput
-from resolvers.context import KEEP, Context, Keep
+from resolvers.context import KEEP, Context, Keep, Window
 
 T = TypeVar("T")
 
@@ -43,7 +43,11 @@ class Operation(Context):
     def sibling(self) -> "Operation":
         """Another one of the same caller, which follows from where the log is now."""
         newest = self.caller.workspace.seq
-        return Operation(self.services, self.caller, begins_at=newest, position=newest)
+        return Operation(self.services, self.caller, window=Window(after=newest), position=newest)
+
+    def within(self, window: Window) -> "Operation":
+        """The same operation, which follows what is within a window."""
+        return replace(self, window=window)
 
 
 Info: TypeAlias = strawberry.Info[Operation, None]

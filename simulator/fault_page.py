@@ -152,10 +152,10 @@ _FORMS: Final = (
         "disturb",
         "Disturb the webhooks",
         f"Of the next steps that customers take, such as a payment; it ends after {LONGEST_S / 60:g} minutes.",
-        _number("times", "Post each event so many times", 2, 1, MOST_TIMES)
-        + _number("delay_s", "Post it so many seconds late", 0, 0, LONGEST_DELAY_S)
+        _number("times", "Post each event this many times", 2, 1, MOST_TIMES)
+        + _number("delay_s", "Post it this many seconds late", 0, 0, LONGEST_DELAY_S)
         + _checkbox("shuffled", "Post the events of a step out of order")
-        + _number("steps", "For so many steps", 3, 1, MOST_STEPS),
+        + _number("steps", "For this many steps", 3, 1, MOST_STEPS),
         "Disturb",
     )
     + _form(

@@ -76,7 +76,8 @@ def _page(account: Account, link: Payload, before: Payload | None, said: str, st
         "".join(status_line(sentence) for sentence in dict.fromkeys((said, refused)) if sentence)
         + f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>\n"
         + "\n".join(forms)
-        + '<p><a href="/faults">Let something go wrong</a>: late, doubled or lost webhooks, an outage.</p>'
+        + '<p><a href="/faults">Let something go wrong</a>: webhooks that come twice, late or out of order,'
+        " or an outage.</p>"
     )
     return html_page(heading, content, 409 if refused and not said else status)
 

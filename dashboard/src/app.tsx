@@ -14,14 +14,14 @@ type Session =
   | { is: "unreachable" }
   | { is: "out"; because: string | null }
   | { is: "asked"; key: string }
-  | { is: "in"; since: number };
+  | { is: "in"; since: number; byForm: boolean };
 
 const ENDED = "Your session has ended: the API key was revoked or has expired, or twelve hours are over.";
 
 /** The dashboard for who is signed in, and the way in for who is not. */
 export function App() {
   const [session, setSession] = useState<Session>({ is: "unknown" });
-  const begin = useCallback(() => setSession({ is: "in", since: Date.now() }), []);
+  const begin = useCallback((byForm = false) => setSession({ is: "in", since: Date.now(), byForm }), []);
   const end = useCallback((because: string | null) => setSession({ is: "out", because }), []);
 
   const enter = useCallback(
@@ -43,7 +43,13 @@ export function App() {
     },
     [begin, end, enter],
   );
-  useEffect(() => void open(keyInAddress()), [open]);
+  useEffect(() => {
+    const openHere = () => void open(keyInAddress());
+    const followLink = () => location.hash.startsWith("#key=") && openHere();
+    openHere();
+    addEventListener("hashchange", followLink); // a link that is pasted where the dashboard is open loads nothing anew
+    return () => removeEventListener("hashchange", followLink);
+  }, [open]);
   useEffect(() => onSessionChange(() => location.reload()), []);
 
   /** The session opens nothing more; or another tab has begun another one. */
@@ -54,11 +60,11 @@ export function App() {
     case "unreachable":
       return <Unreachable onRetry={() => open(null)} />;
     case "asked":
-      return <Asked onEnter={() => enter(session.key)} onStay={begin} />;
+      return <Asked onEnter={() => enter(session.key)} onStay={() => begin(true)} />;
     case "out":
-      return <SignIn because={session.because} onSignedIn={begin} />;
+      return <SignIn because={session.because} onSignedIn={() => begin(true)} />;
     case "in":
-      return <SignedIn key={session.since} onEnded={ended} onLeft={() => end(null)} />;
+      return <SignedIn key={session.since} byForm={session.byForm} onEnded={ended} onLeft={() => end(null)} />;
   }
 }
 
@@ -90,21 +96,23 @@ function Asked({ onEnter, onStay }: { onEnter: () => void; onStay: () => void })
 }
 
 interface SignedInProps {
+  /** By what had the focus a moment ago. */
+  byForm: boolean;
   onEnded: () => void;
   onLeft: () => void;
 }
 
-function SignedIn({ onEnded, onLeft }: SignedInProps) {
+function SignedIn({ byForm, onEnded, onLeft }: SignedInProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: one client for one session
   const api = useMemo(() => createApi(onEnded), []);
   return (
     <Provider value={api}>
-      <Opened onEnded={onEnded} onLeft={onLeft} />
+      <Opened byForm={byForm} onEnded={onEnded} onLeft={onLeft} />
     </Provider>
   );
 }
 
-function Opened({ onEnded, onLeft }: SignedInProps) {
+function Opened({ byForm, onEnded, onLeft }: SignedInProps) {
   const [{ data, error }, ask] = useQuery({ query: ViewerQuery });
   const [stays, setStays] = useState(false);
   const viewer = data?.viewer;
@@ -123,7 +131,7 @@ function Opened({ onEnded, onLeft }: SignedInProps) {
     return (
       <ViewerContext value={viewer}>
         {stays && <Alert>You are still signed in: the server did not end the session. Try again.</Alert>}
-        <Shell onLeave={leave} />
+        <Shell hasFocus={byForm} onLeave={leave} />
       </ViewerContext>
     );
   }

@@ -1,4 +1,4 @@
-import { Suspense, useEffect, useRef } from "react";
+import { Suspense, useEffect } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
 import { hasGraphiql } from "./api/session";
 import { useLiveStatus } from "./api/use-live";
@@ -6,6 +6,7 @@ import { useMay, useViewer } from "./api/viewer";
 import { Boundary } from "./ui/boundary";
 import { Button } from "./ui/button";
 import { Empty, Loading } from "./ui/feedback";
+import { PAGE, useFocus } from "./ui/focus";
 import { page } from "./ui/lazy-page";
 import { Page } from "./ui/page";
 import { inWords } from "./ui/values";
@@ -62,17 +63,18 @@ const LINKS = [
   { href: "/settings", label: "Settings" },
 ];
 
-/** The frame of every page: where one can go, whether what is shown is live, and the page. */
-export function Shell({ onLeave }: { onLeave: () => void }) {
+/** The frame of every page: where one can go, whether what is shown is live, and the page. It may begin with the focus. */
+export function Shell({ hasFocus, onLeave }: { hasFocus: boolean; onLeave: () => void }) {
   const { workspace, apiKey } = useViewer();
   const [path] = useLocation();
+  useFocus(path, hasFocus);
   useEffect(() => {
     const timer = setTimeout(preloadAll, QUIET_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
   return (
     <div className="shell">
-      <a className="skip" href="#page">
+      <a className="skip" href={`#${PAGE}`}>
         Skip to the page
       </a>
       <header className="side">
@@ -104,7 +106,7 @@ export function Shell({ onLeave }: { onLeave: () => void }) {
           </Button>
         </div>
       </header>
-      <main id="page" tabIndex={-1}>
+      <main id={PAGE} tabIndex={-1}>
         <Boundary key={path}>
           <Suspense fallback={<Loading />}>
             <Pages />
@@ -139,10 +141,8 @@ function LiveBadge() {
 }
 
 function Pages() {
-  const [path] = useLocation();
   const mayAdmin = useMay("ADMIN");
   const mayWrite = useMay("WRITE");
-  useFocusOnPage(path);
   return (
     <Switch>
       <Route path="/" component={Overview} />
@@ -172,15 +172,4 @@ function Pages() {
       </Route>
     </Switch>
   );
-}
-
-/** Whoever goes to another page by keyboard or screen reader begins at its top. */
-function useFocusOnPage(path: string) {
-  const previous = useRef(path);
-  useEffect(() => {
-    if (previous.current === path) return;
-    previous.current = path;
-    window.scrollTo(0, 0);
-    document.getElementById("page")?.focus({ preventScroll: true });
-  }, [path]);
 }

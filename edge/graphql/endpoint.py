@@ -43,7 +43,7 @@ from execution.shared import Asked, Fanout, Shown
 from models.instant import from_epoch
 from models.session import Session
 from resolvers.auth import Credential, authenticate
-from resolvers.context import Services
+from resolvers.context import Services, Window
 from resolvers.event import number_of
 from schema.context import Operation, new_request_id
 from schema.scalars import print_instant
@@ -303,7 +303,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
         if after:
-            operation.begins_at = number_of(operation, after)
+            operation = operation.within(Window(after=number_of(operation, after)))
         async with aclosing(self.results(asked, operation)) as results:
             async for shown in results:
                 yield shown

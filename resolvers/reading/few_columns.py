@@ -65,12 +65,12 @@ class FewColumns:
 
 @lru_cache(_MOST_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
-    """Some columns of a model. It takes a while to make the type of their rows, so those of late are kept."""
+    """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
     return FewColumns(model, names)
 
 
 def _converter(model: type[Model], name: str) -> Callable[[Any], Any] | None:
-    """What makes a column's value what the model has; None where it is so already."""
+    """Find what converts a column's value to the model's; None where it needs no conversion."""
     field = model._meta.fields_map[name]
     if isinstance(field, CharEnumFieldInstance):
         members: Mapping[Any, Any] = {None: None, **{each.value: each for each in field.enum_type}}

@@ -38,6 +38,19 @@ async def test_a_new_webhook_event_comes_on_top_by_itself(person: Person) -> Non
     await expect(rows).to_have_count(2)
 
 
+async def test_a_sign_in_link_works_where_the_dashboard_is_open_already(new_person: NewPerson) -> None:
+    """Pasted into the same tab it loads nothing anew; and the key is not left in the address."""
+    somebody = await new_person()
+    page = somebody.page
+    await page.goto(somebody.app.url)
+    await expect(page.get_by_label("API key")).to_be_visible()
+
+    await page.goto(f"{somebody.app.url}/#key={somebody.api_key}")
+
+    await expect(page.get_by_text("Live", exact=True)).to_be_visible()
+    assert page.url == f"{somebody.app.url}/"
+
+
 async def test_a_key_that_is_revoked_signs_out(person: Person) -> None:
     page = person.page
     await person.go("Settings")

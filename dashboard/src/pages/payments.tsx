@@ -61,9 +61,9 @@ function standing(row: Row): string {
 }
 
 const COLUMNS = [
-  { header: "Payment", cell: (row: Row) => <code className="clip">{row.providerPaymentId}</code>, share: 2.5 },
+  { header: "Payment", cell: (row: Row) => <code className="clip">{row.providerPaymentId}</code>, share: 2.2 },
   { header: "Status", cell: (row: Row) => <Status value={standing(row)} />, share: 1.4 },
-  { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.3 },
+  { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.6 },
   { header: "Customer", cell: (row: Row) => <span className="clip">{row.customer?.name}</span>, share: 2 },
   { header: "When", by: "OCCURRED_AT", cell: (row: Row) => <Time at={row.occurredAt} />, share: 2.1 },
   { header: "Amount", by: "AMOUNT", cell: (row: Row) => <Money value={row.amount} />, isAmount: true, share: 1.5 },

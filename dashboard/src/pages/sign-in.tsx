@@ -25,6 +25,7 @@ export function SignIn({ because, onSignedIn }: { because: string | null; onSign
             type="password"
             autoComplete="off"
             isRequired
+            autoFocus
             placeholder="flx_…"
             hint="The first start printed one. Another is made with: fluxrate key create --name NAME"
           />

@@ -37,9 +37,9 @@ const STATUSES = ["PROCESSED", "IGNORED", "UNAPPLIED", "HELD", "QUARANTINED", "F
 const COLUMNS = [
   { header: "Type", cell: (row: Row) => <code>{row.type ?? "unknown"}</code>, share: 3 },
   { header: "Status", cell: (row: Row) => <Status value={row.status} />, share: 1.4 },
-  { header: "Why", cell: (row: Row) => <span className="clip">{row.reason?.message}</span>, share: 3.2 },
+  { header: "Why", cell: (row: Row) => <span className="clip">{row.reason?.message}</span>, share: 2.9 },
   { header: "Integration", cell: (row: Row) => <span className="clip">{row.integration.name}</span>, share: 1.8 },
-  { header: "Received", cell: (row: Row) => <Time at={row.receivedAt} />, share: 2.2 },
+  { header: "Received", cell: (row: Row) => <Time at={row.receivedAt} />, share: 2.5 },
 ];
 
 /** All that Stripe has posted, newest first, as it comes. */

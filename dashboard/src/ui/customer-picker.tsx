@@ -39,12 +39,18 @@ interface Props {
 /** Who pays: found by what is typed, or made here. */
 export function CustomerPicker({ customerId, onPick, onPending }: Props) {
   const [isNew, setNew] = useState(false);
-  if (customerId) return <Picked id={customerId} onChange={() => onPick(null)} />;
-  if (isNew) return <NewCustomer onMade={onPick} onPending={onPending} onCancel={() => setNew(false)} />;
-  return <Search onPick={onPick} onNew={() => setNew(true)} />;
+  const [wasUsed, setUsed] = useState(false); // what replaces the part that was used takes over its focus
+  const pick = (id: string | null) => {
+    setUsed(true);
+    setNew(false);
+    onPick(id);
+  };
+  if (customerId) return <Picked id={customerId} hasFocus={wasUsed} onChange={() => pick(null)} />;
+  if (isNew) return <NewCustomer onMade={pick} onPending={onPending} onCancel={() => pick(null)} />;
+  return <Search hasFocus={wasUsed} onPick={pick} onNew={() => setNew(true)} />;
 }
 
-function Picked({ id, onChange }: { id: string; onChange: () => void }) {
+function Picked({ id, hasFocus, onChange }: { id: string; hasFocus: boolean; onChange: () => void }) {
   const { data } = useLive(PickedCustomer, { id }, ({ customer }) => customer?.id === id);
   return (
     <div className="field">
@@ -53,7 +59,7 @@ function Picked({ id, onChange }: { id: string; onChange: () => void }) {
         <span>
           <strong>{data?.customer?.name}</strong> {data?.customer?.email}
         </span>
-        <Button kind="quiet" onPress={onChange}>
+        <Button kind="quiet" autoFocus={hasFocus} onPress={onChange}>
           Change
         </Button>
       </p>
@@ -61,7 +67,13 @@ function Picked({ id, onChange }: { id: string; onChange: () => void }) {
   );
 }
 
-function Search({ onPick, onNew }: { onPick: (id: string | null) => void; onNew: () => void }) {
+interface SearchProps {
+  hasFocus: boolean;
+  onPick: (id: string) => void;
+  onNew: () => void;
+}
+
+function Search({ hasFocus, onPick, onNew }: SearchProps) {
   const [typed, setTyped] = useState("");
   const { data } = useLive(CustomerChoices, { search: typed.trim() || null }, ({ customer }) => customer !== null);
   return (
@@ -72,6 +84,7 @@ function Search({ onPick, onNew }: { onPick: (id: string | null) => void; onNew:
         inputValue={typed}
         onInputChange={setTyped}
         onSelectionChange={(key) => key !== null && onPick(String(key))}
+        autoFocus={hasFocus}
         menuTrigger="focus"
         allowsEmptyCollection
       >

@@ -42,6 +42,7 @@ const TONES: Record<string, string> = {
   HELD: "info",
   AWAITING_WEBHOOK_SECRET: "warn",
   UNAPPLIED: "warn",
+  DISPUTED: "warn",
   QUARANTINED: "warn",
   UNCOLLECTIBLE: "warn",
   OVERDUE: "warn",

@@ -1,0 +1,1 @@
+"""Tests of `edge`: how bytes come and go."""
