@@ -51,7 +51,8 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
   }, [hasMore, isLoading, lastInSight, rows.length, loadMore]);
 
   const failure = error && <Alert>{error}</Alert>;
-  if (rows.length === 0) {
+  const isReordered = ordered !== undefined && !isAnswered; // the heading that was pressed keeps the focus
+  if (rows.length === 0 && !isReordered) {
     return (
       <>
         {failure}
@@ -63,7 +64,12 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
   return (
     <>
       {failure}
-      <div role="table" aria-label={label} aria-rowcount={hasMore ? -1 : rows.length + 1} className="list">
+      <div
+        role="table"
+        aria-label={label}
+        aria-rowcount={hasMore || isReordered ? -1 : rows.length + 1}
+        className="list"
+      >
         <div role="rowgroup" className="list-head">
           <div role="row" className="list-row" style={grid} aria-rowindex={1}>
             {columns.map((column) => (
@@ -100,7 +106,7 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
             );
           })}
         </div>
-        {hasMore && isLoading && <Loading />}
+        {(hasMore || isReordered) && isLoading && <Loading />}
       </div>
     </>
   );
