@@ -5,6 +5,7 @@ import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { aboutOrCustomer, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { standingOfInvoice } from "../lib/standing";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
 import { Dialog } from "../ui/dialog";
@@ -62,7 +63,7 @@ export default function InvoicePage({ id }: { id: string }) {
   return (
     <Page title={invoice.number ?? "Draft invoice"} back={back} actions={mayWrite && <Actions invoice={invoice} />}>
       <div className="card-head">
-        <Status value={invoice.status} />
+        <Status value={standingOfInvoice({ ...invoice, isOverdue: false })} />
         {invoice.isOverdue && <Status value="OVERDUE" />}
         <Link href={`/customers/${invoice.customer.id}`}>{invoice.customer.name}</Link>
       </div>
@@ -232,7 +233,9 @@ function Lines({ invoice }: { invoice: Invoice }) {
               <tr key={place}>
                 <td>{line.description}</td>
                 <td className="amount">{line.quantity}</td>
-                <td className="amount">{line.unitAmount}</td>
+                <td className="amount">
+                  <Money value={{ amount: line.unitAmount, currency: line.amount.currency }} />
+                </td>
                 <td className="amount">
                   <Money value={line.amount} />
                 </td>

@@ -4,6 +4,7 @@ import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { standingOfInvoice } from "../lib/standing";
 import { Button } from "../ui/button";
 import { Empty } from "../ui/feedback";
 import { Choice, Clear, optionsOf, Period, startOf, Typed, useFilters } from "../ui/filters";
@@ -60,7 +61,7 @@ export const INVOICE_COLUMNS = [
   { header: "Number", cell: (row: InvoiceRow) => row.number ?? "Draft", share: 1.5 },
   {
     header: "Status",
-    cell: (row: InvoiceRow) => <Status value={row.isOverdue ? "OVERDUE" : row.status} />,
+    cell: (row: InvoiceRow) => <Status value={standingOfInvoice(row)} />,
     share: 1.3,
   },
   {

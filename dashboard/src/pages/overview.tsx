@@ -143,7 +143,7 @@ function Ageing({ buckets }: { buckets: Overview["now"][number]["overdueByAge"] 
           <tr>
             {buckets.map(({ fromDays, count, amount }) => (
               <td key={fromDays}>
-                <Money value={amount} /> <span className="hint">{count}</span>
+                <Money value={amount} /> <span className="hint">{count === 1 ? "1 invoice" : `${count} invoices`}</span>
               </td>
             ))}
           </tr>

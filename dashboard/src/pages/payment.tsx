@@ -4,6 +4,7 @@ import { graphql } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { aboutOrCustomer, useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { standingOfPayment } from "../lib/standing";
 import { Button } from "../ui/button";
 import { Alert, Problem } from "../ui/feedback";
 import { Missing } from "../ui/missing";
@@ -48,7 +49,7 @@ export default function PaymentPage({ id }: { id: string }) {
         <strong className="amount-big">
           <Money value={payment.amount} />
         </strong>
-        <Status value={isUnapplied ? "UNAPPLIED" : payment.status} />
+        <Status value={standingOfPayment(payment)} />
       </div>
       {payment.unappliedReason && <Problem problem={payment.unappliedReason} />}
       {isUnapplied && <Apply id={id} currency={payment.amount.currency} onDone={refresh} />}

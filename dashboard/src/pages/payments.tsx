@@ -2,6 +2,7 @@ import type { EventLine } from "../api/event";
 import { graphql, type ResultOf, type VariablesOf } from "../api/graphql";
 import { useEndless } from "../api/use-endless";
 import { useLive } from "../api/use-live";
+import { standingOfPayment } from "../lib/standing";
 import { Empty } from "../ui/feedback";
 import { Choice, Clear, optionsOf, Period, startOf, useFilters } from "../ui/filters";
 import { List } from "../ui/list";
@@ -53,16 +54,9 @@ type Row = ResultOf<typeof PaymentsQuery>["payments"]["edges"][number]["node"];
 
 const STATUSES = ["SUCCEEDED", "PENDING", "FAILED"] as const;
 
-/** What became of a payment's money, in a word. */
-function standing(row: Row): string {
-  if (row.dispute && !["won", "warning_closed"].includes(row.dispute.status)) return "DISPUTED";
-  if (BigInt(row.amountRefunded.minorUnits as string) > 0n) return "REFUNDED";
-  return row.status === "SUCCEEDED" && row.allocation === "UNAPPLIED" ? "UNAPPLIED" : row.status;
-}
-
 const COLUMNS = [
   { header: "Payment", cell: (row: Row) => <code className="clip">{row.providerPaymentId}</code>, share: 2.2 },
-  { header: "Status", cell: (row: Row) => <Status value={standing(row)} />, share: 1.4 },
+  { header: "Status", cell: (row: Row) => <Status value={standingOfPayment(row)} />, share: 1.4 },
   { header: "Invoice", cell: (row: Row) => row.invoice?.number ?? "none", share: 1.6 },
   { header: "Customer", cell: (row: Row) => <span className="clip">{row.customer?.name}</span>, share: 2 },
   { header: "When", by: "OCCURRED_AT", cell: (row: Row) => <Time at={row.occurredAt} />, share: 2.1 },

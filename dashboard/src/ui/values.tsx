@@ -38,6 +38,7 @@ const TONES: Record<string, string> = {
   ACTIVE: "good",
   COMPLETED: "good",
   OPEN: "info",
+  PARTLY_PAID: "info",
   PENDING: "info",
   HELD: "info",
   AWAITING_WEBHOOK_SECRET: "warn",

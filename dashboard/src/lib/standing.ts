@@ -1,0 +1,35 @@
+/** How money stands, in the word that says most of it. */
+
+interface MoneyLike {
+  amount: string;
+}
+
+interface PaymentLike {
+  status: string;
+  allocation: string;
+  amountRefunded: { minorUnits: unknown };
+  disputes?: { status: string }[];
+  dispute?: { status: string } | null;
+}
+
+interface InvoiceLike {
+  status: string;
+  isOverdue: boolean;
+  total: MoneyLike;
+  amountRemaining: MoneyLike;
+}
+
+/** The ends of a dispute that leave the money here. Source: Stripe, "The Dispute object", `status`. */
+const KEPT = new Set(["won", "warning_closed"]);
+
+export function standingOfPayment({ status, allocation, amountRefunded, dispute, disputes }: PaymentLike): string {
+  const told = disputes ?? (dispute ? [dispute] : []);
+  if (told.some((each) => !KEPT.has(each.status))) return "DISPUTED";
+  if (BigInt(amountRefunded.minorUnits as string) > 0n) return "REFUNDED";
+  return status === "SUCCEEDED" && allocation === "UNAPPLIED" ? "UNAPPLIED" : status;
+}
+
+export function standingOfInvoice({ status, isOverdue, total, amountRemaining }: InvoiceLike): string {
+  if (isOverdue) return "OVERDUE";
+  return status === "OPEN" && total.amount !== amountRemaining.amount ? "PARTLY_PAID" : status;
+}
