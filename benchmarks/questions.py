@@ -169,6 +169,8 @@ READS: Final[dict[str, Ask]] = {
         toApply_not=lambda _: False,
         overpaid=lambda _: True,
         overpaid_not=lambda _: False,
+        disputed=lambda _: True,
+        disputed_not=lambda _: False,
         occurredAfter=lambda _: _LATELY,
         occurredBefore=lambda _: _LONG_AGO,
     ),
@@ -271,7 +273,7 @@ READS: Final[dict[str, Ask]] = {
     **{f"revenue by {interval}": (_REVENUE, _range(interval)) for interval in ("HOUR", "DAY", "WEEK", "MONTH")},
     "counts": ("{ counts { invoices { status count } webhookEvents { status count } } }", lambda _: {}),
     "attention": (
-        "{ attention { unappliedPayments overpaidPayments failedPaymentLinks unhealthyIntegrations"
+        "{ attention { unappliedPayments overpaidPayments openDisputes failedPaymentLinks unhealthyIntegrations"
         " heldOrFailedWebhookEvents } }",
         lambda _: {},
     ),

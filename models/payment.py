@@ -24,6 +24,9 @@ TO_APPLY: Final = "allocation = 'UNAPPLIED' AND status = 'SUCCEEDED' AND amount_
 OVERPAID: Final = "overpaid > amount_refunded"
 """The condition of the index of money that is here and exceeds its invoice."""
 
+DISPUTED: Final = "dispute_opened_at IS NOT NULL AND dispute_closed_at IS NULL"
+"""The condition of the index of payments with a dispute that isn't decided."""
+
 UNSETTLED: Final = "status IN ('PENDING', 'FAILED')"
 """The condition of the index of attempts and of what is under way."""
 

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from database.door import fetch
 from database.literal import Literally
 from models.kinds import InvoiceStatus, Scope, WebhookEventStatus
-from models.payment import OVERPAID, TO_APPLY, Payment
+from models.payment import DISPUTED, OVERPAID, TO_APPLY, Payment
 from models.payment_link import FAILED, PaymentLink
 from resolvers.context import Context
 from resolvers.reading.counts import summed
@@ -46,6 +46,12 @@ async def overpaid_payments(ctx: Context) -> int:
     """How many payments exceed what their invoice lacked by more than was refunded of them."""
     ctx.require(Scope.READ)
     return await ctx.rows(Payment).filter(Literally(OVERPAID)).count()
+
+
+async def open_disputes(ctx: Context) -> int:
+    """How many payments are disputed, undecided so far."""
+    ctx.require(Scope.READ)
+    return await ctx.rows(Payment).filter(Literally(DISPUTED)).count()
 
 
 async def failed_links(ctx: Context) -> int:

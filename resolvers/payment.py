@@ -30,7 +30,7 @@ from models.kinds import (
     WebhookEventStatus,
 )
 from models.money import parse_currency
-from models.payment import OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
+from models.payment import DISPUTED, OVERPAID, TO_APPLY, UNSETTLED, Payment, PaymentState
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
@@ -64,6 +64,7 @@ class PaymentQuery:
     occurred_before: datetime | None = None
     to_apply: bool | None = None
     overpaid: bool | None = None
+    disputed: bool | None = None
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
@@ -84,7 +85,8 @@ def _restrictions(query: PaymentQuery) -> list[Q]:
     holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
         holds.append(Literally(UNSETTLED))
-    for condition, is_asked in ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid)):
+    kinds = ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid), (DISPUTED, query.disputed))
+    for condition, is_asked in kinds:
         if is_asked is not None:
             holds.append(Literally(condition if is_asked else f"NOT ({condition})"))
     return holds

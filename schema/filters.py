@@ -140,6 +140,9 @@ class PaymentFilter:
         default=strawberry.UNSET,
         description="Only those that exceeded their invoice by more than was refunded of them; or none of them.",
     )
+    disputed: bool | None = strawberry.field(
+        default=strawberry.UNSET, description="Only those whose dispute is not decided; or none of them."
+    )
 
 
 @strawberry.input(description="Which events; everything given must hold.")

@@ -143,6 +143,7 @@ class Estate:
     name: str
     integration: str
     customer: str
+    other_customer: str
     draft: str
     open: str
     paid: str
@@ -184,7 +185,7 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
     given = {"name": "Stripe", "secretKey": secret_key, "webhookSecret": webhook_secret}
     integration = api.ask(documents.CONNECT, input=given)["integration"]
     town.tokens.add(integration["webhookUrl"].rpartition("/")[2])
-    customer, *_ = [
+    customer, other_customer = [
         api.ask(
             documents.CREATE_CUSTOMER,
             input={"name": f"{name} Ltd", "email": f"{name}@example.com", "externalId": f"external-{name}-{number}"},
@@ -211,6 +212,7 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
         name=name,
         integration=integration["id"],
         customer=customer,
+        other_customer=other_customer,
         draft=draft(idempotencyKey=idempotency_key),
         open=opened[0]["id"],
         paid=paid["id"],
@@ -225,7 +227,7 @@ def settle_in(town: Town, name: str, *, open_invoices: int = 1) -> Estate:
 # --- Another workspace's things --------------------------------------------------------------------------------
 
 FREE_TEXTS: Final = frozenset(
-    "codes currency description email memo name note reasonCode secretKey timeZone type webhookSecret".split()
+    "codes currency description email key memo name note reasonCode secretKey timeZone type value webhookSecret".split()
 )
 """Texts that name nothing of ours."""
 
@@ -251,7 +253,7 @@ BESIDES: Final[Mapping[str, Callable[[Estate], Json]]] = {
     "Mutation.createPaymentLink": lambda own: {"invoiceId": own.open},
     "Mutation.finalizeInvoice": lambda own: {"id": own.draft},
     "Mutation.repairStripeIntegration": lambda own: {"id": own.integration},
-    "Mutation.updateCustomer": lambda own: {"input": {"id": own.customer}},
+    "Mutation.updateCustomer": lambda own: {"input": {"id": own.other_customer}},  # its invoices show what it writes
     "Mutation.updateInvoice": lambda own: {"input": {"id": own.draft}},
     "Mutation.updateStripeIntegration": lambda own: {"input": {"id": own.integration}},
 }

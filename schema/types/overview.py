@@ -49,6 +49,13 @@ class Attention:
         return await overview.overpaid_payments(info.context)
 
     @strawberry.field(
+        description="Payments whose dispute is not decided: answer it in Stripe before the day by which Stripe wants"
+        " evidence."
+    )
+    async def open_disputes(self, info: Info) -> int:
+        return await overview.open_disputes(info.context)
+
+    @strawberry.field(
         description="Payment Links that Stripe did not make: each one's `problem` says why and what to do."
     )
     async def failed_payment_links(self, info: Info) -> int:

@@ -13,7 +13,7 @@ from tests.schema.rows import AT, Rows
 COUNTS: Final = "{ counts { invoices { status count } webhookEvents { status count } } }"
 ATTENTION: Final = """
 { attention {
-  unappliedPayments overpaidPayments failedPaymentLinks unhealthyIntegrations heldOrFailedWebhookEvents
+  unappliedPayments overpaidPayments openDisputes failedPaymentLinks unhealthyIntegrations heldOrFailedWebhookEvents
 } }
 """
 OVERDUE: Final = """
@@ -77,6 +77,15 @@ async def test_when_all_is_well_nothing_needs_attention(reader: Caller, rows: Ro
     assert await _attention(reader) == {}
 
 
+DISPUTE: Final = {
+    "dispute_status": "needs_response",
+    "dispute_reason": "fraudulent",
+    "dispute_amount": 500,
+    "dispute_opened_at": AT,
+    "dispute_decided_by": "",
+}
+
+
 async def test_what_needs_attention_is_counted(reader: Caller, stranger: Caller, rows: Rows) -> None:
     integration = await rows.integration(is_active=False)
     invoice = await rows.invoice(await rows.customer())
@@ -85,6 +94,8 @@ async def test_what_needs_attention_is_counted(reader: Caller, stranger: Caller,
     await rows.payment(integration, None, status=PaymentStatus.PENDING)
     for refunded in (0, 199, 0):
         await rows.payment(integration, invoice, overpaid=200, amount_refunded=refunded)
+    await rows.payment(integration, invoice, **DISPUTE)
+    await rows.payment(integration, invoice, **DISPUTE, dispute_closed_at=AT)
     await rows.payment_link(
         invoice, integration, status=PaymentLinkStatus.FAILED, provider_id=None, url=None, problem_code="x"
     )
@@ -95,6 +106,7 @@ async def test_what_needs_attention_is_counted(reader: Caller, stranger: Caller,
     assert await _attention(reader) == {
         "unappliedPayments": 2,
         "overpaidPayments": 3,
+        "openDisputes": 1,
         "failedPaymentLinks": 1,
         "unhealthyIntegrations": 1,
         "heldOrFailedWebhookEvents": 3,

@@ -1,6 +1,7 @@
 interface Attention {
   unappliedPayments: number;
   overpaidPayments: number;
+  openDisputes: number;
   failedPaymentLinks: number;
   unhealthyIntegrations: number;
   heldOrFailedWebhookEvents: number;
@@ -10,6 +11,7 @@ interface Attention {
 export const attentionCount = (attention: Attention): number =>
   attention.unappliedPayments +
   attention.overpaidPayments +
+  attention.openDisputes +
   attention.failedPaymentLinks +
   attention.unhealthyIntegrations +
   attention.heldOrFailedWebhookEvents;

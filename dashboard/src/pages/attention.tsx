@@ -6,13 +6,14 @@ import { anything, useLive } from "../api/use-live";
 import { attentionCount } from "../lib/attention";
 import { Alert, Empty, Loading, Problem } from "../ui/feedback";
 import { Page } from "../ui/page";
-import { Money, Status, Time } from "../ui/values";
+import { inWords, Money, Status, Time } from "../ui/values";
 
 const AttentionQuery = graphql(`
   query Attention {
     attention {
       unappliedPayments
       overpaidPayments
+      openDisputes
       failedPaymentLinks
       unhealthyIntegrations
       heldOrFailedWebhookEvents
@@ -22,6 +23,9 @@ const AttentionQuery = graphql(`
     }
     overpaid: payments(first: 20, order: DESC, filter: { overpaid: true }) {
       nodes { id occurredAt overpaid { amount currency } invoice { id number } }
+    }
+    disputed: payments(first: 20, order: DESC, filter: { disputed: true }) {
+      nodes { id dispute { reason openedAt amount { amount currency } } invoice { id number } }
     }
     withoutLink: invoices(first: 20, order: DESC, filter: { paymentLinkFailed: true }) {
       nodes { id number paymentLink { problem { code message fix } } }
@@ -56,7 +60,7 @@ export default function AttentionPage() {
 }
 
 function Sections({ data }: { data: Attention }) {
-  const { attention, unapplied, overpaid, withoutLink, stuck } = data;
+  const { attention, unapplied, overpaid, disputed, withoutLink, stuck } = data;
   const unhealthy = data.stripeIntegrations.nodes.filter(({ health }) => health.problems.length > 0);
   return (
     <>
@@ -91,6 +95,19 @@ function Sections({ data }: { data: Attention }) {
           ))}
         </ul>
         <p className="hint">Refund what is too much in Stripe: the refund is seen here, and the line goes.</p>
+      </Section>
+      <Section title="Disputed" count={attention.openDisputes}>
+        <ul className="lines">
+          {disputed.nodes.map(({ id, dispute, invoice }) => (
+            <li key={id}>
+              <Link href={`/payments/${id}`}>{dispute ? <Money value={dispute.amount} /> : "A payment"}</Link>
+              {invoice && <Link href={`/invoices/${invoice.id}`}>{invoice.number}</Link>}
+              {dispute && <span className="hint">{inWords(dispute.reason)}</span>}
+              {dispute && <Time at={dispute.openedAt} ago />}
+            </li>
+          ))}
+        </ul>
+        <p className="hint">Answer a dispute in Stripe before the day by which Stripe wants evidence.</p>
       </Section>
       <Section title="Invoices without a payment link" count={attention.failedPaymentLinks}>
         {withoutLink.nodes.map(({ id, number, paymentLink }) => (

@@ -36,6 +36,7 @@ const OverviewQuery = graphql(
       attention {
         unappliedPayments
         overpaidPayments
+        openDisputes
         failedPaymentLinks
         unhealthyIntegrations
         heldOrFailedWebhookEvents
