@@ -4,7 +4,7 @@ A database of each kind is filled with a small and with a large workspace, skewe
 a dashboard asks for or changes, and a webhook that pays, is done in both: rows or steps that the database visits, the
 processor time of the worker and of the database, and how long it takes, alone and while a neighbour's payments come in.
 
-`--write` puts the tables into docs/performance.md. `--rows 10000000 --database postgres` takes some hours.
+`--write` puts the tables into docs/develop/performance.md. `--rows 10000000 --database postgres` takes some hours.
 """
 
 import argparse
@@ -314,7 +314,7 @@ def document_of(measured: Measured) -> str:
     return "\n".join(lines)
 
 
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "performance.md"
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "develop" / "performance.md"
 BEGIN: Final = "<!-- from here on written by benchmarks.scale -->"
 END: Final = "<!-- to here -->"
 
@@ -344,7 +344,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=SMALL, help="invoices of the small workspace")
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md, too")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/develop/performance.md, too")
     parser.add_argument("--of", type=Path, help="a file that --json wrote, to be told in another form")
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

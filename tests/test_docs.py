@@ -16,7 +16,7 @@ ENTRY: Final = re.compile(
 
 def test_every_diagnosis_is_explained_once_and_no_other() -> None:
     """What you see, why, and what to do."""
-    explained = [code for code, *_ in ENTRY.findall((DOCS / "troubleshooting.md").read_text())]
+    explained = [code for code, *_ in ENTRY.findall((DOCS / "operate" / "troubleshooting.md").read_text())]
 
     assert sorted(explained) == sorted(Reason)
 
@@ -30,8 +30,33 @@ def test_every_diagnosis_is_explained_once_and_no_other() -> None:
     ],
 )
 def test_the_three_questions_that_users_ask_are_answered_by_codes(heading: str, answered_by: set[str]) -> None:
-    text = (DOCS / "troubleshooting.md").read_text()
+    text = (DOCS / "operate" / "troubleshooting.md").read_text()
 
     chapter = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
 
     assert {code for code, *_ in ENTRY.findall(chapter)} >= answered_by
+
+
+# --- Links -----------------------------------------------------------------------------------------------------
+
+PAGES: Final = (DOCS.parent / "README.md", DOCS.parent / "CHANGELOG.md", *sorted(DOCS.rglob("*.md")))
+LINK: Final = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]*))?\)")
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for path, anchor in LINK.findall(page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in _anchors(target), f"{path}#{anchor}"
+
+
+def test_the_index_names_every_document() -> None:
+    named = {(DOCS / path).resolve() for path, _ in LINK.findall((DOCS / "README.md").read_text())}
+
+    assert named >= set(DOCS.rglob("*.md")) - {DOCS / "README.md"}

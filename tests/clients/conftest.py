@@ -29,7 +29,7 @@ REQUIRED: Final = os.environ.get("FLUXRATE_REQUIRE_NODE") == "1"
 
 def recipes(document: str) -> dict[str, str]:
     """The recipes of a document by their files' names."""
-    return dict(RECIPE.findall((ROOT / "docs" / document).read_text()))
+    return dict(RECIPE.findall((ROOT / "docs" / "use" / document).read_text()))
 
 
 def node_environment() -> dict[str, str]:

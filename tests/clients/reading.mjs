@@ -1,4 +1,4 @@
-// node reading.mjs RECIPE URL KEY: does with a recipe of docs/reading.md what a frontend would, and prints what it was told.
+// node reading.mjs RECIPE URL KEY: does with a recipe of docs/use/reading.md what a frontend would, and prints what it was told.
 import { ApolloClient, HttpLink, gql } from '@apollo/client'
 import { Client, fetchExchange } from '@urql/core'
 import { WebSocket } from 'ws'

@@ -199,6 +199,6 @@ def test_every_recipe_is_run() -> None:
 
 
 def test_every_close_code_is_documented() -> None:
-    text = (ROOT / "docs" / "live.md").read_text()
+    text = (ROOT / "docs" / "use" / "live.md").read_text()
 
     assert set(map(int, re.findall(r"^\| (\d{4}) \|", text, re.MULTILINE))) == set(CLOSE_CODES)

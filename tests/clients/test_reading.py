@@ -1,4 +1,4 @@
-"""What docs/reading.md tells a frontend's developer to write: all of it runs, and says what the page says."""
+"""What docs/use/reading.md tells a frontend's developer to write: all of it runs, and says what the page says."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from tests.support.app import RunningApp, running_app
 from tests.support.documents import CREATE_CUSTOMER, CREATE_INVOICE
 from tests.support.graphql_client import GraphQLClient
 
-PAGE: Final = (ROOT / "docs" / "reading.md").read_text()
+PAGE: Final = (ROOT / "docs" / "use" / "reading.md").read_text()
 QUERY: Final = re.compile(r"^```graphql\n(.*?)^```(?:\n+```json\n(\{.*?)^```)?", re.DOTALL | re.MULTILINE)
 RUN: Final = {
     "ask",
