@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from database.errors import is_unavailable
+from database.postgres_session import Session
 from errors import ConfigurationError
 
 READER: Final = "default"
@@ -109,10 +110,6 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
     }
 
 
-async def _keep_session(_: object) -> None:
-    """In place of asyncpg's reset, which is a statement after every use: we change nothing of a session."""
-
-
 def sqlite(url: str, **pragmas: str) -> dict[str, Any]:
     """A connection to a SQLite file."""
     credentials = {
@@ -163,7 +160,8 @@ def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]
         "minsize": 1,
         "maxsize": pool_size,
         "server_settings": settings,
-        "reset": _keep_session,
+        "connection_class": Session,
+        "reset": Session.end_statement,
         "command_timeout": STATEMENT_TIMEOUT_S + 5,
     }
     if "sslmode" in options:

@@ -153,6 +153,7 @@ def test_a_clone_that_was_moved_is_installed_anew(clone: Clone) -> None:
 def test_a_build_that_fails_is_tried_again_and_fails_only_where_it_is_required(
     clone: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("FLUXRATE_REQUIRE_NODE", raising=False)
     meanwhile = clone.standin / "meanwhile"
     meanwhile.write_text("exit 1")
     clone.install()

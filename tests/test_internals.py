@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import aiosqlite
+import asyncpg
 import pytest
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
@@ -26,12 +27,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
+from database.postgres_session import Session
 from database.scope import WorkspaceManager
 from database.sqlite_readers import SqliteReaders
 from edge.server.http import BoundedProtocol
 from edge.server.websocket import BoundedWebSocket
 
-VERSIONS: Final = {"uvicorn": "0.54.0", "tortoise-orm": "1.1.9", "aiosqlite": "0.22.1"}
+VERSIONS: Final = {"uvicorn": "0.54.0", "tortoise-orm": "1.1.9", "aiosqlite": "0.22.1", "asyncpg": "0.32.0"}
 """What all of this was read in."""
 
 OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
@@ -68,6 +70,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "run_asgi": "e9cdd02c",
         },
     ),
+    Session: (asyncpg.Connection, {"_do_execute": "8ec71135"}),
     SqliteReaders: (
         SqliteClient,
         {

@@ -14,7 +14,8 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from database.dialect import READER
-from resolvers.reading.counts import COUNTED, Count, count
+from resolvers.reading import counts
+from resolvers.reading.counts import Count, count
 
 RowT = TypeVar("RowT", bound=Model)
 
@@ -24,7 +25,7 @@ NEAR: Final = 200
 FAR: Final = 2_000
 """So many are walked before an index is asked for the nearest of what is too much to be looked up."""
 
-LOOKED_UP: Final = COUNTED
+LOOKED_UP: Final = counts.COUNTED
 """So many rows are looked up by an index at most: where more match, the list is walked."""
 
 _AT_ONCE: Final = 500
@@ -159,8 +160,8 @@ async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -
     for some in await pieces(rows, narrowings):
         counted = await count(some)
         number += counted.number
-        if number > COUNTED or not counted.is_exact:
-            return Count(COUNTED, is_exact=False)
+        if number > counts.COUNTED or not counted.is_exact:
+            return Count(counts.COUNTED, is_exact=False)
     return Count(number)
 
 

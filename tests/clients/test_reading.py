@@ -109,6 +109,7 @@ def test_a_session_asks_until_it_is_left(clients: Path, client: GraphQLClient) -
     seen = told(clients, "session", client)
 
     assert "key" in seen.pop("wrong")
+    assert seen["asked"].pop("extensions").keys() == {"cost", "rateLimit"}
     assert seen == {
         "right": None,
         "isSignedIn": True,

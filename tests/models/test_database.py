@@ -23,6 +23,10 @@ from models.kinds import Mode
 from models.workspace import Workspace, add_workspace
 from tests.models.rows import ROWS, TWINS, RolledBack, insert, insert_all, rehearsal
 
+BUSY = (
+    "SELECT query FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"
+)
 READ_ONLY = (BaseORMException, asyncpg.ReadOnlySQLTransactionError)
 GRACE_S = 5.0
 """On top of a limit, for a machine that is busy."""
@@ -279,6 +283,38 @@ async def test_a_sqlite_file_that_another_process_has_locked_is_unavailable_unti
 
         await _write()
         assert await _names() == ["Acme"]
+
+
+async def test_who_is_cancelled_between_preparing_and_running_leaves_no_transaction(migrated_postgres_url: str) -> None:
+    """Each step is taken by hand: the cancellation comes once PostgreSQL has prepared the statement."""
+    other = await asyncpg.connect(migrated_postgres_url)
+    async with Database(migrated_postgres_url, pool_size=1):
+        asking = fetch("SELECT name FROM workspaces WHERE seq = 7").__await__()
+        while not await other.fetch(BUSY):
+            await _done(asking.send(None))
+        midway = await other.fetchval(BUSY)
+        await _done(asking.throw(asyncio.CancelledError()))
+        with pytest.raises(asyncio.CancelledError):
+            await _end(asking)
+        left = await other.fetch(BUSY)
+        names = await _names()
+    await other.close()
+
+    assert (midway, left, names) == ("SELECT name FROM workspaces WHERE seq = 7", [], [])
+
+
+async def _end(asking: Any) -> None:
+    while True:
+        await _done(asking.send(None))
+
+
+async def _done(waiter: Any) -> None:
+    """Wait for what a coroutine waits for."""
+    if waiter is None:
+        await asyncio.sleep(0)
+    else:
+        waiter._asyncio_future_blocking = False
+        await asyncio.wait([waiter])
 
 
 async def test_a_postgres_row_that_another_has_locked_for_too_long_is_unavailable(

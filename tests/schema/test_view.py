@@ -72,7 +72,7 @@ def test_what_cannot_be_executed_has_errors_and_no_data(
     answer = http.post("/graphql", json=wrong, headers={"Accept": accept})
 
     assert (answer.status_code, media_type(answer)) == (status, accept)
-    assert answer.json().keys() == {"errors"}
+    assert answer.json().keys() == {"errors", "extensions"}
     assert all(error["message"] for error in answer.json()["errors"])
 
 

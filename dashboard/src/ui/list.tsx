@@ -34,7 +34,9 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
   const { rows, hasMore, isLoading, isAnswered, error, loadMore } = list;
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
-  useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), []);
+  const isShown = rows.length > 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with the first rows the table is there.
+  useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), [isShown]);
   // The same function for the same rows: by a new one the place of every row would be reckoned again.
   const keyOf = useCallback((index: number) => rows[index]?.id ?? index, [rows]);
   const virtual = useWindowVirtualizer({
