@@ -566,7 +566,7 @@ async def test_an_invoice_voided_while_its_link_is_being_made_can_not_be_paid(
     business: Business, connected: str
 ) -> None:
     draft = await business.draft("20.00")
-    await business.stripe.fault("delay", delay_s=0.3)
+    await business.stripe.fault("delay", delay_s=2.0)
     finalizing = asyncio.create_task(business.finalize(draft))
     await eventually(lambda: _was_asked(business))
 
