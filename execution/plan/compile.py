@@ -58,8 +58,11 @@ from resolvers.reading.few_columns import FewColumns, few_columns
 from schema.context import Operation
 from schema.pages import asked
 
-MAX_FIELDS: Final = 2_000
+MAX_FIELDS: Final = 500
 """So many fields a plan may have, those of a fragment as often as it is spread."""
+
+MAX_READS: Final = 30
+"""So many statements a plan may send for rows; loaders, which share theirs, are better at more."""
 
 _DIRECTIVES: Final = frozenset({"skip", "include"})
 
@@ -70,9 +73,6 @@ class UnplannedError(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-    fields: Final = 1
-    """What it takes to keep it, beside a plan's fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +157,7 @@ class Compiler:
         self._operation = operation
         self._variables = variables
         self._fields = 0
+        self._reads = 0
         self._columns: set[str] | None = None
         definitions = document.definitions
         fragments = [each for each in definitions if isinstance(each, FragmentDefinitionNode)]
@@ -337,6 +338,9 @@ class Compiler:
         self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
     ) -> tuple[Complete, FewColumns]:
         """What becomes of rows, and the columns that they need."""
+        self._reads += 1
+        if self._reads > MAX_READS:
+            raise UnplannedError("size")
         with self._sources(columns):
             complete = self._complete(type_, field)
         named = get_named_type(type_).name

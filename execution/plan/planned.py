@@ -13,8 +13,12 @@ from execution.documents import LONGEST_KEPT, Document, Lately
 from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
 from schema.context import Operation
 
-MOST_KEPT: Final = 20_000
-"""So many fields the plans that are kept have together; one takes about a kilobyte."""
+MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
+"""What the plans that are kept take together, as far as is known before."""
+
+BYTES_PER_FIELD: Final = 4096
+BYTES_PER_CHARACTER: Final = 64
+"""What a plan takes for each of its fields and, by the parsed document that it holds, for each character of that."""
 
 _MAX_ERRORS: Final = 50
 _NO_VARIABLES: Final = VariableValues({}, {})
@@ -37,10 +41,12 @@ class Planned(SchemaExtension):
 
 
 async def _answer(context: Any, operation: Operation, asked: OperationDefinitionNode) -> ExecutionResult:
-    variables = _variables(context.schema._schema, asked, context.variables)
-    plan = _plan_of(context, asked, variables)
     try:
+        variables = _variables(context.schema._schema, asked, context.variables)
+        plan = _plan_of(context, asked, variables)
         data, errors = await plan.answer(operation, variables)
+    except UnplannedError:
+        raise
     except Exception as error:
         operation.refresh()
         raise UnplannedError("error") from error
@@ -67,9 +73,10 @@ def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableVa
     if not conditions.are_known:
         raise UnplannedError("directive")
     name = asked.name.value if asked.name else None
-    decided = tuple(variables.coerced.get(each) for each in conditions.variables)
+    coerced = (variables.coerced.get(each) for each in conditions.variables)
+    decided = tuple(value if isinstance(value, bool) else None for value in coerced)  # others are of other operations
     compiler = Compiler(context.schema, document, asked, variables)
-    return _plans.get((context.query, name, context.schema, decided), compiler)
+    return _plans.get((context.query, name, context.schema, decided), compiler, len(context.query))
 
 
 def _conditions(asked: Document) -> Conditions:
@@ -80,39 +87,45 @@ _conditions_of: Final = Lately(_conditions)
 
 
 class _Plans:
-    """The plans that were asked for lately; bounded by their fields, the least used are let go first."""
+    """The plans that were asked for lately; bounded by what they take, the least used are let go first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, Plan | UnplannedError] = OrderedDict()
-        self.fields = 0
+        self._kept: OrderedDict[Hashable, tuple[Plan | str, int]] = OrderedDict()
+        self.bytes = 0
 
-    def get(self, key: Hashable, compiler: Compiler) -> Plan:
+    def get(self, key: Hashable, compiler: Compiler, characters: int) -> Plan:
         """The plan that is known by a key, or that is compiled now.
 
         Raises:
             UnplannedError: There is none.
         """
-        found = self._kept.get(key)
-        if found is None:
-            found = self._kept[key] = self._compiled(compiler)
-            self.fields += found.fields
-            while self.fields > MOST_KEPT:
-                _, least_used = self._kept.popitem(last=False)
-                self.fields -= least_used.fields
-        else:
+        if key in self._kept:
             self._kept.move_to_end(key)
-        if isinstance(found, UnplannedError):
-            raise UnplannedError(found.why)  # anew: raised again and again, one would gather tracebacks
+            found, _ = self._kept[key]
+        else:
+            found = self._compiled(compiler)
+            fields = found.fields if isinstance(found, Plan) else 1
+            self._keep(key, found, fields * BYTES_PER_FIELD + characters * BYTES_PER_CHARACTER)
+        if isinstance(found, str):
+            raise UnplannedError(found)
         return found
 
+    def _keep(self, key: Hashable, found: Plan | str, size: int) -> None:
+        self._kept[key] = found, size
+        self.bytes += size
+        while self.bytes > MAX_KEPT_BYTES:
+            _, (_, least_used) = self._kept.popitem(last=False)
+            self.bytes -= least_used
+
     @staticmethod
-    def _compiled(compiler: Compiler) -> Plan | UnplannedError:
+    def _compiled(compiler: Compiler) -> Plan | str:
+        """Compile a plan, or say why there is none: the error itself would keep what it was raised in."""
         try:
             return compiler.plan()
         except UnplannedError as reason:
-            return reason
+            return reason.why
         except (GraphQLError, RecursionError):
-            return UnplannedError("error")
+            return "error"
 
 
 _plans: Final = _Plans()

@@ -79,12 +79,15 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
       const place = placeAfter(page, after); // rows may have come or gone meanwhile
       const isJoined = count === PAGE_ROWS || !found || joins(page, found);
       if (found && (place === undefined || !isJoined)) wanted.current.set(HEAD, PAGE_ROWS);
+      const isMoved = found !== null && place === undefined && !(latest.current.isNewestFirst ?? true);
+      const joined =
+        found && place !== undefined && isJoined
+          ? splice(page, place, { edges: found.edges, hasNextPage: found.pageInfo.hasNextPage })
+          : page;
       state.current = {
         of,
-        page:
-          found && place !== undefined && isJoined
-            ? splice(page, place, { edges: found.edges, hasNextPage: found.pageInfo.hasNextPage })
-            : page,
+        // What stands behind a row that has moved is no longer known: it is asked for again by who scrolls there.
+        page: isMoved ? { edges: joined.edges.slice(0, PAGE_ROWS), hasNextPage: true } : joined,
         isAnswered: isAnswered || found !== null,
         failure: result.error && { isTemporary: isTemporary(result.error), message: wordsOf(result.error) },
       };

@@ -19,7 +19,8 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
-from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
+from execution.plan import planned
+from execution.plan.compile import MAX_READS, Compiler, Conditions, Plan, UnplannedError
 from execution.schema import schema
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -68,12 +69,17 @@ def _spread_in(
     return found
 
 
-def compiled(document: DocumentNode) -> Plan:
-    """A document's plan; what depends on a variable is included."""
+def compiler(document: DocumentNode) -> Compiler:
+    """What compiles a document of one query; what depends on a variable is included."""
     (operation,) = (each for each in document.definitions if isinstance(each, OperationDefinitionNode))
     conditions = Conditions(document)
     assert conditions.are_known
-    return Compiler(schema, document, operation, VariableValues({}, dict.fromkeys(conditions.variables, True))).plan()
+    return Compiler(schema, document, operation, VariableValues({}, dict.fromkeys(conditions.variables, True)))
+
+
+def compiled(document: DocumentNode) -> Plan:
+    """A document's plan."""
+    return compiler(document).plan()
 
 
 def test_every_query_that_is_written_has_a_plan() -> None:
@@ -96,6 +102,7 @@ def test_every_query_that_is_written_has_a_plan() -> None:
     [
         ("{ __schema { types { name } } }", "introspection"),
         (f"{{ {' '.join(f'a{n}: viewer {{ apiKey {{ id name preview createdAt }} }}' for n in range(400))} }}", "size"),
+        (f"{{ {' '.join(f'a{n}: invoice(id: 1) {{ id }}' for n in range(MAX_READS + 1))} }}", "size"),
     ],
 )
 def test_what_a_plan_can_not_answer_is_left_to_graphql_core(text: str, why: str) -> None:
@@ -104,3 +111,32 @@ def test_what_a_plan_can_not_answer_is_left_to_graphql_core(text: str, why: str)
         compiled(parse(text))
 
     assert refused.value.why == why
+
+
+# --- What is kept ----------------------------------------------------------------------------------------------
+
+
+def test_plans_are_kept_up_to_a_size_and_the_least_used_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of them is text that has no field in it."""
+    kept = planned._Plans()
+    monkeypatch.setattr(planned, "MAX_KEPT_BYTES", 240_000)
+    text = "{ viewer { apiKey { name } } }"
+
+    first, *_ = [kept.get(key, compiler(parse(text)), 900) for key in ("first", "second", "third")]
+    again = kept.get("first", compiler(parse(text)), 900)
+    kept.get("fourth", compiler(parse(text)), 900)
+
+    assert again is first
+    assert list(kept._kept) == ["third", "first", "fourth"]
+    assert 0 < kept.bytes <= planned.MAX_KEPT_BYTES
+
+
+def test_why_there_is_no_plan_is_kept_without_what_was_compiled() -> None:
+    kept = planned._Plans()
+
+    for _ in range(2):
+        with pytest.raises(UnplannedError) as refused:
+            kept.get("schema", compiler(parse("{ __schema { types { name } } }")), 100)
+        assert refused.value.why == "introspection"
+
+    assert [found for found, _ in kept._kept.values()] == ["introspection"]
