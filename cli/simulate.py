@@ -95,12 +95,18 @@ def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
             f' FLUXRATE_STRIPE_API_BASE={url}; or try "fluxrate serve --demo", which says where its simulator serves'
             " (--simulator URL)."
         ) from None
-    refusal = _refusal(answer)
+    stranger = FluxrateError(f"What answers at {url} is no simulator: name it by --simulator URL.")
     if answer.is_success:
-        done: dict[str, Any] = answer.json()
+        try:
+            done: object = answer.json()
+        except ValueError:
+            raise stranger from None
+        if not isinstance(done, dict) or "steps" not in done:
+            raise stranger
         return done
+    refusal = _refusal(answer)
     if refusal is None:
-        raise FluxrateError(f"What answers at {url} is no simulator: name it by --simulator URL.")
+        raise stranger
     if answer.status_code == httpx.codes.NOT_FOUND and refusal.get("param") == "invoice":
         raise _why_unknown(asked["invoice"], url)
     raise InvalidInput(f"That can't be simulated: {refusal['message']}")

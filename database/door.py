@@ -219,7 +219,7 @@ class _PostgresDoor:
             await self.close()
 
     async def close(self) -> None:
-        """Give the connection back; a transaction still open in it is rolled back by the pool's reset."""
+        """Give the connection back; asyncpg rolls back a transaction that is still open in it."""
         pool = self._writer._pool
         if pool is not None:
             await pool.release(self.client._connection)

@@ -16,11 +16,13 @@ class Migration(BaseMigration):
     """One row for each key of a sum; SQLite adds to it at once, and PostgreSQL merges into it with one statement.
 
     Nearly every webhook event is known by Stripe's id to its integration, so an index of that for all of them was
-    written for a few.
+    written for a few. What is committed between two statements of the merge would be lost: nothing is, while the tables
+    are locked.
     """
 
     dependencies = [("models", "m0013_metadata")]
     operations = [
+        Sql(postgres=[f"LOCK TABLE {', '.join(each.sums for each in _summed('postgres'))} IN EXCLUSIVE MODE"]),
         Sql(
             *merged(_summed("sqlite")),
             "DROP INDEX webhook_events_by_stripe_id",

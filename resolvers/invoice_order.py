@@ -146,6 +146,8 @@ class _ByCustomer:
 
     async def keys(self, part: Part, limit: int) -> list[Key]:
         """The first few keys of a part: first what is left of a customer, last what there is of one."""
+        if part.low is not None and part.high is not None and part.low >= part.high:
+            return []
         if self.only is not None:
             return await self._of_only(self.only, part, limit)
         start, end = (part.high, part.low) if part.descending else (part.low, part.high)

@@ -9,7 +9,7 @@ import binascii
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -372,7 +372,7 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
         return (*values, id_)
     try:
         return (*(_value(value, kind) for value, kind in zip(values, ordering.kinds, strict=True)), id_)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise wrong_cursor(argument) from None
 
 
@@ -403,7 +403,9 @@ def _value(value: object, kind: Kind) -> Value:
     if isinstance(value, str) and not _is_plain(value):
         raise ValueError
     read = value if kind.read is None else kind.read(value)  # type: ignore[arg-type]
-    if isinstance(read, datetime) and read.tzinfo is None:
-        raise ValueError
+    if isinstance(read, datetime):
+        if read.tzinfo is None:
+            raise ValueError
+        read = read.astimezone(UTC)
     stored: Value = value if isinstance(value, str) and reading_dialect() == "sqlite" else read  # type: ignore[assignment]
     return stored

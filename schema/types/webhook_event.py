@@ -44,8 +44,7 @@ class WebhookEvent(Node):
 
     @strawberry.field(
         description=(
-            "Each time that it came or was tried, oldest first: the first hundred of them. What came at the same moment"
-            " is one."
+            "Each time that it came or was tried, oldest first, up to a hundred. What came at the same moment is one."
         )
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:

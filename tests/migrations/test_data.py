@@ -73,8 +73,9 @@ async def ask(request: pytest.FixtureRequest) -> AsyncIterator[Ask]:
     ]  # fmt: skip
     if request.param == "postgres":
         session = await asyncpg.connect(url)
-        for statement in work:
-            await session.execute(statement)
+        async with session.transaction():
+            for statement in work:
+                await session.execute(statement)
 
         async def asked(sql: str) -> list[tuple[Any, ...]]:
             return [tuple(row) for row in await session.fetch(sql)]
