@@ -79,7 +79,13 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
             ))}
           </div>
         </div>
-        <div role="rowgroup" ref={body} className="list-body" style={{ height: virtual.getTotalSize() }}>
+        {/* A group of rows has some: while a list is asked for there is none. */}
+        <div
+          {...(isShown ? { role: "rowgroup" } : {})}
+          ref={body}
+          className="list-body"
+          style={{ height: virtual.getTotalSize() }}
+        >
           {items.map((item) => {
             const row = rows[item.index];
             if (!row) return null;
