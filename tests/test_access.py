@@ -574,7 +574,7 @@ async def _until_closed(socket: Socket) -> list[Json]:
     heard = []
     with suppress(ConnectionClosed):
         while True:
-            heard.append(await socket.receive(CLOSED_WITHIN_S))
+            heard.append(await socket.receive(4 * CLOSED_WITHIN_S))  # when is looked at elsewhere
     return heard
 
 
