@@ -8,7 +8,7 @@ from typing import Final
 from gateways.stripe.decoding import decoded
 from gateways.stripe.fields import MAX_EPOCH, MAX_ID, Facts, StripeObject, boolean, integer, optional_id, required_id
 from gateways.stripe.objects import checkout_session, money_back, payment_intent, stripe_invoice
-from gateways.stripe.objects.common import Handled, our_metadata
+from gateways.stripe.objects.shared_fields import Handled, our_metadata
 from models.payment_fact import PaymentFact, UnreadableError
 
 READER_VERSION: Final = 3

@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateways.stripe.fields import Facts, StripeObject, amount_of, currency_of, integer, reference
-from gateways.stripe.objects.common import Handled, payment_names, presentment_of
+from gateways.stripe.objects.shared_fields import Handled, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence, Presentment, UnreadableError
 

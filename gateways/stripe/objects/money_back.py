@@ -12,7 +12,7 @@ from gateways.stripe.fields import (
     reference,
     required_id,
 )
-from gateways.stripe.objects.common import Handled, payment_names, presentment_of
+from gateways.stripe.objects.shared_fields import Handled, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import DisputeTold, Evidence, RefundTold, UnreadableError
 

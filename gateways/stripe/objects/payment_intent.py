@@ -3,7 +3,7 @@
 from typing import Final
 
 from gateways.stripe.fields import MAX_ID, Facts, StripeObject, amount_of, currency_of, integer, prose
-from gateways.stripe.objects.common import Handled, failure_of, payment_names, presentment_of
+from gateways.stripe.objects.shared_fields import Handled, failure_of, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence, UnreadableError
 

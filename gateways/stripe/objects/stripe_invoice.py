@@ -3,7 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from gateways.stripe.fields import Facts, StripeObject, amount_of, currency_of, integer, reference, required_id
-from gateways.stripe.objects.common import Handled, failure_of
+from gateways.stripe.objects.shared_fields import Handled, failure_of
 from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Evidence
 
