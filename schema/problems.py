@@ -73,6 +73,11 @@ class StripeRefused(Problem):
         )
 
 
+def result_of(mutation: str) -> Any:
+    """Declare the union of what a mutation answers."""
+    return strawberry.union(f"{mutation[0].upper()}{mutation[1:]}Result", description=f"The result of `{mutation}`.")
+
+
 @dataclass(frozen=True, slots=True)
 class ProblemHandler:
     """Answers an exception as the member of the field's union that stands for it; see strawberry.ExceptionHandler."""

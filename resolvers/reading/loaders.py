@@ -108,18 +108,14 @@ class Loaders:
         self.attempts = ChildrenLoader(
             WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
         )
-        self._pages: dict[Hashable, Any] = {}
-
-    @property
-    def nodes(self) -> Mapping[Prefix, RowLoader[Any]]:
-        """What an id's prefix says that it is loaded by."""
-        return {
+        self.nodes: Mapping[Prefix, RowLoader[Any]] = {
             Prefix.INTEGRATION: self.integrations,
             Prefix.CUSTOMER: self.customers,
             Prefix.INVOICE: self.invoices,
             Prefix.PAYMENT: self.payments,
             Prefix.WEBHOOK_EVENT: self.webhook_events,
         }
+        self._pages: dict[Hashable, Any] = {}
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""
