@@ -12,6 +12,8 @@ from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, Stri
 from schema.types.diagnosis import Diagnosis
 from schema.types.integration import StripeIntegration
 
+IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+
 
 @strawberry.input(description="A Stripe account to connect.")
 class ConnectStripeInput:
@@ -141,9 +143,7 @@ class IntegrationMutations:
             " while use `updateStripeIntegration`. Needs ADMIN."
         )
     )
-    async def disconnect_stripe(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> DisconnectStripeResult:
+    async def disconnect_stripe(self, info: Info, id: IntegrationId) -> DisconnectStripeResult:
         row = await disconnect.disconnect_stripe(info.context, id)
         return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
 
@@ -153,9 +153,7 @@ class IntegrationMutations:
             " what another endpoint signed. Stripe keeps its own: `syncStripeEvents` fetches them. Needs ADMIN."
         )
     )
-    async def discard_quarantined(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> DiscardQuarantinedResult:
+    async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:
         row, discarded = await quarantine.discard_quarantined(info.context, id)
         return DiscardQuarantinedSuccess(integration=StripeIntegration.of(row), discarded=discarded)
 
@@ -165,9 +163,7 @@ class IntegrationMutations:
             " endpoint is there, complete and alone, whether events arrive. Needs ADMIN."
         )
     )
-    async def check_stripe_integration(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> CheckStripeIntegrationResult:
+    async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
         row, problems = await health.check_stripe_integration(info.context, id)
         return CheckStripeIntegrationSuccess(
             integration=StripeIntegration.of(row), problems=[Diagnosis.of(problem) for problem in problems]
@@ -183,7 +179,7 @@ class IntegrationMutations:
     async def repair_stripe_integration(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        id: IntegrationId,
         codes: Annotated[
             list[str] | None,
             strawberry.argument(description="Fix only problems with these codes; by default all that can be fixed."),
