@@ -136,11 +136,11 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         return
     from edge.dashboard import is_built
 
-    print(_told(url, settings, first, has_dashboard=settings.dashboard and is_built()))
+    print(_welcome(url, settings, first, has_dashboard=settings.dashboard and is_built()))
     sys.stdout.flush()
 
 
-def _told(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
+def _welcome(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
     """What the operator reads, and where to go on in a browser."""
     if first is None:
         keys = (

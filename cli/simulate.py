@@ -72,7 +72,7 @@ def simulate(
     asked |= {"order": "shuffled"} if shuffle else {}
     asked |= {"delay_s": f"{delay:.3f}"} if delay else {}
     asked |= {"tampered": True} if tamper else {}
-    steps = [_told(step) for step in _act(url, asked)["steps"]]
+    steps = [_printed(step) for step in _act(url, asked)["steps"]]
     if as_json:
         print_json({"event": event.value, "invoice": invoice, "delayS": delay, "steps": steps})
     else:
@@ -141,7 +141,7 @@ def _why_unknown(invoice: str, url: str) -> FluxrateError:
     )
 
 
-def _told(step: dict[str, Any]) -> dict[str, Any]:
+def _printed(step: dict[str, Any]) -> dict[str, Any]:
     """A step as it is printed: without URLs, since that of a webhook is a secret."""
     return {
         "paymentLink": step["payment_link"],
@@ -149,11 +149,11 @@ def _told(step: dict[str, Any]) -> dict[str, Any]:
         "paymentIntent": step["payment_intent"],
         "webhooks": [
             {
-                "id": told["id"],
-                "type": told["type"],
-                "answers": [delivery["status"] for delivery in told["deliveries"]],
+                "id": webhook["id"],
+                "type": webhook["type"],
+                "answers": [delivery["status"] for delivery in webhook["deliveries"]],
             }
-            for told in step["events"]
+            for webhook in step["events"]
         ],
     }
 

@@ -18,7 +18,7 @@ _TOLD: Final = (Problem, Unauthenticated, Forbidden, InvalidCursor)
 _OF_THE_REQUEST: Final = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
 
 
-def told(error: GraphQLError, request_id: str) -> GraphQLError:
+def shown_to_client(error: GraphQLError, request_id: str) -> GraphQLError:
     """The error as the client is told it. What is our fault is logged under the request id.
 
     GraphQL's own errors, of parsing, validation and coercion, are told as they are, without the secrets they quote.
@@ -49,7 +49,7 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
 
 def of_exception(exception: Exception, request_id: str) -> GraphQLError:
     """What the client is told of an exception outside of any field."""
-    return told(GraphQLError(str(exception), original_error=exception), request_id)
+    return shown_to_client(GraphQLError(str(exception), original_error=exception), request_id)
 
 
 def _cause(error: GraphQLError) -> Exception | None:

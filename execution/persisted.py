@@ -17,9 +17,9 @@ from execution.documents import refusals_of
 from execution.limits import in_our_words
 from execution.schema import schema
 
-MOST_KEPT: Final = 1000
-MOST_BYTES_KEPT: Final = 8 * 1024 * 1024
-_MOST_TOLD: Final = 20
+MAX_KEPT: Final = 1000
+MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
+_MAX_SHOWN: Final = 20
 _PREFIX: Final = "sha256:"
 
 
@@ -68,7 +68,7 @@ class PersistedDocuments:
     def _keep(self, hash_: str, text: str) -> None:
         self._kept[hash_] = text
         self._size += len(text.encode())
-        while len(self._kept) > MOST_KEPT or self._size > MOST_BYTES_KEPT:
+        while len(self._kept) > MAX_KEPT or self._size > MAX_KEPT_BYTES:
             _, oldest = self._kept.popitem(last=False)
             self._size -= len(oldest.encode())
 
@@ -144,8 +144,8 @@ def read_trusted(path: Path) -> TrustedDocuments:
         raise ConfigurationError(f'{path} must be a JSON object of documents by their ids: {{"id": "query …"}}.')
     wrong = [f"- {name}: {errors[0].message}" for name, text in texts.items() if (errors := _refusals(text))]
     if wrong:
-        more = [f"- and {len(wrong) - _MOST_TOLD} more"] if len(wrong) > _MOST_TOLD else []
-        told = "\n".join(wrong[:_MOST_TOLD] + more)
+        more = [f"- and {len(wrong) - _MAX_SHOWN} more"] if len(wrong) > _MAX_SHOWN else []
+        told = "\n".join(wrong[:_MAX_SHOWN] + more)
         raise ConfigurationError(f"{path} holds documents that this server can't execute:\n{told}")
     return TrustedDocuments(texts)
 

@@ -43,7 +43,7 @@ class LinkGateway(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """A page of a provider's list, as it wrote it, and whether there is more."""
 
     rows: Sequence[Mapping[str, Any]]
@@ -55,7 +55,7 @@ class EventGateway(Protocol):
 
     async def list_events(
         self, secret_key: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100
-    ) -> Page:
+    ) -> EventPage:
         """A page of the events of the types that are read, made within Unix seconds, the newest first."""
 
     async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from payment_links import lifecycle
 from payment_links.maker import Job
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
-from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
+from resolvers.line_items import LineInput, as_given, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
 from resolvers.metadata import Changes, forget_metadata, save_metadata
 
@@ -61,7 +61,7 @@ async def create_invoice(
         updated_at=now,
     )
     lines = lines_of(invoice, line_items)
-    given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_told(line) for line in lines]]
+    given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_given(line) for line in lines]]
     given += [metadata] if metadata else []  # the keys of before there was any stay good
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
@@ -133,7 +133,7 @@ async def _replace_lines(ctx: Context, invoice: Invoice, given: Sequence[LineInp
     """Write the lines that are given, or those that there are in another currency; whether anything changed."""
     before = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
     lines = lines_of(invoice, inputs_of(before) if given is KEEP else given)
-    if [(*as_told(line), line.amount) for line in before] == [(*as_told(line), line.amount) for line in lines]:
+    if [(*as_given(line), line.amount) for line in before] == [(*as_given(line), line.amount) for line in lines]:
         return False
     await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
     await ctx.rows(LineItem).bulk_create(lines)

@@ -69,5 +69,5 @@ def inputs_of(lines: Sequence[LineItem]) -> list[LineInput]:
     return [LineInput(line.description, Decimal(line.quantity), Decimal(line.unit_amount)) for line in lines]
 
 
-def as_told(line: LineItem) -> list[str]:
+def as_given(line: LineItem) -> list[str]:
     return [line.description, line.quantity, line.unit_amount]

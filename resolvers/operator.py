@@ -231,10 +231,10 @@ def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
     return True
 
 
-async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> int:
+async def reseal(keyring: Keyring, on_progress: Callable[[int, int], None]) -> int:
     """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
 
-    `progressed` is called with how many integrations of how many are done.
+    `on_progress` is called with how many integrations of how many are done.
 
     Raises:
         SealError: A secret doesn't open with any configured key; what was done before stays done.
@@ -251,7 +251,7 @@ async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> in
             return resealed
         after = rows[-1]["id"]
         done += len(rows)
-        progressed(done, max(done, total))
+        on_progress(done, max(done, total))
 
 
 async def _reseal_row(tx: Transaction, keyring: Keyring, row: Row) -> int:

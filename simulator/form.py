@@ -12,7 +12,7 @@ from simulator.errors import StripeError
 Params = dict[str, Any]
 """Nested: its leaves are strings, whichever encoding they came in."""
 
-BODY_LIMIT_BYTES: Final = 1_048_576
+MAX_BODY_BYTES: Final = 1_048_576
 DEPTH_LIMIT: Final = 10
 FIELD_LIMIT: Final = 2_000
 NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
@@ -72,7 +72,7 @@ async def _read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise StripeError("The request is too large: it may have 1 MiB at most.", status=413)
     return bytes(body)
 

@@ -292,9 +292,9 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
-        return self._told(asked, operation)
+        return self._with_extensions(asked, operation)
 
-    async def _told(self, asked: Asked, operation: Operation) -> AsyncGenerator[Shown, None]:
+    async def _with_extensions(self, asked: Asked, operation: Operation) -> AsyncGenerator[Shown, None]:
         async with aclosing(self.fanout.results(asked, operation)) as results:
             async for shown in results:
                 shown.result.extensions = await self.extensions(operation)

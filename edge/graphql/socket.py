@@ -127,10 +127,10 @@ class SocketAdapter(ASGIWebSocketAdapter):
             if text is None:
                 raise NonTextMessageReceived
             if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
-                await self.close(1009, told(MESSAGE_BYTES))
+                await self.close(1009, reason_of(MESSAGE_BYTES))
                 return
             if not self._tokens.take():
-                await self.close(1013, told(MESSAGES))
+                await self.close(1013, reason_of(MESSAGES))
                 return
             try:
                 yield orjson.loads(text)
@@ -182,7 +182,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def told(limit: Limit) -> str:
+def reason_of(limit: Limit) -> str:
     """What a limit's refusal says."""
     return limit.refusal().message
 
@@ -409,7 +409,7 @@ def invalid_because(message: object) -> str | None:
 def _wrong_id(id_: object) -> str | None:
     if not isinstance(id_, str) or not id_:
         return "The id of an operation is a text, and not empty"
-    return told(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
+    return reason_of(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
 
 
 def _wrong_request(payload: object) -> str | None:

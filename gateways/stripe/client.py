@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import structlog
 
 from errors import LinkNotMade, StripeRefused
-from gateways.base import LinkRequest, MadeLink, Page
+from gateways.base import EventPage, LinkRequest, MadeLink
 from gateways.stripe.decoding import decoded
 from gateways.stripe.endpoints import Endpoint
 from gateways.stripe.errors import asking_errors, link_errors, refused
@@ -196,7 +196,7 @@ class StripeGateway:
         types: Sequence[str] = EVENTS_TO_SEND,
         starting_after: str | None = None,
         limit: int = _PAGE,
-    ) -> Page:
+    ) -> EventPage:
         """A page of the events of some types, made within Unix seconds, the newest first, as Stripe wrote them.
 
         Raises:
@@ -228,11 +228,11 @@ class StripeGateway:
                 raise
             return ()
 
-    async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> Page:
+    async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> EventPage:
         with asking_errors(f"read {path}"):
             answer = await self._client(secret_key).raw_request_async("get", path, **params)
         listed = decoded(answer.body)
-        return Page(listed["data"], bool(listed["has_more"]))
+        return EventPage(listed["data"], bool(listed["has_more"]))
 
     # --- Webhook endpoints -------------------------------------------------------------------------------------
 

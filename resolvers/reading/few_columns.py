@@ -15,7 +15,7 @@ from database.bulk import any_of, listed
 from database.door import Row, fetch_rows, reading_dialect
 from resolvers.reading.loaders import children_query
 
-_MOST_KEPT: Final = 256
+_MAX_KEPT: Final = 256
 
 
 class FewColumns:
@@ -63,7 +63,7 @@ class FewColumns:
         return list(map(self._row, *columns))
 
 
-@lru_cache(_MOST_KEPT)
+@lru_cache(_MAX_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
     """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
     return FewColumns(model, names)

@@ -16,8 +16,8 @@ from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
 
 DEFAULT_PAGE: Final = 50
-LARGEST_PAGE: Final = 100
-_LONGEST_ID: Final = 64
+MAX_PAGE_SIZE: Final = 100
+_MAX_ID_LENGTH: Final = 64
 SLACK: Final = timedelta(hours=1)
 """How far an id, or a number of the log, may be from its row's instant."""
 
@@ -64,8 +64,8 @@ class PageRequest:
         if self.first is not None and self.last is not None:
             raise InvalidInput('Give either "first" or "last", not both.', path=["last"])
         for name, value in (("first", self.first), ("last", self.last)):
-            if value is not None and not 1 <= value <= LARGEST_PAGE:
-                raise InvalidInput(f'"{name}" must be from 1 to {LARGEST_PAGE}, not {value}.', path=[name])
+            if value is not None and not 1 <= value <= MAX_PAGE_SIZE:
+                raise InvalidInput(f'"{name}" must be from 1 to {MAX_PAGE_SIZE}, not {value}.', path=[name])
         return self.last or self.first or DEFAULT_PAGE
 
     @property
@@ -135,7 +135,7 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         value = int(text) if key == "number" else text
-        is_plain = text.isascii() and text.isprintable() and len(text) <= _LONGEST_ID
+        is_plain = text.isascii() and text.isprintable() and len(text) <= _MAX_ID_LENGTH
         if encode_cursor(value) == cursor and is_plain:
             return value
     except (binascii.Error, UnicodeError, ValueError):

@@ -31,14 +31,14 @@ class Dispute:
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
         shown = foremost(disputes_of(row))
-        return None if shown is None else cls._told(shown, row.currency)
+        return None if shown is None else cls._of(shown, row.currency)
 
     @classmethod
     def all_of(cls, row: models.Payment) -> "list[Dispute]":
-        return [cls._told(each, row.currency) for each in disputes_of(row)]
+        return [cls._of(each, row.currency) for each in disputes_of(row)]
 
     @classmethod
-    def _told(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
+    def _of(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
         return cls(
             status=dispute.status,
             reason=dispute.reason,

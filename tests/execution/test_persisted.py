@@ -158,7 +158,7 @@ def test_a_document_id_names_what_was_kept(http: httpx.Client) -> None:
 
 
 def test_what_is_kept_is_bounded_by_count_and_the_least_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted, "MOST_KEPT", 2)
+    monkeypatch.setattr(persisted, "MAX_KEPT", 2)
     documents = PersistedDocuments()
     first, second, third = (fresh(VIEWER, str(number)) for number in range(3))
 
@@ -174,7 +174,7 @@ def test_what_is_kept_is_bounded_by_count_and_the_least_used_goes_first(monkeypa
 
 
 def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted, "MOST_BYTES_KEPT", 100)
+    monkeypatch.setattr(persisted, "MAX_KEPT_BYTES", 100)
     documents = PersistedDocuments()
     large, small = fresh(VIEWER, "é" * 20), VIEWER
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from errors import StripeRefused, StripeUnavailable
-from gateways.base import Page
+from gateways.base import EventPage
 from gateways.stripe.client import API_VERSION, StripeGateway
 from gateways.stripe.decoding import decoded
 from gateways.stripe.events import EVENTS_TO_SEND
@@ -46,7 +46,7 @@ async def _paid_link(stripe: StripeAccount, times: int = 1) -> str:
     return str(made["id"])
 
 
-async def _events(gateway: StripeGateway, key: str, **more: Any) -> Page:
+async def _events(gateway: StripeGateway, key: str, **more: Any) -> EventPage:
     """A page of the events of all time, unless told otherwise."""
     return await gateway.list_events(key, **{"created_gte": 0, "created_lt": 2**33, "types": EVENTS_TO_SEND, **more})
 

@@ -130,10 +130,10 @@ async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(m
 
         read = [await visits(_payment_of(services, filled, invoice_id)) for invoice_id in filled.open_ids[:10]]
 
-    assert max(read) < MOST_ROWS_PER_WEBHOOK
+    assert max(read) < MAX_ROWS_PER_WEBHOOK
 
 
-MOST_ROWS_PER_WEBHOOK: Final = 200
+MAX_ROWS_PER_WEBHOOK: Final = 200
 
 
 def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable[[], Awaitable[object]]:

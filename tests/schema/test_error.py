@@ -7,7 +7,7 @@ import structlog
 from graphql import GraphQLError
 
 from errors import Conflict, Forbidden, InvalidCursor, NotFound, SealError, Unauthenticated, Unavailable
-from execution.errors import of_exception, told
+from execution.errors import of_exception, shown_to_client
 from tests.schema.caller import Caller
 
 
@@ -25,7 +25,7 @@ def test_what_a_client_can_mend_is_told_in_full(exception: Exception, code: str)
     """Wrapped as often as it may be."""
     wrapped = GraphQLError("x", original_error=GraphQLError("y", original_error=exception))
 
-    error = told(wrapped, "r1")
+    error = shown_to_client(wrapped, "r1")
 
     assert error.message == str(exception)
     assert error.extensions == {"code": code}
