@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.output import AsJson, operated, print_json
-from errors import ConfigurationError, FluxrateError, InvalidInput, NotFound
+from errors import ConfigurationError, FluxrateError, InvalidInputError, NotFoundError
 from settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
         raise stranger
     if answer.status_code == httpx.codes.NOT_FOUND and refusal.get("param") == "invoice":
         raise _why_unknown(asked["invoice"], url)
-    raise InvalidInput(f"That can't be simulated: {refusal['message']}")
+    raise InvalidInputError(f"That can't be simulated: {refusal['message']}")
 
 
 def _start(url: str) -> str:
@@ -135,7 +135,7 @@ def _why_unknown(invoice: str, url: str) -> FluxrateError:
         reason = operated(lambda: operator.why_not_simulated(invoice), settings)
     except ConfigurationError:  # it is the simulator that was asked; here there may be no database
         reason = None
-    return reason or NotFound(
+    return reason or NotFoundError(
         f"The simulator at {url} has no Payment Link of an invoice {invoice[:80]!r}: give the id, inv_…, or the number"
         " of a finalized invoice whose link was made there. The simulator forgets its links when it stops."
     )

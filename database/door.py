@@ -25,7 +25,7 @@ from tortoise.exceptions import OperationalError
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_spent, is_unavailable
-from errors import ConfigurationError, Unavailable
+from errors import ConfigurationError, UnavailableError
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
@@ -132,7 +132,7 @@ async def transaction() -> AsyncIterator[Transaction]:
     cancelled while it commits raises only after the commit. A second one inside it would wait for the first.
 
     Raises:
-        Unavailable: The database is unavailable right now.
+        UnavailableError: The database is unavailable right now.
     """
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
@@ -146,7 +146,7 @@ async def transaction() -> AsyncIterator[Transaction]:
         except BaseException as error:
             await _uninterrupted(door.rollback(error))
             if is_unavailable(error):
-                raise Unavailable(_UNAVAILABLE) from error
+                raise UnavailableError(_UNAVAILABLE) from error
             raise
         await _unless_unavailable(_uninterrupted(door.commit()))
     finally:
@@ -161,7 +161,7 @@ async def _unless_unavailable(work: Coroutine[Any, Any, T]) -> T:
         return await work
     except Exception as error:
         if is_unavailable(error):
-            raise Unavailable(_UNAVAILABLE) from error
+            raise UnavailableError(_UNAVAILABLE) from error
         raise
 
 

@@ -27,7 +27,7 @@ class MadeLink:
 
 
 class LinkGateway(Protocol):
-    """Makes links and unmakes them. Each call is safe to repeat, and raises LinkNotMade."""
+    """Makes links and unmakes them. Each call is safe to repeat, and raises LinkNotMadeError."""
 
     async def create_payment_link(self, secret_key: str, request: LinkRequest, idempotency_key: str) -> MadeLink:
         """Make a link; asked again with the same key it is the same one."""
@@ -51,7 +51,7 @@ class EventPage:
 
 
 class EventGateway(Protocol):
-    """Says what happened at the provider. Each call raises StripeRefused or StripeUnavailable."""
+    """Says what happened at the provider. Each call raises StripeRefusedError or StripeUnavailableError."""
 
     async def list_events(
         self, secret_key: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100

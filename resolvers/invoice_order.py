@@ -52,7 +52,7 @@ async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, d
     """The workspace's invoices that a query asks for, by anything but their creation.
 
     Raises:
-        InvalidInput: A filter can't be taken as it is.
+        InvalidInputError: A filter can't be taken as it is.
     """
     rows, narrowed = await invoices(ctx, query)
     way = _WAYS[by](ctx, query)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, Self, Typ
 
 import strawberry
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from resolvers.reading.counts import Count, Counting, count
 from resolvers.reading.loaders import ChildrenLoader
 from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
@@ -155,13 +155,13 @@ def ordered_by(order: OrderDirection | None, order_by: OrderInput[FieldT] | None
     """The field that a list is ordered by, None for creation, and whether it is descending.
 
     Raises:
-        InvalidInput: Both arguments are given.
+        InvalidInputError: Both arguments are given.
     """
     by = given(order_by)
     if by is None:
         return None, newest_first(order)
     if given(order) is not None:
-        raise InvalidInput('Give either "order" or "orderBy", not both.', path=["order"])
+        raise InvalidInputError('Give either "order" or "orderBy", not both.', path=["order"])
     return None if by.field.value == "CREATED_AT" else by.field, by.direction is OrderDirection.DESC
 
 
@@ -183,7 +183,7 @@ async def page_of_children(
     """A page of a parent's rows: one that begins at an end of the list is loaded together with other parents'.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
     if request.after is not None or request.before is not None:
         return await page(rows(), request, descending=descending, key=key)

@@ -13,7 +13,7 @@ import structlog
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from errors import Unavailable
+from errors import UnavailableError
 from gateways.stripe.endpoints import WEBHOOK_PATH
 from gateways.stripe.signature import verify
 from inbox.delivery import Delivery, delivery_of
@@ -94,7 +94,7 @@ class StripeWebhook:
         began_at = time.monotonic()
         try:
             outcome = await self._outcome(scope, receive, began_at)
-        except Unavailable:
+        except UnavailableError:
             outcome = PostOutcome.UNAVAILABLE
         except Exception:
             log.exception("webhook delivery not handled")

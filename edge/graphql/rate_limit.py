@@ -19,7 +19,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from errors import RateLimited
+from errors import RateLimitedError
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class RateLimits:
         """Count an operation of an API key, or several: all are refused where there is not room for all.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         await self._count(self._per_key, key_id, times)
 
@@ -79,7 +79,7 @@ class RateLimits:
         """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         self._check(self._per_address, address_of(host))
 
@@ -87,7 +87,7 @@ class RateLimits:
         """Count a request from an address that had a valid API key, or needed none.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         await self._count(self._per_address, address_of(host))
 
@@ -95,7 +95,7 @@ class RateLimits:
         """Count a request from an address that had no valid API key.
 
         Raises:
-            RateLimited: There were too many of these.
+            RateLimitedError: There were too many of these.
         """
         await self._count(self._failures, address_of(host))
 
@@ -151,8 +151,8 @@ class _RateLimit:
         self._rate = rate
         self._whose = whose
 
-    def refusal(self, retry_after_s: int) -> RateLimited:
-        return RateLimited(self.name, self._rate, self._whose, retry_after_s)
+    def refusal(self, retry_after_s: int) -> RateLimitedError:
+        return RateLimitedError(self.name, self._rate, self._whose, retry_after_s)
 
 
 def _failures_of(per_address: str) -> _RateLimit:

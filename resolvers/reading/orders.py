@@ -20,7 +20,7 @@ from tortoise.queryset import QuerySet
 
 from database.bulk import any_of
 from database.door import Row, fetch, reading_dialect
-from errors import InvalidInput
+from errors import InvalidInputError
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, take
 from resolvers.reading.pages import Page, PageRequest, wrong_cursor
@@ -280,7 +280,7 @@ async def ordered_page(
     """One page of a list in an order. `counting` knows how many rows there are.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list in this order.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list in this order.
     """
     limit = request.size + 1
     after = None if request.after is None else _decode(ordering, request.after, "after")
@@ -353,13 +353,13 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
     """The place that a cursor stands for.
 
     Raises:
-        InvalidInput: It is not a cursor of this workspace's list in this order.
+        InvalidInputError: It is not a cursor of this workspace's list in this order.
     """
     told = _told(cursor)
     if told is None or told[0] != ordering.workspace_id:
         raise wrong_cursor(argument)
     if told[1] != ordering.name:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is good in the order in'
             " which it was given out.",
             code="CURSOR_OF_ANOTHER_ORDER",

@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.ids import Prefix, first_id_at
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
@@ -59,13 +59,13 @@ class PageRequest:
         """How many rows are wanted.
 
         Raises:
-            InvalidInput: It is not from 1 to 100, or both `first` and `last` are given.
+            InvalidInputError: It is not from 1 to 100, or both `first` and `last` are given.
         """
         if self.first is not None and self.last is not None:
-            raise InvalidInput('Give either "first" or "last", not both.', path=["last"])
+            raise InvalidInputError('Give either "first" or "last", not both.', path=["last"])
         for name, value in (("first", self.first), ("last", self.last)):
             if value is not None and not 1 <= value <= MAX_PAGE_SIZE:
-                raise InvalidInput(f'"{name}" must be from 1 to {MAX_PAGE_SIZE}, not {value}.', path=[name])
+                raise InvalidInputError(f'"{name}" must be from 1 to {MAX_PAGE_SIZE}, not {value}.', path=[name])
         return self.last or self.first or DEFAULT_PAGE
 
     @property
@@ -100,7 +100,7 @@ async def page(
     Only a list by id has narrowings. `read` may read a part of each row's columns, where there are none.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
     size = request.size
     after = None if request.after is None else decode_cursor(request.after, key, "after")
@@ -130,7 +130,7 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     """The place that a cursor stands for.
 
     Raises:
-        InvalidInput: It is not a cursor of this kind of list.
+        InvalidInputError: It is not a cursor of this kind of list.
     """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
@@ -143,9 +143,9 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     raise wrong_cursor(argument)
 
 
-def wrong_cursor(argument: str) -> InvalidInput:
+def wrong_cursor(argument: str) -> InvalidInputError:
     """What is said of a text that is no cursor of a list."""
-    return InvalidInput(
+    return InvalidInputError(
         f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page that was asked'
         " for in the same order.",
         path=[argument],

@@ -75,7 +75,7 @@ def with_places(ctx: Context, request: PageRequest) -> PageRequest:
     """The same page, asked for by the list's own cursors instead of the subscriptions'.
 
     Raises:
-        InvalidCursor: A cursor is not one that this workspace has given out.
+        InvalidCursorError: A cursor is not one that this workspace has given out.
     """
 
     def place(cursor: str | None) -> str | None:
