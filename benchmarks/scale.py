@@ -33,8 +33,8 @@ from benchmarks.processes import database_cpu_s
 from benchmarks.questions import PAID, READS, changes, pay
 from benchmarks.servers import postgres
 from benchmarks.visits import visits
+from database.access import transaction
 from database.dialect import STATEMENT_TIMEOUT_S
-from database.door import transaction
 from database.migrate import migrate
 from errors import TimedOutError
 from execution.schema import schema

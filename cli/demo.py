@@ -115,7 +115,7 @@ def _settings(database_url: str, url: str, simulator_url: str) -> Settings:
 async def _prepare(database_url: str) -> "tuple[Workspace, str]":
     """Make the database, a workspace in it, and the key that opens it."""
     from database import migrate
-    from database.door import Database
+    from database.access import Database
     from models.kinds import Mode
     from resolvers import operator
 

@@ -25,7 +25,7 @@ def operated(work: Callable[[], Awaitable[T]], settings: Settings | None = None)
 
 
 async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
-    from database.door import Database
+    from database.access import Database
     from database.migrate import refuse_pending
 
     await refuse_pending(settings.database_url)

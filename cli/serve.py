@@ -115,7 +115,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from database import door
+    from database import access
     from database.migrate import refuse_pending
     from models.secret import Keyring
     from resolvers import operator
@@ -124,7 +124,7 @@ async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspa
         await _migrate(settings)
     else:
         await refuse_pending(settings.database_url)
-    async with door.Database(settings.database_url):
+    async with access.Database(settings.database_url):
         await operator.check_encryption_keys(Keyring.parse(settings.encryption_keys))
         return await operator.create_first_workspace() if settings.embedded else None
 

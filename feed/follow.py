@@ -16,8 +16,8 @@ from typing import Final, Generic, Self, TypeVar
 
 import structlog
 
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
-from database.door import fetch, reading_dialect
 from database.scope import scoped
 from feed.bus import Bus, is_shared
 from models.event import Event

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import structlog
 
-from database.door import Database, retrying, transaction
+from database.access import Database, retrying, transaction
 from database.literal import Literally
 from database.scope import scoped
 from errors import FluxrateError, UnavailableError

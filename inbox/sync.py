@@ -16,8 +16,8 @@ import orjson
 import structlog
 from tortoise.expressions import Q
 
+from database.access import fetch, reading_dialect, transaction
 from database.bulk import any_of
-from database.door import fetch, reading_dialect, transaction
 from database.scope import scoped
 from errors import StripeUnavailableError
 from gateways.base import EventGateway
@@ -192,7 +192,7 @@ class Sync:
     async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
         """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
 
-        A completed session enters by the same door as the event that should have arrived for it. A link that was asked
+        A completed session enters in the same way as the event that should have arrived for it. A link that was asked
         about is left alone for `rest`.
 
         Raises:

@@ -8,7 +8,7 @@ import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Row, Transaction
+from database.access import Row, Transaction
 from database.scope import WorkspaceManager
 from errors import InvalidTransitionError
 from models.amounts import amount_overpaid, amount_remaining

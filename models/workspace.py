@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Transaction
+from database.access import Transaction
 from database.scope import unscoped
 from errors import InvalidInputError
 from models.ids import Prefix, new_id

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
-from database.door import Transaction
 from database.scope import scoped, unscoped
 from errors import LinkNotMadeError
 from models.event import SYSTEM, Happening

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 from database.scope import scoped
 from errors import LinkNotMadeError
 from gateways.base import LinkGateway, LinkRequest, MadeLink

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from database.scope import unscoped
 from errors import ForbiddenError, UnauthenticatedError
 from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of

@@ -1,4 +1,4 @@
-"""What a use case is given: the caller, the services of this process, and the doors to the database."""
+"""What a use case is given: the caller, the services of this process, and access to the database."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.door import Database, Transaction, transaction
+from database.access import Database, Transaction, transaction
 from database.scope import scoped
 from errors import NotFoundError
 from feed.follow import Feed

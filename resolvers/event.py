@@ -8,7 +8,7 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
-from database.door import fetch
+from database.access import fetch
 from database.literal import Literally
 from feed.cursor import decode_cursor, encode_cursor
 from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event

@@ -5,7 +5,7 @@ from typing import Final
 
 import orjson
 
-from database.door import fetch
+from database.access import fetch
 from errors import ConflictError, InvalidInputError
 from models.instant import utc_now
 from resolvers.context import Context, Write

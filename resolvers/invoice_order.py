@@ -6,8 +6,8 @@ from typing import Final
 
 from tortoise.expressions import Q
 
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
-from database.door import fetch, reading_dialect
 from models.instant import utc_today
 from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.door import Row, Transaction, retrying
+from database.access import Row, Transaction, retrying
 from database.literal import Literally
 from errors import ConflictError, InvalidInputError, NotFoundError
 from inbox.attempts import Attempt, keep_attempts, keep_firsts

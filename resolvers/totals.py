@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from database.door import fetch
+from database.access import fetch
 from errors import InvalidInputError
 from models.calendar import Span
 from models.instant import utc_now

@@ -9,7 +9,7 @@ from typing import Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.door import fetch
+from database.access import fetch
 from database.literal import Literally
 from errors import ConflictError, InvalidInputError
 from inbox.delivery import Delivery, Receipt, kept
@@ -176,7 +176,7 @@ def _possible(types: Sequence[str]) -> list[str]:
 
 
 async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
-    """Try a webhook event again, by the same door as a delivery; `dry_run` only says what would change.
+    """Try a webhook event again, in the same way as a delivery; `dry_run` only says what would change.
 
     One that is PROCESSED changes nothing.
 

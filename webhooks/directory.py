@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from database.door import Row, fetch
+from database.access import Row, fetch
 from database.errors import is_unavailable
 from errors import UnavailableError
 from inbox.delivery import Origin

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from database.scope import scoped, unscoped
 from errors import FluxrateError, StripeRefusedError
 from gateways.stripe.checkup import Checkup, kept_findings

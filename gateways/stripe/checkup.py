@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import orjson
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 from database.literal import Literally
 from database.scope import scoped
 from errors import SealError, StripeRefusedError, StripeUnavailableError

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 import structlog
 
-from database.door import Transaction, retrying, transaction
+from database.access import Transaction, retrying, transaction
 from database.literal import Literally
 from database.scope import scoped, unscoped
 from errors import UnavailableError

@@ -11,8 +11,8 @@ from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.access import Row, fetch_rows, reading_dialect
 from database.bulk import any_of, listed
-from database.door import Row, fetch_rows, reading_dialect
 from resolvers.reading.loaders import children_query
 
 _MAX_KEPT: Final = 256

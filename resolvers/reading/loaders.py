@@ -6,9 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from tortoise.models import Model
 
+from database.access import fetch, reading_dialect
 from database.bulk import listed
 from database.dialect import Dialect
-from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
 from models.event import Event

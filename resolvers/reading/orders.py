@@ -18,8 +18,8 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.access import Row, fetch, reading_dialect
 from database.bulk import any_of
-from database.door import Row, fetch, reading_dialect
 from errors import InvalidInputError
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, take

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from models.event import Happening, append
 from models.instant import utc_now
 from models.kinds import EventType

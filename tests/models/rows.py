@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 
 Rows = Mapping[str, Mapping[str, Any]]
 

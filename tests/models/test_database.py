@@ -14,8 +14,8 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
+from database.access import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
 from database.dialect import LOCK_TIMEOUT_S, sqlite_path
-from database.door import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
 from database.scope import UnscopedQueryError, scoped, unscoped
 from errors import UnavailableError
 from models.customer import Customer

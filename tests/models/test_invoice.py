@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from errors import InvalidTransitionError
 from models.invoice import COLLECTING, Invoice, check_draft, check_open, check_transition, next_number
 from models.kinds import InvoiceStatus, Mode

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.door import Database, fetch, transaction
+from database.access import Database, fetch, transaction
 from errors import InvalidInputError
 from models.kinds import Mode
 from models.text import email_address, optional_text, required_text

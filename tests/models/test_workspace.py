@@ -2,7 +2,7 @@
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from errors import InvalidInputError
 from models.kinds import Mode
 from models.workspace import add_workspace, workspaces

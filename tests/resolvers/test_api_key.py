@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from database.door import fetch
+from database.access import fetch
 from errors import UnauthenticatedError
 from models.api_key import sha256_of
 from models.ids import Prefix, new_id

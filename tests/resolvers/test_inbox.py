@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from database.scope import scoped
 from errors import UnavailableError
 from feed.follow import Feed

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from database.door import Database
+from database.access import Database
 from errors import UnavailableError
 from inbox.delivery import Receipt
 from inbox.queue import Inbox

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.filling import OPEN, Filled, fill
 from benchmarks.questions import READS, changes, pay
 from benchmarks.visits import visits
-from database.door import Row, Transaction, transaction, unwritable_because
+from database.access import Row, Transaction, transaction, unwritable_because
 from models.kinds import Mode, Scope
 from models.sums import merge_all
 from models.workspace import add_workspace

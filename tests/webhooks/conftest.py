@@ -9,7 +9,7 @@ import orjson
 import pytest
 from starlette.types import Message
 
-from database.door import transaction
+from database.access import transaction
 from models.kinds import Mode
 from models.workspace import add_workspace
 from resolvers.context import Services

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from resolvers.context import Services

@@ -1,4 +1,4 @@
-"""The database: opening it, and the one door for writes.
+"""The database: opening it, reading it, and the one way to write.
 
 Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
 which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
@@ -137,18 +137,18 @@ async def transaction() -> AsyncIterator[Transaction]:
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
     writer = get_connection(WRITER)
-    door = _PostgresDoor(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteDoor(writer)
-    await _unless_unavailable(_uninterrupted(door.open(), undo=door.close))
-    token = get_connections().set(READER, door.client)
+    write = _PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteWriter(writer)
+    await _unless_unavailable(_uninterrupted(write.open(), undo=write.close))
+    token = get_connections().set(READER, write.client)
     try:
         try:
-            yield Transaction(door.client, door.dialect)
+            yield Transaction(write.client, write.dialect)
         except BaseException as error:
-            await _uninterrupted(door.rollback(error))
+            await _uninterrupted(write.rollback(error))
             if is_unavailable(error):
                 raise UnavailableError(_UNAVAILABLE) from error
             raise
-        await _unless_unavailable(_uninterrupted(door.commit()))
+        await _unless_unavailable(_uninterrupted(write.commit()))
     finally:
         get_connections().reset(token)
 
@@ -184,7 +184,7 @@ async def _uninterrupted(work: Coroutine[Any, Any, None], undo: Any = None) -> N
     raise cancelled
 
 
-class _PostgresDoor:
+class _PostgresWriter:
     dialect: Final[Dialect] = "postgres"
 
     def __init__(self, writer: AsyncpgDBClient) -> None:
@@ -225,7 +225,7 @@ class _PostgresDoor:
             await pool.release(self.client._connection)
 
 
-class _SqliteDoor:
+class _SqliteWriter:
     dialect: Final[Dialect] = "sqlite"
 
     def __init__(self, writer: Any) -> None:
