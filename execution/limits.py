@@ -369,7 +369,7 @@ def refused_for_variables(variables: Mapping[str, Any] | None) -> list[GraphQLEr
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Whether lists and objects are nested in a value deeper than so many levels."""
+    """Whether lists and objects are nested in a value deeper than this many levels."""
     if not isinstance(value, dict | list):
         return False
     if levels == 0:

@@ -131,7 +131,7 @@ _WAYS: Final = {
 
 _MIN_AT_ONCE: Final = 1
 _MAX_AT_ONCE: Final = 64
-"""So many customers' invoices are looked up at once: one's at first, which may be all that are wanted."""
+"""How many customers' invoices are looked up at once: at first one customer's, which may be enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
 
 
 def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
     return {

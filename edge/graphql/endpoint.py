@@ -301,7 +301,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                 yield shown
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
+        """The results of an operation; `after` is the cursor with which a browser reconnects."""
         if after:
             operation = operation.within(Window(after=number_of(operation, after)))
         async with aclosing(self.results(asked, operation)) as results:

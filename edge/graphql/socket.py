@@ -48,7 +48,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
     4409: "An operation with this id runs already.",
     4429: "connection_init came a second time.",
 }
-"""With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
+"""The codes by which the server closes a socket, and what the client does then; without one (1006) it reconnects.
 
 4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
 not do is an error of that operation. Of these, clients of graphql-ws reconnect after 1006, 1012, 1013
@@ -82,7 +82,7 @@ class Texts(Protocol):
         """Say that its client is known; until then the socket makes room for others when connections are short."""
 
     def head(self, size: int) -> bytes:
-        """What stands before a text of so many bytes."""
+        """The header of a text frame of this many bytes."""
 
     def write(self, frames: bytes) -> bool:
         """Write at once; False when it would have to wait."""
@@ -109,7 +109,7 @@ class Socket(WebSocket):
 
 
 class SocketAdapter(ASGIWebSocketAdapter):
-    """Frames as text, and nothing sent to who is gone."""
+    """Sends text frames; raises instead of sending after a disconnect."""
 
     ws: Socket
 

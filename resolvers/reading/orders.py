@@ -32,7 +32,7 @@ Key = tuple[Value, ...]
 """The values of an order's columns, and the id."""
 
 _AT_ONCE: Final = 500
-"""So many rows are looked up by their ids with one statement."""
+"""How many rows are looked up by their ids with one statement."""
 
 _NAME: Final = re.compile(r"[A-Za-z_ ]{1,64}")
 _MAX_CURSOR_LENGTH: Final = 2048
