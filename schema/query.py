@@ -150,8 +150,8 @@ class Query:
             str | None,
             strawberry.argument(
                 description="Those whose name, email or external id contains this text. Upper and lower case are the"
-                " same; on SQLite only for A to Z. A text of one or two characters is looked for among the newest 10,000"
-                " customers."
+                " same; on SQLite only for A to Z. A text of one or two characters is looked for among the newest"
+                " 10,000 customers."
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
