@@ -21,7 +21,7 @@ import httpx
 from playwright.async_api import Browser, Page, async_playwright
 
 from benchmarks.filling import fill
-from database.door import Database
+from database.access import Database
 from tests.support.app import RunningApp, running_app
 from tests.support.seed import WEBHOOK_SECRET, add_integration
 from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers

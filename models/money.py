@@ -4,7 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Final
 
-from errors import InvalidInput
+from errors import InvalidInputError
 
 CURRENCY_EXPONENT: Final[dict[str, int]] = dict.fromkeys(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split(), 0
@@ -45,12 +45,12 @@ def parse_currency(value: str, path: list[str]) -> str:
     """An ISO 4217 code in upper case.
 
     Raises:
-        InvalidInput: Stripe can't charge in it.
+        InvalidInputError: Stripe can't charge in it.
     """
     code = value.strip()
     if _CURRENCY_FORM.fullmatch(code) and code.upper() in CURRENCIES:
         return code.upper()
-    raise InvalidInput(
+    raise InvalidInputError(
         'This is not a currency that Stripe can charge: give its three-letter ISO 4217 code, like "USD".',
         code="UNKNOWN_CURRENCY",
         path=path,

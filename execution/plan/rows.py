@@ -27,6 +27,7 @@ from resolvers.reading.counts import Count, Counting
 from resolvers.reading.pages import Page, encode_cursor
 from schema import query
 from schema.enums import CountPrecision
+from schema.pages import paged
 from schema.types.diagnosis import Diagnosis
 from schema.types.payment import Dispute
 
@@ -239,11 +240,11 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
 """The fields of rows, of pages of them, and of the amounts in them, which are minor units with their currency."""
 
 ROOTS: Final[Mapping[str, Listed | LookedUp]] = {
-    "customers": Listed(query.customer_page),
+    "customers": Listed(paged(query.customer_page)),
     "customer": LookedUp(Prefix.CUSTOMER),
-    "invoices": Listed(query.invoice_page),
+    "invoices": Listed(paged(query.invoice_page)),
     "invoice": LookedUp(Prefix.INVOICE),
-    "payments": Listed(query.payment_page),
+    "payments": Listed(paged(query.payment_page)),
     "payment": LookedUp(Prefix.PAYMENT),
 }
 """The fields of the query that are rows."""

@@ -11,11 +11,11 @@ from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.access import fetch_rows, reading_dialect
 from database.bulk import listed
-from database.door import fetch_rows, reading_dialect
 from resolvers.reading.loaders import children_query
 
-_MOST_KEPT: Final = 256
+_MAX_KEPT: Final = 256
 
 
 class FewColumns:
@@ -70,7 +70,7 @@ class FewColumns:
         return list(map(self._row, *converted))
 
 
-@lru_cache(_MOST_KEPT)
+@lru_cache(_MAX_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
     """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
     return FewColumns(model, names)

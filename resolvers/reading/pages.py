@@ -10,14 +10,14 @@ from typing import Final, Generic, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.ids import Prefix, first_id_at
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
 
 DEFAULT_PAGE: Final = 50
-LARGEST_PAGE: Final = 100
-_LONGEST_ID: Final = 64
+MAX_PAGE_SIZE: Final = 100
+_MAX_ID_LENGTH: Final = 64
 SLACK: Final = timedelta(hours=1)
 """How far an id, or a number of the log, may be from its row's instant."""
 
@@ -59,13 +59,13 @@ class PageRequest:
         """How many rows are wanted.
 
         Raises:
-            InvalidInput: It is not from 1 to 100, or both `first` and `last` are given.
+            InvalidInputError: It is not from 1 to 100, or both `first` and `last` are given.
         """
         if self.first is not None and self.last is not None:
-            raise InvalidInput('Give either "first" or "last", not both.', path=["last"])
+            raise InvalidInputError('Give either "first" or "last", not both.', path=["last"])
         for name, value in (("first", self.first), ("last", self.last)):
-            if value is not None and not 1 <= value <= LARGEST_PAGE:
-                raise InvalidInput(f'"{name}" must be from 1 to {LARGEST_PAGE}, not {value}.', path=[name])
+            if value is not None and not 1 <= value <= MAX_PAGE_SIZE:
+                raise InvalidInputError(f'"{name}" must be from 1 to {MAX_PAGE_SIZE}, not {value}.', path=[name])
         return self.last or self.first or DEFAULT_PAGE
 
     @property
@@ -106,7 +106,7 @@ async def page(
     Only a list by id has narrowings. `read` may read a part of each row's columns, where there are none.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
     size = request.size
     after = None if request.after is None else decode_cursor(request.after, key, "after")
@@ -136,12 +136,12 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     """The place that a cursor stands for.
 
     Raises:
-        InvalidInput: It is not a cursor of this kind of list.
+        InvalidInputError: It is not a cursor of this kind of list.
     """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         value = int(text) if key == "number" else text
-        is_plain = text.isascii() and text.isprintable() and len(text) <= _LONGEST_ID
+        is_plain = text.isascii() and text.isprintable() and len(text) <= _MAX_ID_LENGTH
         if encode_cursor(value) == cursor and is_plain:
             return value
     except (binascii.Error, UnicodeError, ValueError):
@@ -149,9 +149,9 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     raise wrong_cursor(argument)
 
 
-def wrong_cursor(argument: str) -> InvalidInput:
+def wrong_cursor(argument: str) -> InvalidInputError:
     """What is said of a text that is no cursor of a list."""
-    return InvalidInput(
+    return InvalidInputError(
         f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page that was asked'
         " for in the same order.",
         path=[argument],
