@@ -273,8 +273,8 @@ async def fetch(sql: str, *values: object) -> Sequence[Row]:
     return await reader.execute_query_dict(statement, list(values))
 
 
-async def fetch_rows(sql: str, *values: object) -> Sequence[Row]:
-    """The same, as the driver has them: each knows its columns by name."""
+async def fetch_rows(sql: str, *values: object) -> Sequence[Any]:
+    """The same, as the driver has them: tuples that know their columns' names by `keys()`."""
     reader = get_connection(READER)
     statement = sql if isinstance(reader, AsyncpgDBClient) else to_sqlite(sql)
     return (await reader.execute_query(statement, list(values)))[1]

@@ -60,6 +60,8 @@ def parse_currency(value: str, path: list[str]) -> str:
 def to_major(minor_units: int, currency: str) -> str:
     """Minor units as a decimal string with exactly the currency's digits: 1999 USD is "19.99"."""
     exponent = currency_exponent(currency)
+    if exponent == 2 and minor_units >= 0:  # nearly all
+        return f"{minor_units // 100}.{minor_units % 100:02}"
     if exponent == 0:
         return str(minor_units)
     sign = "-" if minor_units < 0 else ""

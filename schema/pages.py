@@ -195,7 +195,7 @@ async def page_of_children(
         found.reverse()
     return Page(
         rows=found,
-        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        cursor_of=lambda place: encode_cursor(getattr(found[place], key)),
         has_next=more and not request.backwards,
         has_previous=more and request.backwards,
         count=lambda: count(rows()),

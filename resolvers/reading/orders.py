@@ -295,7 +295,7 @@ async def ordered_page(
         found.reverse()
     return Page(
         rows=[row for _, row in found],
-        cursors=[_encode(ordering, place) for place, _ in found],
+        cursor_of=lambda place: _encode(ordering, found[place][0]),
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
         count=counting or (lambda: count_narrowed(ordering.rows, ordering.narrowings)),

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -79,10 +79,16 @@ class Page(Generic[RowT]):
     """Rows in the list's order, what lies beyond them, and how to count all."""
 
     rows: list[RowT]
-    cursors: list[str]
+    cursor_of: Callable[[int], str]
+    """The cursor of the row at a place of the page."""
     has_next: bool
     has_previous: bool
     count: Counting
+
+    @property
+    def cursors(self) -> list[str]:
+        """The places of the rows in their list."""
+        return list(map(self.cursor_of, range(len(self.rows))))
 
 
 async def page(
@@ -114,7 +120,7 @@ async def page(
         found.reverse()
     return Page(
         rows=found,
-        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        cursor_of=lambda place: encode_cursor(getattr(found[place], key)),
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
         count=counting or (lambda: count_narrowed(rows, narrowings)),

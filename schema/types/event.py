@@ -67,8 +67,7 @@ class EventConnection(Connection[Event]):
     @classmethod
     def of_events(cls, ctx: Context, found: Page[Any]) -> "EventConnection":
         """A page whose cursors are those of the subscriptions."""
-        cursors = [event.cursor_of(ctx, row.number) for row in found.rows]
-        return cls.of(replace(found, cursors=cursors))
+        return cls.of(replace(found, cursor_of=lambda place: event.cursor_of(ctx, found.rows[place].number)))
 
 
 def with_places(ctx: Context, request: PageRequest) -> PageRequest:
