@@ -25,11 +25,10 @@ from graphql.language import FieldNode, VariableNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
+from execution.cost import cost_of, mutations_of
 from execution.limits import (
     TOKENS,
-    cost_of,
     introspects,
-    mutations_of,
     refused_for_lines,
     refused_for_shape,
     refused_for_variables,
