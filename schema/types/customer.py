@@ -10,7 +10,7 @@ from models.ids import Prefix
 from resolvers import invoice_list, payment
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
-from resolvers.reading.pages import PageRequest, page
+from resolvers.reading.pages import PageRequest
 from schema.context import Info, all_given
 from schema.filters import InvoiceFilter, PaymentFilter
 from schema.node import Node
@@ -44,15 +44,16 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
     ) -> LazyInvoiceConnection:
         from schema.types.invoice import InvoiceConnection
 
-        ctx, descending = info.context, newest_first(order)
         query = InvoiceQuery(**{**all_given(filter), "customer_id": self.id})
-        rows, narrowings = await invoice_list.invoices(ctx, query)
-        if query != InvoiceQuery(customer_id=self.id):
-            found = await page(rows, request, descending=descending, narrowings=narrowings)
-        else:
-            found = await page_of_children(
-                ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
-            )
+        rows, narrowings = await invoice_list.invoices(info.context, query)
+        found = await page_of_children(
+            info.context.loaders.customer_invoices,
+            self.id,
+            lambda: rows,
+            request,
+            descending=newest_first(order),
+            narrowings=None if query == InvoiceQuery(customer_id=self.id) else narrowings,
+        )
         return InvoiceConnection.of(found, query=query)
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
@@ -67,15 +68,16 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
     ) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection
 
-        ctx = info.context
         query = PaymentQuery(**{**all_given(filter), "customer_id": self.id})
-        rows, narrowings = payment.payments(ctx, query)
-        if query != PaymentQuery(customer_id=self.id):
-            found = await page(rows, request, descending=True, narrowings=narrowings)
-        else:
-            found = await page_of_children(
-                ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
-            )
+        rows, narrowings = payment.payments(info.context, query)
+        found = await page_of_children(
+            info.context.loaders.customer_payments,
+            self.id,
+            lambda: rows,
+            request,
+            descending=True,
+            narrowings=None if query == PaymentQuery(customer_id=self.id) else narrowings,
+        )
         return PaymentConnection.of(found, query=query)
 
     @strawberry.field(description="The sums of its invoices, per currency.")
