@@ -46,6 +46,13 @@ def completed(payment_status: str = "paid", payment_intent: str | None = "pi_a",
     return stripe.checkout_session_completed(**(OURS | standard | told))
 
 
+def trial() -> Event:
+    """A customer subscribed, and pays nothing yet."""
+    event = completed("no_payment_required", None, invoice="in_a", amount=0)
+    event["data"]["object"] |= {"mode": "subscription", "subscription": "sub_a"}
+    return event
+
+
 def later_succeeded(**told: Any) -> Event:
     """A bank debit through our link came."""
     return stripe.checkout_session_async_succeeded(
@@ -312,7 +319,9 @@ def test_blanks_around_metadata_mean_nothing() -> None:
     [
         completed() | {"data": {"object": {"id": "cs_a", "mode": "setup", "metadata": OURS}}},
         completed("no_payment_required", currency=None, amount=None),
+        trial(),
     ],
+    ids=["a card is saved", "nothing to pay", "a trial begins"],
 )
 def test_a_session_in_which_nothing_is_paid_is_ignored(event: Event) -> None:
     desk = Desk(open_invoice(), [active_link()])
@@ -984,7 +993,8 @@ OUT_OF_BAND: Final = (
     stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=77, shape=stripe.OLD, payment_intent=None),
     stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=77, payments={"": 2000}),
 )
-OUT_OF_BAND[0]["data"]["object"]["paid_out_of_band"] = True
+OUT_OF_BAND[0]["data"]["object"] |= {"paid_out_of_band": True, "amount_paid": 0, "amount_remaining": 2000}
+"""Before 2025-03-31.basil the amount that was paid is what was paid through Stripe."""
 
 
 @pytest.mark.parametrize("event", OUT_OF_BAND)
