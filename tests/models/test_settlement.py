@@ -694,6 +694,21 @@ def test_no_link_is_live_while_money_under_way_covers_the_rest() -> None:
     assert not after.live_links
 
 
+def test_no_link_is_live_while_money_is_under_way_in_the_customers_currency() -> None:
+    """As before 2025-03-31: nobody can say how much of the rest it covers, and both could be paid."""
+    desk = Desk(open_invoice(), [active_link()])
+    session = completed("unpaid", amount=1850, currency="eur", created=1)
+    session["data"]["object"]["currency_conversion"] = {"amount_total": 2000, "source_currency": "usd"}
+
+    desk.take(
+        session,
+        stripe.payment_intent_processing(**OURS, payment_intent="pi_a", amount=1850, currency="eur", created=2),
+    )
+
+    assert desk.payment.status is PaymentStatus.PENDING
+    assert not desk.live_links
+
+
 def test_money_under_way_for_a_part_leaves_the_link() -> None:
     desk = Desk(open_invoice(), [active_link()])
 
