@@ -28,10 +28,10 @@ from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
 MAX_IDS: Final = 100
-"""So many invoices can be asked for by their ids."""
+"""How many ids the filter takes."""
 
 MAX_CUSTOMERS: Final = 50
-"""Of so many customers invoices can be asked for at once, and so many are looked for by a search."""
+"""How many customers the filter takes, and how many a search looks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
 
 
 def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "currency"):
         return None
     currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]

@@ -14,23 +14,8 @@ from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
 from resolvers.reading.narrowing import Found, Narrowing, among
-from resolvers.reading.orders import (
-    DAY,
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Conditions,
-    Key,
-    Kind,
-    Ordering,
-    Part,
-    Walk,
-    between,
-    by_restrictions,
-    order_name,
-    unindexed,
-)
+from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
+from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 
 _UNPAID: Final = tuple(status for status in InvoiceStatus if status is not InvoiceStatus.PAID)
 
@@ -131,7 +116,7 @@ _WAYS: Final = {
 
 _MIN_AT_ONCE: Final = 1
 _MAX_AT_ONCE: Final = 64
-"""So many customers' invoices are looked up at once: one's at first, which may be all that are wanted."""
+"""How many customers' invoices are looked up at once: at first one customer's, which may be enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,19 +35,9 @@ from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
-from resolvers.reading.orders import (
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Kind,
-    Ordering,
-    Value,
-    between,
-    by_restrictions,
-    order_name,
-)
+from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
+from resolvers.reading.walks import ByColumns, Value, between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +134,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
 
 
 def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
     return {

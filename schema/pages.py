@@ -29,7 +29,7 @@ _PAGE_ARGUMENTS: Final = {
 }
 Which = Annotated[T | None, strawberry.argument(description="Which of them.")]
 Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
-OrderBy = Annotated[T | None, strawberry.argument(description="By what and from which end, instead of `order`.")]
+OrderBy = Annotated[T | None, strawberry.argument(description="The field and the direction, instead of `order`.")]
 
 
 def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
@@ -93,13 +93,13 @@ class Connection(Generic[NodeT]):
         (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
     @strawberry.field(
-        description="How many rows the whole list has; found only when it is asked for. A filter that no sum is kept of"
-        " is counted up to 10,000: `totalCountPrecision` says whether there may be more."
+        description="How many rows the whole list has; counted only when it is asked for. Some filters are counted up"
+        " to 10,000: `totalCountPrecision` says whether there may be more."
     )
     async def total_count(self) -> int:
         return (await self.count()).number
 
-    @strawberry.field(description="Whether `totalCount` is exact, or the filter has at least that many rows.")
+    @strawberry.field(description="Whether `totalCount` is exact or a lower bound.")
     async def total_count_precision(self) -> CountPrecision:
         return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 

@@ -17,7 +17,7 @@ COUNTED: Final = 10_000
 
 
 class Count(NamedTuple):
-    """How many there are, or that there are at least so many."""
+    """How many there are, or a lower bound."""
 
     number: int
     is_exact: bool = True

@@ -21,16 +21,16 @@ from resolvers.reading.statement import statement_of
 RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
-"""So many rows of the list are walked before an index is asked."""
+"""How many rows of the list are walked before an index is asked."""
 
 FAR: Final = 2_000
-"""So many are walked before an index is asked for the nearest of what is too much to be looked up."""
+"""How many rows are walked before an index with too many matches is asked for the nearest."""
 
 LOOKED_UP: Final = counts.COUNTED
-"""So many rows are looked up by an index at most: where more match, the list is walked."""
+"""How many rows an index looks up at most: where more match, the list is walked."""
 
 _AT_ONCE: Final = 500
-"""So many ids are asked for with one statement."""
+"""How many ids are asked for with one statement."""
 
 
 class Found(NamedTuple):
@@ -70,7 +70,7 @@ class Between:
         return rows.order_by(f"-{self.key}" if self.descending else self.key)
 
     def beyond(self, id_: str) -> "Between":
-        """What of the part comes after one of its rows."""
+        """The rest of the part, after one of its rows."""
         return replace(self, high=id_) if self.descending else replace(self, low=id_)
 
     def narrow_ids(self, ids: Sequence[str]) -> list[str]:

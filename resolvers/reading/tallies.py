@@ -148,4 +148,4 @@ _OF_CUSTOMERS: Final = {
         ) GROUP BY 1, 2
     """,
 }
-"""The invoices of each customer are looked up by their index, up to so many."""
+"""The invoices of each customer are looked up by their index, up to this number."""

@@ -22,12 +22,12 @@ from schema.types.metadata import MetadataEntry, metadata_of
 
 @strawberry.type(description="Who is invoiced.")
 class Customer(Node, prefix=Prefix.CUSTOMER):
-    name: str = strawberry.field(description="As it stands on invoices.")
+    name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="Where invoices go.")
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
@@ -78,7 +78,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
             )
         return PaymentConnection.of(found, query=query)
 
-    @strawberry.field(description="What its invoices come to, per currency.")
+    @strawberry.field(description="The sums of its invoices, per currency.")
     async def totals(self, info: Info) -> list[CustomerTotals]:
         return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 
