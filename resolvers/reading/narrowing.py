@@ -16,6 +16,7 @@ from tortoise.queryset import QuerySet
 from database.dialect import READER
 from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
+from resolvers.reading.statement import statement_of
 
 T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Model)
@@ -189,11 +190,9 @@ async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[
 
 async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
     """What holds among the first rows of a list: the rows are read in order, until there are enough."""
-    nearest = listed.limit(number)
-    nearest.sql()  # it makes the statement
-    holding.sql()
-    holding.query._from = [nearest.query.as_(holding.model._meta.db_table)]  # type: ignore[list-item]
-    answer = await get_connection(READER).execute_query_dict(*holding.query.get_parameterized_sql())
+    statement = statement_of(holding)
+    statement._from = [statement_of(listed.limit(number)).as_(holding.model._meta.db_table)]  # type: ignore[list-item]
+    answer = await get_connection(READER).execute_query_dict(*statement.get_parameterized_sql())
     return [holding.model._init_from_db(**row) for row in answer]
 
 
