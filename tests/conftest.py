@@ -13,6 +13,18 @@ from tests.support import migrated
 from tests.support.app import start_app, start_simulator  # noqa: F401 - fixtures
 from tests.support.fast import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: F401 - hooks
 from tests.support.house import house, servers  # noqa: F401 - fixtures
+from tests.support.office import (  # noqa: F401 - fixtures
+    business,
+    database,
+    feed,
+    inbox,
+    integration,
+    logged,
+    module_database_url,
+    office,
+    stripe_url,
+    workspace,
+)
 from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey
 
