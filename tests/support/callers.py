@@ -1,11 +1,13 @@
 """Fixtures: a process's services, a workspace in its database, and callers with each scope.
 
-A folder that needs them imports them in its conftest.
+The services and their database are the module's, the workspace the test's own. A folder that needs them imports them in
+its conftest; its tests run in the module's loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
 """
 
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from database.door import transaction
 from models.kinds import Mode, Scope
@@ -19,13 +21,13 @@ from tests.schema.rows import Rows
 from workers.links import LinkSweep
 
 
-@pytest.fixture
-async def services(database_url: str) -> AsyncIterator[Services]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services(module_database_url: str) -> AsyncIterator[Services]:
     """What lives as long as a process, open."""
     parts = compose(
         Settings.from_env(
             {
-                "FLUXRATE_DATABASE_URL": database_url,
+                "FLUXRATE_DATABASE_URL": module_database_url,
                 "FLUXRATE_ENCRYPTION_KEYS": generate_key(),
                 "FLUXRATE_PUBLIC_URL": "https://fluxrate.example",
             }
@@ -35,7 +37,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
         yield services
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def workspace(services: Services) -> Workspace:
     """A workspace without rows."""
     async with transaction() as tx:
@@ -48,19 +50,19 @@ def rows(workspace: Workspace) -> Rows:
     return Rows(workspace.id)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def admin(services: Services, workspace: Workspace) -> Caller:
     """Somebody who may do everything."""
     return await caller_with(services, workspace, Scope.ADMIN)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def reader(services: Services, workspace: Workspace) -> Caller:
     """Somebody who may look only."""
     return await caller_with(services, workspace, Scope.READ)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def stranger(services: Services) -> Caller:
     """Somebody who may do everything, in a workspace of their own."""
     async with transaction() as tx:

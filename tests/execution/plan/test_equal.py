@@ -21,7 +21,7 @@ from tests.execution.plan.estate import furnish, odd_of, pool_of
 from tests.schema.caller import Caller, caller_with
 from tests.schema.rows import Rows
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "40"))
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "25"))
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
