@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.addaudithook(_skip_who_starts_a_process)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is known to be slow before anything is set up for it."""
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
