@@ -28,10 +28,10 @@ def rotate_encryption_key(as_json: AsJson = False) -> None:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("Encrypting anew", total=None)
 
-        def progressed(done: int, total: int) -> None:
+        def on_progress(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        resealed = operated(lambda: operator.reseal(keyring, progressed), settings)
+        resealed = operated(lambda: operator.reseal(keyring, on_progress), settings)
     if as_json:
         print_json({"resealed": resealed, "keyId": keyring.primary_id})
     else:

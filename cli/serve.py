@@ -115,7 +115,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from database import door
+    from database import access
     from database.migrate import refuse_pending
     from models.secret import Keyring
     from resolvers import operator
@@ -124,7 +124,7 @@ async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspa
         await _migrate(settings)
     else:
         await refuse_pending(settings.database_url)
-    async with door.Database(settings.database_url):
+    async with access.Database(settings.database_url):
         await operator.check_encryption_keys(Keyring.parse(settings.encryption_keys))
         return await operator.create_first_workspace() if settings.embedded else None
 
@@ -136,11 +136,11 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         return
     from edge.dashboard import is_built
 
-    print(_told(url, settings, first, has_dashboard=settings.dashboard and is_built()))
+    print(_welcome(url, settings, first, has_dashboard=settings.dashboard and is_built()))
     sys.stdout.flush()
 
 
-def _told(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
+def _welcome(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
     """What the operator reads, and where to go on in a browser."""
     if first is None:
         keys = (

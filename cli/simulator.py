@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.output import AsJson, print_json
-from errors import InvalidInput
+from errors import InvalidInputError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -22,7 +22,7 @@ def simulator(
     from edge.server import listen
 
     if host not in THIS_MACHINE:
-        raise InvalidInput("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
+        raise InvalidInputError("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
     bound = listen.bind(host, port)
     url = listen.url_of(bound)
     if as_json:

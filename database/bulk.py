@@ -8,8 +8,8 @@ from typing import Final
 import orjson
 from tortoise.models import Model
 
+from database.access import Transaction
 from database.dialect import Dialect
-from database.door import Transaction
 
 _SPELLED_OUT: Final = 32
 Columns = Mapping[str, str]

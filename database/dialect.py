@@ -94,7 +94,7 @@ looks as cheap as to look into the one that fits.
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
-    """Tortoise's configuration: a connection that only reads, and one for the door."""
+    """Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
     connections = (
         {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"

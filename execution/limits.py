@@ -32,7 +32,7 @@ from graphql.language import (
 
 from models.instant import utc_now
 from models.kinds import RevenueInterval
-from resolvers.reading.pages import DEFAULT_PAGE, LARGEST_PAGE
+from resolvers.reading.pages import DEFAULT_PAGE, MAX_PAGE_SIZE
 from resolvers.revenue import MAX_POINTS, most_points
 from schema.scalars import parse_instant
 
@@ -43,23 +43,23 @@ _PLAIN_LIST: Final = 10
 _MUTATION: Final = 250
 """As many objects as a mutation costs beside what it answers: it locks, writes and logs, each in a transaction."""
 
-_LARGEST_TOLD: Final = 2**53 - 1
+_MAX_SHOWN: Final = 2**53 - 1
 """Beyond it JSON's numbers are not exact; fragments multiply to any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bound. `told` is its refusal's sentence, with {maximum}."""
+    """A bound. `sentence` is its refusal's sentence, with {maximum}."""
 
     name: str
     maximum: int
-    told: str
+    sentence: str
 
     def refusal(self, actual: int | None = None, node: Node | None = None) -> GraphQLError:
         """What is said of a document beyond it; `actual` where it is known."""
-        known = {} if actual is None or actual > _LARGEST_TOLD else {"actual": actual}
+        known = {} if actual is None or actual > _MAX_SHOWN else {"actual": actual}
         extensions = {"code": CODE, "limit": self.name, "maximum": self.maximum, **known}
-        return GraphQLError(self.told.format(maximum=self.maximum), node, extensions=extensions)
+        return GraphQLError(self.sentence.format(maximum=self.maximum), node, extensions=extensions)
 
     def exceeded_by(self, actual: int, node: Node | None = None) -> Iterator[GraphQLError]:
         """The refusal, if `actual` is beyond the bound."""
@@ -216,7 +216,7 @@ def cost_of(
     objects = _Cost(schema, fragments, variables or {}, values=False).of(operation.selection_set, root)[0]
     objects += _MUTATION * mutations_of(document, operation_name)
     if objects > COMPLEXITY.maximum:
-        return min(objects, _LARGEST_TOLD), [COMPLEXITY.refusal(objects, operation)]
+        return min(objects, _MAX_SHOWN), [COMPLEXITY.refusal(objects, operation)]
     values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
     return objects, list(VALUES.exceeded_by(values, operation))
 
@@ -328,15 +328,15 @@ def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
     given = {each.name.value: each.value for each in selection.arguments or ()}
     now = utc_now()
     try:
-        since, interval = (_told(given[name], variables) for name in ("since", "interval"))
-        until = _told(given["until"], variables) if "until" in given else None
+        since, interval = (_value_of(given[name], variables) for name in ("since", "interval"))
+        until = _value_of(given["until"], variables) if "until" in given else None
         length = (now if until is None else parse_instant(until)) - parse_instant(since)
         return most_points(length, RevenueInterval(interval))
     except (GraphQLError, KeyError, ValueError):
         return MAX_POINTS
 
 
-def _told(value: Node, variables: Mapping[str, Any]) -> Any:
+def _value_of(value: Node, variables: Mapping[str, Any]) -> Any:
     """An argument's value: a variable's, or that of a text or an enum as it stands; None where it is null."""
     if isinstance(value, VariableNode):
         return variables[value.name.value]
@@ -351,8 +351,8 @@ def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:
             if isinstance(value, IntValueNode):
                 size = int(value.value)
             if isinstance(size, int):
-                return min(max(size, 1), LARGEST_PAGE)
-            return LARGEST_PAGE if isinstance(value, VariableNode) else DEFAULT_PAGE
+                return min(max(size, 1), MAX_PAGE_SIZE)
+            return MAX_PAGE_SIZE if isinstance(value, VariableNode) else DEFAULT_PAGE
     return DEFAULT_PAGE
 
 

@@ -1,4 +1,4 @@
-"""What a use case is given: the caller, the services of this process, and the doors to the database."""
+"""What a use case is given: the caller, the services of this process, and access to the database."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.door import Database, Transaction, transaction
+from database.access import Database, Transaction, transaction
 from database.scope import scoped
-from errors import NotFound
+from errors import NotFoundError
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway
@@ -123,7 +123,7 @@ class Context:
         """Refuse a caller that lacks a scope.
 
         Raises:
-            Forbidden: The API key doesn't have it.
+            ForbiddenError: The API key doesn't have it.
         """
         self.caller.require(scope)
 
@@ -135,12 +135,12 @@ class Context:
         """A row of the caller's workspace by its id; `lock` keeps it from changing until the transaction ends.
 
         Raises:
-            NotFound: There is none; another workspace's looks exactly the same.
+            NotFoundError: There is none; another workspace's looks exactly the same.
         """
         query = self.rows(model).filter(id=id_)
         found = await (query.select_for_update() if lock else query).first()
         if found is None:
-            raise NotFound(f"This workspace has no {what} with the id {id_[:80]!r}.", path=path)
+            raise NotFoundError(f"This workspace has no {what} with the id {id_[:80]!r}.", path=path)
         return found
 
     @contextlib.asynccontextmanager
@@ -148,7 +148,7 @@ class Context:
         """A transaction of the caller's: logs what it says happened, and wakes the subscribers after the commit.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         newest: dict[str, int] = {}
         async with transaction() as tx:

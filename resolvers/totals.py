@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from database.door import fetch
-from errors import InvalidInput
+from database.access import fetch
+from errors import InvalidInputError
 from models.calendar import Span
 from models.instant import utc_now
 from models.kinds import Scope
@@ -58,12 +58,14 @@ async def totals(ctx: Context, since: datetime | None, until: datetime | None) -
     Unapplied money is net of refunds and in no other total.
 
     Raises:
-        InvalidInput: The range ends before it begins.
+        InvalidInputError: The range ends before it begins.
     """
     ctx.require(Scope.READ)
     within = Span((since or ALWAYS.start).astimezone(UTC), (until or ALWAYS.end).astimezone(UTC))
     if until is not None and within.start >= within.end:
-        raise InvalidInput("This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"])
+        raise InvalidInputError(
+            "This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"]
+        )
     came = {currency: found[0] for currency, found in (await receipts(ctx.workspace_id, [within])).items()}
     stands = await _open(ctx.workspace_id, utc_now().date())
     return [

@@ -170,7 +170,7 @@ def test_attributes_are_still_there(theirs: type, name: str) -> None:
 
 
 def test_what_is_shared_by_all_of_tortoise_is_still_there() -> None:
-    """`database/door.py` empties the cache of statements, and has a task's models go by its own transaction."""
+    """`database/access.py` empties the cache of statements, and has a task's models go by its own transaction."""
     assert isinstance(EXECUTOR_CACHE, dict)
     assert list(inspect.signature(set_global_context).parameters) == ["ctx"]
     assert callable(get_connections)

@@ -9,7 +9,7 @@ from tests.support.import_everything import MODULES, PACKAGES, ROOT
 ELSEWHERE: Final[dict[str, str]] = {
     "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",
     "tests/cli/test_demo.py": "cli: demo_books",
-    "tests/database/test_door.py": "database: dialect errors postgres_session scope sqlite_file",
+    "tests/database/test_access.py": "database: dialect errors postgres_session scope sqlite_file",
     "tests/database/test_bulk.py": "database: literal",
     "tests/migrations/test_migrate.py": "database: migrate",
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
@@ -35,8 +35,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (
-        "models: payment payment_fact payment_link;"
-        " models/settlement: case decide identity learn links log refusal tally"
+        "models: payment payment_fact payment_link; models/settlement: case decide learn log refusal tally"
     ),
     "tests/models/test_money.py": "gateways/stripe: currencies; models: amounts",
     "tests/migrations/test_schema.py": "models: columns tables",
@@ -61,7 +60,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/schema/test_query.py": (
         "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared;"
-        " schema: enums node pages; schema/types: event workspace"
+        " schema: enums fields node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
     "tests/test_access.py": "resolvers: context operator; schema: context",

@@ -23,12 +23,12 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 
 from edge.graphql.keys import KeyWatch, ends_with
 from edge.size import MAX_REQUEST_BYTES
-from errors import RateLimited, Unauthenticated
+from errors import RateLimitedError, UnauthenticatedError
 from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
-from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
+from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
 from execution.shared import Asked, GoneError, Shown, StuckError, tell
 from models.session import Session
 from resolvers.auth import Credential
@@ -127,10 +127,10 @@ class SocketAdapter(ASGIWebSocketAdapter):
             if text is None:
                 raise NonTextMessageReceived
             if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
-                await self.close(1009, told(MESSAGE_BYTES))
+                await self.close(1009, reason_of(MESSAGE_BYTES))
                 return
             if not self._tokens.take():
-                await self.close(1013, told(MESSAGES))
+                await self.close(1013, reason_of(MESSAGES))
                 return
             try:
                 yield orjson.loads(text)
@@ -182,7 +182,7 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def told(limit: Limit) -> str:
+def reason_of(limit: Limit) -> str:
     """What a limit's refusal says."""
     return limit.refusal().message
 
@@ -259,8 +259,8 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             async with asyncio.timeout(self.connection_init_wait_timeout.total_seconds()):
                 context = await self.view.operation(self._credential, request_id)
                 await self.view.count_request(self.websocket.ws)
-        except Unauthenticated:
-            with suppress(RateLimited):
+        except UnauthenticatedError:
+            with suppress(RateLimitedError):
                 await self.view.count_failure(self.websocket.ws)
             await self.websocket.close(*UNAUTHORIZED)
             return
@@ -317,7 +317,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         """Put in the text of a document that the client only names; send the client an error where there is none."""
         try:
             payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
-        except DocumentRefused as refusal:
+        except DocumentRefusedError as refusal:
             await self._refuse(operation_id, refusal)
             return True
         return False
@@ -352,7 +352,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                         return
                     await tell(send, shown)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
-        except Unauthenticated:
+        except UnauthenticatedError:
             await self.websocket.close(*UNAUTHORIZED)
         except StuckError:
             await self.websocket.close(*_TOO_SLOW)
@@ -409,7 +409,7 @@ def invalid_because(message: object) -> str | None:
 def _wrong_id(id_: object) -> str | None:
     if not isinstance(id_, str) or not id_:
         return "The id of an operation is a text, and not empty"
-    return told(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
+    return reason_of(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
 
 
 def _wrong_request(payload: object) -> str | None:

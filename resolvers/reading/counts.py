@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 from tortoise.connection import get_connection
 from tortoise.queryset import QuerySet
 
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
 from database.dialect import READER
-from database.door import fetch, reading_dialect
 
 COUNTED: Final = 10_000
 """How far is counted."""

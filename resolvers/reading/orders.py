@@ -18,9 +18,9 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.access import Row, fetch, reading_dialect
 from database.bulk import any_of
-from database.door import Row, fetch, reading_dialect
-from errors import InvalidInput
+from errors import InvalidInputError
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, take
 from resolvers.reading.pages import Page, PageRequest, wrong_cursor
@@ -35,9 +35,9 @@ _AT_ONCE: Final = 500
 """So many rows are looked up by their ids with one statement."""
 
 _NAME: Final = re.compile(r"[A-Za-z_ ]{1,64}")
-_LONGEST_CURSOR: Final = 2048
-_LONGEST_TEXT: Final = 256
-_LARGEST: Final = 2**63 - 1
+_MAX_CURSOR_LENGTH: Final = 2048
+_MAX_VALUE_LENGTH: Final = 256
+_MAX_NUMBER: Final = 2**63 - 1
 
 
 class Kind(NamedTuple):
@@ -280,7 +280,7 @@ async def ordered_page(
     """One page of a list in an order. `counting` knows how many rows there are.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list in this order.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list in this order.
     """
     limit = request.size + 1
     after = None if request.after is None else _decode(ordering, request.after, "after")
@@ -295,7 +295,7 @@ async def ordered_page(
         found.reverse()
     return Page(
         rows=[row for _, row in found],
-        cursors=[_encode(ordering, place) for place, _ in found],
+        cursor_of=lambda place: _encode(ordering, found[place][0]),
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
         count=counting or (lambda: count_narrowed(ordering.rows, ordering.narrowings)),
@@ -353,13 +353,13 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
     """The place that a cursor stands for.
 
     Raises:
-        InvalidInput: It is not a cursor of this workspace's list in this order.
+        InvalidInputError: It is not a cursor of this workspace's list in this order.
     """
     told = _told(cursor)
     if told is None or told[0] != ordering.workspace_id:
         raise wrong_cursor(argument)
     if told[1] != ordering.name:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is good in the order in'
             " which it was given out.",
             code="CURSOR_OF_ANOTHER_ORDER",
@@ -378,7 +378,7 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
 
 def _told(cursor: str) -> list[Any] | None:
     """Read a cursor: the workspace, the order's name, and a place; None where it is no such cursor."""
-    if len(cursor) > _LONGEST_CURSOR:
+    if len(cursor) > _MAX_CURSOR_LENGTH:
         return None
     try:
         told = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
@@ -389,7 +389,7 @@ def _told(cursor: str) -> list[Any] | None:
 
 
 def _is_plain(text: str) -> bool:
-    return len(text) <= _LONGEST_TEXT and "\0" not in text
+    return len(text) <= _MAX_VALUE_LENGTH and "\0" not in text
 
 
 def _value(value: object, kind: Kind) -> Value:
@@ -398,7 +398,7 @@ def _value(value: object, kind: Kind) -> Value:
     Raises:
         TypeError, ValueError: It is none of the kind.
     """
-    if type(value) is not kind.type_ or (isinstance(value, int) and abs(value) > _LARGEST):
+    if type(value) is not kind.type_ or (isinstance(value, int) and abs(value) > _MAX_NUMBER):
         raise TypeError
     if isinstance(value, str) and not _is_plain(value):
         raise ValueError

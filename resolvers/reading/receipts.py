@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from models.calendar import Span
 
 ALWAYS: Final = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))

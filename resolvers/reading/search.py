@@ -5,7 +5,7 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from resolvers.reading.narrowing import LOOKED_UP, Between, Found, Narrowing
 
 SHORTEST: Final = 3

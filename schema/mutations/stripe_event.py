@@ -8,7 +8,7 @@ import strawberry
 from resolvers.integration import sync
 from schema.context import Info, given
 from schema.mutations.uninterrupted import mutation
-from schema.problems import InvalidInput, NotFound, StripeRefused
+from schema.problems import InvalidInput, NotFound, StripeRefused, result_of
 from schema.types.diagnosis import Diagnosis
 
 
@@ -28,8 +28,7 @@ class SyncStripeEventsSuccess:
 
 
 SyncStripeEventsResult = Annotated[
-    SyncStripeEventsSuccess | NotFound | InvalidInput | StripeRefused,
-    strawberry.union("SyncStripeEventsResult", description="The result of `syncStripeEvents`."),
+    SyncStripeEventsSuccess | NotFound | InvalidInput | StripeRefused, result_of("syncStripeEvents")
 ]
 
 

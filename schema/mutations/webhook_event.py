@@ -10,7 +10,7 @@ from resolvers.webhook_event import Replayed, WebhookEventQuery
 from schema.context import Info, all_given
 from schema.filters import WebhookEventFilter
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, NotFound
+from schema.problems import Conflict, InvalidInput, NotFound, result_of
 from schema.types.webhook_event import WebhookEvent
 
 DryRun = Annotated[bool | None, strawberry.argument(description="Only say what would change; nothing is written.")]
@@ -50,14 +50,8 @@ class ReplayWebhookEventsSuccess:
     )
 
 
-ReplayWebhookEventResult = Annotated[
-    ReplayWebhookEventSuccess | NotFound | Conflict,
-    strawberry.union("ReplayWebhookEventResult", description="The result of `replayWebhookEvent`."),
-]
-ReplayWebhookEventsResult = Annotated[
-    ReplayWebhookEventsSuccess | InvalidInput,
-    strawberry.union("ReplayWebhookEventsResult", description="The result of `replayWebhookEvents`."),
-]
+ReplayWebhookEventResult = Annotated[ReplayWebhookEventSuccess | NotFound | Conflict, result_of("replayWebhookEvent")]
+ReplayWebhookEventsResult = Annotated[ReplayWebhookEventsSuccess | InvalidInput, result_of("replayWebhookEvents")]
 
 
 @strawberry.type

@@ -6,16 +6,16 @@ import strawberry
 
 from models import money_back
 from models import payment as models
+from models.ids import Prefix
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
 from models.payment import disputes_of
 from resolvers import payment
 from resolvers.payment import PaymentQuery
 from schema.context import Info
-from schema.node import Node, linked
+from schema.node import Node, link
 from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
-from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice
 from schema.types.list_totals import PaymentTotals
 from schema.types.money import Money
 
@@ -31,14 +31,14 @@ class Dispute:
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
         shown = foremost(disputes_of(row))
-        return None if shown is None else cls._told(shown, row.currency)
+        return None if shown is None else cls._of(shown, row.currency)
 
     @classmethod
     def all_of(cls, row: models.Payment) -> "list[Dispute]":
-        return [cls._told(each, row.currency) for each in disputes_of(row)]
+        return [cls._of(each, row.currency) for each in disputes_of(row)]
 
     @classmethod
-    def _told(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
+    def _of(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
         return cls(
             status=dispute.status,
             reason=dispute.reason,
@@ -49,7 +49,7 @@ class Dispute:
 
 
 @strawberry.type(description="Money that came in, or tried to.")
-class Payment(Node):
+class Payment(Node, prefix=Prefix.PAYMENT):
     status: PaymentStatus = strawberry.field(description="How far it has come.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
     amount_refunded: Money = strawberry.field(description="What of it was given back.")
@@ -73,23 +73,11 @@ class Payment(Node):
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    @strawberry.field(description="The invoice that it is for, even when it does not count.")
-    async def invoice(self, info: Info) -> LazyInvoice | None:
-        from schema.types.invoice import Invoice
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even when it does not count.")
 
-        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 
-    @strawberry.field(description="Who paid.")
-    async def customer(self, info: Info) -> LazyCustomer | None:
-        from schema.types.customer import Customer
-
-        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
-
-    @strawberry.field(description="The Stripe account that it came in through.")
-    async def integration(self, info: Info) -> LazyIntegration | None:
-        from schema.types.integration import StripeIntegration
-
-        return await linked(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The Stripe account that it came in through.")
 
     @classmethod
     def of(cls, row: models.Payment) -> "Payment":

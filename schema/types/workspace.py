@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from models import workspace as models
+from models.ids import Prefix
 from models.kinds import Mode
 from resolvers import event
 from resolvers.auth import Caller
@@ -19,7 +20,7 @@ from schema.types.api_key import ApiKey
         " operation: a subscription `after` it misses nothing of what the operation showed; it may repeat."
     )
 )
-class Workspace(Node):
+class Workspace(Node, prefix=Prefix.WORKSPACE):
     name: str = strawberry.field(description="As the operator named it.")
     mode: Mode = strawberry.field(description="Whether its money is real.")
     created_at: datetime = strawberry.field(description="When it was made.")

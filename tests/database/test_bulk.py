@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
+from database.access import Database, fetch, transaction
+from database.access import reading_dialect as dialect
 from database.bulk import any_of, insert_rows, update_rows
-from database.door import Database, fetch, transaction
-from database.door import reading_dialect as dialect
 from tests.models.rows import ROWS, TWINS, insert, insert_all
 
 CUSTOMERS: Final = {

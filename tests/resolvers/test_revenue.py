@@ -7,15 +7,17 @@ from typing import Any, Final
 import pytest
 
 from benchmarks.visits import visits
+from database.access import transaction
 from database.bulk import insert_rows
-from database.door import transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.kinds import Allocation, InvoiceStatus, PaymentStatus
+from models.kinds import Allocation, InvoiceStatus, Mode, PaymentStatus, Scope
 from models.sums import merge_all
+from models.workspace import add_workspace
 from resolvers.revenue import MAX_POINTS
-from tests.schema.caller import Caller
+from tests.schema.caller import Caller, caller_with
 from tests.schema.rows import AT, Rows
+from tests.support.business import opened_services
 
 Json = dict[str, Any]
 
@@ -317,14 +319,18 @@ async def _asked(reader: Caller, interval: str, zone: str) -> tuple[int, int]:
 
 
 @pytest.mark.timeout(120)
-async def test_points_cost_the_same_however_many_payments_came(reader: Caller, rows: Rows) -> None:
+async def test_points_cost_the_same_however_many_payments_came(database_url: str) -> None:
     """Half an hour of payments aside that are counted one by one at the ends, less than a quarter each."""
-    integration, invoice = await rows.integration(), await rows.invoice(await rows.customer())
+    async with opened_services(database_url, None) as own:
+        async with transaction() as tx:
+            workspace = await add_workspace(tx, "Acme", Mode.TEST)
+        reader, rows = await caller_with(own, workspace, Scope.READ), Rows(workspace.id)
+        integration, invoice = await rows.integration(), await rows.invoice(await rows.customer())
 
-    await _fill(rows.workspace_id, integration.id, invoice.id, 1)
-    few = {grain: await _asked(reader, *grain) for grain in GRAINS}
-    await _fill(rows.workspace_id, integration.id, invoice.id, DENSE - 1)
-    many = {grain: await _asked(reader, *grain) for grain in GRAINS}
+        await _fill(rows.workspace_id, integration.id, invoice.id, 1)
+        few = {grain: await _asked(reader, *grain) for grain in GRAINS}
+        await _fill(rows.workspace_id, integration.id, invoice.id, DENSE - 1)
+        many = {grain: await _asked(reader, *grain) for grain in GRAINS}
 
     assert [received for _, received in few.values()] == [4 * 96 * 100] * len(GRAINS)
     assert [received for _, received in many.values()] == [DENSE * 4 * 96 * 100] * len(GRAINS)

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from models.kinds import WebhookEventStatus
 from models.webhook_event import WebhookEvent

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tortoise.models import Model
 
-from database.door import transaction
+from database.access import transaction
 from models.customer import Customer
 from models.event import Event, Happening, append
 from models.ids import Prefix, new_id
@@ -43,7 +43,7 @@ class Rows:
                 "name": "Main account",
                 "mode": Mode.TEST,
                 "is_active": True,
-                "webhook_token": f"token-{self._number()}",
+                "webhook_token": f"token-{self.workspace_id}-{self._number()}",
                 "secret_key_preview": "sk_test_…4242",
                 "created_at": AT,
                 "updated_at": AT,
@@ -112,7 +112,7 @@ class Rows:
                 "invoice_id": invoice.id,
                 "integration_id": integration.id,
                 "status": PaymentLinkStatus.ACTIVE,
-                "provider_id": f"plink_{self._number()}",
+                "provider_id": f"plink_{self.workspace_id[-12:]}{self._number()}",
                 "url": "https://buy.stripe.com/1",
                 "amount": invoice.total,
                 "currency": invoice.currency,

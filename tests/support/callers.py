@@ -1,15 +1,16 @@
 """Fixtures: a process's services, a workspace in its database, and callers with each scope.
 
 The services and their database are the module's, the workspace the test's own. A folder that needs them imports them in
-its conftest; its tests run in the module's loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+its conftest, and has the tests that use them run in the module's loop, which is the services' own.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from database.door import transaction
+from database.access import transaction
 from models.kinds import Mode, Scope
 from models.secret import generate_key
 from models.workspace import Workspace, add_workspace
@@ -19,6 +20,13 @@ from settings import Settings
 from tests.schema.caller import Caller, caller_with
 from tests.schema.rows import Rows
 from workers.links import LinkSweep
+
+
+def run_with_services(items: Iterable[pytest.Item], folder: Path) -> None:
+    """Have the tests of a folder that use the services run in the module's loop."""
+    for item in items:
+        if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item) and "services" in item.fixturenames:
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
