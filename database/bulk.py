@@ -98,7 +98,7 @@ _TELLING: Final = 4
 
 
 class _Shapes:
-    """The forms in which a statement is sent. They are few: PostgreSQL prepares each by itself.
+    """The forms in which a statement is sent. They are few: PostgreSQL prepares each on its own.
 
     asyncpg looks at each element of an array, and most columns of a batch hold the same in all its rows.
     """
