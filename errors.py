@@ -1,22 +1,23 @@
 """Everything that can be refused, and why.
 
 FluxrateError
-├── Problem              a client can cause it: a member of the result's union
-│   ├── InvalidInput
-│   ├── NotFound
-│   ├── Conflict
-│   ├── InvalidTransition
-│   ├── ModeMismatch
-│   └── StripeRefused
-├── Unauthenticated      no valid API key
-├── Forbidden            the API key lacks a scope
-├── InvalidCursor        a cursor that this workspace never gave out
-├── Unavailable          the database is unavailable right now; trying again is safe
-├── StripeUnavailable    Stripe is unavailable right now; trying again is safe
-├── RateLimited          a caller sends too many requests
-├── LinkNotMade          a Payment Link that Stripe did not say it made
-├── SealError            a sealed secret that no configured key opens
-└── ConfigurationError   what the operator must fix before the product starts
+├── RefusalError             a client can cause it: a member of the result's union
+│   ├── InvalidInputError
+│   ├── NotFoundError
+│   ├── ConflictError
+│   ├── InvalidTransitionError
+│   ├── ModeMismatchError
+│   └── StripeRefusedError
+├── UnauthenticatedError     no valid API key
+├── ForbiddenError           the API key lacks a scope
+├── InvalidCursorError       a cursor that this workspace never gave out
+├── UnavailableError         the database is unavailable right now; trying again is safe
+├── StripeUnavailableError   Stripe is unavailable right now; trying again is safe
+├── RateLimitedError         a caller sends too many requests
+├── TimedOutError            the database took too long over a question
+├── LinkNotMadeError         a Payment Link that Stripe did not say it made
+├── SealError                a sealed secret that no configured key opens
+└── ConfigurationError       what the operator must fix before the product starts
 """
 
 
@@ -31,7 +32,7 @@ class FluxrateError(Exception):
         self.code = code or type(self).code
 
 
-class Problem(FluxrateError):
+class RefusalError(FluxrateError):
     """A refusal that a client can cause and resolve. `path` leads to the input at fault."""
 
     def __init__(self, message: str, *, code: str | None = None, path: list[str] | None = None) -> None:
@@ -39,25 +40,25 @@ class Problem(FluxrateError):
         self.path = path
 
 
-class InvalidInput(Problem):
+class InvalidInputError(RefusalError):
     """A value that can't be taken as it is."""
 
     code = "INVALID_INPUT"
 
 
-class NotFound(Problem):
+class NotFoundError(RefusalError):
     """This workspace has no such thing."""
 
     code = "NOT_FOUND"
 
 
-class Conflict(Problem):
+class ConflictError(RefusalError):
     """What is asked for contradicts what is there already."""
 
     code = "CONFLICT"
 
 
-class InvalidTransition(Problem):
+class InvalidTransitionError(RefusalError):
     """An invoice can't go from the state that it is in to the one asked for."""
 
     code = "INVALID_TRANSITION"
@@ -68,13 +69,13 @@ class InvalidTransition(Problem):
         self.to_status = to_status
 
 
-class ModeMismatch(Problem):
+class ModeMismatchError(RefusalError):
     """Test and live don't mix."""
 
     code = "MODE_MISMATCH"
 
 
-class StripeRefused(Problem):
+class StripeRefusedError(RefusalError):
     """Stripe gave a definite no. `stripe_code` and `request_id` are Stripe's own."""
 
     code = "STRIPE_REFUSED"
@@ -93,37 +94,37 @@ class StripeRefused(Problem):
         self.request_id = request_id
 
 
-class Unauthenticated(FluxrateError):
+class UnauthenticatedError(FluxrateError):
     """No API key, or one that is unknown, revoked or expired."""
 
     code = "UNAUTHENTICATED"
 
 
-class Forbidden(FluxrateError):
+class ForbiddenError(FluxrateError):
     """The API key lacks a scope."""
 
     code = "FORBIDDEN"
 
 
-class InvalidCursor(FluxrateError):
+class InvalidCursorError(FluxrateError):
     """A cursor that this workspace never gave out."""
 
     code = "INVALID_CURSOR"
 
 
-class Unavailable(FluxrateError):
+class UnavailableError(FluxrateError):
     """The database is unavailable right now; nothing was changed and trying again is safe."""
 
     code = "UNAVAILABLE"
 
 
-class TimedOut(FluxrateError):
+class TimedOutError(FluxrateError):
     """The database took too long over a question and was stopped: a smaller one would be answered."""
 
     code = "TIMED_OUT"
 
 
-class StripeUnavailable(FluxrateError):
+class StripeUnavailableError(FluxrateError):
     """Stripe is unavailable right now, or asks us to wait for `retry_after_s`; None when it doesn't say."""
 
     code = "STRIPE_UNREACHABLE"
@@ -133,7 +134,7 @@ class StripeUnavailable(FluxrateError):
         self.retry_after_s = retry_after_s
 
 
-class RateLimited(FluxrateError):
+class RateLimitedError(FluxrateError):
     """Too many requests. `limit` and `maximum` say which limit it is, `retry_after_s` when to try again."""
 
     code = "RATE_LIMITED"
@@ -147,7 +148,7 @@ class RateLimited(FluxrateError):
         self.retry_after_s = retry_after_s
 
 
-class LinkNotMade(FluxrateError):
+class LinkNotMadeError(FluxrateError):
     """A Payment Link that Stripe did not say it made.
 
     `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.

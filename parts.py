@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from database.door import Database, unwritable_because
+from database.access import Database, unwritable_because
 from database.migrate import refuse_pending
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
@@ -41,8 +41,8 @@ class Parts:
     background: Sequence[Periodic]
 
     @contextlib.asynccontextmanager
-    async def running(self, doors: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
-        """Everything, open. What is opened last is closed first: `doors`, by which others come in, then the rest.
+    async def running(self, listeners: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
+        """Everything, open. What is opened last is closed first: `listeners`, by which others come in, then the rest.
 
         Raises:
             ConfigurationError: The database is unavailable or not migrated, or no key opens its secrets.
@@ -53,7 +53,7 @@ class Parts:
             await stack.enter_async_context(services.database)
             await check_encryption_keys(services.keyring)
             inner: list[Part] = [services.gateway, services.feed, services.inbox, services.quarantine]
-            for part in [*inner, *doors, *(self.background if background else ())]:
+            for part in [*inner, *listeners, *(self.background if background else ())]:
                 await stack.enter_async_context(part)
             yield services
 

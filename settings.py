@@ -104,7 +104,7 @@ class Settings:
             read.problems.append('FLUXRATE_ENCRYPTION_KEYS is missing: generate one with "fluxrate generate-key".')
         read.problems += _unknown_names(environ)
         if read.problems:
-            raise ConfigurationError(_told(read.problems))
+            raise ConfigurationError(_in_one_message(read.problems))
         if sealing and not keys:
             return replace(settings, encryption_keys=embedded_keys())
         return settings
@@ -126,10 +126,10 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
     return problems
 
 
-def _told(problems: list[str]) -> str:
+def _in_one_message(problems: list[str]) -> str:
     if len(problems) == 1:
         return problems[0]
-    return "\n".join([f"{len(problems)} settings must be mended:", *(f"- {problem}" for problem in problems)])
+    return "\n".join([f"{len(problems)} settings must be fixed:", *(f"- {problem}" for problem in problems)])
 
 
 class _Reader:

@@ -32,7 +32,7 @@ from benchmarks.ingest import Target, prepare, webhooks
 from benchmarks.load import post_all, request
 from benchmarks.servers import Server, fluxrate, mercurius, postgres, uvicorn
 from benchmarks.sockets import Crowd
-from database.door import Database
+from database.access import Database
 from models.kinds import Scope
 from models.secret import Keyring, generate_key
 from resolvers import operator

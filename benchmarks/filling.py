@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from database.access import Transaction, fetch, transaction
 from database.bulk import TYPES, insert_rows
-from database.door import Transaction, fetch, transaction
 from gateways.stripe.client import API_VERSION
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all

@@ -27,8 +27,8 @@ from rich.table import Table
 from benchmarks.load import Outcome, post_all, request
 from benchmarks.processes import database_cpu_s
 from benchmarks.servers import Server, fluxrate, postgres, uvicorn
+from database.access import Database, Transaction, transaction
 from database.bulk import insert_rows
-from database.door import Database, Transaction, transaction
 from database.migrate import migrate
 from gateways.stripe.client import API_VERSION
 from models.ids import Prefix, new_id

@@ -1,27 +1,31 @@
-"""What lists and look-ups cost by plans beside graphql-core: `python -m benchmarks.lists [--rows 10000]`.
+"""What lists and look-ups cost by plans, by graphql-core and in mercurius: `python -m benchmarks.lists [--rows 10000]`.
 
-One workspace on each database. Told is the processor time of this process (SQLite is in it) for a request with its
-authentication and its encoding, without HTTP: the median of several rounds, both ways in turn.
+One workspace on each database. The figures are processor time of the process (SQLite is in it) for a request with its
+authentication and its encoding, without HTTP: the median of several rounds, both ways in turn. mercurius on Node
+answers the same questions from objects in memory, without authentication and without a database, as it comes and with
+its compiler (JIT).
 """
 
 import argparse
 import asyncio
+import gc
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import orjson
 import structlog
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.filling import Filled, fill
+from benchmarks.filling import fill
 from benchmarks.scale import integration_of
-from benchmarks.servers import postgres
+from benchmarks.servers import mercurius_script, postgres
 from database.migrate import migrate
 from execution.documents import Documents
 from execution.results import as_json
@@ -65,17 +69,19 @@ async def measure(url: str, rows: int) -> Measured:
     async with parts.running(background=False) as services:
         workspace, key = await operator.create_workspace("Acme", Mode.TEST)
         filled = await fill(workspace.id, (await integration_of(services, workspace)).id, rows)
+        gc.set_threshold(50_000, 20, 50)  # as the server does
+        gc.freeze()
         return {
             name: await _beside_each_other(services, key, document, variables)
-            for name, (document, variables) in _questions(filled).items()
+            for name, (document, variables) in _questions(filled.paid_id).items()
         }
 
 
-def _questions(filled: Filled) -> dict[str, tuple[str, dict[str, Any]]]:
+def _questions(invoice_id: str) -> dict[str, tuple[str, dict[str, Any]]]:
     return {
         "100 invoices with customer and payments": (LIST, {"first": 100}),
         "10 invoices with customer and payments": (LIST, {"first": 10}),
-        "an invoice with its customer": (LOOK_UP, {"id": filled.paid_id}),
+        "an invoice with its customer": (LOOK_UP, {"id": invoice_id}),
         "who is calling": ("{ viewer { workspace { id name } } }", {}),
     }
 
@@ -99,6 +105,17 @@ async def _beside_each_other(
     return {name: statistics.median(each) for name, each in took.items()}
 
 
+def of_mercurius(folder: Path, jit: Literal["jit", "plain"]) -> dict[str, float]:
+    """Milliseconds of each question in mercurius."""
+    asked = {name: {"document": text, "variables": given} for name, (text, given) in _questions("inv_0").items()}
+    file = folder / "questions.json"
+    file.write_bytes(orjson.dumps(asked))
+    command = [*mercurius_script("lists.mjs"), str(file), str(ROUNDS), str(PER_ROUND), jit]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = orjson.loads(answer.stdout)
+    return found
+
+
 def main() -> None:
     """Fill, ask and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -106,15 +123,20 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    table = Table("", *WAYS, title="Milliseconds of processor time per request")
+    peers: list[Literal["plain", "jit"]] = ["plain", "jit"]
+    headings = ["", *WAYS, "mercurius", "mercurius, JIT", "plan / mercurius"]
+    table = Table(*headings, title="Milliseconds of processor time per request")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-lists-")))
+        of_peers = {jit: of_mercurius(folder, jit) for jit in peers}
         for database in arguments.database or ["sqlite", "postgres"]:
             path = folder / "lists.sqlite3"
             path.touch()
             url = f"sqlite://{path}" if database == "sqlite" else stack.enter_context(postgres())
             for name, ways in asyncio.run(measure(url, arguments.rows)).items():
-                table.add_row(f"{database}: {name}", *(f"{ways[way]:.2f}" for way in WAYS))
+                measured = [*(ways[way] for way in WAYS), *(of_peers[jit][name] for jit in peers)]
+                measured.append(ways["plan"] / of_peers["plain"][name])
+                table.add_row(f"{database}: {name}", *(f"{each:.2f}" for each in measured))
     Console(width=120).print(table)
 
 

@@ -29,7 +29,7 @@ from benchmarks.load import post_all
 from benchmarks.questions import READS
 from benchmarks.servers import Server, fluxrate, postgres
 from benchmarks.sockets import Crowd
-from database.door import Database, fetch
+from database.access import Database, fetch
 from models.ids import Prefix, new_id
 from models.kinds import Scope
 from models.secret import Keyring, generate_key

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PARENT, _GONE_IN_USER, _GONE_IN_KERNEL = 1, 13, 14

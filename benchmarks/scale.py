@@ -33,10 +33,10 @@ from benchmarks.processes import database_cpu_s
 from benchmarks.questions import PAID, READS, changes, pay
 from benchmarks.servers import postgres
 from benchmarks.visits import visits
+from database.access import transaction
 from database.dialect import STATEMENT_TIMEOUT_S
-from database.door import transaction
 from database.migrate import migrate
-from errors import TimedOut
+from errors import TimedOutError
 from execution.schema import schema
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -124,7 +124,7 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
         async def query(document: str, **variables: Any) -> object:
             context = Operation(services, await authenticate(f"Bearer {key}"))
             result = await schema.execute(document, variables, context_value=context)
-            if result.errors and (result.errors[0].extensions or {}).get("code") == TimedOut.code:
+            if result.errors and (result.errors[0].extensions or {}).get("code") == TimedOutError.code:
                 raise TimeoutError
             if result.errors:
                 raise RuntimeError(str(result.errors))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+_BIN: Final = Path(sys.executable).parent
 _STARTS_WITHIN_S: Final = 180.0
 
 
@@ -83,15 +84,22 @@ def uvicorn(factory: str) -> Iterator[Server]:
         yield server
 
 
-@contextlib.contextmanager
-def mercurius() -> Iterator[Server]:
-    """mercurius on Node, installed from its lock beside the virtual environment."""
+def mercurius_script(name: str) -> list[str]:
+    """The command of a script on Node beside mercurius, which is installed from its lock in the virtual environment."""
     folder = ROOT / ".venv" / "mercurius"
     shutil.copytree(ROOT / "benchmarks" / "mercurius", folder, dirs_exist_ok=True)
     if not (folder / "node_modules").exists():
-        subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        path = f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+        command = [str(_BIN / "npm"), "ci", "--ignore-scripts"]
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "PATH": path})
+    return [str(_BIN / "node"), str(folder / name)]
+
+
+@contextlib.contextmanager
+def mercurius() -> Iterator[Server]:
+    """mercurius on Node, telling those who subscribe."""
     port = free_port()
-    with _running(["node", str(folder / "server.mjs"), str(port)], port, "/", {}) as server:
+    with _running([*mercurius_script("server.mjs"), str(port)], port, "/", {}) as server:
         yield server
 
 

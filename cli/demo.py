@@ -115,7 +115,7 @@ def _settings(database_url: str, url: str, simulator_url: str) -> Settings:
 async def _prepare(database_url: str) -> "tuple[Workspace, str]":
     """Make the database, a workspace in it, and the key that opens it."""
     from database import migrate
-    from database.door import Database
+    from database.access import Database
     from models.kinds import Mode
     from resolvers import operator
 
@@ -238,10 +238,10 @@ def _announce(demo: Demo, to_try: "OpenInvoice", *, as_json: bool) -> None:
         return
     from edge.dashboard import is_built
 
-    print(_told(demo, to_try, has_dashboard=is_built()), flush=True)
+    print(_welcome(demo, to_try, has_dashboard=is_built()), flush=True)
 
 
-def _told(demo: Demo, to_try: "OpenInvoice", *, has_dashboard: bool) -> str:
+def _welcome(demo: Demo, to_try: "OpenInvoice", *, has_dashboard: bool) -> str:
     """What somebody who tries it reads."""
     if has_dashboard:
         enter = f"Open the dashboard, signed in by this link:\n\n    {demo.sign_in_url}\n"

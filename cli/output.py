@@ -8,14 +8,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from settings import Settings
 
 T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 WorkspaceId = Annotated[
-    str | None, typer.Option("--workspace", help="Its id, ws_…; not needed while there is one only.")
+    str | None, typer.Option("--workspace", help="The workspace's id, ws_…; not needed if there is only one.")
 ]
 
 
@@ -25,7 +25,7 @@ def operated(work: Callable[[], Awaitable[T]], settings: Settings | None = None)
 
 
 async def _operate(settings: Settings, work: Callable[[], Awaitable[T]]) -> T:
-    from database.door import Database
+    from database.access import Database
     from database.migrate import refuse_pending
 
     await refuse_pending(settings.database_url)
@@ -42,7 +42,7 @@ def instant(text: str, direction: int = 1) -> datetime:
             return datetime.now(UTC) + direction * away
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise InvalidInput(f'{text!r} is not a time: write "90d", "12h" or "2030-01-31".') from None
+        raise InvalidInputError(f'{text!r} is not a time: write "90d", "12h" or "2030-01-31".') from None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

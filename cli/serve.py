@@ -30,17 +30,20 @@ ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that serve.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes serve.")] = 1,
     migrate_first: Annotated[
-        bool, typer.Option("--migrate/--no-migrate", help="Migrate the database first, or refuse if it has to be.")
+        bool,
+        typer.Option(
+            "--migrate/--no-migrate", help="Migrate the database first; or refuse to serve if it needs migrating."
+        ),
     ] = True,
     trusted_documents: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Answer only the documents in this JSON object of them by their ids."),
+        typer.Option(metavar="FILE", help="Answer only the documents in this file: a JSON object of documents by id."),
     ] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Try it: a database of its own, filled, and a simulated Stripe beside it.")
+        bool, typer.Option("--demo", help="Try the product: with its own filled database and a simulated Stripe.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -115,7 +118,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
     """Make the database fit to be served; the embedded one's first workspace is made with it."""
-    from database import door
+    from database import access
     from database.migrate import refuse_pending
     from models.secret import Keyring
     from resolvers import operator
@@ -124,7 +127,7 @@ async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspa
         await _migrate(settings)
     else:
         await refuse_pending(settings.database_url)
-    async with door.Database(settings.database_url):
+    async with access.Database(settings.database_url):
         await operator.check_encryption_keys(Keyring.parse(settings.encryption_keys))
         return await operator.create_first_workspace() if settings.embedded else None
 
@@ -136,11 +139,11 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
         return
     from edge.dashboard import is_built
 
-    print(_told(url, settings, first, has_dashboard=settings.dashboard and is_built()))
+    print(_welcome(url, settings, first, has_dashboard=settings.dashboard and is_built()))
     sys.stdout.flush()
 
 
-def _told(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
+def _welcome(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
     """What the operator reads, and where to go on in a browser."""
     if first is None:
         keys = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from cli.output import AsJson, operated, print_json
-from errors import ConfigurationError, FluxrateError, InvalidInput, NotFound
+from errors import ConfigurationError, FluxrateError, InvalidInputError, NotFoundError
 from settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ ACTIONS: Final = {
 def simulate(
     event: Annotated[Event, typer.Argument(metavar="EVENT", help=f"What becomes of it: {', '.join(Event)}.")],
     invoice: Annotated[str, typer.Option(help="Its id, inv_…, or its number.")],
-    duplicate: Annotated[int, typer.Option(min=0, max=99, help="Post each webhook so many times more.")] = 0,
+    duplicate: Annotated[int, typer.Option(min=0, max=99, help="How many more times to post each webhook.")] = 0,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Post the webhooks out of order.")] = False,
     delay: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks so much later.")
@@ -66,13 +66,13 @@ def simulate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the running simulator send what Stripe would send of an invoice."""
+    """Have the running simulator pay, refund or dispute an invoice, and send Stripe's webhooks."""
     url = (simulator or os.environ.get(f"{PREFIX}STRIPE_API_BASE", "").strip() or DEFAULT_URL).rstrip("/")
     asked: dict[str, Any] = {"action": ACTIONS[event], "invoice": invoice, "deliveries": 1 + duplicate}
     asked |= {"order": "shuffled"} if shuffle else {}
     asked |= {"delay_s": f"{delay:.3f}"} if delay else {}
     asked |= {"tampered": True} if tamper else {}
-    steps = [_told(step) for step in _act(url, asked)["steps"]]
+    steps = [_printed(step) for step in _act(url, asked)["steps"]]
     if as_json:
         print_json({"event": event.value, "invoice": invoice, "delayS": delay, "steps": steps})
     else:
@@ -109,7 +109,7 @@ def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
         raise stranger
     if answer.status_code == httpx.codes.NOT_FOUND and refusal.get("param") == "invoice":
         raise _why_unknown(asked["invoice"], url)
-    raise InvalidInput(f"That can't be simulated: {refusal['message']}")
+    raise InvalidInputError(f"That can't be simulated: {refusal['message']}")
 
 
 def _start(url: str) -> str:
@@ -135,13 +135,13 @@ def _why_unknown(invoice: str, url: str) -> FluxrateError:
         reason = operated(lambda: operator.why_not_simulated(invoice), settings)
     except ConfigurationError:  # it is the simulator that was asked; here there may be no database
         reason = None
-    return reason or NotFound(
+    return reason or NotFoundError(
         f"The simulator at {url} has no Payment Link of an invoice {invoice[:80]!r}: give the id, inv_…, or the number"
         " of a finalized invoice whose link was made there. The simulator forgets its links when it stops."
     )
 
 
-def _told(step: dict[str, Any]) -> dict[str, Any]:
+def _printed(step: dict[str, Any]) -> dict[str, Any]:
     """A step as it is printed: without URLs, since that of a webhook is a secret."""
     return {
         "paymentLink": step["payment_link"],
@@ -149,11 +149,11 @@ def _told(step: dict[str, Any]) -> dict[str, Any]:
         "paymentIntent": step["payment_intent"],
         "webhooks": [
             {
-                "id": told["id"],
-                "type": told["type"],
-                "answers": [delivery["status"] for delivery in told["deliveries"]],
+                "id": webhook["id"],
+                "type": webhook["type"],
+                "answers": [delivery["status"] for delivery in webhook["deliveries"]],
             }
-            for told in step["events"]
+            for webhook in step["events"]
         ],
     }
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli.output import AsJson, print_json
-from errors import InvalidInput
+from errors import InvalidInputError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -15,14 +15,14 @@ THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 def simulator(
     host: Annotated[str, typer.Option(help="An address of this machine only.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 12111,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 12111,
     as_json: AsJson = False,
 ) -> None:
     """Serve a stand-in for Stripe, to try the product without an account."""
     from edge.server import listen
 
     if host not in THIS_MACHINE:
-        raise InvalidInput("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
+        raise InvalidInputError("The simulator knows no passwords: serve it on 127.0.0.1, ::1 or localhost only.")
     bound = listen.bind(host, port)
     url = listen.url_of(bound)
     if as_json:

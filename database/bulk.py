@@ -10,8 +10,8 @@ from typing import Final
 import orjson
 from tortoise.models import Model
 
+from database.access import Transaction
 from database.dialect import Dialect
-from database.door import Transaction
 
 _SPELLED_OUT: Final = 32
 Columns = Mapping[str, str]
@@ -70,7 +70,7 @@ def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) 
 
 @cache
 def _any_of_json(column: str, position: int, most: int) -> str:
-    """A condition on a JSON list of at most so many texts; it is false, never NULL, where none is the column's.
+    """A condition on a JSON list of at most this many texts; it is false, never NULL, where none is the column's.
 
     SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out:
     the first stands in where there are fewer.
@@ -93,8 +93,8 @@ Shape = tuple[bool, ...]
 """Of each column, whether all rows hold the same in it: that is written once, not as an array."""
 
 _MAX_SHAPES: Final = 4
-_TELLING: Final = 4
-"""So many rows hold the same by chance more seldom than two do."""
+_MIN_ROWS: Final = 4
+"""How many rows make a new form: two hold the same by chance more often."""
 
 
 class _Shapes:
@@ -111,7 +111,7 @@ class _Shapes:
         same = False, *(column.count(column[0]) == count for column in given[1:])
         if same in self._known:
             return same
-        if count >= _TELLING and len(self._known) < _MAX_SHAPES:
+        if count >= _MIN_ROWS and len(self._known) < _MAX_SHAPES:
             self._known.append(same)
             return same
         fitting = [shape for shape in self._known if all(map(ge, same, shape))]

@@ -70,7 +70,7 @@ def reporting(url: str, what: str) -> Iterator[None]:
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(
-            f"The database at {redacted(url)} can't be {what} ({said}): see that it is there and whole, or mend"
+            f"The database at {redacted(url)} can't be {what} ({said}): see that it is there and whole, or fix"
             " FLUXRATE_DATABASE_URL."
         ) from error
 
@@ -94,7 +94,7 @@ looks as cheap as to look into the one that fits.
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
-    """Tortoise's configuration: a connection that only reads, and one for the door."""
+    """Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
     connections = (
         {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"

@@ -25,11 +25,10 @@ from graphql.language import FieldNode, VariableNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
+from execution.cost import cost_of, mutations_of
 from execution.limits import (
     TOKENS,
-    cost_of,
     introspects,
-    mutations_of,
     refused_for_lines,
     refused_for_shape,
     refused_for_variables,
@@ -39,15 +38,15 @@ from schema.context import Operation
 K = TypeVar("K", bound="str | Document")
 V = TypeVar("V")
 
-_MOST_FOLLOWED: Final = 256
-LONGEST_KEPT: Final = 16 * 1024
-_MOST_CHARACTERS: Final = 512 * 1024
+_MAX_FOLLOWED: Final = 256
+MAX_KEPT_LENGTH: Final = 16 * 1024
+_MAX_KEPT_CHARACTERS: Final = 512 * 1024
 """How many are kept in all: parsed, each takes up to 300 bytes."""
 
 _DEFINED_AND_USED: Final = 2
 
 NO_INTROSPECTION: Final = (
-    "Introspection is switched off on this server: take the schema from whoever runs it (FLUXRATE_INTROSPECTION)."
+    "Introspection is switched off on this server: take the schema from its operator (FLUXRATE_INTROSPECTION)."
 )
 NUMBER_REFUSED: Final = "A number in the document has too many digits: no field takes one of more than 32 bits."
 NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
@@ -60,7 +59,7 @@ class Documents(SchemaExtension):
         context = self.execution_context
         context.parse_options["max_tokens"] = TOKENS.maximum
         query = context.query
-        if query is not None and len(query) <= LONGEST_KEPT:
+        if query is not None and len(query) <= MAX_KEPT_LENGTH:
             with suppress(GraphQLError, RecursionError):  # Strawberry parses it again, where it knows how to tell
                 context.graphql_document = _parsed(query)
         yield
@@ -100,7 +99,7 @@ def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
 def _refused(asked: "Document", operation: object) -> list[GraphQLError]:
     if isinstance(operation, Operation) and not operation.introspection and (field := introspects(asked.document)):
         return [GraphQLError(NO_INTROSPECTION, field, extensions={"code": "INTROSPECTION_DISABLED"})]
-    return list(_validated(asked) if len(asked.text) <= LONGEST_KEPT else _validate(asked))
+    return list(_validated(asked) if len(asked.text) <= MAX_KEPT_LENGTH else _validate(asked))
 
 
 def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> list[GraphQLError]:
@@ -112,11 +111,11 @@ def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> l
 
 
 def _document_of(query: str) -> DocumentNode:
-    return _parsed(query) if len(query) <= LONGEST_KEPT else _parse(query)
+    return _parsed(query) if len(query) <= MAX_KEPT_LENGTH else _parse(query)
 
 
 class Lately(Generic[K, V]):
-    """What was made of documents lately; bounded by their characters, the least used are let go first."""
+    """What was made of documents lately; bounded by their characters, the least used are dropped first."""
 
     def __init__(self, make: Callable[[K], V]) -> None:
         self._make = make
@@ -131,7 +130,7 @@ class Lately(Generic[K, V]):
         made = self._kept[document] = self._make(document)
         self.made += 1
         self.characters += len(document)
-        while self.characters > _MOST_CHARACTERS:
+        while self.characters > _MAX_KEPT_CHARACTERS:
             least_used, _ = self._kept.popitem(last=False)
             self.characters -= len(least_used)
         return made
@@ -170,12 +169,12 @@ def mutations_in(query: str, operation_name: str | None) -> int:
 
 def followed_by(query: str, operation_name: str | None) -> Followed | None:
     """The subscription that a document asks for; None where it is none, or too long to be known."""
-    if len(query) + len(operation_name or "") > LONGEST_KEPT:
+    if len(query) + len(operation_name or "") > MAX_KEPT_LENGTH:
         return None
     return _followed_by(query, operation_name)
 
 
-@lru_cache(_MOST_FOLLOWED)
+@lru_cache(_MAX_FOLLOWED)
 def _followed_by(query: str, operation_name: str | None) -> Followed | None:
     if not is_subscription(query, operation_name):
         return None

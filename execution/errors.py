@@ -9,16 +9,24 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 
 from database.dialect import STATEMENT_TIMEOUT_S
 from database.errors import is_stopped, is_unavailable
-from errors import Forbidden, InvalidCursor, Problem, RateLimited, TimedOut, Unauthenticated, Unavailable
+from errors import (
+    ForbiddenError,
+    InvalidCursorError,
+    RateLimitedError,
+    RefusalError,
+    TimedOutError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from models.secret import without_secrets
 
 log = structlog.get_logger(__name__)
 
-_TOLD: Final = (Problem, Unauthenticated, Forbidden, InvalidCursor)
+_TOLD: Final = (RefusalError, UnauthenticatedError, ForbiddenError, InvalidCursorError)
 _OF_THE_REQUEST: Final = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
 
 
-def told(error: GraphQLError, request_id: str) -> GraphQLError:
+def shown_to_client(error: GraphQLError, request_id: str) -> GraphQLError:
     """The error as the client is told it. What is our fault is logged under the request id.
 
     GraphQL's own errors, of parsing, validation and coercion, are told as they are, without the secrets they quote.
@@ -28,7 +36,7 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
         return _with_code(_without_secrets(error))
     if isinstance(cause, _TOLD):
         return _located(error, cause.message, code=cause.code)
-    if isinstance(cause, RateLimited):
+    if isinstance(cause, RateLimitedError):
         known = {"limit": cause.limit, "maximum": cause.maximum}
         return _located(error, cause.message, code=cause.code, retryAfter=cause.retry_after_s, **known)
     if isinstance(cause, RecursionError):
@@ -37,11 +45,11 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
         log.warning("question took too long", request_id=request_id, path=error.path)
         limit = f"{STATEMENT_TIMEOUT_S:g} s"
         message = f"This took longer than {limit} and was stopped: narrow the filter, or ask for less at once."
-        return _located(error, message, code=TimedOut.code, requestId=request_id)
-    if isinstance(cause, Unavailable) or is_unavailable(cause):
+        return _located(error, message, code=TimedOutError.code, requestId=request_id)
+    if isinstance(cause, UnavailableError) or is_unavailable(cause):
         log.warning("database unavailable", request_id=request_id, path=error.path, error=repr(cause))
         message = "The database is unavailable right now: nothing was changed, try again in a moment."
-        return _located(error, message, code=Unavailable.code, requestId=request_id)
+        return _located(error, message, code=UnavailableError.code, requestId=request_id)
     log.error("operation failed", request_id=request_id, path=error.path, exc_info=cause)
     message = f"Something went wrong on our side (request {request_id})."
     return _located(error, message, code="INTERNAL_SERVER_ERROR", requestId=request_id)
@@ -49,7 +57,7 @@ def told(error: GraphQLError, request_id: str) -> GraphQLError:
 
 def of_exception(exception: Exception, request_id: str) -> GraphQLError:
     """What the client is told of an exception outside of any field."""
-    return told(GraphQLError(str(exception), original_error=exception), request_id)
+    return shown_to_client(GraphQLError(str(exception), original_error=exception), request_id)
 
 
 def _cause(error: GraphQLError) -> Exception | None:

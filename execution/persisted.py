@@ -17,13 +17,13 @@ from execution.documents import refusals_of
 from execution.limits import in_our_words
 from execution.schema import schema
 
-MOST_KEPT: Final = 1000
-MOST_BYTES_KEPT: Final = 8 * 1024 * 1024
-_MOST_TOLD: Final = 20
+MAX_KEPT: Final = 1000
+MAX_KEPT_BYTES: Final = 8 * 1024 * 1024
+_MAX_SHOWN: Final = 20
 _PREFIX: Final = "sha256:"
 
 
-class DocumentRefused(GraphQLError):
+class DocumentRefusedError(GraphQLError):
     """A document that can't be had by what it was called, or that may not be asked for."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -41,7 +41,7 @@ class PersistedDocuments:
         """The text of a request's document; None where it neither has one nor names one.
 
         Raises:
-            DocumentRefused: It is not known by that hash, or its text has another.
+            DocumentRefusedError: It is not known by that hash, or its text has another.
         """
         query: str | None = asked.get("query") or None
         hash_ = named_by(asked)
@@ -50,7 +50,7 @@ class PersistedDocuments:
         if query is None:
             return self._known(hash_)
         if _sha256(query) != hash_:
-            raise DocumentRefused(
+            raise DocumentRefusedError(
                 "PERSISTED_QUERY_HASH_MISMATCH",
                 "The sha256Hash is not that of the query: send the SHA-256 of its text in UTF-8, in lower-case hex.",
             )
@@ -61,14 +61,14 @@ class PersistedDocuments:
     def _known(self, hash_: str) -> str:
         text = self._kept.get(hash_)
         if text is None:
-            raise DocumentRefused("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
+            raise DocumentRefusedError("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
         self._kept.move_to_end(hash_)
         return text
 
     def _keep(self, hash_: str, text: str) -> None:
         self._kept[hash_] = text
         self._size += len(text.encode())
-        while len(self._kept) > MOST_KEPT or self._size > MOST_BYTES_KEPT:
+        while len(self._kept) > MAX_KEPT or self._size > MAX_KEPT_BYTES:
             _, oldest = self._kept.popitem(last=False)
             self._size -= len(oldest.encode())
 
@@ -84,16 +84,16 @@ class TrustedDocuments:
         """The text of a request's document; None where it neither has one nor names one.
 
         Raises:
-            DocumentRefused: It is not one of these.
+            DocumentRefusedError: It is not one of these.
         """
         query, name = asked.get("query") or None, named_by(asked)
         text = query if name is None else self._texts.get(name)
         if text is None and name is None:
             return None
         if text not in self._trusted or query not in {None, text}:
-            raise DocumentRefused(
+            raise DocumentRefusedError(
                 "DOCUMENT_NOT_TRUSTED",
-                "This server answers trusted documents only, and this is none of them: ask whoever runs it to add it to"
+                "This server answers trusted documents only, and this is none of them: ask its operator to add it to"
                 " the file of FLUXRATE_TRUSTED_DOCUMENTS.",
             )
         return text
@@ -103,18 +103,18 @@ def named_by(asked: Mapping[str, Any]) -> str | None:
     """The id or hash by which a request names its document, None where it does not.
 
     Raises:
-        DocumentRefused: The name is of no form that is known here.
+        DocumentRefusedError: The name is of no form that is known here.
     """
     if (document_id := asked.get("documentId")) is not None:
         if not isinstance(document_id, str) or not document_id:
-            raise DocumentRefused("BAD_REQUEST", '"documentId" must be a string, like "sha256:…".')
+            raise DocumentRefusedError("BAD_REQUEST", '"documentId" must be a string, like "sha256:…".')
         return document_id.removeprefix(_PREFIX)
     extensions = asked.get("extensions")
     named = extensions.get("persistedQuery") if isinstance(extensions, dict) else None
     if named is None:
         return None
     if not isinstance(named, dict) or named.get("version") != 1 or not isinstance(named.get("sha256Hash"), str):
-        raise DocumentRefused(
+        raise DocumentRefusedError(
             "PERSISTED_QUERY_NOT_SUPPORTED",
             'extensions.persistedQuery must be {"version": 1, "sha256Hash": "…"}.',
         )
@@ -144,8 +144,8 @@ def read_trusted(path: Path) -> TrustedDocuments:
         raise ConfigurationError(f'{path} must be a JSON object of documents by their ids: {{"id": "query …"}}.')
     wrong = [f"- {name}: {errors[0].message}" for name, text in texts.items() if (errors := _refusals(text))]
     if wrong:
-        more = [f"- and {len(wrong) - _MOST_TOLD} more"] if len(wrong) > _MOST_TOLD else []
-        told = "\n".join(wrong[:_MOST_TOLD] + more)
+        more = [f"- and {len(wrong) - _MAX_SHOWN} more"] if len(wrong) > _MAX_SHOWN else []
+        told = "\n".join(wrong[:_MAX_SHOWN] + more)
         raise ConfigurationError(f"{path} holds documents that this server can't execute:\n{told}")
     return TrustedDocuments(texts)
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 
-from errors import TimedOut, Unavailable
+from errors import TimedOutError, UnavailableError
 
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def is_cut_short(result: ExecutionResult) -> bool:
     return any((error.extensions or {}).get("code") in _UNANSWERED for error in result.errors or [])
 
 
-_UNANSWERED: Final = frozenset({Unavailable.code, TimedOut.code})
+_UNANSWERED: Final = frozenset({UnavailableError.code, TimedOutError.code})
 
 
 def ends(result: ExecutionResult) -> bool:

@@ -9,7 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from execution.documents import Documents
-from execution.errors import told
+from execution.errors import shown_to_client
 from execution.limits import in_our_words
 from execution.plan.planned import Planned
 from schema.context import Operation, new_request_id
@@ -27,7 +27,7 @@ class Schema(strawberry.Schema):
         """Replace the errors of a result, in place, before anyone sees them."""
         operation = execution_context.context if execution_context else None
         request_id = operation.request_id if isinstance(operation, Operation) else new_request_id()
-        errors[:] = [told(in_our_words(error), request_id) for error in errors]
+        errors[:] = [shown_to_client(in_our_words(error), request_id) for error in errors]
 
 
 def make_schema(*extensions: type[SchemaExtension]) -> Schema:

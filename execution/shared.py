@@ -23,17 +23,17 @@ from execution.errors import of_exception
 from execution.limits import refused_for_variables
 from execution.results import as_json, ends
 from execution.schema import schema
-from feed.follow import MOST_BUFFERED
+from feed.follow import MAX_BUFFERED
 from resolvers.context import Window
 from schema.context import Operation
 
 STUCK_AFTER_S: Final = 30.0
 """How long a client may take to read what it is sent before it is given up."""
 
-_TOLD_AT_ONCE: Final = 20
+_SENT_AT_ONCE: Final = 20
 """How many members are told before others get a turn: what comes next is executed in these."""
 
-_MOST_UNTOLD: Final = 100
+_MAX_UNSENT: Final = 100
 """How many results may wait to be told."""
 
 Key = tuple[str, str | None, bytes, str, frozenset[str]]
@@ -178,11 +178,11 @@ def _key(asked: Asked, context: Operation) -> Key | None:
 
 
 class _Group:
-    """One execution and those that it is for. `forget` is called when nobody can join it any more."""
+    """One execution and those that it is for. `on_unjoinable` is called when nobody can join it any more."""
 
-    def __init__(self, context: Operation, forget: Callable[[], object]) -> None:
+    def __init__(self, context: Operation, on_unjoinable: Callable[[], object]) -> None:
         self._context = context
-        self._forget = forget
+        self._on_unjoinable = on_unjoinable
         self._task: asyncio.Task[None] | None = None
         self._telling: asyncio.Task[None] | None = None
         self._executed: list[Shown] = []
@@ -202,7 +202,7 @@ class _Group:
         """Count a member no more; without any the execution ends."""
         self.members.discard(member)
         if not self.members:
-            self._forget()
+            self._on_unjoinable()
             for task in (self._task, self._telling):
                 if task is not None:
                     task.cancel()
@@ -215,14 +215,14 @@ class _Group:
                     if shown.is_last:
                         break
                     self._tell(shown)
-                    if len(self._executed) >= _MOST_UNTOLD and self._telling is not None:
+                    if len(self._executed) >= _MAX_UNSENT and self._telling is not None:
                         await self._telling
                 else:
                     return
         except Exception as error:
             failure = of_exception(error, self._context.request_id)
             shown = Shown(self.position, ExecutionResult(data=None, errors=[failure]))
-        self._forget()
+        self._on_unjoinable()
         self._tell(shown)
 
     def _tell(self, shown: Shown) -> None:
@@ -238,7 +238,7 @@ class _Group:
                 for count, member in enumerate(list(self.members), start=1):
                     if member in self.members:
                         member.offer(some)
-                    if count % _TOLD_AT_ONCE == 0:
+                    if count % _SENT_AT_ONCE == 0:
                         await asyncio.sleep(0)
         finally:
             self._telling = None
@@ -269,7 +269,7 @@ class _Member:
             self._something.set()
         elif self._is_idle and self._send is not None:
             self._send_now(self._send, some)
-        elif len(self._buffer) + len(some) > MOST_BUFFERED:
+        elif len(self._buffer) + len(some) > MAX_BUFFERED:
             self._buffer.clear()
             self._fell_behind = True
             self._something.set()

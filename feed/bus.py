@@ -20,14 +20,14 @@ _PUBLISH_TIMEOUT_S: Final = 1.0
 
 
 class Bus:
-    """Sends every process the number of the newest line of a workspace's log: `woken(workspace_id, number)`.
+    """Sends every process the number of the newest line of a workspace's log: `on_wake(workspace_id, number)`.
 
-    `woken` gets None for both when messages may have been lost.
+    `on_wake` gets None for both when messages may have been lost.
     """
 
-    def __init__(self, url: str, woken: Callable[[str | None, int | None], None]) -> None:
+    def __init__(self, url: str, on_wake: Callable[[str | None, int | None], None]) -> None:
         self._broadcast = _broadcast(url)
-        self._woken = woken
+        self._on_wake = on_wake
         self._pending: dict[str, int] = {}
         self._something = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -71,11 +71,11 @@ class Bus:
             while True:
                 message = await subscriber.get()
                 if message.message == RESYNC:
-                    self._woken(None, None)
+                    self._on_wake(None, None)
                     continue
                 workspace_id, _, number = message.message.partition(" ")
                 if number.isdecimal():
-                    self._woken(workspace_id, int(number))
+                    self._on_wake(workspace_id, int(number))
 
 
 def is_shared(url: str) -> bool:

@@ -1,6 +1,6 @@
 """Places in a workspace's log, as clients hold them."""
 
-from errors import InvalidCursor
+from errors import InvalidCursorError
 
 
 def encode_cursor(workspace_id: str, number: int) -> str:
@@ -12,14 +12,14 @@ def decode_cursor(cursor: str, workspace_id: str, newest: int) -> int:
     """The number that a cursor stands for.
 
     Raises:
-        InvalidCursor: It is not one that this workspace has given out.
+        InvalidCursorError: It is not one that this workspace has given out.
     """
     owner, _, number = cursor.partition(".")
     advice = "take eventCursor of the workspace, or the cursor of an event"
     if not (number.isascii() and number.isdecimal() and len(number) < 19 and str(int(number)) == number):
-        raise InvalidCursor(f"This is not an event cursor: {advice}.")
+        raise InvalidCursorError(f"This is not an event cursor: {advice}.")
     if f"ws_{owner}" != workspace_id:
-        raise InvalidCursor(f"This cursor is not one of this workspace's: {advice}.")
+        raise InvalidCursorError(f"This cursor is not one of this workspace's: {advice}.")
     if int(number) > newest:
-        raise InvalidCursor(f"This cursor lies in the future of this workspace's log: {advice}.")
+        raise InvalidCursorError(f"This cursor lies in the future of this workspace's log: {advice}.")
     return int(number)

@@ -16,8 +16,8 @@ from typing import Final, Generic, Self, TypeVar
 
 import structlog
 
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
-from database.door import fetch, reading_dialect
 from database.scope import scoped
 from feed.bus import Bus, is_shared
 from models.event import Event
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S: Final = 1.0
 PAGE: Final = 200
-MOST_BUFFERED: Final = 1000
+MAX_BUFFERED: Final = 1000
 _END: Final = 2**63 - 1
 
 
@@ -50,7 +50,7 @@ class _Follower(Generic[SharedT]):
     something: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, lines: Sequence[Line[SharedT]]) -> None:
-        if len(self.buffer) + len(lines) > MOST_BUFFERED:
+        if len(self.buffer) + len(lines) > MAX_BUFFERED:
             self.buffer.clear()
             self.fell_behind = True
         elif not self.fell_behind:
@@ -72,7 +72,7 @@ class Feed(Generic[SharedT]):
     """All workspaces that somebody follows in this process. `share` makes what the followers of a line share."""
 
     def __init__(self, broadcast_url: str, share: Callable[[str], SharedT]) -> None:
-        self._bus = Bus(broadcast_url, self._woken) if is_shared(broadcast_url) else None
+        self._bus = Bus(broadcast_url, self._wake) if is_shared(broadcast_url) else None
         self._share = share
         self._channels: dict[str, _Channel[SharedT]] = {}
         self._poll_now = asyncio.Event()
@@ -97,7 +97,7 @@ class Feed(Generic[SharedT]):
     def wake(self, newest: Mapping[str, int]) -> None:
         """Say that lines were committed: the newest number of each workspace. Followers here are woken at once."""
         for workspace_id, number in newest.items():
-            self._woken(workspace_id, number)
+            self._wake(workspace_id, number)
         if self._bus is not None:
             self._bus.wake(newest)
 
@@ -178,7 +178,7 @@ class Feed(Generic[SharedT]):
 
     # --- Being told --------------------------------------------------------------------------------------------
 
-    def _woken(self, workspace_id: str | None, number: int | None) -> None:
+    def _wake(self, workspace_id: str | None, number: int | None) -> None:
         if workspace_id is None or number is None:
             self._poll_now.set()
         elif (channel := self._channels.get(workspace_id)) is not None:
@@ -192,7 +192,7 @@ class Feed(Generic[SharedT]):
     async def _tell(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
-                until = channel.position + MOST_BUFFERED  # of more than that nobody would be told, they would read it
+                until = channel.position + MAX_BUFFERED  # of more than that nobody would be told, they would read it
                 lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break

@@ -27,7 +27,7 @@ class MadeLink:
 
 
 class LinkGateway(Protocol):
-    """Makes links and unmakes them. Each call is safe to repeat, and raises LinkNotMade."""
+    """Makes links and unmakes them. Each call is safe to repeat, and raises LinkNotMadeError."""
 
     async def create_payment_link(self, secret_key: str, request: LinkRequest, idempotency_key: str) -> MadeLink:
         """Make a link; asked again with the same key it is the same one."""
@@ -43,7 +43,7 @@ class LinkGateway(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class EventPage:
     """A page of a provider's list, as it wrote it, and whether there is more."""
 
     rows: Sequence[Mapping[str, Any]]
@@ -51,11 +51,11 @@ class Page:
 
 
 class EventGateway(Protocol):
-    """Says what happened at the provider. Each call raises StripeRefused or StripeUnavailable."""
+    """Says what happened at the provider. Each call raises StripeRefusedError or StripeUnavailableError."""
 
     async def list_events(
         self, secret_key: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100
-    ) -> Page:
+    ) -> EventPage:
         """A page of the events of the types that are read, made within Unix seconds, the newest first."""
 
     async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:

@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import structlog
 
-from database.door import Database, retrying, transaction
+from database.access import Database, retrying, transaction
 from database.literal import Literally
 from database.scope import scoped
-from errors import FluxrateError, Unavailable
+from errors import FluxrateError, UnavailableError
 from inbox import batch
 from inbox.batch import Posted
 from inbox.delivery import Delivery, Receipt, kept
@@ -69,14 +69,14 @@ class Inbox:
         """Store and apply a delivery; returns after the commit. Cancelling the caller cancels nothing.
 
         Raises:
-            Unavailable: The queue is full or the database is unavailable; the delivery is not stored.
+            UnavailableError: The queue is full or the database is unavailable; the delivery is not stored.
         """
         if (
             self._closing
             or len(self._queue) >= MAX_QUEUED
             or self._queued_bytes + len(delivery.body) > MAX_QUEUED_BYTES
         ):
-            raise Unavailable("The inbox is full: try again in a moment.")
+            raise UnavailableError("The inbox is full: try again in a moment.")
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._queue.append((delivery, future))
         self._queued_bytes += len(delivery.body)
@@ -100,7 +100,7 @@ class Inbox:
         """What settling these would do, in their order: it is done and taken back.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         receipts: list[Receipt] = []
         with contextlib.suppress(_RehearsedError):
@@ -135,7 +135,7 @@ class Inbox:
     async def _settle(self, batch: Sequence[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
         try:
             receipts = await self._post([delivery for delivery, _ in batch])
-        except Unavailable as error:
+        except UnavailableError as error:
             log.warning("database unavailable", deliveries=len(batch), error=repr(error.__cause__))
             _refuse(batch, error)
         except Exception as error:
@@ -165,7 +165,7 @@ class Inbox:
             self._on_commit(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)
-            failure = second if isinstance(second, FluxrateError) else Unavailable("The event could not be kept.")
+            failure = second if isinstance(second, FluxrateError) else UnavailableError("The event could not be kept.")
             _refuse([(delivery, future)], failure)
         else:
             if not future.done():

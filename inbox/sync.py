@@ -16,10 +16,10 @@ import orjson
 import structlog
 from tortoise.expressions import Q
 
+from database.access import fetch, reading_dialect, transaction
 from database.bulk import any_of
-from database.door import fetch, reading_dialect, transaction
 from database.scope import scoped
-from errors import StripeUnavailable
+from errors import StripeUnavailableError
 from gateways.base import EventGateway
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
@@ -96,9 +96,9 @@ class Sync:
         `within_s` bounds the time that it takes: it is then not complete, and the next one goes on from there.
 
         Raises:
-            StripeRefused: Stripe does not let the key read its events.
-            StripeUnavailable: Stripe can't be reached.
-            Unavailable: The database is unavailable.
+            StripeRefusedError: Stripe does not let the key read its events.
+            StripeUnavailableError: Stripe can't be reached.
+            UnavailableError: The database is unavailable.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         position = traffic.synced_until or integration.created_at
@@ -114,7 +114,7 @@ class Sync:
             window = windows.pop()
             try:
                 events, further = await self._read(integration, window, deadline)
-            except StripeUnavailable:
+            except StripeUnavailableError:
                 if progress.until == begin:
                     raise
                 return await _left_off(integration, progress, since)
@@ -156,7 +156,7 @@ class Sync:
                     starting_after=after,
                     limit=_PAGE,
                 )
-            except StripeUnavailable as error:
+            except StripeUnavailableError as error:
                 wait_s = error.retry_after_s
                 too_late = deadline is not None and time.monotonic() + (wait_s or 0) >= deadline
                 if wait_s is None or wait_s > _MAX_WAIT_S or patience == 1 or too_late:
@@ -192,12 +192,12 @@ class Sync:
     async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
         """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
 
-        A completed session enters by the same door as the event that should have arrived for it. A link that was asked
+        A completed session enters in the same way as the event that should have arrived for it. A link that was asked
         about is left alone for `rest`.
 
         Raises:
-            StripeRefused: Stripe does not let the key read checkout sessions.
-            StripeUnavailable: Stripe can't be reached.
+            StripeRefusedError: Stripe does not let the key read checkout sessions.
+            StripeUnavailableError: Stripe can't be reached.
         """
         origin = Origin(integration.workspace_id, integration.id, integration.mode)
         paid = 0

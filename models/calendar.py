@@ -6,7 +6,7 @@ from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.kinds import RevenueInterval
 
 
@@ -21,10 +21,10 @@ def time_zone(name: str, path: list[str]) -> ZoneInfo:
     """The time zone that IANA calls so.
 
     Raises:
-        InvalidInput: There is none.
+        InvalidInputError: There is none.
     """
     if name not in _names():
-        raise InvalidInput(
+        raise InvalidInputError(
             f'{name[:60]!r} is not a time zone: give its name in the IANA database, like "Europe/Berlin" or "UTC".',
             code="UNKNOWN_TIME_ZONE",
             path=path,

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
+from database.access import Transaction
 from database.bulk import columns_of, insert_rows
-from database.door import Transaction
 from database.scope import WorkspaceManager
 from models.columns import Columns
 from models.ids import Prefix, new_id

@@ -8,9 +8,9 @@ import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Row, Transaction
+from database.access import Row, Transaction
 from database.scope import WorkspaceManager
-from errors import InvalidTransition
+from errors import InvalidTransitionError
 from models.amounts import amount_overpaid, amount_remaining
 from models.columns import Columns
 from models.kinds import InvoiceStatus
@@ -115,10 +115,10 @@ def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
     """Refuse what the state machine doesn't list.
 
     Raises:
-        InvalidTransition: The invoice can't go there.
+        InvalidTransitionError: The invoice can't go there.
     """
     if not may_become(status, to):
-        raise InvalidTransition(
+        raise InvalidTransitionError(
             f"This invoice can't be made {to.value}: {_WAYS_OUT[status]}.", from_status=status.value, to_status=to.value
         )
 
@@ -127,10 +127,10 @@ def check_draft(status: InvoiceStatus) -> None:
     """Refuse to edit or delete what is finalized.
 
     Raises:
-        InvalidTransition: The invoice is no draft any more.
+        InvalidTransitionError: The invoice is no draft any more.
     """
     if status is not InvoiceStatus.DRAFT:
-        raise InvalidTransition(
+        raise InvalidTransitionError(
             f"Only a draft can be changed or deleted: {_WAYS_OUT[status]}.",
             from_status=status.value,
             to_status=InvoiceStatus.DRAFT.value,
@@ -141,10 +141,10 @@ def check_open(status: InvoiceStatus) -> None:
     """Refuse a payment link for what is not OPEN.
 
     Raises:
-        InvalidTransition: The invoice is in another state.
+        InvalidTransitionError: The invoice is in another state.
     """
     if status is not InvoiceStatus.OPEN:
-        raise InvalidTransition(
+        raise InvalidTransitionError(
             f"Only an OPEN invoice has a Payment Link: {_WAYS_OUT[status]}.",
             from_status=status.value,
             to_status=InvoiceStatus.OPEN.value,
@@ -155,10 +155,10 @@ def check_collecting(status: InvoiceStatus, path: list[str]) -> None:
     """Refuse to apply a payment to what awaits none.
 
     Raises:
-        InvalidTransition: The invoice is a draft, paid, or void.
+        InvalidTransitionError: The invoice is a draft, paid, or void.
     """
     if status not in COLLECTING:
-        raise InvalidTransition(
+        raise InvalidTransitionError(
             f"Only an OPEN or UNCOLLECTIBLE invoice takes a payment: {_WAYS_OUT[status]}.",
             from_status=status.value,
             to_status=InvoiceStatus.PAID.value,

@@ -10,7 +10,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.text import optional_text, required_text
 
 MAX_ENTRIES: Final = 50
@@ -36,7 +36,7 @@ def changes_of(given: Sequence[tuple[str, str]]) -> dict[str, str | None]:
     """What keys and values change, by key; None, for an empty value, removes.
 
     Raises:
-        InvalidInput: There are too many, a key comes twice, or a text can't be taken as it is.
+        InvalidInputError: There are too many, a key comes twice, or a text can't be taken as it is.
     """
     _check_count(len(given))
     changes: dict[str, str | None] = {}
@@ -44,7 +44,7 @@ def changes_of(given: Sequence[tuple[str, str]]) -> dict[str, str | None]:
         path = [*PATH, str(position)]
         key = required_text(given_key, "The key", [*path, "key"], MAX_KEY_CHARACTERS)
         if key in changes:
-            raise InvalidInput(f"The key {key!r} is given twice: give it once.", path=[*path, "key"])
+            raise InvalidInputError(f"The key {key!r} is given twice: give it once.", path=[*path, "key"])
         changes[key] = optional_text(value, "The value", [*path, "value"], MAX_VALUE_CHARACTERS)
     return changes
 
@@ -53,7 +53,7 @@ def merged(entries: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
     """Entries after a change, in the order of their keys.
 
     Raises:
-        InvalidInput: There would be too many.
+        InvalidInputError: There would be too many.
     """
     both = {**entries, **changes}
     kept = {key: value for key, value in sorted(both.items()) if value is not None}
@@ -63,7 +63,7 @@ def merged(entries: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
 
 def _check_count(count: int) -> None:
     if count > MAX_ENTRIES:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"These are {count} entries: at most {MAX_ENTRIES} are kept. Remove some, by giving them an empty value.",
             path=PATH,
         )

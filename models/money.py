@@ -4,7 +4,7 @@ import re
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Final
 
-from errors import InvalidInput
+from errors import InvalidInputError
 
 CURRENCY_EXPONENT: Final[dict[str, int]] = dict.fromkeys(
     "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split(), 0
@@ -45,12 +45,12 @@ def parse_currency(value: str, path: list[str]) -> str:
     """An ISO 4217 code in upper case.
 
     Raises:
-        InvalidInput: Stripe can't charge in it.
+        InvalidInputError: Stripe can't charge in it.
     """
     code = value.strip()
     if _CURRENCY_FORM.fullmatch(code) and code.upper() in CURRENCIES:
         return code.upper()
-    raise InvalidInput(
+    raise InvalidInputError(
         'This is not a currency that Stripe can charge: give its three-letter ISO 4217 code, like "USD".',
         code="UNKNOWN_CURRENCY",
         path=path,
@@ -60,6 +60,8 @@ def parse_currency(value: str, path: list[str]) -> str:
 def to_major(minor_units: int, currency: str) -> str:
     """Minor units as a decimal string with exactly the currency's digits: 1999 USD is "19.99"."""
     exponent = currency_exponent(currency)
+    if exponent == 2 and minor_units >= 0:  # nearly all
+        return f"{minor_units // 100}.{minor_units % 100:02}"
     if exponent == 0:
         return str(minor_units)
     sign = "-" if minor_units < 0 else ""
@@ -82,7 +84,7 @@ def unit_minor_units(unit_amount: Decimal, currency: str) -> int | None:
 
 
 def canonical_decimal(value: Decimal, least_places: int = 0) -> str:
-    """A decimal in plain notation without trailing zeros, but with at least so many digits after the point."""
+    """A decimal in plain notation without trailing zeros, but with at least this many digits after the point."""
     text = format(value, "f")
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0").ljust(least_places, "0")

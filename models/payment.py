@@ -10,7 +10,7 @@ import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Row
+from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
 from models.instant import from_row

@@ -33,7 +33,7 @@ class UnreadableError(ValueError):
         self.is_money = is_money
 
 
-class DisputeTold(NamedTuple):
+class DisputeFact(NamedTuple):
     """What an event says about a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
 
     id: str
@@ -43,7 +43,7 @@ class DisputeTold(NamedTuple):
     opened: int
 
 
-class RefundTold(NamedTuple):
+class RefundFact(NamedTuple):
     """What an event says about one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
 
     id: str
@@ -93,8 +93,8 @@ class PaymentFact(NamedTuple):
     failure_message: str | None = None
     paid_at: int | None = None
     refunded: int = 0
-    refund: RefundTold | None = None
-    dispute: DisputeTold | None = None
+    refund: RefundFact | None = None
+    dispute: DisputeFact | None = None
     presentment: Presentment | None = None
     amount_received: int | None = None
     parts: tuple["PaymentFact", ...] = ()

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Row
+from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
 from models.kinds import OpenSessions, PaymentLinkStatus

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from errors import StripeRefused, StripeUnavailable
+from errors import StripeRefusedError, StripeUnavailableError
 
 
 class Reason(StrEnum):
@@ -60,7 +60,7 @@ class Reason(StrEnum):
     KEY_REJECTED = "KEY_REJECTED"
     KEY_NOT_PERMITTED = "KEY_NOT_PERMITTED"
     KEY_LACKS_OPTIONAL_PERMISSION = "KEY_LACKS_OPTIONAL_PERMISSION"
-    STRIPE_UNREACHABLE = StripeUnavailable.code
+    STRIPE_UNREACHABLE = StripeUnavailableError.code
     STRIPE_BUSY = "STRIPE_BUSY"
-    STRIPE_REFUSED = StripeRefused.code
+    STRIPE_REFUSED = StripeRefusedError.code
     INTEGRATION_UNUSABLE = "INTEGRATION_UNUSABLE"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from database.access import Row, Transaction, fetch, reading_dialect, retrying, transaction
 from database.dialect import Dialect
-from database.door import Row, Transaction, fetch, reading_dialect, retrying, transaction
 from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from errors import InvalidInput
+from errors import InvalidInputError
 
 MAX_TEXT_LENGTH: Final = 4096
 """The longest text that any column holds; a longer search value can't match."""
@@ -16,11 +16,11 @@ def required_text(value: str, what: str, path: list[str], most: int = 255) -> st
     """A text that has to be there, without spaces around it.
 
     Raises:
-        InvalidInput: It is empty, too long, or holds characters that can't be stored.
+        InvalidInputError: It is empty, too long, or holds characters that can't be stored.
     """
     text = optional_text(value, what, path, most)
     if text is None:
-        raise InvalidInput(f"{what} is empty: give it 1 to {most} characters.", path=path)
+        raise InvalidInputError(f"{what} is empty: give it 1 to {most} characters.", path=path)
     return text
 
 
@@ -28,13 +28,13 @@ def optional_text(value: str | None, what: str, path: list[str], most: int = 255
     """A text that may be missing; an empty one counts as missing.
 
     Raises:
-        InvalidInput: It is too long, or holds characters that can't be stored.
+        InvalidInputError: It is too long, or holds characters that can't be stored.
     """
     text = (value or "").strip()
     if _UNSTORABLE.search(text):
-        raise InvalidInput(f"{what} holds a NUL or half of a surrogate pair: remove it.", path=path)
+        raise InvalidInputError(f"{what} holds a NUL or half of a surrogate pair: remove it.", path=path)
     if len(text) > most:
-        raise InvalidInput(f"{what} has {len(text)} characters: at most {most} are taken.", path=path)
+        raise InvalidInputError(f"{what} has {len(text)} characters: at most {most} are taken.", path=path)
     return text or None
 
 
@@ -42,9 +42,9 @@ def email_address(value: str, path: list[str]) -> str:
     """Check an email address, short of sending a message to it.
 
     Raises:
-        InvalidInput: It has not the form of one.
+        InvalidInputError: It has not the form of one.
     """
     email = required_text(value, "The email address", path, most=320)
     if not _EMAIL.fullmatch(email):
-        raise InvalidInput("This is not an email address: it needs the form name@example.com.", path=path)
+        raise InvalidInputError("This is not an email address: it needs the form name@example.com.", path=path)
     return email

@@ -3,9 +3,9 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from database.door import Transaction
+from database.access import Transaction
 from database.scope import unscoped
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Mode
@@ -28,10 +28,10 @@ async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
     """A new workspace.
 
     Raises:
-        InvalidInput: The name is empty.
+        InvalidInputError: The name is empty.
     """
     if not name.strip():
-        raise InvalidInput("A workspace needs a name.", path=["name"])
+        raise InvalidInputError("A workspace needs a name.", path=["name"])
     workspace = Workspace(id=new_id(Prefix.WORKSPACE), name=name.strip(), mode=mode, seq=0, created_at=utc_now())
     await tx.execute(
         "INSERT INTO workspaces (id, name, mode, seq, created_at) VALUES ($1, $2, $3, 0, $4)",

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
-from database.door import Transaction
 from database.scope import scoped, unscoped
-from errors import LinkNotMade
+from errors import LinkNotMadeError
 from models.event import SYSTEM, Happening
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -131,7 +131,7 @@ async def made(link: PaymentLink, invoice: Invoice, provider_id: str, url: str) 
 
 
 async def refused(
-    link: PaymentLink, invoice: Invoice, refusal: LinkNotMade, *, outcome_unknown: bool, same_attempt: bool
+    link: PaymentLink, invoice: Invoice, refusal: LinkNotMadeError, *, outcome_unknown: bool, same_attempt: bool
 ) -> list[Happening]:
     """Write that Stripe did not say that it made a link, and when the next try is; logged once for each reason."""
     known_already = link.problem_code == refusal.code
@@ -191,7 +191,7 @@ async def stopped(link: PaymentLink, *, is_closed: bool, looks_again: bool) -> N
     await link.save()
 
 
-async def not_stopped(link: PaymentLink, refusal: LinkNotMade) -> None:
+async def not_stopped(link: PaymentLink, refusal: LinkNotMadeError) -> None:
     """Write that Stripe did not make a link unpayable, and when the next try is, as long as one may help."""
     again = refusal.may_retry and link.tries < STOP_TRIES
     link.due_at = utc_now() + _pause(link.tries) if again else None

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 from database.scope import scoped
-from errors import LinkNotMade
+from errors import LinkNotMadeError
 from gateways.base import LinkGateway, LinkRequest, MadeLink
 from models.event import SYSTEM, Happening, append
 from models.instant import utc_now
@@ -122,7 +122,7 @@ class LinkMaker:
         if job.was_unknown:
             try:
                 found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
-            except LinkNotMade as refusal:
+            except LinkNotMadeError as refusal:
                 await self._write_refusal(job, refusal, asked_only=True)
                 return
             if found is not None:
@@ -131,7 +131,7 @@ class LinkMaker:
         try:
             request = LinkRequest(job.invoice, job.lines, job.link.amount)
             made = await self._gateway.create_payment_link(job.secret_key, request, job.link.idempotency_key)
-        except LinkNotMade as refusal:
+        except LinkNotMadeError as refusal:
             await self._write_refusal(job, refusal, asked_only=False)
         else:
             await self._write_made(job, made)
@@ -158,10 +158,10 @@ class LinkMaker:
         assert job.secret_key is not None  # noqa: S101  (it has made the link)
         try:
             await self._gateway.deactivate_payment_link(job.secret_key, made.provider_id)
-        except LinkNotMade as refusal:
+        except LinkNotMadeError as refusal:
             log.warning("a surplus link stays payable", link=job.link.id, stripe=made.provider_id, code=refusal.code)
 
-    async def _write_refusal(self, job: Job, refusal: LinkNotMade, *, asked_only: bool) -> None:
+    async def _write_refusal(self, job: Job, refusal: LinkNotMadeError, *, asked_only: bool) -> None:
         """Write that Stripe did not say that it made a link; `asked_only`: it was only asked for earlier ones."""
         async with transaction() as tx:
             locked = await lifecycle.locked(job.link.id)
@@ -182,7 +182,7 @@ class LinkMaker:
         await self._note_refused_key(job, refusal)
         log.info("payment link not made", link=job.link.id, code=refusal.code, may_retry=refusal.may_retry)
 
-    async def _note_refused_key(self, job: Job, refusal: LinkNotMade) -> None:
+    async def _note_refused_key(self, job: Job, refusal: LinkNotMadeError) -> None:
         """Say at the integration that its key was rejected. If another one was saved meanwhile, that one is tried."""
         if refusal.code not in lifecycle.KEY_REFUSED:
             return
@@ -214,7 +214,7 @@ class LinkMaker:
                 if provider_id is not None:
                     await self._gateway.deactivate_payment_link(job.secret_key, provider_id)
                     await self._gateway.expire_open_sessions(job.secret_key, provider_id)
-        except LinkNotMade as refusal:
+        except LinkNotMadeError as refusal:
             await _write_stopped(job, provider_id, refusal)
             await self._note_refused_key(job, refusal)
             log.warning("payment link not deactivated", link=link.id, code=refusal.code, tries=link.tries)
@@ -222,7 +222,7 @@ class LinkMaker:
             await _write_stopped(job, provider_id, None)
 
 
-async def _write_stopped(job: Job, provider_id: str | None, refusal: LinkNotMade | None) -> None:
+async def _write_stopped(job: Job, provider_id: str | None, refusal: LinkNotMadeError | None) -> None:
     """Write what came of making a link unpayable."""
     async with transaction():
         locked = await lifecycle.locked(job.link.id)
@@ -243,7 +243,7 @@ async def _write_stopped(job: Job, provider_id: str | None, refusal: LinkNotMade
             )
 
 
-async def _reject_key(tx: Transaction, integration: Integration, refusal: LinkNotMade) -> Mapping[str, int]:
+async def _reject_key(tx: Transaction, integration: Integration, refusal: LinkNotMadeError) -> Mapping[str, int]:
     integration.key_problem = refusal.message
     await integration.save(update_fields=["key_problem"])
     happening = Happening(

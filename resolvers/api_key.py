@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tortoise.queryset import QuerySet
 
-from errors import Conflict, InvalidInput
+from errors import ConflictError, InvalidInputError
 from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -23,15 +23,15 @@ async def create_api_key(
     With an idempotency key the text is derived from it and the encryption key, so that asking again answers the same.
 
     Raises:
-        InvalidInput: A field can't be taken as it is.
-        Conflict: The idempotency key was used with other input, or before the encryption keys were changed.
+        InvalidInputError: A field can't be taken as it is.
+        ConflictError: The idempotency key was used with other input, or before the encryption keys were changed.
     """
     ctx.require(Scope.ADMIN)
     now = utc_now()
     if not scopes:
-        raise InvalidInput("Give the key at least one scope.", path=["input", "scopes"])
+        raise InvalidInputError("Give the key at least one scope.", path=["input", "scopes"])
     if expires_at is not None and expires_at <= now:
-        raise InvalidInput("expiresAt is in the past.", path=["input", "expiresAt"])
+        raise InvalidInputError("expiresAt is in the past.", path=["input", "expiresAt"])
     key_name = required_text(name, "The name", ["input", "name"])
     wanted = [scope for scope in Scope if scope in scopes]
     candidates = _keys(ctx, idempotency_key)
@@ -68,7 +68,7 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
     for candidate in candidates:
         if sha256_of(candidate) == api_key.sha256:
             return api_key, candidate
-    raise Conflict(
+    raise ConflictError(
         "This idempotency key has made a key before, which can't be shown again: revoke it and make another one.",
         code="KEY_SHOWN_ONCE",
         path=["input", "idempotencyKey"],
@@ -76,12 +76,12 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
 
 
 async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
-    """Revoke an API key: it opens nothing from now on, nor holds it anything open in this process.
+    """Revoke an API key: it is refused from now on, and what it holds open in this process is closed.
 
     Revoking it again changes nothing.
 
     Raises:
-        NotFound: This workspace has none with this id.
+        NotFoundError: This workspace has none with this id.
     """
     ctx.require(Scope.ADMIN)
     async with ctx.write() as write:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from database.scope import unscoped
-from errors import Forbidden, Unauthenticated
+from errors import ForbiddenError, UnauthenticatedError
 from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of
 from models.instant import from_row, utc_now
 from models.kinds import Mode, Scope
@@ -32,10 +32,10 @@ class Caller:
         """Refuse a caller that lacks a scope.
 
         Raises:
-            Forbidden: The API key doesn't have it.
+            ForbiddenError: The API key doesn't have it.
         """
         if scope not in self.scopes:
-            raise Forbidden(
+            raise ForbiddenError(
                 f"This needs an API key with the scope {scope.value}; this one has"
                 f" {', '.join(granted.value for granted in self.api_key.granted)}."
             )
@@ -45,12 +45,12 @@ async def authenticate(credential: Credential) -> Caller:
     """The caller behind an Authorization header or a session, read from the database each time.
 
     Raises:
-        Unauthenticated: There is none, it has ended, or its API key is unknown, revoked or expired.
+        UnauthenticatedError: There is none, it has ended, or its API key is unknown, revoked or expired.
     """
     if not isinstance(credential, Session):
         return await _holder("sha256", sha256_of(_bearer(credential)), _HOW_TO)
     if not credential.remaining_s:
-        raise Unauthenticated(f"This session has ended: {_SIGN_IN}.")
+        raise UnauthenticatedError(f"This session has ended: {_SIGN_IN}.")
     return await _holder("id", credential.api_key_id, _SIGN_IN)
 
 
@@ -63,7 +63,7 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
     )
     rows = await fetch(query, value)
     if not rows:
-        raise Unauthenticated(f"This API key is unknown: {how_to}.")
+        raise UnauthenticatedError(f"This API key is unknown: {how_to}.")
     row = dict(rows[0])
     workspace = Workspace(
         id=row["workspace_id"],
@@ -74,9 +74,9 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
     )
     api_key = ApiKey(**{name: _instant(name, value) for name, value in row.items()})
     if api_key.revoked_at is not None:
-        raise Unauthenticated(f"This API key was revoked: {how_to}.")
+        raise UnauthenticatedError(f"This API key was revoked: {how_to}.")
     if not api_key.is_valid(utc_now()):
-        raise Unauthenticated(f"This API key has expired: {how_to}.")
+        raise UnauthenticatedError(f"This API key has expired: {how_to}.")
     scopes = frozenset().union(*(IMPLIED_SCOPES[scope] for scope in api_key.granted))
     return Caller(workspace, api_key, scopes)
 
@@ -84,9 +84,9 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
 def _bearer(authorization: str | None) -> str:
     scheme, _, key = (authorization or "").strip().partition(" ")
     if not authorization:
-        raise Unauthenticated(f"There is no API key: {_HOW_TO}.")
+        raise UnauthenticatedError(f"There is no API key: {_HOW_TO}.")
     if scheme.lower() != "bearer" or not key.strip().startswith("flx_"):
-        raise Unauthenticated(f"This is not an API key: {_HOW_TO}.")
+        raise UnauthenticatedError(f"This is not an API key: {_HOW_TO}.")
     return key.strip()
 
 

@@ -1,4 +1,4 @@
-"""What a use case is given: the caller, the services of this process, and the doors to the database."""
+"""What a use case is given: the caller, the services of this process, and access to the database."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.door import Database, Transaction, transaction
+from database.access import Database, Transaction, transaction
 from database.scope import scoped
-from errors import NotFound
+from errors import NotFoundError
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway
@@ -103,12 +103,20 @@ class Context:
 
     services: Services
     caller: Caller
-    loaders: Loaders = field(init=False)
     window: Window = field(default=Window(), kw_only=True)
     position: int = field(default=0, kw_only=True)
+    _loaders: Loaders | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.refresh()
+    @property
+    def loaders(self) -> Loaders:
+        """What is loaded together; made when something is."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.workspace_id)
+        return self._loaders
+
+    @loaders.setter
+    def loaders(self, shared: Loaders) -> None:
+        self._loaders = shared
 
     @property
     def workspace_id(self) -> str:
@@ -117,13 +125,13 @@ class Context:
 
     def refresh(self) -> None:
         """Forget what was loaded, so that later fields see what was changed."""
-        self.loaders = Loaders(self.workspace_id)
+        self._loaders = None
 
     def require(self, scope: Scope) -> None:
         """Refuse a caller that lacks a scope.
 
         Raises:
-            Forbidden: The API key doesn't have it.
+            ForbiddenError: The API key doesn't have it.
         """
         self.caller.require(scope)
 
@@ -135,12 +143,12 @@ class Context:
         """A row of the caller's workspace by its id; `lock` keeps it from changing until the transaction ends.
 
         Raises:
-            NotFound: There is none; another workspace's looks exactly the same.
+            NotFoundError: There is none; another workspace's looks exactly the same.
         """
         query = self.rows(model).filter(id=id_)
         found = await (query.select_for_update() if lock else query).first()
         if found is None:
-            raise NotFound(f"This workspace has no {what} with the id {id_[:80]!r}.", path=path)
+            raise NotFoundError(f"This workspace has no {what} with the id {id_[:80]!r}.", path=path)
         return found
 
     @contextlib.asynccontextmanager
@@ -148,7 +156,7 @@ class Context:
         """A transaction of the caller's: logs what it says happened, and wakes the subscribers after the commit.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         newest: dict[str, int] = {}
         async with transaction() as tx:

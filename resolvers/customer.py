@@ -3,7 +3,7 @@
 from tortoise.exceptions import IntegrityError
 from tortoise.queryset import QuerySet
 
-from errors import Conflict
+from errors import ConflictError
 from models.customer import Customer
 from models.ids import Prefix, new_id
 from models.instant import utc_now
@@ -14,7 +14,8 @@ from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
 from resolvers.metadata import Changes, save_metadata
 from resolvers.reading.narrowing import Narrowing
-from resolvers.reading.orders import TEXT, ByColumns, Ordering, order_name
+from resolvers.reading.orders import TEXT, Ordering, order_name
+from resolvers.reading.walks import ByColumns
 
 
 async def create_customer(
@@ -29,8 +30,8 @@ async def create_customer(
     """A new customer.
 
     Raises:
-        InvalidInput: A field can't be taken as it is.
-        Conflict: Another customer has this external id, or the idempotency key was used with other input.
+        InvalidInputError: A field can't be taken as it is.
+        ConflictError: Another customer has this external id, or the idempotency key was used with other input.
     """
     ctx.require(Scope.WRITE)
     now = utc_now()
@@ -66,9 +67,9 @@ async def update_customer(
     """Change a customer.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        InvalidInput: A field can't be taken as it is.
-        Conflict: Another customer has this external id.
+        NotFoundError: This workspace has none with this id.
+        InvalidInputError: A field can't be taken as it is.
+        ConflictError: Another customer has this external id.
     """
     ctx.require(Scope.WRITE)
     new_name = name if name is KEEP else required_text(name, "The name", ["input", "name"])
@@ -89,7 +90,7 @@ async def _save(customer: Customer) -> None:
     try:
         await customer.save()
     except IntegrityError:  # its only one that input can violate
-        raise Conflict(
+        raise ConflictError(
             "Another customer of this workspace has this external id: update that one, or give another id.",
             code="EXTERNAL_ID_TAKEN",
             path=["input", "externalId"],
@@ -100,7 +101,7 @@ async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Custo
     """The workspace's customers, and what narrows the list to those that hold a text.
 
     Raises:
-        InvalidInput: The text is too long, or holds characters that can't be stored.
+        InvalidInputError: The text is too long, or holds characters that can't be stored.
     """
     ctx.require(Scope.READ)
     return ctx.rows(Customer), await searched(ctx, search, ["search"])
@@ -110,7 +111,7 @@ async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool)
     """The workspace's customers by name.
 
     Raises:
-        InvalidInput: The text is too long, or holds characters that can't be stored.
+        InvalidInputError: The text is too long, or holds characters that can't be stored.
     """
     rows, narrowings = await customers(ctx, search=search)
     return Ordering(

@@ -13,7 +13,7 @@ async def searched(ctx: Context, search: str | None, path: list[str]) -> list[Na
     """The condition that a customer's name, email or external id holds a text; none without a text.
 
     Raises:
-        InvalidInput: The text is too long, or holds characters that can't be stored.
+        InvalidInputError: The text is too long, or holds characters that can't be stored.
     """
     text = optional_text(search, "The search", path)
     if text is None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tortoise.queryset import QuerySet
 
-from database.door import fetch
+from database.access import fetch
 from database.literal import Literally
 from feed.cursor import decode_cursor, encode_cursor
 from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
@@ -118,7 +118,7 @@ def number_of(ctx: Context, cursor: str) -> int:
     """The number that a cursor stands for.
 
     Raises:
-        InvalidCursor: It is not one that this workspace has given out.
+        InvalidCursorError: It is not one that this workspace has given out.
     """
     return decode_cursor(cursor, ctx.workspace_id, ctx.caller.workspace.seq)
 
@@ -132,8 +132,8 @@ def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator
     While an event is looked at, `ctx.loaders` are those that all followers share.
 
     Raises:
-        Forbidden: The API key lacks READ.
-        InvalidCursor: The cursor is not one that this workspace has given out.
+        ForbiddenError: The API key lacks READ.
+        InvalidCursorError: The cursor is not one that this workspace has given out.
     """
     ctx.require(Scope.READ)
     if ctx.window.after is not None:

@@ -5,8 +5,8 @@ from typing import Final
 
 import orjson
 
-from database.door import fetch
-from errors import Conflict, InvalidInput
+from database.access import fetch
+from errors import ConflictError, InvalidInputError
 from models.instant import utc_now
 from resolvers.context import Context, Write
 
@@ -23,8 +23,8 @@ async def first_result(write: Write, operation: str, key: str | None, given: obj
     Of two uses at once the second waits until the first has committed. To be called before anything is changed.
 
     Raises:
-        Conflict: The key was used with other input.
-        InvalidInput: The key is empty or too long.
+        ConflictError: The key was used with other input.
+        InvalidInputError: The key is empty or too long.
     """
     if key is None:
         return result_id
@@ -49,8 +49,8 @@ async def earlier_result(ctx: Context, operation: str, key: str | None, given: o
     """The id that this key's first use answered, None when there was none yet: for what is done before `first_result`.
 
     Raises:
-        Conflict: The key was used with other input.
-        InvalidInput: The key is empty or too long.
+        ConflictError: The key was used with other input.
+        InvalidInputError: The key is empty or too long.
     """
     if key is None:
         return None
@@ -61,13 +61,13 @@ async def earlier_result(ctx: Context, operation: str, key: str | None, given: o
 
 def _sha256_of(key: str, given: object) -> str:
     if not key.strip() or len(key) > _MAX_KEY_LENGTH or "\x00" in key:
-        raise InvalidInput(f"An idempotency key has 1 to {_MAX_KEY_LENGTH} characters.", path=_PATH)
+        raise InvalidInputError(f"An idempotency key has 1 to {_MAX_KEY_LENGTH} characters.", path=_PATH)
     return hashlib.sha256(orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()
 
 
 def _the_same(earlier_sha256: str, sha256: str, result_id: str) -> str:
     if earlier_sha256 != sha256:
-        raise Conflict(
+        raise ConflictError(
             "This idempotency key was used before with other input: use a new key for a new request.",
             code="IDEMPOTENCY_KEY_REUSED",
             path=_PATH,

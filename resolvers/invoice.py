@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import date
 from typing import Final
 
-from errors import Conflict, Unavailable
+from errors import ConflictError, UnavailableError
 from models.customer import Customer
 from models.ids import Prefix, new_id
 from models.instant import utc_now, utc_today
@@ -17,7 +17,7 @@ from payment_links import lifecycle
 from payment_links.maker import Job
 from resolvers.context import KEEP, Context, Keep, Write, change
 from resolvers.idempotency import first_result
-from resolvers.line_items import LineInput, as_told, inputs_of, lines_of
+from resolvers.line_items import LineInput, as_given, inputs_of, lines_of
 from resolvers.link_choice import check_chargeable, integration_for
 from resolvers.metadata import Changes, forget_metadata, save_metadata
 
@@ -42,9 +42,9 @@ async def create_invoice(
     """A new draft.
 
     Raises:
-        InvalidInput: A field can't be taken as it is.
-        NotFound: This workspace has no such customer.
-        Conflict: The idempotency key was used with other input, or its draft was deleted.
+        InvalidInputError: A field can't be taken as it is.
+        NotFoundError: This workspace has no such customer.
+        ConflictError: The idempotency key was used with other input, or its draft was deleted.
     """
     ctx.require(Scope.WRITE)
     now = utc_now()
@@ -61,7 +61,7 @@ async def create_invoice(
         updated_at=now,
     )
     lines = lines_of(invoice, line_items)
-    given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_told(line) for line in lines]]
+    given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_given(line) for line in lines]]
     given += [metadata] if metadata else []  # the keys of before there was any stay good
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
@@ -79,11 +79,11 @@ async def _made_before(ctx: Context, id_: str) -> Invoice:
     """The invoice that an idempotency key's first use made.
 
     Raises:
-        Conflict: It was a draft, and is deleted.
+        ConflictError: It was a draft, and is deleted.
     """
     found = await ctx.rows(Invoice).filter(id=id_).first()
     if found is None:
-        raise Conflict(
+        raise ConflictError(
             "The draft that was created with this idempotency key was deleted: use a new key for a new invoice.",
             code="IDEMPOTENCY_KEY_SPENT",
             path=["input", "idempotencyKey"],
@@ -105,9 +105,9 @@ async def update_invoice(
     """Change a draft, or the metadata of any invoice.
 
     Raises:
-        NotFound: This workspace has no such invoice or customer.
-        InvalidInput: A field can't be taken as it is.
-        InvalidTransition: The invoice is finalized, and more than its metadata is given.
+        NotFoundError: This workspace has no such invoice or customer.
+        InvalidInputError: A field can't be taken as it is.
+        InvalidTransitionError: The invoice is finalized, and more than its metadata is given.
     """
     ctx.require(Scope.WRITE)
     drafted = (customer_id, currency, line_items, due_date, memo)
@@ -133,7 +133,7 @@ async def _replace_lines(ctx: Context, invoice: Invoice, given: Sequence[LineInp
     """Write the lines that are given, or those that there are in another currency; whether anything changed."""
     before = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
     lines = lines_of(invoice, inputs_of(before) if given is KEEP else given)
-    if [(*as_told(line), line.amount) for line in before] == [(*as_told(line), line.amount) for line in lines]:
+    if [(*as_given(line), line.amount) for line in before] == [(*as_given(line), line.amount) for line in lines]:
         return False
     await ctx.rows(LineItem).filter(invoice_id=invoice.id).delete()
     await ctx.rows(LineItem).bulk_create(lines)
@@ -146,8 +146,8 @@ async def delete_invoice(ctx: Context, id_: str) -> str:
     Money that came for it stays, UNAPPLIED.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        InvalidTransition: The invoice is finalized.
+        NotFoundError: This workspace has none with this id.
+        InvalidTransitionError: The invoice is finalized.
     """
     ctx.require(Scope.WRITE)
     async with ctx.write() as write:
@@ -181,9 +181,9 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
     When Stripe fails the invoice is OPEN all the same and its link says what is wrong. A total of 0 is PAID.
 
     Raises:
-        NotFound: This workspace has no such invoice or integration.
-        InvalidInput: Several integrations could be meant, or Stripe can't charge the total.
-        InvalidTransition: The invoice is finalized already.
+        NotFoundError: This workspace has no such invoice or integration.
+        InvalidInputError: Several integrations could be meant, or Stripe can't charge the total.
+        InvalidTransitionError: The invoice is finalized already.
     """
     ctx.require(Scope.WRITE)
     job: Job | None = None
@@ -204,7 +204,7 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
             check_chargeable(invoice, ["id"])
             job = await ctx.services.link_maker.plan(invoice, integration)
     if job is not None:
-        with suppress(Unavailable):  # the invoice is finalized all the same, and the sweep makes its link
+        with suppress(UnavailableError):  # the invoice is finalized all the same, and the sweep makes its link
             await ctx.services.link_maker.carry_out(job)
     return invoice
 
@@ -216,9 +216,9 @@ async def mark_invoice_paid(ctx: Context, id_: str, note: str | None) -> Invoice
     """Record what remains as paid out of band: cash, a bank transfer.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        InvalidTransition: It is a draft, void, or paid already.
-        InvalidInput: The note is too long.
+        NotFoundError: This workspace has none with this id.
+        InvalidTransitionError: It is a draft, void, or paid already.
+        InvalidInputError: The note is too long.
     """
     return await _end(ctx, id_, InvoiceStatus.PAID, EventType.INVOICE_PAID, note)
 
@@ -227,8 +227,8 @@ async def void_invoice(ctx: Context, id_: str, note: str | None) -> Invoice:
     """Take an invoice back, for good.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        InvalidTransition: It is a draft, paid, or void already.
+        NotFoundError: This workspace has none with this id.
+        InvalidTransitionError: It is a draft, paid, or void already.
     """
     return await _end(ctx, id_, InvoiceStatus.VOID, EventType.INVOICE_VOIDED, note)
 
@@ -237,8 +237,8 @@ async def mark_invoice_uncollectible(ctx: Context, id_: str, note: str | None) -
     """Write an invoice off; a late payment still makes it PAID.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        InvalidTransition: It is not OPEN.
+        NotFoundError: This workspace has none with this id.
+        InvalidTransitionError: It is not OPEN.
     """
     return await _end(ctx, id_, InvoiceStatus.UNCOLLECTIBLE, EventType.INVOICE_MARKED_UNCOLLECTIBLE, note)
 

@@ -10,7 +10,7 @@ from tortoise.expressions import Q, Subquery
 from tortoise.queryset import QuerySet
 
 from database.literal import Literally
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.customer import Customer
 from models.ids import Prefix
 from models.instant import utc_today
@@ -28,10 +28,10 @@ from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
 MAX_IDS: Final = 100
-"""So many invoices can be asked for by their ids."""
+"""How many ids the filter takes."""
 
 MAX_CUSTOMERS: Final = 50
-"""Of so many customers invoices can be asked for at once, and so many are looked for by a search."""
+"""How many customers the filter takes, and how many a search looks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
     """The workspace's invoices that a query asks for, and what narrows the list further.
 
     Raises:
-        InvalidInput: A filter can't be taken as it is.
+        InvalidInputError: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
     return ctx.rows(Invoice).filter(*restrictions(ctx, query)), await narrowings(ctx, query)
@@ -104,7 +104,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
     """Sums of the invoices that a query asks for: all where sums know, else of as many as are counted.
 
     Raises:
-        InvalidInput: A filter can't be taken as it is.
+        InvalidInputError: A filter can't be taken as it is.
     """
     keys = _keys_of_sums(query)
     if keys is not None:
@@ -114,7 +114,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
 
 
 def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "currency"):
         return None
     currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
@@ -146,7 +146,7 @@ def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None
         return None
     few = sorted(set(values))
     if len(few) > most:
-        raise InvalidInput(f'"{name}" has {len(few)} ids: at most {most} are taken.', path=["filter", name])
+        raise InvalidInputError(f'"{name}" has {len(few)} ids: at most {most} are taken.', path=["filter", name])
     return few
 
 
@@ -154,13 +154,13 @@ def amounts(query: InvoiceQuery) -> dict[str, Any]:
     """The currency and the bounds of the total that a query asks for, in minor units.
 
     Raises:
-        InvalidInput: A bound has no currency, or is no amount of it.
+        InvalidInputError: A bound has no currency, or is no amount of it.
     """
     given = {"totalMin": query.total_min, "totalMax": query.total_max}
     if query.currency is None:
         for name, value in given.items():
             if value is not None:
-                raise InvalidInput(
+                raise InvalidInputError(
                     f'"{name}" needs "currency": amounts of several currencies can\'t be compared.',
                     path=["filter", name],
                 )
@@ -175,7 +175,7 @@ def _minor_units(value: Decimal | None, currency: str, name: str) -> int | None:
         return None
     units = unit_minor_units(value, currency) if abs(value) <= MAX_MINOR_UNITS else None
     if units is None:
-        raise InvalidInput(
+        raise InvalidInputError(
             f'"{name}" is no amount of {currency}: give it in {currency}, with no more digits after the point than it'
             " has.",
             path=["filter", name],

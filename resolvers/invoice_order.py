@@ -6,31 +6,16 @@ from typing import Final
 
 from tortoise.expressions import Q
 
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
-from database.door import fetch, reading_dialect
 from models.instant import utc_today
 from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
 from resolvers.reading.narrowing import Found, Narrowing, among
-from resolvers.reading.orders import (
-    DAY,
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Conditions,
-    Key,
-    Kind,
-    Ordering,
-    Part,
-    Walk,
-    between,
-    by_restrictions,
-    order_name,
-    unindexed,
-)
+from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
+from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 
 _UNPAID: Final = tuple(status for status in InvoiceStatus if status is not InvoiceStatus.PAID)
 
@@ -52,7 +37,7 @@ async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, d
     """The workspace's invoices that a query asks for, by anything but their creation.
 
     Raises:
-        InvalidInput: A filter can't be taken as it is.
+        InvalidInputError: A filter can't be taken as it is.
     """
     rows, narrowed = await invoices(ctx, query)
     way = _WAYS[by](ctx, query)
@@ -129,9 +114,9 @@ _WAYS: Final = {
 
 # --- By customer -----------------------------------------------------------------------------------------------
 
-_FEWEST: Final = 1
-_MOST: Final = 64
-"""So many customers' invoices are looked up at once: one's at first, which may be all that are wanted."""
+_MIN_AT_ONCE: Final = 1
+_MAX_AT_ONCE: Final = 64
+"""How many customers' invoices are looked up at once: at first one customer's, which may be enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +160,11 @@ class _ByCustomer:
         """The first few keys of the customers between those of a part's ends."""
         walk = ByColumns("customers", self.workspace_id, ("sort_name",), [("has_invoices", None)])
         low, high = (None if key is None else key[:2] for key in (part.low, part.high))
-        left, keys, number = Part(low, high, part.descending), list[Key](), _FEWEST
+        left, keys, number = Part(low, high, part.descending), list[Key](), _MIN_AT_ONCE
         customers = await walk.keys(left, number)
         while customers and len(keys) < limit:
             keys += await self._of_each(customers, part, limit - len(keys))
-            left, number = left.beyond(customers[-1]), min(4 * number, _MOST)
+            left, number = left.beyond(customers[-1]), min(4 * number, _MAX_AT_ONCE)
             customers = await walk.keys(left, number) if len(keys) < limit else []
         return keys[:limit]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.ids import Prefix, new_id
 from models.invoice import Invoice, LineItem
 from models.money import MAX_DECIMAL_PLACES, MAX_MINOR_UNITS, canonical_decimal, line_amount, to_major
@@ -30,26 +30,26 @@ def lines_of(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
     """The lines of an invoice, whose total they become.
 
     Raises:
-        InvalidInput: There is none, or one can't be taken as it is.
+        InvalidInputError: There is none, or one can't be taken as it is.
     """
     path = ["input", "lineItems"]
     if not 1 <= len(given) <= MAX_LINES:
-        raise InvalidInput(f"An invoice has 1 to {MAX_LINES} line items, not {len(given)}.", path=path)
+        raise InvalidInputError(f"An invoice has 1 to {MAX_LINES} line items, not {len(given)}.", path=path)
     lines = [_line(invoice, position, line, [*path, str(position)]) for position, line in enumerate(given)]
     invoice.total = sum(line.amount for line in lines)
     if invoice.total > MAX_MINOR_UNITS:
         largest = to_major(MAX_MINOR_UNITS, invoice.currency)
-        raise InvalidInput(f"The total is too large: at most {largest} {invoice.currency}.", path=path)
+        raise InvalidInputError(f"The total is too large: at most {largest} {invoice.currency}.", path=path)
     return lines
 
 
 def _line(invoice: Invoice, position: int, given: LineInput, path: list[str]) -> LineItem:
     for name, value in (("quantity", given.quantity), ("unitAmount", given.unit_amount)):
         if value.is_signed():
-            raise InvalidInput("A line can't be negative: lower another line instead.", path=[*path, name])
+            raise InvalidInputError("A line can't be negative: lower another line instead.", path=[*path, name])
         exponent = value.as_tuple().exponent
         if value > _MAX_QUANTITY or (isinstance(exponent, int) and -exponent > MAX_DECIMAL_PLACES):
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"At most {_MAX_QUANTITY:f} with up to {MAX_DECIMAL_PLACES} digits after the point.",
                 path=[*path, name],
             )
@@ -69,5 +69,5 @@ def inputs_of(lines: Sequence[LineItem]) -> list[LineInput]:
     return [LineInput(line.description, Decimal(line.quantity), Decimal(line.unit_amount)) for line in lines]
 
 
-def as_told(line: LineItem) -> list[str]:
+def as_given(line: LineItem) -> list[str]:
     return [line.description, line.quantity, line.unit_amount]

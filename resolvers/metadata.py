@@ -14,7 +14,7 @@ async def save_metadata(write: Write, subject_id: str, changes: Changes | Keep |
     """Merge changes into the metadata of what the caller has locked, None removes all; whether anything changed.
 
     Raises:
-        InvalidInput: There would be too many entries.
+        InvalidInputError: There would be too many entries.
     """
     if changes is KEEP:
         return False

@@ -7,9 +7,9 @@ from typing import Final
 
 from tortoise.expressions import Q
 
-from database.door import Row, Transaction, fetch, transaction
+from database.access import Row, Transaction, fetch, transaction
 from database.scope import scoped, unscoped
-from errors import ConfigurationError, FluxrateError, InvalidInput, ModeMismatch, NotFound, SealError
+from errors import ConfigurationError, FluxrateError, InvalidInputError, ModeMismatchError, NotFoundError, SealError
 from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.event import SYSTEM, Happening, append
 from models.ids import Prefix, new_id
@@ -34,7 +34,7 @@ async def create_workspace(name: str, mode: Mode) -> tuple[Workspace, str]:
     """A new workspace and the text of its first API key, which may do everything and is stored nowhere.
 
     Raises:
-        InvalidInput: The name can't be taken.
+        InvalidInputError: The name can't be taken.
     """
     name = required_text(name, "The workspace's name", ["name"])
     async with transaction() as tx:
@@ -63,15 +63,17 @@ async def _workspace(workspace_id: str | None) -> Workspace:
     if workspace_id is not None:
         found = await unscoped(Workspace).filter(id=workspace_id).first()
         if found is None:
-            raise NotFound(f'There is no workspace {workspace_id[:80]!r}: see "fluxrate workspace list".')
+            raise NotFoundError(f'There is no workspace {workspace_id[:80]!r}: see "fluxrate workspace list".')
         return found
     several = await workspaces()
     if not several:
-        raise NotFound(
+        raise NotFoundError(
             'There is no workspace yet: make one with "fluxrate workspace create NAME --mode test" (or live).'
         )
     if len(several) > 1:
-        raise InvalidInput(f'There are {len(several)} workspaces: name one with --workspace, see "workspace list".')
+        raise InvalidInputError(
+            f'There are {len(several)} workspaces: name one with --workspace, see "workspace list".'
+        )
     return several[0]
 
 
@@ -82,22 +84,22 @@ async def why_not_simulated(invoice: str) -> FluxrateError | None:
     """Say why a simulator has no Payment Link of an invoice, by its id or number; None when there is no such reason."""
     found = await unscoped(Invoice).filter(Q(id=invoice) | Q(number=invoice)).order_by("-id").first()
     if found is None:
-        return NotFound(
+        return NotFoundError(
             f"There is no invoice {invoice[:80]!r}: copy its id, inv_…, or its number from the dashboard or the API."
         )
     name = found.number or found.id
     workspace = await _workspace(found.workspace_id)
     if workspace.mode is Mode.LIVE:
-        return ModeMismatch(
+        return ModeMismatchError(
             f"Invoice {name} is of the live workspace {workspace.name!r}, whose money is real: only what happens in a"
             ' test workspace can be simulated. Make one with "fluxrate workspace create NAME --mode test".'
         )
     if found.status is InvoiceStatus.DRAFT:
-        return InvalidInput(f"Invoice {name} is a draft: finalize it first, so that it gets a Payment Link.")
+        return InvalidInputError(f"Invoice {name} is a draft: finalize it first, so that it gets a Payment Link.")
     if not await unscoped(PaymentLink).filter(invoice_id=found.id).exclude(provider_id=None).exists():
-        return InvalidInput(f"Invoice {name} has no Payment Link: connect the simulator, then create one.")
-    return InvalidInput(
-        f"The Payment Link of invoice {name} was not made by this simulator, or before it was started anew: it forgets"
+        return InvalidInputError(f"Invoice {name} has no Payment Link: connect the simulator, then create one.")
+    return InvalidInputError(
+        f"The Payment Link of invoice {name} was not made by this simulator, or before it was restarted: it forgets"
         " everything when it stops. Simulate an invoice that is finalized now."
     )
 
@@ -111,12 +113,12 @@ async def create_key(
     """A new API key of a workspace and its text, which is stored nowhere. No id means the only workspace.
 
     Raises:
-        InvalidInput: The name or the expiry can't be taken, or there are several workspaces.
-        NotFound: There is no such workspace.
+        InvalidInputError: The name or the expiry can't be taken, or there are several workspaces.
+        NotFoundError: There is no such workspace.
     """
     name = required_text(name, "The key's name", ["name"])
     if expires_at is not None and expires_at <= utc_now():
-        raise InvalidInput(f"The key would have expired already, at {expires_at.isoformat()}.", path=["expires"])
+        raise InvalidInputError(f"The key would have expired already, at {expires_at.isoformat()}.", path=["expires"])
     workspace = await _workspace(workspace_id)
     async with transaction() as tx:
         return await _add_key(tx, workspace, name, scopes, expires_at)
@@ -145,8 +147,8 @@ async def list_keys(workspace_id: str | None) -> list[ApiKey]:
     """A workspace's API keys, revoked ones too, oldest first.
 
     Raises:
-        InvalidInput: There are several workspaces and none was named.
-        NotFound: There is no such workspace.
+        InvalidInputError: There are several workspaces and none was named.
+        NotFoundError: There is no such workspace.
     """
     workspace = await _workspace(workspace_id)
     return await scoped(ApiKey, workspace.id).order_by("id")
@@ -156,25 +158,25 @@ async def connected_integrations(ids: Sequence[str]) -> list[Integration]:
     """The integrations with these ids; all that are connected, where none is named.
 
     Raises:
-        NotFound: One of them does not exist or is disconnected.
+        NotFoundError: One of them does not exist or is disconnected.
     """
     connected = await unscoped(Integration).filter(disconnected_at=None).order_by("id")
     found = [integration for integration in connected if not ids or integration.id in ids]
     for id_ in sorted(set(ids) - {integration.id for integration in found}):
-        raise NotFound(f"There is no connected integration {id_[:80]!r}.")
+        raise NotFoundError(f"There is no connected integration {id_[:80]!r}.")
     return found
 
 
 async def revoke_key(key_id: str) -> ApiKey:
-    """Revoke an API key: it opens nothing from now on. Revoking it again changes nothing.
+    """Revoke an API key: it is refused from now on. Revoking it again changes nothing.
 
     Raises:
-        NotFound: There is none with this id.
+        NotFoundError: There is none with this id.
     """
     async with transaction() as tx:
         api_key = await unscoped(ApiKey).filter(id=key_id).select_for_update().first()
         if api_key is None:
-            raise NotFound(f'There is no API key {key_id[:80]!r}: see "fluxrate key list".')
+            raise NotFoundError(f'There is no API key {key_id[:80]!r}: see "fluxrate key list".')
         if api_key.revoked_at is None:
             api_key.revoked_at = utc_now()
             await api_key.save(update_fields=["revoked_at"])
@@ -231,10 +233,10 @@ def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
     return True
 
 
-async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> int:
+async def reseal(keyring: Keyring, on_progress: Callable[[int, int], None]) -> int:
     """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
 
-    `progressed` is called with how many integrations of how many are done.
+    `on_progress` is called with how many integrations of how many are done.
 
     Raises:
         SealError: A secret doesn't open with any configured key; what was done before stays done.
@@ -251,7 +253,7 @@ async def reseal(keyring: Keyring, progressed: Callable[[int, int], None]) -> in
             return resealed
         after = rows[-1]["id"]
         done += len(rows)
-        progressed(done, max(done, total))
+        on_progress(done, max(done, total))
 
 
 async def _reseal_row(tx: Transaction, keyring: Keyring, row: Row) -> int:

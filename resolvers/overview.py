@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from database.door import fetch
+from database.access import fetch
 from database.literal import Literally
 from models.kinds import InvoiceStatus, Scope, WebhookEventStatus
 from models.payment import DISPUTED, OVERPAID, TO_APPLY, Payment

@@ -9,9 +9,9 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.door import Row, Transaction, retrying
+from database.access import Row, Transaction, retrying
 from database.literal import Literally
-from errors import Conflict, InvalidInput, NotFound
+from errors import ConflictError, InvalidInputError, NotFoundError
 from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.books import Books
 from inbox.delivery import Origin
@@ -35,19 +35,9 @@ from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
 from resolvers.reading.narrowing import Narrowing, by_index
-from resolvers.reading.orders import (
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Kind,
-    Ordering,
-    Value,
-    between,
-    by_restrictions,
-    order_name,
-)
+from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
+from resolvers.reading.walks import ByColumns, Value, between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +134,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
 
 
 def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
     return {
@@ -166,10 +156,10 @@ async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple
     Doing so again changes nothing. The payment's webhook events are then PROCESSED.
 
     Raises:
-        NotFound: This workspace has no such payment or invoice.
-        InvalidInput: The payment is in another currency than the invoice, or of the other mode than the workspace.
-        InvalidTransition: The invoice is a draft, paid, or void.
-        Conflict: The payment did not succeed, counts for another invoice, or was refunded.
+        NotFoundError: This workspace has no such payment or invoice.
+        InvalidInputError: The payment is in another currency than the invoice, or of the other mode than the workspace.
+        InvalidTransitionError: The invoice is a draft, paid, or void.
+        ConflictError: The payment did not succeed, counts for another invoice, or was refunded.
     """
     ctx.require(Scope.WRITE)
     payment = await ctx.one(Payment, payment_id, "payment", _PAYMENT)
@@ -196,7 +186,7 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
     if payment is None:
-        raise NotFound("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
+        raise NotFoundError("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
     if _counts_for(payment, invoice_id):
         return
     invoice = books.invoices[workspace_id, invoice_id]
@@ -211,26 +201,28 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
     code = why_not_allocated(payment, invoice)
     if code is NotAllocated.PAYMENT_NOT_SUCCEEDED:
-        raise Conflict(
+        raise ConflictError(
             f"This payment is {payment.status.value}: only money that came in can be applied.", code=code, path=_PAYMENT
         )
     if code is NotAllocated.ALREADY_APPLIED:
-        raise Conflict(f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT)
+        raise ConflictError(
+            f"This payment counts for the invoice {payment.invoice_id} already.", code=code, path=_PAYMENT
+        )
     if code is NotAllocated.PAYMENT_REFUNDED:
-        raise Conflict(
+        raise ConflictError(
             "This payment was refunded in full, so there is no money left to apply: let the customer pay again.",
             code=code,
             path=_PAYMENT,
         )
     if code is NotAllocated.LIVEMODE_MISMATCH:
-        raise InvalidInput(
+        raise InvalidInputError(
             "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
             code=code,
             path=_PAYMENT,
         )
     check_collecting(invoice.status, _INVOICE)
     if code is NotAllocated.CURRENCY_MISMATCH:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"This payment is in {payment.currency}, the invoice in {invoice.currency}: choose an invoice in"
             f" {payment.currency}, or refund the payment in Stripe.",
             code=code,

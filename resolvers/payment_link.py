@@ -1,7 +1,7 @@
 """Payment Links that are asked for."""
 
 from database.scope import scoped
-from errors import InvalidInput, StripeRefused
+from errors import InvalidInputError, StripeRefusedError
 from models.diagnosis import diagnose
 from models.instant import utc_now
 from models.integration import Integration
@@ -18,10 +18,10 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
     """A Payment Link for what remains of an OPEN invoice: the one it has, or a new one where none works.
 
     Raises:
-        NotFound: This workspace has no such invoice or integration.
-        InvalidInput: There is no integration, several could be meant, or Stripe can't charge what remains.
-        InvalidTransition: The invoice is not OPEN.
-        StripeRefused: Stripe did not make the link.
+        NotFoundError: This workspace has no such invoice or integration.
+        InvalidInputError: There is no integration, several could be meant, or Stripe can't charge what remains.
+        InvalidTransitionError: The invoice is not OPEN.
+        StripeRefusedError: Stripe did not make the link.
     """
     ctx.require(Scope.WRITE)
     async with ctx.write() as write:
@@ -32,7 +32,7 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
         if integration is None:
             off = await ctx.rows(Integration).filter(disconnected_at=None).order_by("id").first()
             way = f"switch {off.id} on (isActive: true)" if off else "connect Stripe first (connectStripe)"
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"There is no active integration to make a Payment Link with: {way}.",
                 code="NO_INTEGRATION",
                 path=["integrationId"],
@@ -73,4 +73,4 @@ async def _check_made(ctx: Context, link_id: str) -> None:
     link = await ctx.rows(PaymentLink).get(id=link_id)
     if link.status is PaymentLinkStatus.FAILED and link.problem_code is not None:
         problem = diagnose(link.problem_code, link.problem_message)
-        raise StripeRefused(problem.message, code=problem.code, path=["invoiceId"])
+        raise StripeRefusedError(problem.message, code=problem.code, path=["invoiceId"])

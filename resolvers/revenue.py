@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.calendar import Span, intervals, time_zone
 from models.instant import utc_now
 from models.kinds import RevenueInterval, Scope
@@ -59,7 +59,7 @@ async def revenue(
     currency of which nothing came is left out, unless it is asked for.
 
     Raises:
-        InvalidInput: The range ends before it begins, has too many intervals or lies beyond the years that are
+        InvalidInputError: The range ends before it begins, has too many intervals or lies beyond the years that are
             answered; or there is no such time zone or currency.
     """
     ctx.require(Scope.READ)
@@ -78,10 +78,10 @@ def _range(since: datetime, until: datetime | None) -> Span:
     within = Span(since.astimezone(UTC), utc_now() if until is None else until.astimezone(UTC))
     if within.start >= within.end:
         told = "let `until` be after `since`" if until is not None else "give a `since` that is past"
-        raise InvalidInput(f"This range is empty: {told}.", code="EMPTY_RANGE", path=["since"])
+        raise InvalidInputError(f"This range is empty: {told}.", code="EMPTY_RANGE", path=["since"])
     for name, at in (("since", within.start), ("until", within.end)):
         if not FIRST_YEAR <= at.year <= LAST_YEAR:
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"No revenue is told of the year {at.year}: give a `{name}` from {FIRST_YEAR} to {LAST_YEAR}.",
                 code="OUT_OF_RANGE",
                 path=[name],
@@ -92,7 +92,7 @@ def _range(since: datetime, until: datetime | None) -> Span:
 def _spans(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> list[Span]:
     spans = list(islice(intervals(within, interval, zone), MAX_POINTS + 1))
     if len(spans) > MAX_POINTS:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"This range has more than {MAX_POINTS} points of {interval.value}: choose a longer interval, or ask for a"
             " shorter range, several times if need be.",
             code="TOO_MANY_POINTS",

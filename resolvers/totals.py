@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from database.door import fetch
-from errors import InvalidInput
+from database.access import fetch
+from errors import InvalidInputError
 from models.calendar import Span
 from models.instant import utc_now
 from models.kinds import Scope
@@ -20,7 +20,7 @@ AGES: Final[tuple[tuple[int, int | None], ...]] = ((1, 30), (31, 60), (61, 90), 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """OPEN invoices that are overdue for so many days: how many, and what remains of them in minor units."""
+    """OPEN invoices that are overdue for a range of days: how many, and what remains of them in minor units."""
 
     from_days: int
     to_days: int | None
@@ -58,12 +58,14 @@ async def totals(ctx: Context, since: datetime | None, until: datetime | None) -
     Unapplied money is net of refunds and in no other total.
 
     Raises:
-        InvalidInput: The range ends before it begins.
+        InvalidInputError: The range ends before it begins.
     """
     ctx.require(Scope.READ)
     within = Span((since or ALWAYS.start).astimezone(UTC), (until or ALWAYS.end).astimezone(UTC))
     if until is not None and within.start >= within.end:
-        raise InvalidInput("This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"])
+        raise InvalidInputError(
+            "This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"]
+        )
     came = {currency: found[0] for currency, found in (await receipts(ctx.workspace_id, [within])).items()}
     stands = await _open(ctx.workspace_id, utc_now().date())
     return [

@@ -9,9 +9,9 @@ from typing import Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.door import fetch
+from database.access import fetch
 from database.literal import Literally
-from errors import Conflict, InvalidInput
+from errors import ConflictError, InvalidInputError
 from inbox.delivery import Delivery, Receipt, kept
 from models.event import Happening
 from models.ids import Prefix, is_id
@@ -81,7 +81,7 @@ async def webhook_events(ctx: Context, query: WebhookEventQuery) -> tuple[QueryS
     """The workspace's webhook events that a query asks for, without their payloads, and what narrows the list further.
 
     Raises:
-        InvalidInput: A filter can't be taken as it is.
+        InvalidInputError: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
     return _asked(ctx, query).only(*WITHOUT_PAYLOAD), await _searched(ctx, query.search)
@@ -162,11 +162,13 @@ def _possible(types: Sequence[str]) -> list[str]:
     """Stripe's types among these, each once.
 
     Raises:
-        InvalidInput: There are more than a statement takes.
+        InvalidInputError: There are more than a statement takes.
     """
     possible = {type_ for type_ in types if 0 < len(type_) <= MAX_TEXT_LENGTH}
     if len(possible) > _MAX_TYPES:
-        raise InvalidInput(f"The filter has {len(possible)} types: at most {_MAX_TYPES} are taken.", path=["filter"])
+        raise InvalidInputError(
+            f"The filter has {len(possible)} types: at most {_MAX_TYPES} are taken.", path=["filter"]
+        )
     return list(possible)
 
 
@@ -174,13 +176,13 @@ def _possible(types: Sequence[str]) -> list[str]:
 
 
 async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
-    """Try a webhook event again, by the same door as a delivery; `dry_run` only says what would change.
+    """Try a webhook event again, in the same way as a delivery; `dry_run` only says what would change.
 
     One that is PROCESSED changes nothing.
 
     Raises:
-        NotFound: This workspace has none with this id.
-        Conflict: Something else has to be fixed first; the message says what.
+        NotFoundError: This workspace has none with this id.
+        ConflictError: Something else has to be fixed first; the message says what.
     """
     ctx.require(Scope.WRITE)
     webhook_event = await ctx.one(WebhookEvent, id_, "webhook event", ["id"])
@@ -196,12 +198,12 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
     and its change says which.
 
     Raises:
-        InvalidInput: Nothing with these statuses can be replayed, or the filter has too many types.
+        InvalidInputError: Nothing with these statuses can be replayed, or the filter has too many types.
     """
     ctx.require(Scope.WRITE)
     statuses = _REPLAYED_BY_DEFAULT if query.status is None else sorted(_REPLAYABLE & set(query.status))
     if not statuses:
-        raise InvalidInput(
+        raise InvalidInputError(
             "What is PROCESSED has nothing to be replayed: ask for HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED.",
             path=["filter", "status"],
         )
@@ -214,7 +216,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
     for webhook_event in found:
         try:
             ready.append((webhook_event, await _delivery(ctx, webhook_event)))
-        except Conflict as refusal:
+        except ConflictError as refusal:
             status = webhook_event.status
             refused[webhook_event.id] = Replayed(webhook_event, status, status, [f"Not replayed: {refusal.message}"])
     replayed = {(entry.webhook_event.id): entry for entry in await _replay(ctx, ready, dry_run=dry_run)}
@@ -226,7 +228,7 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
     """A stored event as what comes to the inbox; None when it has been applied.
 
     Raises:
-        Conflict: It can't be tried yet.
+        ConflictError: It can't be tried yet.
     """
     if webhook_event.status is WebhookEventStatus.PROCESSED:
         return None
@@ -234,10 +236,10 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
     if webhook_event.status is WebhookEventStatus.QUARANTINED:
         delivery = ctx.services.quarantine.verified(integration, webhook_event)
         if delivery is None:
-            raise Conflict(_unverified(integration), code="SIGNATURE_NOT_VERIFIED", path=["id"])
+            raise ConflictError(_unverified(integration), code="SIGNATURE_NOT_VERIFIED", path=["id"])
         return delivery
     if not integration.is_active and integration.disconnected_at is None:
-        raise Conflict(
+        raise ConflictError(
             f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
             " was held.",
             code=Reason.INTEGRATION_INACTIVE,

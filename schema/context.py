@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import strawberry
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from resolvers.context import KEEP, Context, Keep, Window
 
 T = TypeVar("T")
@@ -67,10 +67,10 @@ def set_or_kept(value: T | None, name: str) -> T | Keep:
     """A field of an update that can't be cleared.
 
     Raises:
-        InvalidInput: It is null.
+        InvalidInputError: It is null.
     """
     if value is None:
-        raise InvalidInput(f"{name} can't be cleared: leave it out to keep it.", path=["input", name])
+        raise InvalidInputError(f"{name} can't be cleared: leave it out to keep it.", path=["input", name])
     return KEEP if value is strawberry.UNSET else value
 
 

@@ -1,12 +1,39 @@
-"""What has an id, and the links between such things."""
+"""What has an id, and the fields that look such things up: by their id, or by another row that points at them.
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+A type says its prefix where it is declared, `class Invoice(Node, prefix=Prefix.INVOICE)`; `node`, links and lookups
+find it by that.
+"""
+
+from operator import attrgetter
+from typing import Annotated, Any, Final, Protocol, Self, TypeVar
 
 import strawberry
-from aiodataloader import DataLoader
 
-NodeT = TypeVar("NodeT")
+from models.ids import Prefix
+from resolvers import node
+from schema.context import Info
+
+RowT_contra = TypeVar("RowT_contra", contravariant=True)
+
+
+class OfRow(Protocol[RowT_contra]):
+    """A type that is made of a row."""
+
+    @classmethod
+    def of(cls, row: RowT_contra) -> Self: ...
+
+
+_TYPES: Final[dict[Prefix, type[OfRow[Any]]]] = {}
+"""What an id's prefix says that it names."""
+
+_LAZY: Final[dict[Prefix, Any]] = {
+    Prefix.CUSTOMER: Annotated["Customer", strawberry.lazy("schema.types.customer")],  # noqa: F821
+    Prefix.INTEGRATION: Annotated["StripeIntegration", strawberry.lazy("schema.types.integration")],  # noqa: F821
+    Prefix.INVOICE: Annotated["Invoice", strawberry.lazy("schema.types.invoice")],  # noqa: F821
+    Prefix.PAYMENT: Annotated["Payment", strawberry.lazy("schema.types.payment")],  # noqa: F821
+    Prefix.WEBHOOK_EVENT: Annotated["WebhookEvent", strawberry.lazy("schema.types.webhook_event")],  # noqa: F821
+}
+"""The types that others point at, by name: they point at one another, so each is looked up when the schema is built."""
 
 
 @strawberry.interface(description="Something with an id of its own.")
@@ -15,18 +42,43 @@ class Node:
         description="Globally unique, sortable by time; its prefix says what it names: inv_, cust_, pay_ …"
     )
 
-
-async def linked(loader: DataLoader[str, Any], id_: str | None, node: Callable[[Any], NodeT]) -> NodeT | None:
-    """What an id points at, as it is now; None when it points at nothing."""
-    if id_ is None:
-        return None
-    row = await loader.load(id_)
-    return None if row is None else node(row)
+    def __init_subclass__(cls, *, prefix: Prefix) -> None:
+        super().__init_subclass__()
+        _TYPES[prefix] = cls  # type: ignore[assignment]  # each has `of`, of its own row
 
 
-async def linked_always(loader: DataLoader[str, Any], id_: str, node: Callable[[Any], NodeT]) -> NodeT:
-    """The same, where a foreign key sees to it that there is something."""
-    found = await linked(loader, id_, node)
-    if found is None:
-        raise LookupError(f"{id_} is gone")
-    return found
+def shown(prefix: Prefix, row: Any) -> Any:
+    """Make a row an object of the type that its prefix names."""
+    return None if row is None else _TYPES[prefix].of(row)
+
+
+def link(prefix: Prefix, key: str, description: str, *, required: bool = False) -> Any:
+    """Declare a field: the object at which the object's `key` points, as it is now; null where it points at nothing.
+
+    `required`: a foreign key sees to it that there is always something.
+    """
+    id_of = attrgetter(key)
+
+    async def resolve(self: Any, info: Info) -> Any:
+        id_ = id_of(self)
+        found = None if id_ is None else await info.context.loaders.nodes[prefix].load(id_)
+        if found is None and required:
+            raise LookupError(f"{id_} is gone")
+        return shown(prefix, found)
+
+    resolve.__annotations__["return"] = _LAZY[prefix] if required else _LAZY[prefix] | None
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def by_id(prefix: Prefix, noun: str, type_: type[OfRow[Any]]) -> Any:
+    """Declare a field of the query: the object of one kind with an id; null where the workspace has none."""
+
+    async def resolve(
+        self: Any,  # noqa: ARG001  (Strawberry gives it)
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description=f"The {noun}'s id.")],
+    ) -> Any:
+        return shown(prefix, await node.node_of(info.context, prefix, id))
+
+    resolve.__annotations__["return"] = type_ | None
+    return strawberry.field(resolver=resolve, description=f"The {noun} with this id; null when the workspace has none.")

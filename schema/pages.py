@@ -1,27 +1,68 @@
 """Relay's connections: pages of lists, and the arguments that every list takes."""
 
 import asyncio
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable
 from enum import Enum
-from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
+from functools import wraps
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, get_args
 
 import strawberry
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from resolvers.reading.counts import Count, Counting, count
 from resolvers.reading.loaders import ChildrenLoader
 from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
 from schema.context import given
 from schema.enums import CountPrecision, OrderDirection
+from schema.node import OfRow
 
+T = TypeVar("T")
 NodeT = TypeVar("NodeT")
 FieldT = TypeVar("FieldT", bound=Enum)
 
-First = Annotated[int | None, strawberry.argument(description="How many from the beginning, 1 to 100; 50 by default.")]
-After = Annotated[str | None, strawberry.argument(description="The cursor after which the page begins.")]
-Last = Annotated[int | None, strawberry.argument(description="How many from the end, 1 to 100; instead of `first`.")]
-Before = Annotated[str | None, strawberry.argument(description="The cursor before which the page ends.")]
+_PAGE_ARGUMENTS: Final = {
+    "first": (int, "How many from the beginning, 1 to 100; 50 by default."),
+    "after": (str, "The cursor after which the page begins."),
+    "last": (int, "How many from the end, 1 to 100; instead of `first`."),
+    "before": (str, "The cursor before which the page ends."),
+}
+Which = Annotated[T | None, strawberry.argument(description="Which of them.")]
 Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
+OrderBy = Annotated[T | None, strawberry.argument(description="The field and the direction, instead of `order`.")]
+
+
+def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
+    """Give the resolver of a list Relay's arguments, in the place of its `request`: the page that they ask for."""
+
+    @wraps(resolver)
+    async def with_arguments(
+        *sources: Any,
+        first: int | None = strawberry.UNSET,
+        after: str | None = strawberry.UNSET,
+        last: int | None = strawberry.UNSET,
+        before: str | None = strawberry.UNSET,
+        **others: Any,
+    ) -> T:
+        return await resolver(*sources, request=asked(first, after, last, before), **others)
+
+    own = inspect.signature(resolver)
+    parameters = {**own.parameters}
+    of_page = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=strawberry.UNSET,
+            annotation=Annotated[type_ | None, strawberry.argument(description=description)],
+        )
+        for name, (type_, description) in _PAGE_ARGUMENTS.items()
+    ]
+    before_page = [parameters.pop(name) for name in ("self", "info", "ctx") if name in parameters]
+    del parameters["request"]
+    after_page = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters.values()]
+    signature = own.replace(parameters=[*before_page, *of_page, *after_page])
+    with_arguments.__signature__ = signature  # type: ignore[attr-defined]  # which inspect reads, and so Strawberry
+    return with_arguments
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -40,26 +81,32 @@ class Edge(Generic[NodeT]):
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[NodeT]):
+    node_type: ClassVar[type[OfRow[Any]]]
     edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
     nodes: list[NodeT] = strawberry.field(description="The rows alone.")
     page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
     count: strawberry.Private[Counting]
 
+    def __init_subclass__(cls) -> None:
+        """Know the type of the rows: `Invoice` of `class InvoiceConnection(Connection[Invoice])`."""
+        super().__init_subclass__()
+        (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
+
     @strawberry.field(
-        description="How many rows the whole list has; found only when it is asked for. A filter that no sum is kept of"
-        " is counted up to 10,000: `totalCountPrecision` says whether there may be more."
+        description="How many rows the whole list has; counted only when it is asked for. Some filters are counted up"
+        " to 10,000: `totalCountPrecision` says whether there may be more."
     )
     async def total_count(self) -> int:
         return (await self.count()).number
 
-    @strawberry.field(description="Whether `totalCount` is exact, or the filter has at least that many rows.")
+    @strawberry.field(description="Whether `totalCount` is exact or a lower bound.")
     async def total_count_precision(self) -> CountPrecision:
         return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 
     @classmethod
-    def of(cls, found: Page[Any], node: Callable[[Any], NodeT], **asked_for: Any) -> Self:
+    def of(cls, found: Page[Any], **asked_for: Any) -> Self:
         """A page of rows, each made a node; beside it what a kind of list knows of what was asked for."""
-        nodes = [node(row) for row in found.rows]
+        nodes: list[Any] = [cls.node_type.of(row) for row in found.rows]
         cursors = found.cursors
         return cls(
             edges=[Edge(cursor=cursor, node=each) for cursor, each in zip(cursors, nodes, strict=True)],
@@ -97,24 +144,24 @@ def newest_first(order: OrderDirection | None) -> bool:
     return given(order) is not OrderDirection.ASC
 
 
-class OrderBy(Protocol[FieldT]):
+class OrderInput(Protocol[FieldT]):
     """An `orderBy`: a field with CREATED_AT among its values."""
 
     field: FieldT
     direction: OrderDirection
 
 
-def ordered_by(order: OrderDirection | None, order_by: OrderBy[FieldT] | None) -> tuple[FieldT | None, bool]:
+def ordered_by(order: OrderDirection | None, order_by: OrderInput[FieldT] | None) -> tuple[FieldT | None, bool]:
     """The field that a list is ordered by, None for creation, and whether it is descending.
 
     Raises:
-        InvalidInput: Both arguments are given.
+        InvalidInputError: Both arguments are given.
     """
     by = given(order_by)
     if by is None:
         return None, newest_first(order)
     if given(order) is not None:
-        raise InvalidInput('Give either "order" or "orderBy", not both.', path=["order"])
+        raise InvalidInputError('Give either "order" or "orderBy", not both.', path=["order"])
     return None if by.field.value == "CREATED_AT" else by.field, by.direction is OrderDirection.DESC
 
 
@@ -136,7 +183,7 @@ async def page_of_children(
     """A page of a parent's rows: one that begins at an end of the list is loaded together with other parents'.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
     if request.after is not None or request.before is not None:
         return await page(rows(), request, descending=descending, key=key)
@@ -148,7 +195,7 @@ async def page_of_children(
         found.reverse()
     return Page(
         rows=found,
-        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        cursor_of=lambda place: encode_cursor(getattr(found[place], key)),
         has_next=more and not request.backwards,
         has_previous=more and request.backwards,
         count=lambda: count(rows()),

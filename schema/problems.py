@@ -17,7 +17,7 @@ class Problem:
     path: list[str] | None = strawberry.field(description="Where the input at fault is, from the argument down.")
 
     @classmethod
-    def of(cls, refusal: errors.Problem) -> Self:
+    def of(cls, refusal: errors.RefusalError) -> Self:
         return cls(code=refusal.code, message=refusal.message, path=refusal.path)
 
 
@@ -73,22 +73,27 @@ class StripeRefused(Problem):
         )
 
 
+def result_of(mutation: str) -> Any:
+    """Declare the union of what a mutation answers."""
+    return strawberry.union(f"{mutation[0].upper()}{mutation[1:]}Result", description=f"The result of `{mutation}`.")
+
+
 @dataclass(frozen=True, slots=True)
 class ProblemHandler:
     """Answers an exception as the member of the field's union that stands for it; see strawberry.ExceptionHandler."""
 
-    exception_type: type[errors.Problem]
+    exception_type: type[errors.RefusalError]
     error_type: type[Problem]
 
-    def handle(self, exception: errors.Problem, *, field: object, info: object) -> Problem:  # noqa: ARG002
+    def handle(self, exception: errors.RefusalError, *, field: object, info: object) -> Problem:  # noqa: ARG002
         return self.error_type.of(exception)
 
 
 HANDLERS: Final[Sequence[Any]] = (
-    ProblemHandler(errors.InvalidInput, InvalidInput),
-    ProblemHandler(errors.NotFound, NotFound),
-    ProblemHandler(errors.Conflict, Conflict),
-    ProblemHandler(errors.InvalidTransition, InvalidTransition),
-    ProblemHandler(errors.ModeMismatch, ModeMismatch),
-    ProblemHandler(errors.StripeRefused, StripeRefused),
+    ProblemHandler(errors.InvalidInputError, InvalidInput),
+    ProblemHandler(errors.NotFoundError, NotFound),
+    ProblemHandler(errors.ConflictError, Conflict),
+    ProblemHandler(errors.InvalidTransitionError, InvalidTransition),
+    ProblemHandler(errors.ModeMismatchError, ModeMismatch),
+    ProblemHandler(errors.StripeRefusedError, StripeRefused),
 )

@@ -1,7 +1,7 @@
 """Everything that can be queried."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import strawberry
 
@@ -27,7 +27,7 @@ from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.narrowing import Read, whole
 from resolvers.reading.orders import ordered_page
-from resolvers.reading.pages import Page, page
+from resolvers.reading.pages import Page, PageRequest, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given, given
 from schema.enums import OrderDirection
@@ -40,11 +40,11 @@ from schema.filters import (
     PaymentOrder,
     WebhookEventFilter,
 )
-from schema.node import Node
-from schema.pages import After, Before, First, Last, Order, asked, newest_first, ordered_by
-from schema.types.api_key import ApiKey, ApiKeyConnection
+from schema.node import Node, by_id, shown
+from schema.pages import Order, OrderBy, Which, newest_first, ordered_by, paged
+from schema.types.api_key import ApiKeyConnection
 from schema.types.customer import Customer, CustomerConnection
-from schema.types.event import Event, EventConnection, asked_events
+from schema.types.event import EventConnection, with_places
 from schema.types.integration import StripeIntegration, StripeIntegrationConnection
 from schema.types.invoice import Invoice, InvoiceConnection
 from schema.types.money import Currency
@@ -52,34 +52,19 @@ from schema.types.overview import Attention, Counts
 from schema.types.payment import Payment, PaymentConnection
 from schema.types.totals import CurrencyTotals, RevenueSeries
 from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
-from schema.types.workspace import Viewer, Workspace
-
-_TYPES: Final[dict[str, Any]] = {
-    Prefix.WORKSPACE: Workspace,
-    Prefix.API_KEY: ApiKey,
-    Prefix.INTEGRATION: StripeIntegration,
-    Prefix.CUSTOMER: Customer,
-    Prefix.INVOICE: Invoice,
-    Prefix.PAYMENT: Payment,
-    Prefix.WEBHOOK_EVENT: WebhookEvent,
-    Prefix.EVENT: Event,
-}
-"""What an id's prefix says that it names."""
+from schema.types.workspace import Viewer
 
 
 async def customer_page(
     ctx: Context,
-    first: int | None = strawberry.UNSET,
-    after: str | None = strawberry.UNSET,
-    last: int | None = strawberry.UNSET,
-    before: str | None = strawberry.UNSET,
+    request: PageRequest,
     search: str | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
     order_by: CustomerOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
     """A page of customers; one in the order of creation may be `read` in part."""
-    text, request = given(search), asked(first, after, last, before)
+    text = given(search)
     by, descending = ordered_by(order, order_by)
     if by is None:
         rows, narrowings = await customer.customers(ctx, search=text)
@@ -89,17 +74,14 @@ async def customer_page(
 
 async def invoice_page(
     ctx: Context,
-    first: int | None = strawberry.UNSET,
-    after: str | None = strawberry.UNSET,
-    last: int | None = strawberry.UNSET,
-    before: str | None = strawberry.UNSET,
+    request: PageRequest,
     filter: InvoiceFilter | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
     order_by: InvoiceOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
     """A page of invoices; one in the order of creation may be `read` in part."""
-    query, request = InvoiceQuery(**all_given(filter)), asked(first, after, last, before)
+    query = InvoiceQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = invoice_list.counting_of(ctx, query)
     if by is None:
@@ -111,17 +93,14 @@ async def invoice_page(
 
 async def payment_page(
     ctx: Context,
-    first: int | None = strawberry.UNSET,
-    after: str | None = strawberry.UNSET,
-    last: int | None = strawberry.UNSET,
-    before: str | None = strawberry.UNSET,
+    request: PageRequest,
     filter: PaymentFilter | None = strawberry.UNSET,
     order: OrderDirection | None = strawberry.UNSET,
     order_by: PaymentOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
     """A page of payments; one in the order of creation may be `read` in part."""
-    query, request = PaymentQuery(**all_given(filter)), asked(first, after, last, before)
+    query = PaymentQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = payment.counting_of(ctx, query)
     if by is None:
@@ -131,7 +110,7 @@ async def payment_page(
     return await ordered_page(ordering, request, counting=counting)
 
 
-@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
+@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says otherwise.")
 class Query:
     @strawberry.field(description="Who is calling.")
     def viewer(self, info: Info) -> Viewer:
@@ -142,61 +121,46 @@ class Query:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
     ) -> Node | None:
         row = await node.node(info.context, id)
-        return None if row is None else _TYPES[id.partition("_")[0]].of(row)
+        found: Node | None = None if row is None else shown(Prefix(id.partition("_")[0]), row)
+        return found
 
     @strawberry.field(description="The connected Stripe accounts, newest first.")
+    @paged
     async def stripe_integrations(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
         include_disconnected: Annotated[
             bool | None, strawberry.argument(description="Include those that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
-        found = await page(rows, asked(first, after, last, before), descending=True)
-        return StripeIntegrationConnection.of(found, StripeIntegration.of)
+        found = await page(rows, request, descending=True)
+        return StripeIntegrationConnection.of(found)
 
-    @strawberry.field(description="The integration with this id; null when the workspace has none.")
-    async def stripe_integration(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration's id.")]
-    ) -> StripeIntegration | None:
-        row = await node.node_of(info.context, Prefix.INTEGRATION, id)
-        return None if row is None else StripeIntegration.of(row)
+    stripe_integration = by_id(Prefix.INTEGRATION, "integration", StripeIntegration)
 
     @strawberry.field(description="Customers, newest first by default.")
+    @paged
     async def customers(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Those whose name, email or external id holds this text, in upper or lower case (on SQLite"
-                " of A to Z alone). A text of"
-                " one or two characters is looked for among the newest 10,000 customers."
+                description="Those whose name, email or external id contains this text. Upper and lower case are the"
+                " same; on SQLite only for A to Z. A text of one or two characters is looked for among the newest"
+                " 10,000 customers."
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
-        order_by: Annotated[
-            CustomerOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
-        ] = strawberry.UNSET,
+        order_by: OrderBy[CustomerOrder] = strawberry.UNSET,
     ) -> CustomerConnection:
-        found = await customer_page(info.context, first, after, last, before, search, order, order_by)
-        return CustomerConnection.of(found, Customer.of)
+        found = await customer_page(info.context, request, search, order, order_by)
+        return CustomerConnection.of(found)
 
-    @strawberry.field(description="The customer with this id; null when the workspace has none.")
-    async def customer(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The customer's id.")]
-    ) -> Customer | None:
-        row = await node.node_of(info.context, Prefix.CUSTOMER, id)
-        return None if row is None else Customer.of(row)
+    customer = by_id(Prefix.CUSTOMER, "customer", Customer)
 
     @strawberry.field(description="The customer that you know by this id of your own; null when there is none.")
     async def customer_by_external_id(
@@ -208,28 +172,19 @@ class Query:
         return None if row is None else Customer.of(row)
 
     @strawberry.field(description="Invoices, newest first by default.")
+    @paged
     async def invoices(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-        filter: Annotated[InvoiceFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+        request: PageRequest,
+        filter: Which[InvoiceFilter] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
-        order_by: Annotated[
-            InvoiceOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
-        ] = strawberry.UNSET,
+        order_by: OrderBy[InvoiceOrder] = strawberry.UNSET,
     ) -> InvoiceConnection:
-        found = await invoice_page(info.context, first, after, last, before, filter, order, order_by)
-        return InvoiceConnection.of(found, Invoice.of, query=InvoiceQuery(**all_given(filter)))
+        found = await invoice_page(info.context, request, filter, order, order_by)
+        return InvoiceConnection.of(found, query=InvoiceQuery(**all_given(filter)))
 
-    @strawberry.field(description="The invoice with this id; null when the workspace has none.")
-    async def invoice(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The invoice's id.")]
-    ) -> Invoice | None:
-        row = await node.node_of(info.context, Prefix.INVOICE, id)
-        return None if row is None else Invoice.of(row)
+    invoice = by_id(Prefix.INVOICE, "invoice", Invoice)
 
     @strawberry.field(description="The invoice with this number; null when there is none.")
     async def invoice_by_number(
@@ -239,54 +194,36 @@ class Query:
         return None if row is None else Invoice.of(row)
 
     @strawberry.field(description="Payments and failed attempts, newest first by default.")
+    @paged
     async def payments(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-        filter: Annotated[PaymentFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+        request: PageRequest,
+        filter: Which[PaymentFilter] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
-        order_by: Annotated[
-            PaymentOrder | None, strawberry.argument(description="By what and from which end, instead of `order`.")
-        ] = strawberry.UNSET,
+        order_by: OrderBy[PaymentOrder] = strawberry.UNSET,
     ) -> PaymentConnection:
-        found = await payment_page(info.context, first, after, last, before, filter, order, order_by)
-        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(**all_given(filter)))
+        found = await payment_page(info.context, request, filter, order, order_by)
+        return PaymentConnection.of(found, query=PaymentQuery(**all_given(filter)))
 
-    @strawberry.field(description="The payment with this id; null when the workspace has none.")
-    async def payment(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The payment's id.")]
-    ) -> Payment | None:
-        row = await node.node_of(info.context, Prefix.PAYMENT, id)
-        return None if row is None else Payment.of(row)
+    payment = by_id(Prefix.PAYMENT, "payment", Payment)
 
     @strawberry.field(description="What Stripe posted, newest first by default.")
+    @paged
     async def webhook_events(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-        filter: Annotated[
-            WebhookEventFilter | None, strawberry.argument(description="Which of them.")
-        ] = strawberry.UNSET,
+        request: PageRequest,
+        filter: Which[WebhookEventFilter] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> WebhookEventConnection:
         query = WebhookEventQuery(**all_given(filter))
         rows, narrowings = await webhook_event.webhook_events(info.context, query)
-        counting, request = webhook_event.counting_of(info.context, query), asked(first, after, last, before)
+        counting = webhook_event.counting_of(info.context, query)
         found = await page(rows, request, descending=newest_first(order), counting=counting, narrowings=narrowings)
-        return WebhookEventConnection.of(found, WebhookEvent.of)
+        return WebhookEventConnection.of(found)
 
-    @strawberry.field(description="The webhook event with this id; null when the workspace has none.")
-    async def webhook_event(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The webhook event's id.")]
-    ) -> WebhookEvent | None:
-        row = await node.node_of(info.context, Prefix.WEBHOOK_EVENT, id)
-        return None if row is None else WebhookEvent.of(row)
+    webhook_event = by_id(Prefix.WEBHOOK_EVENT, "webhook event", WebhookEvent)
 
     @strawberry.field(description="The webhook event that Stripe knows by this id; null when it never came.")
     async def webhook_event_by_stripe_id(
@@ -298,22 +235,20 @@ class Query:
         return None if row is None else WebhookEvent.of(row)
 
     @strawberry.field(
-        description="The workspace's history, oldest first, with the subscriptions' cursors; the newest with `last`."
+        description="The workspace's events, oldest first, with the same cursors as subscriptions; `last` gives the"
+        " newest."
     )
+    @paged
     async def events(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-        filter: Annotated[EventFilter | None, strawberry.argument(description="Which of them.")] = strawberry.UNSET,
+        request: PageRequest,
+        filter: Which[EventFilter] = strawberry.UNSET,
     ) -> EventConnection:
         ctx = info.context
         query = EventQuery(**all_given(filter))
         rows, counting = await event.events_in_time(ctx, query), event.counting_of(ctx, query)
-        request = asked_events(ctx, first, after, last, before)
-        found = await page(rows, request, descending=False, key="number", counting=counting)
+        found = await page(rows, with_places(ctx, request), descending=False, key="number", counting=counting)
         return EventConnection.of_events(ctx, found)
 
     @strawberry.field(description="Open and received amounts, per currency.")
@@ -351,7 +286,7 @@ class Query:
         currency: Annotated[
             str | None,
             strawberry.argument(
-                description="Only this currency, even if nothing came; by default each one in which something came."
+                description="Only this currency, even if nothing came in; by default each in which something did."
             ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
@@ -374,17 +309,15 @@ class Query:
         return Attention()
 
     @strawberry.field(description="The workspace's API keys, revoked ones too, newest first. Needs ADMIN.")
+    @paged
     async def api_keys(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
     ) -> ApiKeyConnection | None:
         rows = api_key.api_keys(info.context)
-        found = await page(rows, asked(first, after, last, before), descending=True)
-        return ApiKeyConnection.of(found, ApiKey.of)
+        found = await page(rows, request, descending=True)
+        return ApiKeyConnection.of(found)
 
     @strawberry.field(description="The currencies that invoices can be in, by their codes.")
     def currencies(self) -> list[Currency]:

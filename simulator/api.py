@@ -22,7 +22,7 @@ from simulator.operations import Operation, find_operation
 from simulator.request_log import ReceivedCall
 from simulator.world import World
 
-LONGEST_SILENCE_S: Final = 600.0
+MAX_SILENCE_S: Final = 600.0
 """How long a call that is never answered is kept waiting."""
 
 
@@ -107,7 +107,7 @@ def _response(answer: Answer, request_id: str, key: str | None) -> Response:
 
 async def _stay_silent(receive: Receive) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST_SILENCE_S):
+        async with asyncio.timeout(MAX_SILENCE_S):
             while (await receive())["type"] != "http.disconnect":
                 continue
 

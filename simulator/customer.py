@@ -8,11 +8,11 @@ from starlette.responses import JSONResponse, Response
 from simulator.account import Account
 from simulator.delivery import Posting
 from simulator.dispute import CLOSE_OUTCOMES, close_dispute, dispute
-from simulator.disturbance import LONGEST_DELAY_S
+from simulator.disturbance import MAX_DELAY_S
 from simulator.errors import Payload
 from simulator.event import record
 from simulator.form import read_params
-from simulator.money import LARGEST_TOTAL
+from simulator.money import MAX_TOTAL
 from simulator.parameters import Reader, fields, flag, integer, list_of, matching, one_of, past_instant, seconds, text
 from simulator.payment import (
     CUSTOMER,
@@ -31,7 +31,7 @@ from simulator.world import World
 TELLING: Final[dict[str, Reader]] = {
     "checkout_session": text(),
     "created": past_instant,
-    "delay_s": seconds(LONGEST_DELAY_S),
+    "delay_s": seconds(MAX_DELAY_S),
     "deliveries": integer(least=0, most=100),
     "events": list_of(text()),
     "order": one_of(*ORDERS),
@@ -42,13 +42,13 @@ TELLING: Final[dict[str, Reader]] = {
 PAY: Final = fields(
     {
         **TELLING,
-        "amount": integer(most=LARGEST_TOTAL),
+        "amount": integer(most=MAX_TOTAL),
         "email": matching(r"[^@\s]{1,100}@[^@\s]{1,200}", "an e-mail address"),
         "outcome": one_of(*PAY_OUTCOMES),
     }
 )
 SETTLE: Final = fields({**TELLING, "outcome": one_of(*SETTLE_OUTCOMES)}, required=("outcome",))
-REFUND: Final = fields({**TELLING, "amount": integer(least=1, most=LARGEST_TOTAL)})
+REFUND: Final = fields({**TELLING, "amount": integer(least=1, most=MAX_TOTAL)})
 DISPUTE: Final = fields(TELLING)
 CLOSE_DISPUTE: Final = fields({**TELLING, "outcome": one_of(*CLOSE_OUTCOMES)}, required=("outcome",))
 

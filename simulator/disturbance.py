@@ -6,12 +6,12 @@ from typing import Final
 
 from simulator.delivery import Posting
 
-LONGEST_S: Final = 600.0
+MAX_DURATION_S: Final = 600.0
 """A disturbance ends by itself then, however few steps there were."""
 
-MOST_STEPS: Final = 100
-MOST_TIMES: Final = 10
-LONGEST_DELAY_S: Final = 60.0
+MAX_STEPS: Final = 100
+MAX_TIMES: Final = 10
+MAX_DELAY_S: Final = 60.0
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Disturbances:
             self._current = None
         return self._current
 
-    def begin(self, posting: Posting, steps: int, longest_s: float = LONGEST_S) -> None:
+    def begin(self, posting: Posting, steps: int, longest_s: float = MAX_DURATION_S) -> None:
         """Disturb the next steps, instead of what was before."""
         self._current = Disturbance(posting, steps, time.monotonic() + longest_s)
 

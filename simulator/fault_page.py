@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from simulator.delivery import Posting
-from simulator.disturbance import LONGEST_DELAY_S, LONGEST_S, MOST_STEPS, MOST_TIMES
+from simulator.disturbance import MAX_DELAY_S, MAX_DURATION_S, MAX_STEPS, MAX_TIMES
 from simulator.errors import StripeError
 from simulator.form import read_params
-from simulator.outage import LONGEST_S as LONGEST_OUTAGE_S
+from simulator.outage import MAX_DURATION_S as MAX_OUTAGE_S
 from simulator.page import html_page, status_line
 from simulator.parameters import Reader, fields, integer, one_of, seconds
-from simulator.webhook_endpoint import LONGEST_OVERLAP_S
+from simulator.webhook_endpoint import MAX_OVERLAP_S
 from simulator.world import World
 
 HEADING: Final = "Let something go wrong"
@@ -31,15 +31,15 @@ READERS: Final[dict[str, Reader]] = {
     "disturb": fields(
         {
             "action": one_of("disturb"),
-            "delay_s": seconds(LONGEST_DELAY_S),
+            "delay_s": seconds(MAX_DELAY_S),
             "shuffled": _checked,
-            "steps": integer(least=1, most=MOST_STEPS),
-            "times": integer(least=1, most=MOST_TIMES),
+            "steps": integer(least=1, most=MAX_STEPS),
+            "times": integer(least=1, most=MAX_TIMES),
         },
         required=("delay_s", "steps", "times"),
     ),
     "outage": fields(
-        {"action": one_of("outage"), "seconds": seconds(LONGEST_OUTAGE_S)},
+        {"action": one_of("outage"), "seconds": seconds(MAX_OUTAGE_S)},
         required=("seconds",),
     ),
     "roll": fields({"action": one_of("roll"), "overlap": _checked}),
@@ -86,7 +86,7 @@ def _roll(world: World, *, overlap: bool) -> str:
     if not endpoints:
         raise StripeError(NOBODY, status=409)
     for endpoint in endpoints:
-        endpoint.roll_secret(LONGEST_OVERLAP_S if overlap else 0.0)
+        endpoint.roll_secret(MAX_OVERLAP_S if overlap else 0.0)
     secrets = ", ".join(f"{endpoint.payload['id']}: {endpoint.secret}" for endpoint in endpoints)
     until_then = "the old one signs too for 24 hours" if overlap else "posts can't be verified until it is"
     return f"The webhook secret was rolled. Save the new one in Fluxrate: {until_then}. {secrets}"
@@ -151,18 +151,18 @@ _FORMS: Final = (
     _form(
         "disturb",
         "Disturb the webhooks",
-        f"Of the next steps that customers take, such as a payment; it ends after {LONGEST_S / 60:g} minutes.",
-        _number("times", "Post each event this many times", 2, 1, MOST_TIMES)
-        + _number("delay_s", "Post it this many seconds late", 0, 0, LONGEST_DELAY_S)
+        f"Of the next steps that customers take, such as a payment; it ends after {MAX_DURATION_S / 60:g} minutes.",
+        _number("times", "Post each event this many times", 2, 1, MAX_TIMES)
+        + _number("delay_s", "Post it this many seconds late", 0, 0, MAX_DELAY_S)
         + _checkbox("shuffled", "Post the events of a step out of order")
-        + _number("steps", "For this many steps", 3, 1, MOST_STEPS),
+        + _number("steps", "For this many steps", 3, 1, MAX_STEPS),
         "Disturb",
     )
     + _form(
         "outage",
         "Outage",
         "Stripe's API answers 500 to everything; webhooks are held back and posted when it is over.",
-        _number("seconds", "Seconds", 20, 1, LONGEST_OUTAGE_S),
+        _number("seconds", "Seconds", 20, 1, MAX_OUTAGE_S),
         "Begin an outage",
     )
     + _form(

@@ -12,9 +12,9 @@ from simulator.errors import StripeError
 Params = dict[str, Any]
 """Nested: its leaves are strings, whichever encoding they came in."""
 
-BODY_LIMIT_BYTES: Final = 1_048_576
-DEPTH_LIMIT: Final = 10
-FIELD_LIMIT: Final = 2_000
+MAX_BODY_BYTES: Final = 1_048_576
+MAX_DEPTH: Final = 10
+MAX_FIELDS: Final = 2_000
 NAME: Final = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 FORM: Final = "application/x-www-form-urlencoded"
 
@@ -26,7 +26,7 @@ def parse_form(encoded: str) -> Params:
         StripeError: It is not UTF-8, too long, too deep, or says two things of one name.
     """
     try:
-        pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=FIELD_LIMIT)
+        pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError as error:
         raise StripeError("Invalid request: the form can't be read as UTF-8, or is too long.") from error
     form: Params = {}
@@ -72,7 +72,7 @@ async def _read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_LIMIT_BYTES:
+        if len(body) > MAX_BODY_BYTES:
             raise StripeError("The request is too large: it may have 1 MiB at most.", status=413)
     return bytes(body)
 
@@ -82,8 +82,8 @@ def _steps(name: str) -> list[str]:
     if match is None:
         return [name]
     steps = [match[1], *re.findall(r"\[([^\[\]]*)\]", match[2])]
-    if len(steps) > DEPTH_LIMIT:
-        raise StripeError(f"Invalid request: parameters may nest {DEPTH_LIMIT} levels at most.")
+    if len(steps) > MAX_DEPTH:
+        raise StripeError(f"Invalid request: parameters may nest {MAX_DEPTH} levels at most.")
     return steps
 
 
@@ -117,8 +117,8 @@ def _with_lists(name: str, value: Any) -> Any:
 
 
 def _as_text(value: Any, depth: int) -> Any:
-    if depth > DEPTH_LIMIT:
-        raise StripeError(f"The body may nest {DEPTH_LIMIT} levels at most.")
+    if depth > MAX_DEPTH:
+        raise StripeError(f"The body may nest {MAX_DEPTH} levels at most.")
     if isinstance(value, dict):
         return {name: _as_text(inner, depth + 1) for name, inner in value.items() if inner is not None}
     if isinstance(value, list):

@@ -7,7 +7,7 @@ import orjson
 
 from simulator.errors import ExecutionError, StripeError
 
-LONGEST_KEY: Final = 255
+MAX_KEY_LENGTH: Final = 255
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class IdempotencyKeys:
         Raises:
             StripeError: The key was used for something else, or is too long.
         """
-        if len(key) > LONGEST_KEY:
-            message = f"Idempotency keys can have up to {LONGEST_KEY} characters."
+        if len(key) > MAX_KEY_LENGTH:
+            message = f"Idempotency keys can have up to {MAX_KEY_LENGTH} characters."
             raise StripeError(message, type="idempotency_error")
         kept = self._kept.get(key)
         if kept is None:

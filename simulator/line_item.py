@@ -21,7 +21,7 @@ from simulator.parameters import (
     unsupported,
 )
 
-MOST_LINE_ITEMS: Final = 20
+MAX_LINE_ITEMS: Final = 20
 
 PRODUCT_DATA: Final = fields(
     {
@@ -56,7 +56,7 @@ LINE_ITEM: Final = fields(
     },
     required=("quantity",),
 )
-LINE_ITEMS: Final = list_of(LINE_ITEM, most=MOST_LINE_ITEMS)
+LINE_ITEMS: Final = list_of(LINE_ITEM, most=MAX_LINE_ITEMS)
 
 
 def sell(lines: Sequence[dict[str, Any]]) -> list[Payload]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from simulator.errors import ExecutionError, StripeError
 
-LARGEST_TOTAL: Final = 99_999_999
+MAX_TOTAL: Final = 99_999_999
 """What one payment may come to, in minor units."""
 
 WITHOUT_DECIMALS: Final = "bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf"
@@ -61,7 +61,7 @@ def check_last_digit(amount: int, currency: str, param: str) -> None:
 
 def check_total(amount: int, param: str) -> None:
     """Refuse a total that Stripe doesn't charge at once."""
-    if amount > LARGEST_TOTAL:
+    if amount > MAX_TOTAL:
         raise ExecutionError("Amount must be no more than $999,999.99", code="amount_too_large", param=param)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from simulator.errors import server_error
 
-LONGEST_S: Final = 300.0
+MAX_DURATION_S: Final = 300.0
 _POLL_S: Final = 0.2
 """How soon it is noticed that an outage was ended early."""
 
@@ -24,7 +24,7 @@ class Outage:
 
     def begin(self, seconds: float) -> None:
         """Begin one that ends by itself; a new one replaces the old."""
-        self._ends_at = time.monotonic() + min(seconds, LONGEST_S)
+        self._ends_at = time.monotonic() + min(seconds, MAX_DURATION_S)
 
     def end(self) -> None:
         """End it now."""

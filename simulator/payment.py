@@ -82,12 +82,12 @@ class Payment:
 
     def ordered(self, order: str, only: Collection[str] | None) -> list[tuple[str, Payload]]:
         """Choose what is told, and in which order."""
-        told = [(event_type, about) for event_type, about in self.told if self._is_told(event_type, only)]
+        told = [(event_type, about) for event_type, about in self.told if self._is_sent(event_type, only)]
         if order == "session_first":
             told.sort(key=lambda occurrence: not occurrence[0].startswith("checkout.session."))
         return told
 
-    def _is_told(self, event_type: str, only: Collection[str] | None) -> bool:
+    def _is_sent(self, event_type: str, only: Collection[str] | None) -> bool:
         if only is not None:
             return event_type in only
         return event_type not in SELDOM_WANTED or bool(self.account.subscribers(event_type))

@@ -21,8 +21,8 @@ from simulator.parameters import (
 )
 from simulator.webhook import API_VERSION, WebhookEndpoint
 
-MOST_PER_ACCOUNT: Final = 16
-LONGEST_OVERLAP_S: Final = 86_400.0
+MAX_PER_ACCOUNT: Final = 16
+MAX_OVERLAP_S: Final = 86_400.0
 EVENT_TYPE: Final = matching(r"\*|[a-z0-9_]+(\.[a-z0-9_]+)+", 'an event type such as payment_intent.succeeded, or "*"')
 
 CHANGES: Final[dict[str, Reader]] = {
@@ -37,15 +37,15 @@ CREATE: Final = fields(
 )
 UPDATE: Final = fields(CHANGES | {"disabled": flag})
 LIST: Final = fields(LISTING)
-ROLL: Final = fields({"expires_in_s": seconds(LONGEST_OVERLAP_S)})
+ROLL: Final = fields({"expires_in_s": seconds(MAX_OVERLAP_S)})
 
 
 def create_webhook_endpoint(call: Call) -> Payload:
     """Make an endpoint; its secret is told here only."""
     params = CREATE(call.params, "")
     check_url(params["url"])
-    if len(call.account.webhook_endpoints) >= MOST_PER_ACCOUNT:
-        raise ExecutionError(f"You have reached the maximum of {MOST_PER_ACCOUNT} test webhook endpoints.")
+    if len(call.account.webhook_endpoints) >= MAX_PER_ACCOUNT:
+        raise ExecutionError(f"You have reached the maximum of {MAX_PER_ACCOUNT} test webhook endpoints.")
     payload: Payload = {
         "id": new_id("we"),
         "object": "webhook_endpoint",

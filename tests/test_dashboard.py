@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from cli.serve import _told
+from cli.serve import _welcome
 from edge.dashboard import is_built
 from models.instant import utc_now
 from models.kinds import Mode
@@ -398,7 +398,7 @@ def test_the_first_start_tells_a_link_that_signs_in() -> None:
     first = (workspace, "flx_test_00")
 
     built, not_built, later = (
-        _told("http://127.0.0.1:8000", settings, made, has_dashboard=has_dashboard)
+        _welcome("http://127.0.0.1:8000", settings, made, has_dashboard=has_dashboard)
         for made, has_dashboard in ((first, True), (first, False), (None, True))
     )
 

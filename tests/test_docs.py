@@ -1,6 +1,7 @@
 """What the documentation promises to explain."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -60,3 +61,41 @@ def test_the_index_names_every_document() -> None:
     named = {(DOCS / path).resolve() for path, _ in LINK.findall((DOCS / "README.md").read_text())}
 
     assert named >= set(DOCS.rglob("*.md")) - {DOCS / "README.md"}
+
+
+# --- Lines -----------------------------------------------------------------------------------------------------
+
+WRITTEN: Final = [page for page in PAGES if page.name not in {"CHANGELOG.md", "performance.md"}]
+"""What people write; performance.md is written by the benchmarks."""
+
+MAX_CELL: Final = 200
+CODE: Final = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+MASKED: Final = re.compile(r"`[^`]*`|\]\([^)]*\)")
+SENTENCE_ENDS: Final = re.compile(r"(?<!e\.g)(?<!i\.e)[.!?][*\")”’]*\s+(?=[*(\"“\[]*[A-Z0-9])")
+LINE_ENDS: Final = re.compile(r"[.!?:…>][*\")”’>]*$")
+
+
+def _prose(page: Path) -> list[str]:
+    """The lines of a page without its code."""
+    return [MASKED.sub("Code", line).strip() for line in CODE.sub("", page.read_text()).splitlines()]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_a_sentence_has_a_line_of_its_own(page: Path) -> None:
+    """So that a change shows the sentence that it changes."""
+    lines = [line for line in _prose(page) if not line.startswith(("|", "#", "<picture"))]
+    several = [line for line in lines if SENTENCE_ENDS.search(re.sub(r"^\d+\. ", "", line))]
+    broken = [
+        line
+        for line, after in pairwise(lines)
+        if line and after and not LINE_ENDS.search(line) and not re.match(r"- |\d+\. ", after)
+    ]
+
+    assert several + broken == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(DOCS.parent)))
+def test_a_cell_of_a_table_is_no_longer_than_a_screen_is_wide(page: Path) -> None:
+    rows = [line for line in CODE.sub("", page.read_text()).splitlines() if line.startswith("|")]
+
+    assert [cell for row in rows for cell in re.split(r"(?<!\\)\|", row) if len(cell.strip()) > MAX_CELL] == []

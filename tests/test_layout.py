@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -51,3 +52,11 @@ def test_importing_every_module_does_nothing() -> None:
     report = json.loads(process.stdout)
     assert report["found"] == []
     assert set(TOP_LEVEL_NAMES) <= set(report["imported"])
+
+
+def test_an_upper_bound_is_named_max() -> None:
+    """One word for it: MAX_, not also MOST_, LARGEST_, LONGEST_ or HIGHEST_."""
+    other_word = re.compile(r"^_?(MOST|LARGEST|LONGEST|HIGHEST|GREATEST)(_[A-Z_]+)?: Final", re.MULTILINE)
+    modules = [path for name in PACKAGES for path in (ROOT / name).rglob("*.py")]
+
+    assert [str(path) for path in modules if other_word.search(path.read_text())] == []

@@ -11,8 +11,9 @@ import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
 from execution import limits
+from execution.cost import cost_of
 from execution.documents import refusals_of
-from execution.limits import LINES, cost_of, in_our_words, refused_for_variables
+from execution.limits import LINES, in_our_words, refused_for_variables
 from execution.schema import schema
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
@@ -21,10 +22,10 @@ from tests.support.local import LOCAL
 
 def refused(document: str) -> list[tuple[str, int, str]]:
     """Which limits refuse a document, whatever its variables."""
-    return [told(in_our_words(error)) for error in refusals_of(document, schema._schema)]
+    return [sentence(in_our_words(error)) for error in refusals_of(document, schema._schema)]
 
 
-def told(error: GraphQLError) -> tuple[str, int, str]:
+def sentence(error: GraphQLError) -> tuple[str, int, str]:
     """A refusal's limit, its value and its sentence."""
     extensions = error.extensions or {}
     assert extensions["code"] == "LIMIT_EXCEEDED", error
@@ -73,7 +74,7 @@ def test_fragments_within_fragments_within_fragments_are_no_way_around(length: i
     chain = " ".join(f"fragment F{i} on Query {{ ...F{i + 1} }}" for i in range(length))
 
     assert refused(f"{{ ...F0 }} {chain} fragment F{length} on Query {{ __typename }}") == [
-        ("depth", 20, limits.DEPTH.told.format(maximum=20))
+        ("depth", 20, limits.DEPTH.sentence.format(maximum=20))
     ]
 
 
@@ -82,7 +83,7 @@ def test_a_document_has_so_many_lines(line_end: str) -> None:
     """Each of a hundred errors counts them."""
     wrong = "{ " + " ".join(f"a{number}" for number in range(100)) + " }"
 
-    assert refused(line_end * 2500 + wrong) == [("lines", 2500, LINES.told.format(maximum=2500))]
+    assert refused(line_end * 2500 + wrong) == [("lines", 2500, LINES.sentence.format(maximum=2500))]
     assert refused(line_end * 2499 + "{ viewer { workspace { id } } }") == []
 
 
@@ -280,7 +281,7 @@ def test_what_is_asked_of_each_object_counts_too() -> None:
     page = "{ invoices(first: 100) { nodes { payments(first: 90) { nodes { %s } } } } }"
     fields = " ".join(f"a{number}: createdAt" for number in range(200))
 
-    assert told(cost_of(schema._schema, parse(page % fields), None, {})[1][0])[:2] == ("values", 200_000)
+    assert sentence(cost_of(schema._schema, parse(page % fields), None, {})[1][0])[:2] == ("values", 200_000)
     assert cost(page % "id status createdAt") == 0
 
 
@@ -301,7 +302,7 @@ def test_introspection_is_asked_a_few_times_at_once_not_often() -> None:
     )
 
     assert cost(twice + fragments) == 0
-    assert told(cost_of(schema._schema, parse(often + fragments), None, {})[1][0])[:2] == ("values", 200_000)
+    assert sentence(cost_of(schema._schema, parse(often + fragments), None, {})[1][0])[:2] == ("values", 200_000)
 
 
 def test_only_the_operation_that_is_asked_for_is_counted() -> None:
@@ -324,8 +325,8 @@ def test_variables_have_so_many_bytes_and_so_many_levels() -> None:
         deep = [deep]
 
     assert refused_for_variables({"a": "x" * 200_000}) == []
-    assert told(refused_for_variables({"a": "x" * 300_000})[0])[:2] == ("variableBytes", 262_144)
-    assert told(refused_for_variables({"a": deep})[0])[:2] == ("variableDepth", 10)
+    assert sentence(refused_for_variables({"a": "x" * 300_000})[0])[:2] == ("variableBytes", 262_144)
+    assert sentence(refused_for_variables({"a": deep})[0])[:2] == ("variableDepth", 10)
     assert refused_for_variables({"a": deep[0]}) == []
     assert refused_for_variables(None) == []
 
@@ -413,6 +414,6 @@ def test_operations_are_not_taken_in_batches(app: RunningApp) -> None:
 def test_every_limit_on_documents_is_in_the_documentation_with_its_value() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs" / "operate" / "limits.md").read_text()
 
-    told = {name: int(maximum) for name, maximum in re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE)}
+    sentence = {name: int(maximum) for name, maximum in re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE)}
 
-    assert told == {limit.name: limit.maximum for limit in limits.LIMITS}
+    assert sentence == {limit.name: limit.maximum for limit in limits.LIMITS}

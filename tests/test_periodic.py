@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge.metrics import Metrics
-from errors import Unavailable
+from errors import UnavailableError
 from periodic import Periodic
 
 
@@ -66,7 +66,7 @@ async def test_a_period_of_0_is_never() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "level"), [(Unavailable("The database is away."), "warning"), (KeyError("a mistake"), "error")]
+    ("error", "level"), [(UnavailableError("The database is away."), "warning"), (KeyError("a mistake"), "error")]
 )
 async def test_what_failed_is_told_and_done_again(error: Exception, level: str) -> None:
     """A mistake of ours with its traceback, what is expected in a line."""

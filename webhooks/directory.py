@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from database.door import Row, fetch
+from database.access import Row, fetch
 from database.errors import is_unavailable
-from errors import Unavailable
+from errors import UnavailableError
 from inbox.delivery import Origin
 from models.instant import from_row
 from models.integration import bound_to
@@ -55,7 +55,7 @@ class Directory:
         """The integration with this token, as it was a few seconds ago or later.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         known = self._known.get(token)
         if known is not None and time.monotonic() - known.read_at < KNOWN_FOR_S:
@@ -66,7 +66,7 @@ class Directory:
         """The integration with this token, as it is since a moment of the monotonic clock.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         known = self._known.get(token)
         if known is not None and known.read_at >= since:
@@ -127,5 +127,5 @@ async def _patiently(reading: asyncio.Task[Listener | None]) -> Listener | None:
         return await asyncio.wait_for(asyncio.shield(reading), READ_TIMEOUT_S)
     except Exception as error:
         if is_unavailable(error):
-            raise Unavailable("The integration can't be read right now: try again in a moment.") from error
+            raise UnavailableError("The integration can't be read right now: try again in a moment.") from error
         raise

@@ -13,7 +13,7 @@ import structlog
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from errors import Unavailable
+from errors import UnavailableError
 from gateways.stripe.endpoints import WEBHOOK_PATH
 from gateways.stripe.signature import verify
 from inbox.delivery import Delivery, delivery_of
@@ -31,7 +31,7 @@ _KEPT: Final = frozenset({b"stripe-signature", b"content-type", b"user-agent"})
 _RETRY_AFTER_S: Final = b"5"
 
 
-class Outcome(StrEnum):
+class PostOutcome(StrEnum):
     """What became of a request, for metrics."""
 
     ACCEPTED = "accepted"
@@ -62,23 +62,23 @@ def _answer(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> _Answer:
 _CLOSE: Final = (b"connection", b"close")
 _UNAVAILABLE: Final = _answer(503, b'{"error":"unavailable"}', (b"retry-after", _RETRY_AFTER_S))
 _ANSWERS: Final = {
-    Outcome.ACCEPTED: _answer(200, b'{"received":true}'),
-    Outcome.REJECTED: _answer(400, b'{"error":"refused"}'),
-    Outcome.UNKNOWN: _answer(404, b'{"error":"not found"}'),
-    Outcome.WRONG_METHOD: _answer(405, b'{"error":"method not allowed"}', (b"allow", b"POST")),
-    Outcome.TOO_SLOW: _answer(408, b'{"error":"timeout"}', _CLOSE),
-    Outcome.TOO_LARGE: _answer(413, b'{"error":"too large"}', _CLOSE),
-    Outcome.UNAVAILABLE: _UNAVAILABLE,
-    Outcome.FAILED: _UNAVAILABLE,
+    PostOutcome.ACCEPTED: _answer(200, b'{"received":true}'),
+    PostOutcome.REJECTED: _answer(400, b'{"error":"refused"}'),
+    PostOutcome.UNKNOWN: _answer(404, b'{"error":"not found"}'),
+    PostOutcome.WRONG_METHOD: _answer(405, b'{"error":"method not allowed"}', (b"allow", b"POST")),
+    PostOutcome.TOO_SLOW: _answer(408, b'{"error":"timeout"}', _CLOSE),
+    PostOutcome.TOO_LARGE: _answer(413, b'{"error":"too large"}', _CLOSE),
+    PostOutcome.UNAVAILABLE: _UNAVAILABLE,
+    PostOutcome.FAILED: _UNAVAILABLE,
 }
 
 
 class StripeWebhook:
-    """The endpoint; `observe` is called with each outcome and how many seconds it took."""
+    """The endpoint; `on_outcome` is called with each outcome and how many seconds it took."""
 
-    def __init__(self, services: Services, observe: Callable[[Outcome, float], None]) -> None:
+    def __init__(self, services: Services, on_outcome: Callable[[PostOutcome, float], None]) -> None:
         self._inbox = services.inbox
-        self._observe = observe
+        self._on_outcome = on_outcome
         self._directory = Directory(services.keyring)
         self._quarantine = services.quarantine
         self.waiting = 0
@@ -94,24 +94,24 @@ class StripeWebhook:
         began_at = time.monotonic()
         try:
             outcome = await self._outcome(scope, receive, began_at)
-        except Unavailable:
-            outcome = Outcome.UNAVAILABLE
+        except UnavailableError:
+            outcome = PostOutcome.UNAVAILABLE
         except Exception:
             log.exception("webhook delivery not handled")
-            outcome = Outcome.FAILED
+            outcome = PostOutcome.FAILED
         answer = _ANSWERS.get(outcome)
         if answer is not None:
             await send(answer.start)
             await send(answer.body)
-        self._observe(outcome, time.monotonic() - began_at)
+        self._on_outcome(outcome, time.monotonic() - began_at)
 
-    async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> Outcome:
+    async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> PostOutcome:
         if scope["method"] != "POST":
-            return Outcome.WRONG_METHOD
+            return PostOutcome.WRONG_METHOD
         token: str = scope["path_params"]["token"]
         listener = await self._directory.find(token)
         if listener is None:
-            return Outcome.UNKNOWN
+            return PostOutcome.UNKNOWN
         content_length = signature = None
         for name, value in scope["headers"]:
             if name == b"stripe-signature":
@@ -121,25 +121,25 @@ class StripeWebhook:
         try:
             body = await read_body(receive, content_length)
         except TooLargeError:
-            return Outcome.TOO_LARGE
+            return PostOutcome.TOO_LARGE
         except TooSlowError:
-            return Outcome.TOO_SLOW
+            return PostOutcome.TOO_SLOW
         except GoneError:
-            return Outcome.GONE
+            return PostOutcome.GONE
         signed = _signed_with(listener, signature, body)
         while not any(signed):
             anew = await self._directory.find_anew(token, began_at)
             if anew is None:
-                return Outcome.UNKNOWN
+                return PostOutcome.UNKNOWN
             listener = anew
             signed = _signed_with(listener, signature, body)
             if not any(signed):
                 if await self._quarantine.keep(_post(listener, scope, body)):
-                    return Outcome.REJECTED
+                    return PostOutcome.REJECTED
                 began_at = time.monotonic()  # the secrets were replaced since the integration was read
         return await self._accept(token, listener, body, signed)
 
-    async def _accept(self, token: str, listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Outcome:
+    async def _accept(self, token: str, listener: Listener, body: bytes, signed: tuple[bool, bool]) -> PostOutcome:
         self.waiting += 1
         try:
             receipt = await self._inbox.accept(_delivery(listener, body, signed))
@@ -148,8 +148,8 @@ class StripeWebhook:
         if receipt.status is None or receipt.is_outdated:
             self._directory.forget(token)
         if receipt.status is None:  # disconnected meanwhile, says the database
-            return Outcome.UNKNOWN
-        return Outcome.FAILED if receipt.status is WebhookEventStatus.FAILED else Outcome.ACCEPTED
+            return PostOutcome.UNKNOWN
+        return PostOutcome.FAILED if receipt.status is WebhookEventStatus.FAILED else PostOutcome.ACCEPTED
 
 
 def _delivery(listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Delivery:

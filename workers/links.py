@@ -15,7 +15,7 @@ from periodic import Periodic
 log = structlog.get_logger(__name__)
 
 INTERVAL_S: Final = 5.0
-_MOST: Final = 100
+_MAX_AT_ONCE: Final = 100
 _AT_ONCE: Final = 8
 
 
@@ -28,7 +28,7 @@ class LinkSweep(Periodic):
 
     async def work_off(self) -> None:
         """Do once what is due."""
-        links = unscoped(PaymentLink).filter(due_at__lte=utc_now()).order_by("due_at").limit(_MOST)
+        links = unscoped(PaymentLink).filter(due_at__lte=utc_now()).order_by("due_at").limit(_MAX_AT_ONCE)
         places = asyncio.Semaphore(_AT_ONCE)
 
         async def one(link_id: str) -> None:

@@ -5,9 +5,9 @@ from typing import Final
 
 import structlog
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from database.scope import scoped, unscoped
-from errors import FluxrateError, StripeRefused
+from errors import FluxrateError, StripeRefusedError
 from gateways.stripe.checkup import Checkup, kept_findings
 from inbox.sync import Sync
 from models.instant import utc_now
@@ -62,7 +62,7 @@ class Reconciliation(Periodic):
         progress = None
         try:
             progress = await self._sync.fetch_events(integration)
-        except StripeRefused as refusal:
+        except StripeRefusedError as refusal:
             log.warning("events not fetched from stripe", integration=integration.id, error=refusal.message)
         paid = await self._sync.check_links(integration)
         if paid or (progress is not None and (progress.applied or progress.failed)):

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from database.door import optimize
+from database.access import optimize
 from models.sums import merge_all
 from periodic import Periodic
 

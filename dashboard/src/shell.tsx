@@ -1,4 +1,4 @@
-import { Suspense, useEffect } from "react";
+import { Suspense, useEffect, useRef } from "react";
 import { Link, Redirect, Route, Switch, useLocation, useRoute } from "wouter";
 import { hasGraphiql } from "./api/session";
 import { useLiveStatus } from "./api/use-live";
@@ -119,8 +119,12 @@ export function Shell({ hasFocus, onLeave }: { hasFocus: boolean; onLeave: () =>
 
 function NavLink({ href, label, isBelow = false }: { href: string; label: string; isBelow?: boolean }) {
   const [isHere] = useRoute(href === "/" ? "/" : `${href}/*?`);
+  const item = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (isHere) item.current?.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone the links scroll
+  }, [isHere]);
   return (
-    <li className={isBelow ? "below" : undefined}>
+    <li ref={item} className={isBelow ? "below" : undefined}>
       <Link href={href} aria-current={isHere ? "page" : undefined}>
         {label}
       </Link>

@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from edge.origin import OwnOrigin
-from errors import Unauthenticated
+from errors import UnauthenticatedError
 from models.secret import Keyring
 from models.session import LIFETIME, Session
 
@@ -37,7 +37,7 @@ class SessionCookies:
 
         Raises:
             HTTPException: It is not this server's own page that asks, or not by POST.
-            Unauthenticated: The cookie was not made here.
+            UnauthenticatedError: The cookie was not made here.
         """
         sealed = self._sealed(request)
         if sealed is None:
@@ -47,9 +47,9 @@ class SessionCookies:
         self.own.require_same(request)
         session = Session.opened(sealed, self._keyring)
         if session is None:
-            raise Unauthenticated("This session is unknown: sign in with an API key of the workspace.")
+            raise UnauthenticatedError("This session is unknown: sign in with an API key of the workspace.")
         if request.headers.get(MEANT, session.api_key_id) != session.api_key_id:
-            raise Unauthenticated("Another API key has signed in to this browser since: load the page again.")
+            raise UnauthenticatedError("Another API key has signed in to this browser since: load the page again.")
         return session
 
     def of_socket(self, handshake: HTTPConnection) -> Session | None:

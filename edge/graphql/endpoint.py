@@ -29,14 +29,15 @@ from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
 from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
-from edge.graphql.socket import Socket, SocketAdapter, SocketHandler
+from edge.graphql.socket import SocketHandler
+from edge.graphql.socket_transport import Socket, SocketAdapter
 from edge.graphql.stream import EVENT_STREAM, Stream, framing_of
-from errors import RateLimited, Unauthenticated, Unavailable
+from errors import RateLimitedError, UnauthenticatedError, UnavailableError
 from execution import shared
 from execution.documents import is_subscription, mutations_in
 from execution.errors import of_exception
 from execution.limits import COMPLEXITY
-from execution.persisted import DocumentRefused, PersistedDocuments, TrustedDocuments
+from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
 from execution.results import as_json
 from execution.schema import schema
 from execution.shared import Asked, Fanout, Shown
@@ -59,7 +60,7 @@ _CODES: Final = {
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
 _ALLOW: Final = {"allow": "GET, POST"}
-_STATUSES: Final = {"BAD_REQUEST": 400, Unavailable.code: 503}
+_STATUSES: Final = {"BAD_REQUEST": 400, UnavailableError.code: 503}
 
 
 class GraphQLEndpoint(GraphQL[Operation, None]):
@@ -126,8 +127,8 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """The context of an operation that begins now.
 
         Raises:
-            Unauthenticated: There is no valid API key.
-            RateLimited: The key was used too often.
+            UnauthenticatedError: There is no valid API key.
+            RateLimitedError: The key was used too often.
         """
         caller = await authenticate(credential)
         self.keys.note(caller.api_key.id)
@@ -145,7 +146,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """Count each mutation that an operation makes as an operation of its own; the first is counted already.
 
         Raises:
-            RateLimited: The key was used too often.
+            RateLimitedError: The key was used too often.
         """
         more = mutations_in(query, operation_name) - 1
         if more > 0:
@@ -155,7 +156,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """Count that somebody came with a valid API key, or for what needs none.
 
         Raises:
-            RateLimited: The address was used too often.
+            RateLimitedError: The address was used too often.
         """
         await self._rate_limits.count_request(_host(connection))
 
@@ -163,7 +164,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """Count that somebody came without a valid API key.
 
         Raises:
-            RateLimited: Too many did from this address.
+            RateLimitedError: Too many did from this address.
         """
         await self._rate_limits.count_failure(_host(connection))
 
@@ -184,7 +185,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             socket = Socket(scope, receive, send)
             try:
                 self._rate_limits.check_address(_host(socket))
-            except RateLimited as refusal:
+            except RateLimitedError as refusal:
                 await socket.send_denial_response(_too_many(socket, of_exception(refusal, new_request_id())))
                 return
             await self.run(socket)
@@ -225,11 +226,11 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         except HTTPException as refusal:
             error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
             return _refusal(request, refusal.status_code, error, refusal.headers or {})
-        except DocumentRefused as refusal:
+        except DocumentRefusedError as refusal:
             return _refusal(request, _request_error_status(request), refusal, {})
-        except RateLimited as refusal:
+        except RateLimitedError as refusal:
             return _too_many(request, of_exception(refusal, request_id))
-        except Unauthenticated as refusal:
+        except UnauthenticatedError as refusal:
             return await self._unauthenticated(request, of_exception(refusal, request_id))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
@@ -241,7 +242,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
     async def _unauthenticated(self, request: Request, error: GraphQLError) -> Response:
         try:
             await self.count_failure(request)
-        except RateLimited as refusal:
+        except RateLimitedError as refusal:
             return _too_many(request, of_exception(refusal, new_request_id()))
         return _refusal(request, 401, error, {"www-authenticate": "Bearer"})
 
@@ -292,16 +293,16 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
-        return self._told(asked, operation)
+        return self._with_extensions(asked, operation)
 
-    async def _told(self, asked: Asked, operation: Operation) -> AsyncGenerator[Shown, None]:
+    async def _with_extensions(self, asked: Asked, operation: Operation) -> AsyncGenerator[Shown, None]:
         async with aclosing(self.fanout.results(asked, operation)) as results:
             async for shown in results:
                 shown.result.extensions = await self.extensions(operation)
                 yield shown
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
+        """The results of an operation; `after` is the cursor with which a browser reconnects."""
         if after:
             operation = operation.within(Window(after=number_of(operation, after)))
         async with aclosing(self.results(asked, operation)) as results:

@@ -19,7 +19,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from errors import RateLimited
+from errors import RateLimitedError
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +45,8 @@ class RateLimits:
     """Counts, over a window that slides. `per_key` and `per_address` are like "12000/minute", None for no limit."""
 
     def __init__(self, url: str, per_key: str | None, per_address: str | None) -> None:
-        self._per_key = _Limit("perKey", "for one API key", per_key) if per_key else None
-        self._per_address = _Limit("perAddress", "from one address", per_address) if per_address else None
+        self._per_key = _RateLimit("perKey", "for one API key", per_key) if per_key else None
+        self._per_address = _RateLimit("perAddress", "from one address", per_address) if per_address else None
         self._failures = _failures_of(per_address) if per_address else None
         self._alone = SlidingWindowCounterRateLimiter(_Memory())
         self._shared = _Shared(url) if url.startswith(("redis://", "rediss://")) else None
@@ -63,7 +63,7 @@ class RateLimits:
         """Count an operation of an API key, or several: all are refused where there is not room for all.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         await self._count(self._per_key, key_id, times)
 
@@ -79,7 +79,7 @@ class RateLimits:
         """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         self._check(self._per_address, address_of(host))
 
@@ -87,7 +87,7 @@ class RateLimits:
         """Count a request from an address that had a valid API key, or needed none.
 
         Raises:
-            RateLimited: There were too many.
+            RateLimitedError: There were too many.
         """
         await self._count(self._per_address, address_of(host))
 
@@ -95,17 +95,17 @@ class RateLimits:
         """Count a request from an address that had no valid API key.
 
         Raises:
-            RateLimited: There were too many of these.
+            RateLimitedError: There were too many of these.
         """
         await self._count(self._failures, address_of(host))
 
-    def _check(self, limit: "_Limit | None", who: str) -> None:
+    def _check(self, limit: "_RateLimit | None", who: str) -> None:
         if limit is not None:
             now = time.monotonic()
             if (until := self._refused_until.get((limit.counted_as, who), 0.0)) > now:
                 raise limit.refusal(math.ceil(until - now))
 
-    async def _count(self, limit: "_Limit | None", who: str, times: int = 1) -> None:
+    async def _count(self, limit: "_RateLimit | None", who: str, times: int = 1) -> None:
         self._check(limit, who)
         if limit is None or not who:
             return
@@ -117,7 +117,7 @@ class RateLimits:
                 self._refuse(limit, who, retry_after_s)
             raise limit.refusal(retry_after_s)
 
-    def _refuse(self, limit: "_Limit", who: str, for_s: float) -> None:
+    def _refuse(self, limit: "_RateLimit", who: str, for_s: float) -> None:
         """Refuse somebody for so long without a look at the counters."""
         if len(self._refused_until) >= _MAX_COUNTERS:
             self._refused_until.clear()
@@ -141,7 +141,7 @@ async def _standing(storage: Any, item: RateLimitItem, name: str, who: str) -> S
     return Standing(item.amount, max(0, item.amount - used), math.ceil(time.time() + resets_in_s))
 
 
-class _Limit:
+class _RateLimit:
     """A limit, what it is called, and what its counters are called."""
 
     def __init__(self, name: str, whose: str, rate: str, counted_as: str | None = None) -> None:
@@ -151,14 +151,14 @@ class _Limit:
         self._rate = rate
         self._whose = whose
 
-    def refusal(self, retry_after_s: int) -> RateLimited:
-        return RateLimited(self.name, self._rate, self._whose, retry_after_s)
+    def refusal(self, retry_after_s: int) -> RateLimitedError:
+        return RateLimitedError(self.name, self._rate, self._whose, retry_after_s)
 
 
-def _failures_of(per_address: str) -> _Limit:
+def _failures_of(per_address: str) -> _RateLimit:
     amount, _, unit = per_address.partition("/")
     rate = f"{max(1, int(amount) // FAILURE_COUNTS)}/{unit}"
-    return _Limit("perAddress", "from one address without a valid API key", rate, "failuresPerAddress")
+    return _RateLimit("perAddress", "from one address without a valid API key", rate, "failuresPerAddress")
 
 
 @lru_cache(10_000)

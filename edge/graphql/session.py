@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from edge.graphql.cookie import SessionCookies
 from edge.graphql.endpoint import GraphQLEndpoint
 from edge.graphql.request import bounded, json_body
-from errors import Unauthenticated
+from errors import UnauthenticatedError
 from resolvers.auth import authenticate
 
 MAX_BODY_BYTES: Final = 4096
@@ -73,6 +73,6 @@ class SessionEndpoint:
             return False
         try:
             await authenticate(session)
-        except Unauthenticated:
+        except UnauthenticatedError:
             return False
         return True

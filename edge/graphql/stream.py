@@ -17,7 +17,7 @@ from strawberry.http.parse_content_type import parse_content_type
 from strawberry.types import ExecutionResult
 
 from edge.graphql.keys import KeyWatch, ends_with
-from errors import Unauthenticated
+from errors import UnauthenticatedError
 from execution.errors import of_exception
 from execution.shared import GoneError, Shown, StuckError, until_sent
 from models.session import Session
@@ -170,7 +170,7 @@ class Stream:
                     break
                 yield framing.frame(each.payload, cursor_of(self.operation, each.number) if each.number else None)
         if revoked.is_set():
-            why = Unauthenticated(ENDED if self.session else REVOKED)
+            why = UnauthenticatedError(ENDED if self.session else REVOKED)
             yield framing.frame(self._failure(why).payload, None)
         if revoked.is_set() or not any(each.done() for each in over):
             yield framing.end

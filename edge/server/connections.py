@@ -85,14 +85,14 @@ class _Client:
 class Connections:
     """Those of this process; what is idle is in the order in which it became so.
 
-    `trusted` are the proxies whose connections are many clients'. `tell` is called for each that was "idle" and
+    `trusted` are the proxies whose connections are many clients'. `on_drop` is called for each that was "idle" and
     dropped, or "refused".
     """
 
-    def __init__(self, capacity: Capacity, trusted: Networks, tell: Callable[[str], None]) -> None:
+    def __init__(self, capacity: Capacity, trusted: Networks, on_drop: Callable[[str], None]) -> None:
         self._capacity = capacity
         self._trusted = trusted
-        self._tell = tell
+        self._on_drop = on_drop
         self._client_of: dict[Connection, _Client] = {}
         self._clients: dict[str, _Client] = {}
         self._idle: dict[Connection, None] = {}
@@ -155,7 +155,7 @@ class Connections:
 
     def note(self, why: str) -> None:
         """Count a client that was not served; logged at most once a minute."""
-        self._tell(why)
+        self._on_drop(why)
         self._untold[why] += 1
         if time.monotonic() - self._told_at >= _LOG_INTERVAL_S:
             self._told_at = time.monotonic()
@@ -203,9 +203,9 @@ def connections_of(config: uvicorn.Config, server_state: ServerState) -> Connect
     """The connections of a server, whose protocols share nothing else."""
     known = vars(server_state)
     if "kept" not in known:
-        tell: Callable[[str], None] = getattr(config.loaded_app, "count_dropped", lambda _: None)
+        on_drop: Callable[[str], None] = getattr(config.loaded_app, "count_dropped", lambda _: None)
         trusted = Networks(admission_of(config).trusted_proxies)
-        known["kept"] = Connections(Capacity.of(descriptors()), trusted, tell)
+        known["kept"] = Connections(Capacity.of(descriptors()), trusted, on_drop)
     connections: Connections = known["kept"]
     return connections
 

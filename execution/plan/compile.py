@@ -50,7 +50,7 @@ from strawberry.types.field import StrawberryField
 from database.errors import is_stopped
 from execution.plan import rows, steps
 from execution.plan.leaves import printed_as, serializer
-from execution.plan.steps import Answer, Arguments, Complete, Fill, Run, Selection, Step
+from execution.plan.steps import Answer, Arguments, Complete, Fill, NullError, Run, Selection, Step
 from resolvers import node
 from resolvers.context import Context
 from resolvers.reading.counts import Count, count
@@ -98,24 +98,21 @@ class Plan:
         Raises:
             Exception: Anything else that a field raised: graphql-core has to tell it, at its place.
         """
-        run, answer = Run(context, variables), Answer()
+        run = Run(context, variables)
         late: dict[str, GraphQLError] = {}
 
-        async def filled(root: Root) -> None:
+        async def filled(root: Root) -> list[Any]:
             try:
-                rest = root.step(run, [None], [answer])
-                if rest is not None:
-                    await rest
+                column = root.step(run, [None])
+                return column if isinstance(column, list) else await column
             except Exception as error:
                 if not is_stopped(error):
                     raise
-                answer[root.key] = None
                 late[root.key] = located_error(error, [each.node for each in root.field], [root.key])
+                return [None]
 
-        answer |= dict.fromkeys(root.key for root in self.roots)
-        rest = steps.together([filled(root) for root in self.roots])
-        if rest is not None:
-            await rest
+        columns = await steps.together([filled(root) for root in self.roots])
+        answer = {root.key: value for root, (value,) in zip(self.roots, columns, strict=True)}
         is_null = any(root.key in late and not root.nullable for root in self.roots)
         return None if is_null else answer, list(late.values())
 
@@ -179,7 +176,7 @@ class Compiler:
     def _root(self, query: GraphQLObjectType, key: str, field: FieldDetailsList) -> Root:
         definition = self._definition(query, field)
         nullable = definition is not None and not isinstance(definition.type, GraphQLNonNull)
-        return Root(key, self._step(query, key, field), nullable, field)
+        return Root(key, self._step(query, field), nullable, field)
 
     # --- Objects -----------------------------------------------------------------------------------------------
 
@@ -187,7 +184,7 @@ class Compiler:
         grouped: GroupedFieldSet = collect_subfields(
             self._schema, self._fragments, self._variables, self._operation, type_, field
         ).grouped_field_set
-        return Selection([self._step(type_, key, each) for key, each in grouped.items()])
+        return Selection([(key, self._step(type_, each)) for key, each in grouped.items()])
 
     def _fill(self, type_: GraphQLObjectType, field: FieldDetailsList) -> Fill:
         is_row = self._columns is not None and type_.name in _OF_ROWS
@@ -205,13 +202,13 @@ class Compiler:
     def _definition(self, parent: GraphQLObjectType, field: FieldDetailsList) -> GraphQLField | None:
         return self._schema.get_field(parent, field[0].node.name.value)
 
-    def _step(self, parent: GraphQLObjectType, key: str, field: FieldDetailsList) -> Step:
+    def _step(self, parent: GraphQLObjectType, field: FieldDetailsList) -> Step:
         self._fields += 1
         if self._fields > MAX_FIELDS:
             raise UnplannedError("size")
         name = field[0].node.name.value
         if name == "__typename":
-            return steps.constant(key, parent.name)
+            return steps.constant(parent.name)
         if name.startswith("__"):
             raise UnplannedError("introspection")
         definition = self._definition(parent, field)
@@ -220,19 +217,17 @@ class Compiler:
             raise UnplannedError("field")
         if parent is self._schema.query_type and name in rows.ROOTS:
             with contextlib.suppress(NotOfRowsError):
-                return self._of_root(key, rows.ROOTS[name], of_ours, definition, field)
+                return self._of_root(rows.ROOTS[name], of_ours, definition, field)
         if self._columns is not None and parent.name in _OF_ROWS:
-            return self._of_row(key, f"{parent.name}.{name}", of_ours, definition, field)
-        return self._of_strawberry(key, of_ours, definition, field)
+            return self._of_row(f"{parent.name}.{name}", of_ours, definition, field)
+        return self._of_strawberry(of_ours, definition, field)
 
-    def _of_strawberry(
-        self, key: str, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList
-    ) -> Step:
+    def _of_strawberry(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Step:
         complete = self._complete(definition.type, field)
         if of_ours.base_resolver is None:
-            return steps.attribute(key, of_ours.python_name, complete)
+            return steps.attribute(of_ours.python_name, complete)
         call, arguments = _call(of_ours), self._arguments(of_ours, definition, field)
-        return (steps.awaited if of_ours.is_async else steps.computed)(key, call, arguments, complete)
+        return (steps.awaited if of_ours.is_async else steps.computed)(call, arguments, complete)
 
     # --- Rows of a few columns ---------------------------------------------------------------------------------
 
@@ -247,7 +242,6 @@ class Compiler:
 
     def _of_root(
         self,
-        key: str,
         root: rows.Listed | rows.LookedUp,
         of_ours: StrawberryField,
         definition: GraphQLField,
@@ -258,7 +252,7 @@ class Compiler:
         complete, columns = self._complete_rows(definition.type, field, {"id"})
         arguments = self._arguments(of_ours, definition, field)
 
-        async def find(run: Run, _: Sequence[Any]) -> Sequence[Any]:
+        async def find(run: Run, _: Sequence[Any]) -> list[Any]:
             given = arguments(run)
             given.pop("info")
             if isinstance(root, rows.LookedUp):
@@ -266,11 +260,10 @@ class Compiler:
             page = await root.page(run.context, **given, read=columns.read)
             return [rows.RowPage(page.rows, page.count, has_next=page.has_next, has_previous=page.has_previous)]
 
-        return steps.found(key, find, complete)
+        return steps.found(find, complete)
 
     def _of_row(
         self,
-        key: str,
         coordinate: str,
         of_ours: StrawberryField,
         definition: GraphQLField,
@@ -279,60 +272,63 @@ class Compiler:
         known = rows.FIELDS.get(coordinate)
         assert self._columns is not None  # noqa: S101  (it is a row's)
         if isinstance(known, rows.Value):
-            return self._of_value(key, known, definition, field)
+            return self._of_value(known, definition, field)
         if isinstance(known, rows.Link):
             self._columns.add(known.column)
-            return self._of_link(key, known, definition, field)
+            return self._of_link(known, definition, field)
         if isinstance(known, rows.Counted):
-            return steps.awaited(key, known.of, lambda _: {}, self._complete(definition.type, field))
+            return steps.awaited(known.of, lambda _: {}, self._complete(definition.type, field))
         if isinstance(known, rows.Children) and _asks_for_an_end(field):
             self._columns.add("id")
-            return self._of_children(key, known, self._arguments(of_ours, definition, field), definition, field)
+            return self._of_children(known, self._arguments(of_ours, definition, field), definition, field)
         raise NotOfRowsError
 
-    def _of_value(self, key: str, known: rows.Value, definition: GraphQLField, field: FieldDetailsList) -> Step:
+    def _of_value(self, known: rows.Value, definition: GraphQLField, field: FieldDetailsList) -> Step:
         assert self._columns is not None  # noqa: S101  (it is a row's)
         self._columns.update(known.columns)
         if known.is_printed:
-            return steps.made(key, known.of, steps.leaf(_itself, nullable=False, printed=str))
+            return steps.printed(known.of)
         with self._sources(None if known.is_object else self._columns):
-            return steps.made(key, known.of, self._complete(definition.type, field))
+            return steps.made(known.of, self._complete(definition.type, field))
 
-    def _of_link(self, key: str, known: rows.Link, definition: GraphQLField, field: FieldDetailsList) -> Step:
+    def _of_link(self, known: rows.Link, definition: GraphQLField, field: FieldDetailsList) -> Step:
         complete, columns = self._complete_rows(definition.type, field, {"id"})
+        nullable, _ = _nullable(definition.type)
         id_of = attrgetter(known.column)
 
-        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
-            ids = [id_of(source) for source in sources]
+        async def find(run: Run, sources: Sequence[Any]) -> list[Any]:
+            ids = list(map(id_of, sources))
             wanted = list(dict.fromkeys(id_ for id_ in ids if id_ is not None))
             found = await columns.by_id(run.context.workspace_id, wanted) if wanted else {}
-            return [found.get(id_) for id_ in ids]
+            answers = complete(run, list(found.values()))
+            answers = answers if isinstance(answers, list) else await answers
+            of_id = dict(zip(found, answers, strict=True))  # one stands in the answers of all that have it
+            linked = list(map(of_id.get, ids))
+            if not nullable and None in linked:
+                raise NullError
+            return linked
 
-        return steps.found(key, find, complete)
+        return find
 
     def _of_children(
-        self, key: str, known: rows.Children, arguments: Arguments, definition: GraphQLField, field: FieldDetailsList
+        self, known: rows.Children, arguments: Arguments, definition: GraphQLField, field: FieldDetailsList
     ) -> Step:
         complete, columns = self._complete_rows(definition.type, field, {"id", known.column})
 
-        async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+        async def find(run: Run, sources: Sequence[Any]) -> list[Any]:
             given, ctx = arguments(run), run.context
             request = asked(given.get("first"), None, given.get("last"), None)
+            size, backwards = request.size, request.backwards
+            ids = [source.id for source in sources]
             found = await columns.children(
-                ctx.workspace_id,
-                [source.id for source in sources],
-                known.column,
-                "id",
-                descending=not request.backwards,
-                most=request.size + 1,
+                ctx.workspace_id, ids, known.column, "id", descending=not backwards, most=size + 1
             )
-
             return [
-                rows.RowPage.at_end(found.get(source.id, []), request, partial(_counted, known, ctx, source.id))
-                for source in sources
+                rows.RowPage.at_end(found.get(id_, []), size, partial(_counted, known, ctx, id_), backwards=backwards)
+                for id_ in ids
             ]
 
-        return steps.found(key, find, complete)
+        return steps.found(find, complete)
 
     def _complete_rows(
         self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
@@ -385,10 +381,6 @@ class Compiler:
 
 _OF_ROWS: Final = frozenset(coordinate.partition(".")[0] for coordinate in rows.FIELDS)
 _ENDS: Final = frozenset({"first", "last"})
-
-
-def _itself(value: Any) -> Any:
-    return value
 
 
 async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:

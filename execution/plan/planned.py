@@ -9,7 +9,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql.utilities import get_operation_ast
 from strawberry.extensions import SchemaExtension
 
-from execution.documents import LONGEST_KEPT, Document, Lately
+from execution.documents import MAX_KEPT_LENGTH, Document, Lately
 from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
 from schema.context import Operation
 
@@ -66,7 +66,7 @@ def _variables(schema: GraphQLSchema, asked: OperationDefinitionNode, given: dic
 
 
 def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan:
-    if len(context.query) > LONGEST_KEPT:
+    if len(context.query) > MAX_KEPT_LENGTH:
         raise UnplannedError("size")
     document = context.graphql_document
     conditions = _conditions_of(Document(context.query, document, context.schema._schema, ()))

@@ -5,8 +5,9 @@ What is not listed is answered by the resolvers, of whole rows. What is listed s
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Self
 
@@ -23,9 +24,10 @@ from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
 from resolvers.reading.counts import Count, Counting
-from resolvers.reading.pages import Page, PageRequest, encode_cursor
+from resolvers.reading.pages import Page, encode_cursor
 from schema import query
 from schema.enums import CountPrecision
+from schema.pages import paged
 from schema.types.diagnosis import Diagnosis
 from schema.types.payment import Dispute
 
@@ -41,9 +43,8 @@ class RowPage:
         self._count: asyncio.Future[Count] | None = None
 
     @classmethod
-    def at_end(cls, loaded: list[Any], request: PageRequest, counting: Counting) -> Self:
+    def at_end(cls, loaded: list[Any], size: int, counting: Counting, *, backwards: bool) -> Self:
         """The page at an end of a list, of as many rows as it has and one more, read from that end."""
-        size, backwards = request.size, request.backwards
         more = len(loaded) > size
         rows = loaded[size - 1 :: -1] if backwards else loaded[:size]
         return cls(rows, counting, has_next=more and not backwards, has_previous=more and backwards)
@@ -87,10 +88,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A field made of columns: a value, one of Strawberry's objects, or what is printed already."""
+    """A field made of columns, of all rows at once: values, Strawberry's objects, or what is printed already."""
 
     columns: tuple[str, ...]
-    of: Callable[[Any], Any]
+    of: Callable[[Sequence[Any]], list[Any]]
     is_object: bool = False
     is_printed: bool = False
 
@@ -124,19 +125,23 @@ class LookedUp:
     kind: Prefix
 
 
+def _each(of: Callable[[Any], Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    return lambda rows: list(map(of, rows))
+
+
 def _column(name: str) -> Value:
-    return Value((name,), attrgetter(name))
+    return Value((name,), _each(attrgetter(name)))
 
 
 def _money(name: str, *columns: str) -> Value:
     """An amount of a row's currency, in minor units; perhaps none."""
-    amount_of = attrgetter(name)
+    of = _each(attrgetter(name, "currency"))
 
-    def of(row: Any) -> tuple[int, str] | None:
-        amount = amount_of(row)
-        return None if amount is None else (amount, row.currency)
+    def pairs(rows: Sequence[Any]) -> list[Any]:
+        found = of(rows)
+        return [None if pair[0] is None else pair for pair in found]
 
-    return Value((*(columns or (name,)), "currency"), of)
+    return Value((*(columns or (name,)), "currency"), pairs)
 
 
 def _presentment(row: Any) -> tuple[int, str] | None:
@@ -166,24 +171,24 @@ MODELS: Final[Mapping[str, type[Model]]] = {"Customer": Customer, "Invoice": Inv
 """The types that are rows."""
 
 _OF_PAGES: Final[Mapping[str, Value | Counted]] = {
-    "Connection.nodes": Value((), attrgetter("rows")),
-    "Connection.edges": Value((), attrgetter("edges")),
-    "Connection.pageInfo": Value((), lambda page: page),
+    "Connection.nodes": Value((), _each(attrgetter("rows"))),
+    "Connection.edges": Value((), _each(attrgetter("edges"))),
+    "Connection.pageInfo": Value((), list),
     "Connection.totalCount": Counted(_number),
     "Connection.totalCountPrecision": Counted(_precision),
-    "Edge.cursor": Value((), itemgetter(0)),
-    "Edge.node": Value((), itemgetter(1)),
+    "Edge.cursor": Value((), _each(itemgetter(0))),
+    "Edge.node": Value((), _each(itemgetter(1))),
 }
 
 FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
     **{f"{kind}{coordinate}": field for kind in MODELS for coordinate, field in _OF_PAGES.items()},
-    "PageInfo.hasNextPage": Value((), attrgetter("has_next")),
-    "PageInfo.hasPreviousPage": Value((), attrgetter("has_previous")),
-    "PageInfo.startCursor": Value((), attrgetter("start_cursor")),
-    "PageInfo.endCursor": Value((), attrgetter("end_cursor")),
-    "Money.amount": Value((), lambda money: to_major(*money), is_printed=True),
-    "Money.minorUnits": Value((), lambda money: str(money[0]), is_printed=True),
-    "Money.currency": Value((), itemgetter(1)),
+    "PageInfo.hasNextPage": Value((), _each(attrgetter("has_next"))),
+    "PageInfo.hasPreviousPage": Value((), _each(attrgetter("has_previous"))),
+    "PageInfo.startCursor": Value((), _each(attrgetter("start_cursor"))),
+    "PageInfo.endCursor": Value((), _each(attrgetter("end_cursor"))),
+    "Money.amount": Value((), lambda money: list(starmap(to_major, money)), is_printed=True),
+    "Money.minorUnits": Value((), lambda money: [str(minor) for minor, _ in money], is_printed=True),
+    "Money.currency": Value((), _each(itemgetter(1))),
     "Customer.id": _column("id"),
     "Customer.name": _column("name"),
     "Customer.email": _column("email"),
@@ -202,7 +207,7 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
     "Invoice.amountRefunded": _money("amount_refunded"),
     "Invoice.amountPaidOutOfBand": _money("amount_paid_out_of_band"),
     "Invoice.dueDate": _column("due_date"),
-    "Invoice.isOverdue": Value(("status", "due_date"), invoice.is_overdue),
+    "Invoice.isOverdue": Value(("status", "due_date"), _each(invoice.is_overdue)),
     "Invoice.memo": _column("memo"),
     "Invoice.createdAt": _column("created_at"),
     "Invoice.finalizedAt": _column("finalized_at"),
@@ -218,15 +223,15 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
     "Payment.overpaid": _money("overpaid"),
     "Payment.allocation": _column("allocation"),
     "Payment.unappliedReason": Value(
-        ("unapplied_code",), lambda row: Diagnosis.of_code(row.unapplied_code), is_object=True
+        ("unapplied_code",), _each(lambda row: Diagnosis.of_code(row.unapplied_code)), is_object=True
     ),
     "Payment.providerPaymentId": _column("provider_payment_id"),
     "Payment.failureCode": _column("failure_code"),
     "Payment.failureMessage": _column("failure_message"),
-    "Payment.presentment": Value(("presentment_amount", "presentment_currency"), _presentment),
+    "Payment.presentment": Value(("presentment_amount", "presentment_currency"), _each(_presentment)),
     "Payment.amountReceived": _money("amount_received"),
-    "Payment.dispute": Value(_DISPUTED, Dispute.of, is_object=True),
-    "Payment.disputes": Value(_DISPUTED, Dispute.all_of, is_object=True),
+    "Payment.dispute": Value(_DISPUTED, _each(Dispute.of), is_object=True),
+    "Payment.disputes": Value(_DISPUTED, _each(Dispute.all_of), is_object=True),
     "Payment.occurredAt": _column("occurred_at"),
     "Payment.createdAt": _column("created_at"),
     "Payment.invoice": Link("invoice_id"),
@@ -235,11 +240,11 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
 """The fields of rows, of pages of them, and of the amounts in them, which are minor units with their currency."""
 
 ROOTS: Final[Mapping[str, Listed | LookedUp]] = {
-    "customers": Listed(query.customer_page),
+    "customers": Listed(paged(query.customer_page)),
     "customer": LookedUp(Prefix.CUSTOMER),
-    "invoices": Listed(query.invoice_page),
+    "invoices": Listed(paged(query.invoice_page)),
     "invoice": LookedUp(Prefix.INVOICE),
-    "payments": Listed(query.payment_page),
+    "payments": Listed(paged(query.payment_page)),
     "payment": LookedUp(Prefix.PAYMENT),
 }
 """The fields of the query that are rows."""

@@ -1,10 +1,11 @@
-"""What a plan is made of: functions that fill a field of many answers at once.
+"""What a plan is made of: functions that answer a field of many sources at once, as a column of their values.
 
 Nothing here makes an error that a client sees: what is raised has graphql-core answer the operation.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from operator import attrgetter
+from types import NoneType
 from typing import Any
 
 from graphql.pyutils import gather_with_cancel
@@ -12,8 +13,11 @@ from graphql.pyutils import gather_with_cancel
 from schema.context import Info, Operation
 
 Answer = dict[str, Any]
-Waiting = Coroutine[Any, Any, None] | None
-"""What is still to be awaited; None where all is there."""
+Column = list[Any]
+"""A value of each source, in their order."""
+
+Later = Column | Coroutine[Any, Any, Column]
+"""A column that is there, or that has to be awaited."""
 
 
 class NullError(Exception):
@@ -31,120 +35,121 @@ class Run:
         self.info = Info(_raw_info=self, _field=None)  # type: ignore[arg-type]
 
 
-Step = Callable[[Run, Sequence[Any], Sequence[Answer]], Waiting]
-"""Fills a field of the answers, of the sources in the same order."""
+Step = Callable[[Run, Sequence[Any]], Later]
+"""Answers a field of the sources."""
 
-Complete = Callable[[Run, Sequence[Any], Sequence[Answer], str], Waiting]
-"""Puts what values become into the answers, under a key."""
+Complete = Callable[[Run, Column], Later]
+"""What values become in an answer."""
+
+Fill = Callable[[Run, Sequence[Any]], Later]
+"""An answer of each source, with all fields that are asked for."""
 
 Arguments = Callable[[Run], dict[str, Any]]
 
 
-def together(waiting: list[Coroutine[Any, Any, None]]) -> Waiting:
-    """Await all at once; the first that fails ends the others."""
-    if len(waiting) > 1:
-        return _all(waiting)
-    return waiting[0] if waiting else None
+def then(found: Later, go_on: Callable[[Column], Later]) -> Later:
+    """Go on with a column, at once where it is there."""
+    return go_on(found) if isinstance(found, list) else _then(found, go_on)
 
 
-async def _all(waiting: Sequence[Awaitable[Any]]) -> None:
-    await gather_with_cancel(*waiting)
+async def _then(found: Awaitable[Column], go_on: Callable[[Column], Later]) -> Column:
+    rest = go_on(await found)
+    return rest if isinstance(rest, list) else await rest
+
+
+async def together(columns: Sequence[Later]) -> list[Column]:
+    """Await all that are not there at once; the first that fails ends the others."""
+    done = [column if isinstance(column, list) else None for column in columns]
+    waiting = [column for column in columns if not isinstance(column, list)]
+    found = iter(await gather_with_cancel(*waiting) if len(waiting) > 1 else [await each for each in waiting])
+    return [next(found) if column is None else column for column in done]
 
 
 class Selection:
-    """The fields of one type of object."""
+    """The fields of one type of object, by the keys that they are answered under."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = steps
+    def __init__(self, fields: Sequence[tuple[str, Step]]) -> None:
+        self._keys = [key for key, _ in fields]
+        self._steps = [step for _, step in fields]
 
-    def fill(self, run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
-        """Fill all fields of the answers."""
+    def fill(self, run: Run, sources: Sequence[Any]) -> Later:
+        """An answer of each source."""
         if not sources:
-            return None
-        waiting: list[Coroutine[Any, Any, None]] = []
+            return []
+        columns: list[Later] = []
         try:
-            for step in self._steps:
-                rest = step(run, sources, answers)
-                if rest is not None:
-                    waiting.append(rest)
+            columns.extend(step(run, sources) for step in self._steps)
         except BaseException:
-            for begun in waiting:
-                begun.close()
+            for begun in columns:
+                if not isinstance(begun, list):
+                    begun.close()
             raise
-        return together(waiting)
+        there = [column for column in columns if isinstance(column, list)]
+        if len(there) < len(columns):
+            return self._filled(columns, len(sources))
+        return self._answers(there, len(sources))
+
+    async def _filled(self, columns: Sequence[Later], number: int) -> Column:
+        return self._answers(await together(columns), number)
+
+    def _answers(self, columns: Sequence[Column], number: int) -> Column:
+        if not columns:  # all is skipped
+            return [{} for _ in range(number)]
+        return [dict(zip(self._keys, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 # --- Steps -----------------------------------------------------------------------------------------------------
 
 
-def constant(key: str, value: Any) -> Step:
+def constant(value: Any) -> Step:
     """A field that is always the same: `__typename`."""
-
-    def step(_: Run, __: Sequence[Any], answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            answer[key] = value
-
-    return step
+    return lambda _, sources: [value] * len(sources)
 
 
-def attribute(key: str, name: str, complete: Complete) -> Step:
+def attribute(name: str, complete: Complete) -> Step:
     """A field that the source has."""
     get = attrgetter(name)
-
-    def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
-        return complete(run, [get(source) for source in sources], answers, key)
-
-    return step
+    return lambda run, sources: complete(run, list(map(get, sources)))
 
 
-def made(key: str, of: Callable[[Any], Any], complete: Complete) -> Step:
-    """A field that is made of the source."""
-
-    def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
-        return complete(run, [of(source) for source in sources], answers, key)
-
-    return step
+def made(of: Callable[[Sequence[Any]], Column], complete: Complete) -> Step:
+    """A field that is made of the sources, of all at once."""
+    return lambda run, sources: complete(run, of(sources))
 
 
-def computed(key: str, call: Callable[..., Any], arguments: Arguments, complete: Complete) -> Step:
+def printed(of: Callable[[Sequence[Any]], Column]) -> Step:
+    """The same, of texts that are answered as they are."""
+    return lambda _, sources: of(sources)
+
+
+def computed(call: Callable[..., Any], arguments: Arguments, complete: Complete) -> Step:
     """A field that a function computes."""
 
-    def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
+    def step(run: Run, sources: Sequence[Any]) -> Later:
         given = arguments(run)
-        return complete(run, [call(source, **given) for source in sources], answers, key)
+        return complete(run, [call(source, **given) for source in sources])
 
     return step
 
 
-Find = Callable[[Run, Sequence[Any]], Awaitable[Sequence[Any]]]
+Find = Callable[[Run, Sequence[Any]], Coroutine[Any, Any, Column]]
 
 
-def awaited(key: str, call: Callable[..., Awaitable[Any]], arguments: Arguments, complete: Complete) -> Step:
+def awaited(call: Callable[..., Awaitable[Any]], arguments: Arguments, complete: Complete) -> Step:
     """A field that a coroutine finds for each source."""
 
-    async def find(run: Run, sources: Sequence[Any]) -> Sequence[Any]:
+    async def find(run: Run, sources: Sequence[Any]) -> Column:
         given = arguments(run)
         if len(sources) == 1:
             return [await call(sources[0], **given)]
         return await gather_with_cancel(*[call(source, **given) for source in sources])
 
-    return found(key, find, complete)
+    return found(find, complete)
 
 
-def found(key: str, find: Find, complete: Complete) -> Step:
+def found(find: Find, complete: Complete) -> Step:
     """A field that is found for all sources together."""
-
-    async def filled(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> None:
-        rest = complete(run, await find(run, sources), answers, key)
-        if rest is not None:
-            await rest
-
-    def step(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
-        for answer in answers:
-            answer[key] = None  # its place among the others
-        return filled(run, sources, answers)
-
-    return step
+    return lambda run, sources: _then(find(run, sources), lambda values: complete(run, values))
 
 
 # --- Completing values -----------------------------------------------------------------------------------------
@@ -152,17 +157,17 @@ def found(key: str, find: Find, complete: Complete) -> Step:
 
 def leaf(serialize: Callable[[Any], Any], *, nullable: bool, printed: type | None = None) -> Complete:
     """Scalars and enums; values of the type `printed` are as they have to be."""
+    as_they_are = {printed} if not nullable else {printed, NoneType}
 
-    def complete(_: Run, values: Sequence[Any], answers: Sequence[Answer], key: str) -> None:
-        for value, answer in zip(values, answers, strict=True):
-            if type(value) is printed:
-                answer[key] = value
-            elif value is not None:
-                answer[key] = serialize(value)
-            elif nullable:
-                answer[key] = None
-            else:
-                raise NullError
+    def complete(_: Run, values: Column) -> Column:
+        types = set(map(type, values))
+        if types <= as_they_are:
+            return values
+        if NoneType not in types:
+            return list(map(serialize, values))
+        if not nullable:
+            raise NullError
+        return [None if value is None else serialize(value) for value in values]
 
     return complete
 
@@ -178,61 +183,58 @@ def leaves(serialize: Callable[[Any], Any], *, nullable: bool, nullable_items: b
     return leaf(listed, nullable=nullable)
 
 
-Fill = Callable[[Run, Sequence[Any], Sequence[Answer]], Waiting]
-
-
 def objects(fill: Fill, *, nullable: bool) -> Complete:
     """Objects: those of all answers are filled together."""
 
-    def complete(run: Run, values: Sequence[Any], answers: Sequence[Answer], key: str) -> Waiting:
-        sources: list[Any] = []
-        filled: list[Answer] = []
-        known: dict[int, Answer] = {}
-        for value, answer in zip(values, answers, strict=True):
-            if value is None:
-                if not nullable:
-                    raise NullError
-                answer[key] = None
-                continue
-            of_value = known.get(id(value))  # of what several have, one answer stands in all of theirs
-            if of_value is None:
-                of_value = known[id(value)] = {}
-                sources.append(value)
-                filled.append(of_value)
-            answer[key] = of_value
-        return fill(run, sources, filled)
+    def complete(run: Run, values: Column) -> Later:
+        if NoneType not in set(map(type, values)):
+            return fill(run, values)
+        if not nullable:
+            raise NullError
+        there = [value is not None for value in values]
+
+        def spread(answers: Column) -> Column:
+            following = iter(answers)
+            return [next(following) if is_there else None for is_there in there]
+
+        return then(fill(run, [value for value in values if value is not None]), spread)
 
     return complete
 
 
 def object_lists(fill: Fill, *, nullable: bool, nullable_items: bool) -> Complete:
     """Lists of objects: those of all lists are filled together."""
+    of_items = objects(fill, nullable=nullable_items)
 
-    def complete(run: Run, values: Sequence[Any], answers: Sequence[Answer], key: str) -> Waiting:
-        sources: list[Any] = []
-        filled: list[Answer] = []
-        for value, answer in zip(values, answers, strict=True):
-            if value is None and nullable:
-                answer[key] = None
-                continue
-            if type(value) is not list or (not nullable_items and None in value):
+    def complete(run: Run, values: Column) -> Later:
+        items: list[Any] = []
+        for value in values:
+            if type(value) is list:
+                items += value
+            elif value is not None or not nullable:
                 raise NullError
-            of_items: list[Answer | None] = [None if each is None else {} for each in value]
-            answer[key] = of_items
-            sources += [each for each in value if each is not None]
-            filled += [each for each in of_items if each is not None]
-        return fill(run, sources, filled)
+
+        def split(answers: Column) -> Column:
+            lists, end = [], 0
+            for value in values:
+                begin, end = end, end + len(value or ())
+                lists.append(None if value is None else answers[begin:end])
+            return lists
+
+        return then(of_items(run, items), split)
 
     return complete
 
 
 def of_type(selection: Selection, is_type_of: Callable[[Any, Any], Any] | None) -> Fill:
     """Objects of one type, which is looked at as graphql-core does."""
+    if is_type_of is None:
+        return selection.fill
 
-    def fill(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
-        if is_type_of is not None and not all(is_type_of(source, run) for source in sources):
+    def fill(run: Run, sources: Sequence[Any]) -> Later:
+        if not all(is_type_of(source, run) for source in sources):
             raise TypeError("an object of another type")
-        return selection.fill(run, sources, answers)
+        return selection.fill(run, sources)
 
     return fill
 
@@ -240,14 +242,19 @@ def of_type(selection: Selection, is_type_of: Callable[[Any, Any], Any] | None) 
 def of_any_type(fills: dict[str, Fill], name_of: Callable[[Any], str]) -> Fill:
     """Objects of several types, those of each filled together."""
 
-    def fill(run: Run, sources: Sequence[Any], answers: Sequence[Answer]) -> Waiting:
+    def fill(run: Run, sources: Sequence[Any]) -> Later:
         names = [name_of(source) for source in sources]
-        waiting = []
-        for name in dict.fromkeys(names):
-            places = [place for place, each in enumerate(names) if each == name]
-            rest = fills[name](run, [sources[place] for place in places], [answers[place] for place in places])
-            if rest is not None:
-                waiting.append(rest)
-        return together(waiting)
+        kinds = list(dict.fromkeys(names))
+        if len(kinds) == 1:
+            return fills[kinds[0]](run, sources)
+        return _filled(run, sources, names, kinds)
+
+    async def _filled(run: Run, sources: Sequence[Any], names: Sequence[str], kinds: Sequence[str]) -> Column:
+        filled = [
+            fills[kind](run, [source for source, name in zip(sources, names, strict=True) if name == kind])
+            for kind in kinds
+        ]
+        following = {kind: iter(answers) for kind, answers in zip(kinds, await together(filled), strict=True)}
+        return [next(following[name]) for name in names]
 
     return fill

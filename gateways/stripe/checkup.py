@@ -8,10 +8,10 @@ from typing import Final, Literal
 
 import orjson
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 from database.literal import Literally
 from database.scope import scoped
-from errors import SealError, StripeRefused, StripeUnavailable
+from errors import SealError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.endpoints import Endpoints, Finding, endpoint_url, endpoints_of, findings
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS
@@ -108,7 +108,7 @@ class Checkup:
         """Check an integration, store the findings, and log them where they differ from the last.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
             SealError: The secret key does not open.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
@@ -134,8 +134,8 @@ class Checkup:
         """The integration's endpoints at Stripe.
 
         Raises:
-            StripeRefused: Stripe does not let the key read them.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe does not let the key read them.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         found = await self._gateway.webhook_endpoints(self.key_of(integration))
         return endpoints_of(found, self.url_of(integration), integration.webhook_endpoint_id)
@@ -154,9 +154,9 @@ class Checkup:
                 found.findings += findings(endpoints, integration.webhook_token or "")
             if EVENTS_READ not in denied and await self._is_silent(integration, traffic, endpoints, found.findings):
                 found.findings.append((Reason.EVENTS_NOT_ARRIVING, None))
-        except StripeUnavailable as error:
+        except StripeUnavailableError as error:
             found.findings, found.heard = [(Reason.STRIPE_NOT_ASKED, error.message)], False
-        except StripeRefused as refusal:
+        except StripeRefusedError as refusal:
             if refusal.code != Reason.KEY_REJECTED:
                 found.findings.append((Reason.KEY_NOT_PERMITTED, refusal.message))
             else:

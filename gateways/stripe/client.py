@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
-from errors import LinkNotMade, StripeRefused
-from gateways.base import LinkRequest, MadeLink, Page
+from errors import LinkNotMadeError, StripeRefusedError
+from gateways.base import EventPage, LinkRequest, MadeLink
 from gateways.stripe.decoding import decoded
 from gateways.stripe.endpoints import Endpoint
 from gateways.stripe.errors import asking_errors, link_errors, refused
@@ -99,7 +99,7 @@ class StripeGateway:
         """The id of the account that a secret key opens; None when Stripe is away or doesn't let the key read it.
 
         Raises:
-            StripeRefused: Stripe says that the key is none.
+            StripeRefusedError: Stripe says that the key is none.
         """
         import stripe
 
@@ -116,7 +116,7 @@ class StripeGateway:
         """Make a Payment Link.
 
         Raises:
-            LinkNotMade: Stripe refused, failed or could not be reached.
+            LinkNotMadeError: Stripe refused, failed or could not be reached.
         """
         with link_errors():
             link = await self._client(secret_key).v1.payment_links.create_async(
@@ -128,7 +128,7 @@ class StripeGateway:
         """The newest active Payment Link with an invoice's metadata that isn't known yet, among the newest 500.
 
         Raises:
-            LinkNotMade: Stripe could not be asked.
+            LinkNotMadeError: Stripe could not be asked.
         """
         metadata = metadata_of(invoice)
         payment_links = self._client(secret_key).v1.payment_links
@@ -150,7 +150,7 @@ class StripeGateway:
         """Make a Payment Link unpayable; one that is unpayable already is left so.
 
         Raises:
-            LinkNotMade: Stripe refused, failed or could not be reached.
+            LinkNotMadeError: Stripe refused, failed or could not be reached.
         """
         with link_errors():
             await self._client(secret_key).v1.payment_links.update_async(provider_id, {"active": False})
@@ -161,7 +161,7 @@ class StripeGateway:
         A session that was paid or expired meanwhile is none that is open.
 
         Raises:
-            LinkNotMade: Stripe refused, failed or could not be reached, or some are open still.
+            LinkNotMadeError: Stripe refused, failed or could not be reached, or some are open still.
         """
         import stripe
 
@@ -179,7 +179,7 @@ class StripeGateway:
                     except stripe.InvalidRequestError:
                         refused.add(session_id)  # the next look tells whether it is open still
         if left:
-            raise LinkNotMade(
+            raise LinkNotMadeError(
                 Reason.STRIPE_BUSY,
                 f"{len(left)} checkout sessions are open still.",
                 outcome_unknown=False,
@@ -196,12 +196,12 @@ class StripeGateway:
         types: Sequence[str] = EVENTS_TO_SEND,
         starting_after: str | None = None,
         limit: int = _PAGE,
-    ) -> Page:
+    ) -> EventPage:
         """A page of the events of some types, made within Unix seconds, the newest first, as Stripe wrote them.
 
         Raises:
-            StripeRefused: Stripe does not let the key read its events.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe does not let the key read its events.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         params: dict[str, object] = {
             "created": {"gte": created_gte, "lt": created_lt},
@@ -217,22 +217,22 @@ class StripeGateway:
         such link, as after a change of the account.
 
         Raises:
-            StripeRefused: Stripe does not let the key read checkout sessions.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe does not let the key read checkout sessions.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         params = {"payment_link": payment_link, "status": "complete", "limit": _PAGE}
         try:
             return (await self._page(secret_key, "/v1/checkout/sessions", params)).rows
-        except StripeRefused as refusal:
+        except StripeRefusedError as refusal:
             if refusal.stripe_code != GONE:
                 raise
             return ()
 
-    async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> Page:
+    async def _page(self, secret_key: str, path: str, params: Mapping[str, object]) -> EventPage:
         with asking_errors(f"read {path}"):
             answer = await self._client(secret_key).raw_request_async("get", path, **params)
         listed = decoded(answer.body)
-        return Page(listed["data"], bool(listed["has_more"]))
+        return EventPage(listed["data"], bool(listed["has_more"]))
 
     # --- Webhook endpoints -------------------------------------------------------------------------------------
 
@@ -240,8 +240,8 @@ class StripeGateway:
         """Add a webhook endpoint with our events, pinned to our API version.
 
         Raises:
-            StripeRefused: Stripe gave a definite no: there is no such endpoint.
-            StripeUnavailable: Stripe failed (STRIPE_BUSY) or gave no answer: it may have been made all the same.
+            StripeRefusedError: Stripe gave a definite no: there is no such endpoint.
+            StripeUnavailableError: Stripe failed (STRIPE_BUSY) or gave no answer: it may have been made all the same.
         """
         params: WebhookEndpointCreateParams = {
             "url": url,
@@ -254,15 +254,15 @@ class StripeGateway:
                 params, {"idempotency_key": idempotency_key}
             )
         if endpoint.secret is None:
-            raise StripeRefused("Stripe added the webhook endpoint but did not tell its signing secret.")
+            raise StripeRefusedError("Stripe added the webhook endpoint but did not tell its signing secret.")
         return Registered(endpoint.id, endpoint.secret)
 
     async def webhook_endpoints(self, secret_key: str) -> list[Endpoint]:
         """All webhook endpoints of the account, the newest first.
 
         Raises:
-            StripeRefused: Stripe does not let the key read them.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe does not let the key read them.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         params: dict[str, object] = {"limit": _PAGE}
         rows: list[Mapping[str, Any]] = []
@@ -285,8 +285,8 @@ class StripeGateway:
         """Change of a webhook endpoint what is given.
 
         Raises:
-            StripeRefused: Stripe gave a definite no.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe gave a definite no.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         given = {"url": url, "enabled_events": events, "disabled": None if enabled is None else not enabled}
         params = {name: value for name, value in given.items() if value is not None}
@@ -297,13 +297,13 @@ class StripeGateway:
         """Remove a webhook endpoint; one that is gone already is fine.
 
         Raises:
-            StripeRefused: Stripe gave a definite no.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe gave a definite no.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         try:
             with asking_errors("remove webhook endpoints"):
                 await self._client(secret_key).v1.webhook_endpoints.delete_async(provider_id)
-        except StripeRefused as refusal:
+        except StripeRefusedError as refusal:
             if refusal.stripe_code != GONE:
                 raise
 
@@ -313,8 +313,8 @@ class StripeGateway:
         """Whether a key may make a call that changes nothing: a question, or a change of what does not exist.
 
         Raises:
-            StripeRefused: Stripe does not accept the key.
-            StripeUnavailable: Stripe can't be reached, failed, or asks us to wait.
+            StripeRefusedError: Stripe does not accept the key.
+            StripeUnavailableError: Stripe can't be reached, failed, or asks us to wait.
         """
         import stripe
 

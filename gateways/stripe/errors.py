@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from errors import LinkNotMade, StripeRefused, StripeUnavailable
+from errors import LinkNotMadeError, StripeRefusedError, StripeUnavailableError
 from models.reason import Reason
 from models.secret import without_secrets
 
@@ -18,13 +18,13 @@ _UNTOLD_PAUSE_S: Final = 1.0
 
 @contextmanager
 def link_errors() -> Iterator[None]:
-    """Stripe's errors as LinkNotMade: what is known of the outcome, and whether trying again can help."""
+    """Stripe's errors as LinkNotMadeError: what is known of the outcome, and whether trying again can help."""
     import stripe
 
     try:
         yield
     except stripe.APIConnectionError:
-        raise LinkNotMade(
+        raise LinkNotMadeError(
             Reason.STRIPE_UNREACHABLE,
             "no answer came in time.",
             outcome_unknown=True,
@@ -46,11 +46,11 @@ def asking_errors(what: str) -> Iterator[None]:
     try:
         yield
     except stripe.APIConnectionError:
-        raise StripeUnavailable("Stripe can't be reached right now: try again in a moment.") from None
+        raise StripeUnavailableError("Stripe can't be reached right now: try again in a moment.") from None
     except (stripe.RateLimitError, stripe.APIError) as error:
         told = (error.headers or {}).get("retry-after", "")
         retry_after_s = float(told) if told.isascii() and told.isdecimal() else _UNTOLD_PAUSE_S
-        raise StripeUnavailable(
+        raise StripeUnavailableError(
             f"Stripe can't answer right now: {said(error)} Try again in a moment.",
             code=Reason.STRIPE_BUSY,
             retry_after_s=retry_after_s,
@@ -69,9 +69,9 @@ def said(error: "stripe.StripeError") -> str:
     return message if message.endswith(".") else f"{message}."
 
 
-def refused(error: "stripe.StripeError", code: str, sentence: str, path: list[str] | None = None) -> StripeRefused:
+def refused(error: "stripe.StripeError", code: str, sentence: str, path: list[str] | None = None) -> StripeRefusedError:
     """A refusal of Stripe's: our sentence, then its own."""
-    return StripeRefused(
+    return StripeRefusedError(
         f"{sentence}: {said(error)}",
         code=code,
         path=path,
@@ -80,7 +80,7 @@ def refused(error: "stripe.StripeError", code: str, sentence: str, path: list[st
     )
 
 
-def _not_made(error: "stripe.StripeError") -> LinkNotMade:
+def _not_made(error: "stripe.StripeError") -> LinkNotMadeError:
     import stripe
 
     if isinstance(error, stripe.AuthenticationError):
@@ -90,12 +90,16 @@ def _not_made(error: "stripe.StripeError") -> LinkNotMade:
     if isinstance(error, stripe.RateLimitError):
         return _definite(Reason.STRIPE_BUSY, error, may_retry=True)
     if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
-        return LinkNotMade(Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=True)
+        return LinkNotMadeError(
+            Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=True
+        )
     if error.http_status is not None and error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         # Stripe replays a stored 5xx for its idempotency key, and may have made the link before it failed.
-        return LinkNotMade(Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=False)
+        return LinkNotMadeError(
+            Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=False
+        )
     return _definite(Reason.STRIPE_REFUSED, error)
 
 
-def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False) -> LinkNotMade:
-    return LinkNotMade(code, said(error), outcome_unknown=False, may_retry=may_retry, same_attempt=False)
+def _definite(code: str, error: "stripe.StripeError", *, may_retry: bool = False) -> LinkNotMadeError:
+    return LinkNotMadeError(code, said(error), outcome_unknown=False, may_retry=may_retry, same_attempt=False)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from errors import InvalidInput, ModeMismatch
+from errors import InvalidInputError, ModeMismatchError
 from models.kinds import Mode
 
 _SECRET_KEY_FORM: Final = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_]{6,250}")
@@ -16,22 +16,22 @@ def parse_secret_key(text: str, workspace_mode: Mode, *, live_keys_allowed: bool
     """A Stripe secret key, without the spaces and quotes that pasting adds.
 
     Raises:
-        InvalidInput: It is something else; the message says what.
-        ModeMismatch: It is a live key in a test workspace, or the reverse.
+        InvalidInputError: It is something else; the message says what.
+        ModeMismatchError: It is a live key in a test workspace, or the reverse.
     """
     key = _pasted(text)
     if not _SECRET_KEY_FORM.fullmatch(key):
-        raise InvalidInput(_what_instead_of_a_secret_key(key), code="INVALID_SECRET_KEY", path=path)
+        raise InvalidInputError(_what_instead_of_a_secret_key(key), code="INVALID_SECRET_KEY", path=path)
     mode = Mode.LIVE if key[3:7] == "live" else Mode.TEST
     if mode is Mode.LIVE and not live_keys_allowed:
-        raise InvalidInput(
+        raise InvalidInputError(
             "Live keys are refused while FLUXRATE_STRIPE_API_BASE points to another host than Stripe's:"
             " use a test key (sk_test_…).",
             code="LIVE_KEY_REFUSED",
             path=path,
         )
     if mode is not workspace_mode:
-        raise ModeMismatch(
+        raise ModeMismatchError(
             f"This is a {mode.value.lower()} key, but the workspace is in {workspace_mode.value.lower()} mode for"
             f" good: use a key that begins with sk_{workspace_mode.value.lower()}_, or another workspace.",
             path=path,
@@ -43,11 +43,11 @@ def parse_webhook_secret(text: str, path: list[str]) -> str:
     """A webhook signing secret, without the spaces and quotes that pasting adds.
 
     Raises:
-        InvalidInput: It is something else; the message says what.
+        InvalidInputError: It is something else; the message says what.
     """
     secret = _pasted(text)
     if not _WEBHOOK_SECRET_FORM.fullmatch(secret):
-        raise InvalidInput(_what_instead_of_a_webhook_secret(secret), code="INVALID_WEBHOOK_SECRET", path=path)
+        raise InvalidInputError(_what_instead_of_a_webhook_secret(secret), code="INVALID_WEBHOOK_SECRET", path=path)
     return secret
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from errors import FluxrateError, StripeRefused, StripeUnavailable
+from errors import FluxrateError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.client import Registered, StripeGateway
 from models.reason import Reason
 
@@ -32,21 +32,23 @@ async def register(gateway: StripeGateway, secret_key: str, url: str, request: s
     exists with a secret that nobody knows, or an endpoint that has been removed since: then the next key is used.
 
     Raises:
-        StripeRefused: Stripe gave a definite no: nothing was added.
-        StripeUnavailable: Nobody knows whether it was added.
+        StripeRefusedError: Stripe gave a definite no: nothing was added.
+        StripeUnavailableError: Nobody knows whether it was added.
     """
     for attempt in range(_ATTEMPTS):
         last = attempt == _ATTEMPTS - 1
         try:
             registered = await gateway.register_webhook(secret_key, url, f"{request}:{attempt}")
-        except StripeUnavailable as error:
+        except StripeUnavailableError as error:
             if last or error.code != Reason.STRIPE_BUSY:
                 raise
             continue
         found = await _posting_to(gateway, secret_key, url)
         if found is None or registered.provider_id in found:
             return Registration(registered, [each for each in found or [] if each != registered.provider_id])
-    raise StripeRefused("Stripe answered with webhook endpoints that are gone: try again with another idempotencyKey.")
+    raise StripeRefusedError(
+        "Stripe answered with webhook endpoints that are gone: try again with another idempotencyKey."
+    )
 
 
 async def withdraw(gateway: StripeGateway, secret_key: str, url: str) -> None:
@@ -75,12 +77,12 @@ async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list
 
 
 def not_registered(
-    error: StripeRefused | StripeUnavailable, public_url: str, token: str, path: list[str] | None
-) -> StripeRefused:
+    error: StripeRefusedError | StripeUnavailableError, public_url: str, token: str, path: list[str] | None
+) -> StripeRefusedError:
     """Say that nothing was changed since the endpoint could not be added, and what to do; the token is left out."""
-    refusal = error if isinstance(error, StripeRefused) else None
+    refusal = error if isinstance(error, StripeRefusedError) else None
     said = error.message.replace(token, "…")
-    return StripeRefused(
+    return StripeRefusedError(
         "Nothing was changed, because the webhook endpoint could not be added at Stripe."
         f" {said} {_remedy(error, public_url)}",
         code="WEBHOOK_NOT_REGISTERED",
@@ -90,8 +92,8 @@ def not_registered(
     )
 
 
-def _remedy(error: StripeRefused | StripeUnavailable, public_url: str) -> str:
-    if isinstance(error, StripeUnavailable):
+def _remedy(error: StripeRefusedError | StripeUnavailableError, public_url: str) -> str:
+    if isinstance(error, StripeUnavailableError):
         return "Or add the endpoint by hand in Stripe → Developers → Webhooks and save its signing secret here."
     if error.code == Reason.KEY_NOT_PERMITTED:
         return (

@@ -16,10 +16,10 @@ from typing import Final
 import orjson
 import structlog
 
-from database.door import Transaction, retrying, transaction
+from database.access import Transaction, retrying, transaction
 from database.literal import Literally
 from database.scope import scoped, unscoped
-from errors import Unavailable
+from errors import UnavailableError
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
@@ -86,7 +86,7 @@ class Quarantine:
         """Keep a post, or count it where there is no room. False: the secrets were replaced meanwhile, look again.
 
         Raises:
-            Unavailable: The database is unavailable right now; nothing is kept.
+            UnavailableError: The database is unavailable right now; nothing is kept.
         """
         integration_id = post.origin.integration_id
         if len(post.body) > MAX_BYTES:
@@ -137,7 +137,9 @@ class Quarantine:
         except Exception as error:
             log.warning("posts could not be quarantined", posts=len(waiting), error=repr(error))
             for each in waiting:
-                each.kept.set_exception(Unavailable("The delivery can't be kept right now: try again in a moment."))
+                each.kept.set_exception(
+                    UnavailableError("The delivery can't be kept right now: try again in a moment.")
+                )
                 each.kept.exception()  # whoever waited may have hung up
             if not self._closing:
                 self._put_back(counts)
@@ -179,7 +181,7 @@ class Quarantine:
         """Give what verifies by now to the inbox, in the order of its receipt; how many webhook events that added.
 
         Raises:
-            Unavailable: The database is unavailable right now; what was not released yet stays.
+            UnavailableError: The database is unavailable right now; what was not released yet stays.
         """
         began_at = utc_now()
         rows = await scoped(WebhookEvent, integration.workspace_id).filter(
@@ -200,7 +202,7 @@ class Quarantine:
         """As `release`; what the database did not let it do is done by `release_owed`, and not counted."""
         try:
             return await self.release(integration)
-        except Unavailable as error:
+        except UnavailableError as error:
             log.warning("quarantine not released, trying again", integration=integration.id, error=error.message)
             if self._owed is not None:
                 self._owed.add(integration.id)
@@ -223,7 +225,7 @@ class Quarantine:
         """Drop what nothing verified for as long as Stripe posts again.
 
         Raises:
-            Unavailable: The database is unavailable right now.
+            UnavailableError: The database is unavailable right now.
         """
         async with transaction() as tx:
             await drop_expired(tx)

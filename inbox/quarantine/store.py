@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from database.access import Row, Transaction
 from database.bulk import any_of, columns_of, insert_rows
-from database.door import Row, Transaction
 from gateways.registry import GATEWAY
 from inbox.delivery import IN_QUARANTINE, Origin, body_key
 from models.event import STRIPE, Happening, append

@@ -108,7 +108,7 @@ def _further(kept: PaymentState, other: PaymentState, wanted_currency: str | Non
     if not kept.status is other.status is PaymentStatus.SUCCEEDED:
         return further
     amount, currency = amount_of_both(
-        Told(kept.amount, kept.currency), Told(other.amount, other.currency), wanted_currency
+        Amount(kept.amount, kept.currency), Amount(other.amount, other.currency), wanted_currency
     )
     telling = [payment for payment in both if payment.decided_by] or both
     return further._replace(
@@ -146,14 +146,14 @@ def applied_as(own: PaymentState, rest: PaymentState) -> PaymentState:
 # --- What two sources say of one payment -----------------------------------------------------------------------
 
 
-class Told(NamedTuple):
+class Amount(NamedTuple):
     """An amount, in minor units of a currency, as one event or payment has it."""
 
     amount: int
     currency: str
 
 
-def amount_of_both(one: Told, other: Told, wanted_currency: str | None) -> Told:
+def amount_of_both(one: Amount, other: Amount, wanted_currency: str | None) -> Amount:
     """Choose between two amounts of one payment: the larger, but amounts of two currencies don't compare.
 
     Of two currencies the invoice's decides, in which the link was made; without it the code that is first in the

@@ -16,7 +16,7 @@ from models.payment_fact import Evidence, PaymentFact
 from models.reason import Reason
 from models.settlement.case import Absorbed, Case
 from models.settlement.identity import (
-    Told,
+    Amount,
     amount_of_both,
     merged,
     own_names,
@@ -151,7 +151,7 @@ def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currenc
     elif is_said:
         occurred_at = paid_at(event)
     amount, currency = amount_of_both(
-        Told(known.amount, known.currency), Told(event.amount, event.currency), wanted_currency
+        Amount(known.amount, known.currency), Amount(event.amount, event.currency), wanted_currency
     )
     decided_by = known.decided_by or _decided_by(event)
     return known._replace(amount=amount, currency=currency, occurred_at=occurred_at, decided_by=decided_by)

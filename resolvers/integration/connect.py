@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 import structlog
 
-from errors import FluxrateError, InvalidInput, StripeRefused, StripeUnavailable
+from errors import FluxrateError, InvalidInputError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.endpoints import endpoint_url
 from gateways.stripe.keys import parse_webhook_secret
 from gateways.stripe.registration import not_registered, register, remove, withdraw
@@ -39,10 +39,10 @@ async def connect_stripe(
     """Connect a Stripe account. Without a webhook secret it waits for one; `register_webhook` adds the endpoint.
 
     Raises:
-        InvalidInput: A field can't be taken as it is.
-        ModeMismatch: The key is of the other mode than the workspace.
-        StripeRefused: Stripe does not accept the key, or did not add the endpoint: nothing was connected.
-        Conflict: The idempotency key was used with other input.
+        InvalidInputError: A field can't be taken as it is.
+        ModeMismatchError: The key is of the other mode than the workspace.
+        StripeRefusedError: Stripe does not accept the key, or did not add the endpoint: nothing was connected.
+        ConflictError: The idempotency key was used with other input.
     """
     ctx.require(Scope.ADMIN)
     key = own_secret_key(ctx, secret_key)
@@ -50,7 +50,7 @@ async def connect_stripe(
     if (webhook_secret or "").strip():
         secret = parse_webhook_secret(webhook_secret or "", ["input", "webhookSecret"])
     if secret and register_webhook:
-        raise InvalidInput("Give a webhook secret or let the endpoint be registered, not both.", path=_REGISTER)
+        raise InvalidInputError("Give a webhook secret or let the endpoint be registered, not both.", path=_REGISTER)
     title = required_text(name, "The connection name", ["input", "name"])
     given = [title, key, secret, register_webhook]
     earlier = await earlier_result(ctx, _CONNECT, idempotency_key, given)
@@ -107,13 +107,13 @@ async def _connect_registered(
     url = endpoint_url(ctx.services.public_url, token)
     try:
         registration = await register(gateway, key, url, f"connect:{hashlib.sha256(url.encode()).hexdigest()}")
-    except StripeUnavailable as error:
+    except StripeUnavailableError as error:
         earlier = await earlier_result(ctx, _CONNECT, idempotency_key, given)
         if earlier is not None:  # the same request, sent twice, has succeeded meanwhile
             return await ctx.rows(Integration).get(id=earlier)
         await withdraw(gateway, key, url)
         raise not_registered(error, ctx.services.public_url, token, _REGISTER) from None
-    except StripeRefused as refusal:
+    except StripeRefusedError as refusal:
         raise not_registered(refusal, ctx.services.public_url, token, _REGISTER) from None
     endpoint = registration.registered
     integration.webhook_endpoint_id = endpoint.provider_id

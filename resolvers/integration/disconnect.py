@@ -29,7 +29,7 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
     there, as far as it answers within seconds.
 
     Raises:
-        NotFound: This workspace has none with this id.
+        NotFoundError: This workspace has none with this id.
     """
     ctx.require(Scope.ADMIN)
     integration = await ctx.one(Integration, id_, "integration", ["id"])

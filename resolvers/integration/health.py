@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from database.literal import Literally
-from errors import NotFound
+from errors import NotFoundError
 from gateways.stripe.checkup import kept_findings, signatures_failing
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
@@ -112,7 +112,7 @@ async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration,
     That Stripe can't be reached is found, not raised.
 
     Raises:
-        NotFound: This workspace has none with this id, or it is disconnected.
+        NotFoundError: This workspace has none with this id, or it is disconnected.
     """
     ctx.require(Scope.ADMIN)
     integration = await connected_integration(ctx, id_)
@@ -127,12 +127,12 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     """An integration of the workspace that is not disconnected.
 
     Raises:
-        NotFound: There is none.
+        NotFoundError: There is none.
     """
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
-        raise NotFound(
-            "This integration is disconnected for good, there is nothing left to look at: connect Stripe anew"
+        raise NotFoundError(
+            "This integration is disconnected for good, there is nothing left to look at: connect Stripe again"
             " (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["id"],

@@ -9,7 +9,7 @@ async def discard_quarantined(ctx: Context, id_: str) -> tuple[Integration, int]
     """Drop all that waits for a secret that verifies it, and how many webhook events that was.
 
     Raises:
-        NotFound: This workspace has none with this id.
+        NotFoundError: This workspace has none with this id.
     """
     ctx.require(Scope.ADMIN)
     async with ctx.write() as write:

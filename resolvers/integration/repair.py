@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-from errors import InvalidInput, StripeRefused, StripeUnavailable
+from errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import Registered
 from gateways.stripe.endpoints import Endpoint, Endpoints
@@ -50,9 +50,9 @@ async def repair_stripe_integration(
     The integration is checked before and after. Without a problem nothing is changed.
 
     Raises:
-        NotFound: This workspace has none with this id, or it is disconnected.
-        InvalidInput: A code is none that can be fixed from here.
-        StripeRefused: Stripe does not let the key do it, or can't be asked right now.
+        NotFoundError: This workspace has none with this id, or it is disconnected.
+        InvalidInputError: A code is none that can be fixed from here.
+        StripeRefusedError: Stripe does not let the key do it, or can't be asked right now.
     """
     ctx.require(Scope.ADMIN)
     wanted = _wanted(codes)
@@ -64,8 +64,8 @@ async def repair_stripe_integration(
         if mending:
             await _mend(ctx, await connected_integration(ctx, id_), checkup, mending)
         after = {problem.code for problem in await _problems(ctx, integration, checkup)} if mending else set()
-    except StripeUnavailable as error:
-        raise StripeRefused(error.message, code=error.code, path=_PATH) from None
+    except StripeUnavailableError as error:
+        raise StripeRefusedError(error.message, code=error.code, path=_PATH) from None
     repaired = [problem for problem in before if problem.code in REPLACED | CHANGED and problem.code not in after]
     return await connected_integration(ctx, id_), repaired if mending else []
 
@@ -74,7 +74,7 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
     mendable = REPLACED | CHANGED
     for code in codes or ():
         if code not in mendable:
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(mendable))}."
                 " For anything else see the problem's own fix.",
                 path=["codes"],
@@ -86,17 +86,17 @@ async def _problems(ctx: Context, integration: Integration, checkup: Checkup) ->
     """Check again; returns the problems.
 
     Raises:
-        StripeRefused: Stripe does not accept the key.
-        StripeUnavailable: Stripe could not be asked.
+        StripeRefusedError: Stripe does not accept the key.
+        StripeUnavailableError: Stripe could not be asked.
     """
     await checkup.check(integration)
     ctx.refresh()
     found = (await health(ctx, await connected_integration(ctx, integration.id))).problems
     for problem in found:
         if problem.code == Reason.KEY_REJECTED:
-            raise StripeRefused(f"{problem.message} {problem.fix}", code=problem.code, path=_PATH)
+            raise StripeRefusedError(f"{problem.message} {problem.fix}", code=problem.code, path=_PATH)
         if problem.code == Reason.STRIPE_NOT_ASKED:
-            raise StripeUnavailable(problem.message)
+            raise StripeUnavailableError(problem.message)
     return found
 
 
@@ -118,7 +118,7 @@ async def _replace(ctx: Context, integration: Integration, checkup: Checkup, end
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     try:
         registration = await register(gateway, key, checkup.url_of(integration), _request(integration, endpoints))
-    except (StripeRefused, StripeUnavailable) as error:
+    except (StripeRefusedError, StripeUnavailableError) as error:
         raise not_registered(error, ctx.services.public_url, integration.webhook_token or "", _PATH) from None
     added = registration.registered
     if await _save_secret(ctx, integration, added):

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from errors import InvalidInput, StripeRefused, StripeUnavailable
+from errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
 from inbox.sync import Progress
 from models.instant import utc_now
 from models.integration import Integration
@@ -19,26 +19,28 @@ async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime 
     """Apply what Stripe has listed since an instant, or since the last sync, and what was paid by links meanwhile.
 
     Raises:
-        NotFound: This workspace has no such integration.
-        InvalidInput: It is disconnected, or the instant is still to come.
-        StripeRefused: Stripe does not let the key read, or can't be asked right now.
+        NotFoundError: This workspace has no such integration.
+        InvalidInputError: It is disconnected, or the instant is still to come.
+        StripeRefusedError: Stripe does not let the key read, or can't be asked right now.
     """
     ctx.require(Scope.WRITE)
     integration = await ctx.one(Integration, integration_id, "integration", ["integrationId"])
     if integration.disconnected_at is not None:
-        raise InvalidInput(
-            "This integration is disconnected for good, and its key is gone: connect Stripe anew (connectStripe).",
+        raise InvalidInputError(
+            "This integration is disconnected for good, and its key is gone: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["integrationId"],
         )
     if since is not None and since > utc_now():
-        raise InvalidInput("This instant is still to come: leave it out to go on from the last sync.", path=["since"])
+        raise InvalidInputError(
+            "This instant is still to come: leave it out to go on from the last sync.", path=["since"]
+        )
     try:
         progress = await ctx.services.sync.fetch_events(integration, since, within_s=WITHIN_S)
         if progress.complete:
             paid = await ctx.services.sync.check_links(integration, rest=timedelta(0))
             progress = replace(progress, found=progress.found + paid, applied=progress.applied + paid)
-    except StripeUnavailable as error:
-        raise StripeRefused(error.message, code=error.code, path=["integrationId"]) from None
+    except StripeUnavailableError as error:
+        raise StripeRefusedError(error.message, code=error.code, path=["integrationId"]) from None
     ctx.refresh()
     return progress

@@ -1,6 +1,6 @@
 """Changing an integration: its name, its secrets, whether it is on."""
 
-from errors import Conflict, InvalidInput
+from errors import ConflictError, InvalidInputError
 from gateways.stripe.keys import parse_webhook_secret
 from models.instant import utc_now
 from models.integration import Integration
@@ -28,11 +28,11 @@ async def update_stripe_integration(
     what was held, in order.
 
     Raises:
-        NotFound: This workspace has none with this id, or it is disconnected.
-        InvalidInput: A field can't be taken as it is.
-        ModeMismatch: The key is of the other mode than the workspace.
-        StripeRefused: Stripe does not accept the key.
-        Conflict: The key opens another Stripe account.
+        NotFoundError: This workspace has none with this id, or it is disconnected.
+        InvalidInputError: A field can't be taken as it is.
+        ModeMismatchError: The key is of the other mode than the workspace.
+        StripeRefusedError: Stripe does not accept the key.
+        ConflictError: The key opens another Stripe account.
     """
     ctx.require(Scope.ADMIN)
     title = name if name is KEEP else required_text(name, "The connection name", ["input", "name"])
@@ -75,7 +75,7 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
     known = integration.provider_account_id
     if account_id is None or known is None or account_id == known or allowed:
         return
-    raise Conflict(
+    raise ConflictError(
         f"This key opens another Stripe account ({account_id}) than the integration's ({known}): use a key of the same"
         " account, connect the other one as an integration of its own, or say allowAccountChange: true.",
         code="OTHER_STRIPE_ACCOUNT",
@@ -86,8 +86,8 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
 async def _connected(ctx: Context, id_: str, path: list[str]) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", path, lock=True)
     if integration.disconnected_at is not None:
-        raise InvalidInput(
-            "This integration is disconnected for good: connect Stripe anew (connectStripe).",
+        raise InvalidInputError(
+            "This integration is disconnected for good: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=path,
         )

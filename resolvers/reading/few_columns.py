@@ -11,11 +11,12 @@ from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.bulk import any_of, listed
-from database.door import Row, fetch_rows, reading_dialect
+from database.access import fetch_rows, reading_dialect
+from database.bulk import listed
 from resolvers.reading.loaders import children_query
+from resolvers.reading.statement import statement_of
 
-_MOST_KEPT: Final = 256
+_MAX_KEPT: Final = 256
 
 
 class FewColumns:
@@ -31,17 +32,20 @@ class FewColumns:
 
     async def read(self, rows: QuerySet[Any]) -> list[Any]:
         """The rows of a query, in its order."""
-        few = rows.only(*self.names)
-        few.sql()  # it makes the statement
-        sql, values = few.query.get_parameterized_sql()
+        sql, values = statement_of(rows.only(*self.names)).get_parameterized_sql()
         return self._rows(await fetch_rows(sql, *values))
 
     async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:
         """The rows of a workspace by their ids, as far as there are any."""
-        condition, among = any_of(reading_dialect(), "id", 2, ids)
-        names = ", ".join(self.names)
-        sql = f"SELECT {names} FROM {self._table} WHERE workspace_id = $1 AND {condition}"  # noqa: S608
-        return {row.id: row for row in self._rows(await fetch_rows(sql, workspace_id, among))}
+        dialect = reading_dialect()
+        names = ", ".join(f"c.{name}" for name in self.names)
+        among = (
+            f"{self._table} c WHERE c.id = ANY($2::text[]) AND c.workspace_id = $1"
+            if dialect == "postgres"
+            else f"json_each($2) k CROSS JOIN {self._table} c ON c.id = k.value AND +c.workspace_id = $1"
+        )
+        rows = self._rows(await fetch_rows(f"SELECT {names} FROM {among}", workspace_id, listed(dialect, ids)))  # noqa: S608
+        return {row.id: row for row in rows}
 
     async def children(
         self, workspace_id: str, parents: Sequence[str], parent: str, order: str, *, descending: bool, most: int
@@ -55,15 +59,17 @@ class FewColumns:
             found[getattr(row, parent)].append(row)
         return found
 
-    def _rows(self, found: Sequence[Row]) -> list[Any]:
-        columns = []
-        for name, convert in self._columns:
-            values = [row[name] for row in found]
-            columns.append(values if convert is None else list(map(convert, values)))
-        return list(map(self._row, *columns))
+    def _rows(self, found: Sequence[Any]) -> list[Any]:
+        if not found:
+            return []
+        columns = dict(zip(found[0].keys(), zip(*found, strict=True), strict=True))
+        converted = [
+            columns[name] if convert is None else map(convert, columns[name]) for name, convert in self._columns
+        ]
+        return list(map(self._row, *converted))
 
 
-@lru_cache(_MOST_KEPT)
+@lru_cache(_MAX_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
     """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
     return FewColumns(model, names)

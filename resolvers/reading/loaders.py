@@ -6,9 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from tortoise.models import Model
 
+from database.access import fetch, reading_dialect
 from database.bulk import listed
 from database.dialect import Dialect
-from database.door import fetch, reading_dialect
 from database.scope import scoped
 from models.customer import Customer
 from models.event import Event
@@ -108,18 +108,14 @@ class Loaders:
         self.attempts = ChildrenLoader(
             WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
         )
-        self._pages: dict[Hashable, Any] = {}
-
-    @property
-    def nodes(self) -> Mapping[Prefix, RowLoader[Any]]:
-        """What an id's prefix says that it is loaded by."""
-        return {
+        self.nodes: Mapping[Prefix, RowLoader[Any]] = {
             Prefix.INTEGRATION: self.integrations,
             Prefix.CUSTOMER: self.customers,
             Prefix.INVOICE: self.invoices,
             Prefix.PAYMENT: self.payments,
             Prefix.WEBHOOK_EVENT: self.webhook_events,
         }
+        self._pages: dict[Hashable, Any] = {}
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""

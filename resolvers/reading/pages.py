@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -10,14 +10,14 @@ from typing import Final, Generic, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.ids import Prefix, first_id_at
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
 
 DEFAULT_PAGE: Final = 50
-LARGEST_PAGE: Final = 100
-_LONGEST_ID: Final = 64
+MAX_PAGE_SIZE: Final = 100
+_MAX_ID_LENGTH: Final = 64
 SLACK: Final = timedelta(hours=1)
 """How far an id, or a number of the log, may be from its row's instant."""
 
@@ -59,13 +59,13 @@ class PageRequest:
         """How many rows are wanted.
 
         Raises:
-            InvalidInput: It is not from 1 to 100, or both `first` and `last` are given.
+            InvalidInputError: It is not from 1 to 100, or both `first` and `last` are given.
         """
         if self.first is not None and self.last is not None:
-            raise InvalidInput('Give either "first" or "last", not both.', path=["last"])
+            raise InvalidInputError('Give either "first" or "last", not both.', path=["last"])
         for name, value in (("first", self.first), ("last", self.last)):
-            if value is not None and not 1 <= value <= LARGEST_PAGE:
-                raise InvalidInput(f'"{name}" must be from 1 to {LARGEST_PAGE}, not {value}.', path=[name])
+            if value is not None and not 1 <= value <= MAX_PAGE_SIZE:
+                raise InvalidInputError(f'"{name}" must be from 1 to {MAX_PAGE_SIZE}, not {value}.', path=[name])
         return self.last or self.first or DEFAULT_PAGE
 
     @property
@@ -79,10 +79,16 @@ class Page(Generic[RowT]):
     """Rows in the list's order, what lies beyond them, and how to count all."""
 
     rows: list[RowT]
-    cursors: list[str]
+    cursor_of: Callable[[int], str]
+    """The cursor of the row at a place of the page."""
     has_next: bool
     has_previous: bool
     count: Counting
+
+    @property
+    def cursors(self) -> list[str]:
+        """The places of the rows in their list."""
+        return list(map(self.cursor_of, range(len(self.rows))))
 
 
 async def page(
@@ -100,7 +106,7 @@ async def page(
     Only a list by id has narrowings. `read` may read a part of each row's columns, where there are none.
 
     Raises:
-        InvalidInput: The arguments don't go together, or a cursor is not one of this list's.
+        InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
     size = request.size
     after = None if request.after is None else decode_cursor(request.after, key, "after")
@@ -114,7 +120,7 @@ async def page(
         found.reverse()
     return Page(
         rows=found,
-        cursors=[encode_cursor(getattr(row, key)) for row in found],
+        cursor_of=lambda place: encode_cursor(getattr(found[place], key)),
         has_next=request.before is not None if request.backwards else more,
         has_previous=more if request.backwards else request.after is not None,
         count=counting or (lambda: count_narrowed(rows, narrowings)),
@@ -130,12 +136,12 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     """The place that a cursor stands for.
 
     Raises:
-        InvalidInput: It is not a cursor of this kind of list.
+        InvalidInputError: It is not a cursor of this kind of list.
     """
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         value = int(text) if key == "number" else text
-        is_plain = text.isascii() and text.isprintable() and len(text) <= _LONGEST_ID
+        is_plain = text.isascii() and text.isprintable() and len(text) <= _MAX_ID_LENGTH
         if encode_cursor(value) == cursor and is_plain:
             return value
     except (binascii.Error, UnicodeError, ValueError):
@@ -143,9 +149,9 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     raise wrong_cursor(argument)
 
 
-def wrong_cursor(argument: str) -> InvalidInput:
+def wrong_cursor(argument: str) -> InvalidInputError:
     """What is said of a text that is no cursor of a list."""
-    return InvalidInput(
+    return InvalidInputError(
         f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page that was asked'
         " for in the same order.",
         path=[argument],

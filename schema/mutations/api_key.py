@@ -7,9 +7,10 @@ import strawberry
 
 from models.kinds import Scope
 from resolvers import api_key
+from schema import fields
 from schema.context import Info, given
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, NotFound
+from schema.problems import Conflict, InvalidInput, NotFound, result_of
 from schema.types.api_key import ApiKey
 
 
@@ -17,12 +18,8 @@ from schema.types.api_key import ApiKey
 class CreateApiKeyInput:
     name: str = strawberry.field(description="What it is for.")
     scopes: list[Scope] = strawberry.field(description="What it may do.")
-    expires_at: datetime | None = strawberry.field(
-        default=strawberry.UNSET, description="When it expires; never by default."
-    )
-    idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
-    )
+    expires_at: datetime | None = fields.optional("When it expires; never by default.")
+    idempotency_key: str | None = fields.idempotency_key()
 
 
 @strawberry.type(description="The API key was made.")
@@ -36,14 +33,8 @@ class RevokeApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The API key as it is now.")
 
 
-CreateApiKeyResult = Annotated[
-    CreateApiKeySuccess | InvalidInput | Conflict,
-    strawberry.union("CreateApiKeyResult", description="The result of `createApiKey`."),
-]
-RevokeApiKeyResult = Annotated[
-    RevokeApiKeySuccess | NotFound,
-    strawberry.union("RevokeApiKeyResult", description="The result of `revokeApiKey`."),
-]
+CreateApiKeyResult = Annotated[CreateApiKeySuccess | InvalidInput | Conflict, result_of("createApiKey")]
+RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | NotFound, result_of("revokeApiKey")]
 
 
 @strawberry.type
@@ -64,7 +55,7 @@ class ApiKeyMutations:
         info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
-    @mutation(description="Revoke an API key: it opens nothing from now on. Needs ADMIN.")
+    @mutation(description="Revoke an API key: it is refused from now on. Needs ADMIN.")
     async def revoke_api_key(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The API key.")]
     ) -> RevokeApiKeyResult:

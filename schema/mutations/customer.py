@@ -5,39 +5,31 @@ from typing import Annotated
 import strawberry
 
 from resolvers import customer
+from schema import fields
 from schema.context import Info, given, kept, set_or_kept
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, NotFound
+from schema.problems import Conflict, InvalidInput, NotFound, result_of
 from schema.types.customer import Customer
 from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
 
 @strawberry.input(description="A new customer.")
 class CreateCustomerInput:
-    name: str = strawberry.field(description="As it is to stand on invoices.")
+    name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="Where invoices go.")
-    external_id: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Your own id for it, unique in the workspace."
-    )
-    metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
-    )
-    idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
-    )
+    external_id: str | None = fields.optional("Your own id for it, unique in the workspace.")
+    metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
+    idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="What is to change of a customer. What is left out stays.")
+@strawberry.input(description="Changes to a customer. Fields that are left out stay as they are.")
 class UpdateCustomerInput:
     id: strawberry.ID = strawberry.field(description="The customer.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="As it is to stand on invoices.")
-    email: str | None = strawberry.field(default=strawberry.UNSET, description="Where invoices go.")
-    external_id: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Your own id for it, unique in the workspace; null clears it."
-    )
-    metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="What you keep about it for yourself. Entries that aren't named stay; null clears all.",
+    name: str | None = fields.optional("As it appears on invoices.")
+    email: str | None = fields.optional("Where invoices go.")
+    external_id: str | None = fields.optional("Your own id for it, unique in the workspace; null clears it.")
+    metadata: list[MetadataEntryInput] | None = fields.optional(
+        "Your own data about it. Entries that aren't named stay; null clears all."
     )
 
 
@@ -51,13 +43,9 @@ class UpdateCustomerSuccess:
     customer: Customer = strawberry.field(description="The customer as it is now.")
 
 
-CreateCustomerResult = Annotated[
-    CreateCustomerSuccess | InvalidInput | Conflict,
-    strawberry.union("CreateCustomerResult", description="The result of `createCustomer`."),
-]
+CreateCustomerResult = Annotated[CreateCustomerSuccess | InvalidInput | Conflict, result_of("createCustomer")]
 UpdateCustomerResult = Annotated[
-    UpdateCustomerSuccess | NotFound | InvalidInput | Conflict,
-    strawberry.union("UpdateCustomerResult", description="The result of `updateCustomer`."),
+    UpdateCustomerSuccess | NotFound | InvalidInput | Conflict, result_of("updateCustomer")
 ]
 
 
@@ -83,7 +71,7 @@ class CustomerMutations:
     async def update_customer(
         self,
         info: Info,
-        input: Annotated[UpdateCustomerInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateCustomerInput, strawberry.argument(description="The changes.")],
     ) -> UpdateCustomerResult:
         row = await customer.update_customer(
             info.context,

@@ -5,20 +5,22 @@ from typing import Annotated
 import strawberry
 
 from resolvers.integration import connect, disconnect, health, quarantine, repair, update
+from schema import fields
 from schema.context import Info, given, set_or_kept
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused
+from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, StripeRefused, result_of
 from schema.types.diagnosis import Diagnosis
 from schema.types.integration import StripeIntegration
+
+IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
 
 
 @strawberry.input(description="A Stripe account to connect.")
 class ConnectStripeInput:
     name: str = strawberry.field(description="The connection's name, as you will recognize it.")
     secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted one (rk_…).")
-    webhook_secret: str | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe.",
+    webhook_secret: str | None = fields.optional(
+        "The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe."
     )
     register_webhook: bool | None = strawberry.field(
         default=False,
@@ -27,25 +29,18 @@ class ConnectStripeInput:
             " connected."
         ),
     )
-    idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
-    )
+    idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="What is to change of an integration. What is left out stays.")
+@strawberry.input(description="Changes to an integration. Fields that are left out stay as they are.")
 class UpdateStripeIntegrationInput:
     id: strawberry.ID = strawberry.field(description="The integration.")
-    name: str | None = strawberry.field(default=strawberry.UNSET, description="The connection's name.")
-    secret_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="Another secret key of the same Stripe account."
+    name: str | None = fields.optional("The connection's name.")
+    secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
+    webhook_secret: str | None = fields.optional(
+        "The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours."
     )
-    webhook_secret: str | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours.",
-    )
-    is_active: bool | None = strawberry.field(
-        default=strawberry.UNSET, description="Off: deliveries are kept. On again: they are applied, in order."
-    )
+    is_active: bool | None = fields.optional("Off: deliveries are kept. On again: they are applied, in order.")
     allow_account_change: bool | None = strawberry.field(
         default=False, description="Take a secret key of another Stripe account."
     )
@@ -92,29 +87,18 @@ class DiscardQuarantinedSuccess:
 
 
 ConnectStripeResult = Annotated[
-    ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict,
-    strawberry.union("ConnectStripeResult", description="The result of `connectStripe`."),
+    ConnectStripeSuccess | InvalidInput | ModeMismatch | StripeRefused | Conflict, result_of("connectStripe")
 ]
 UpdateStripeIntegrationResult = Annotated[
     UpdateStripeIntegrationSuccess | NotFound | InvalidInput | ModeMismatch | StripeRefused | Conflict,
-    strawberry.union("UpdateStripeIntegrationResult", description="The result of `updateStripeIntegration`."),
+    result_of("updateStripeIntegration"),
 ]
-DisconnectStripeResult = Annotated[
-    DisconnectStripeSuccess | NotFound,
-    strawberry.union("DisconnectStripeResult", description="The result of `disconnectStripe`."),
-]
+DisconnectStripeResult = Annotated[DisconnectStripeSuccess | NotFound, result_of("disconnectStripe")]
 
-DiscardQuarantinedResult = Annotated[
-    DiscardQuarantinedSuccess | NotFound,
-    strawberry.union("DiscardQuarantinedResult", description="The result of `discardQuarantined`."),
-]
-CheckStripeIntegrationResult = Annotated[
-    CheckStripeIntegrationSuccess | NotFound,
-    strawberry.union("CheckStripeIntegrationResult", description="The result of `checkStripeIntegration`."),
-]
+DiscardQuarantinedResult = Annotated[DiscardQuarantinedSuccess | NotFound, result_of("discardQuarantined")]
+CheckStripeIntegrationResult = Annotated[CheckStripeIntegrationSuccess | NotFound, result_of("checkStripeIntegration")]
 RepairStripeIntegrationResult = Annotated[
-    RepairStripeIntegrationSuccess | NotFound | InvalidInput | StripeRefused,
-    strawberry.union("RepairStripeIntegrationResult", description="The result of `repairStripeIntegration`."),
+    RepairStripeIntegrationSuccess | NotFound | InvalidInput | StripeRefused, result_of("repairStripeIntegration")
 ]
 
 
@@ -140,7 +124,7 @@ class IntegrationMutations:
     async def update_stripe_integration(
         self,
         info: Info,
-        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="The changes.")],
     ) -> UpdateStripeIntegrationResult:
         row, applied = await update.update_stripe_integration(
             info.context,
@@ -159,21 +143,17 @@ class IntegrationMutations:
             " while use `updateStripeIntegration`. Needs ADMIN."
         )
     )
-    async def disconnect_stripe(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> DisconnectStripeResult:
+    async def disconnect_stripe(self, info: Info, id: IntegrationId) -> DisconnectStripeResult:
         row = await disconnect.disconnect_stripe(info.context, id)
         return DisconnectStripeSuccess(integration=StripeIntegration.of(row))
 
     @mutation(
         description=(
-            "Drop the webhook events of an integration that wait for a webhook secret that verifies them: forgeries, or"
-            " what another endpoint signed. Stripe keeps its own: `syncStripeEvents` fetches them. Needs ADMIN."
+            "Drop an integration's QUARANTINED webhook events: forgeries, or events that another endpoint signed."
+            " Genuine ones aren't lost: `syncStripeEvents` fetches them from Stripe. Needs ADMIN."
         )
     )
-    async def discard_quarantined(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> DiscardQuarantinedResult:
+    async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:
         row, discarded = await quarantine.discard_quarantined(info.context, id)
         return DiscardQuarantinedSuccess(integration=StripeIntegration.of(row), discarded=discarded)
 
@@ -183,9 +163,7 @@ class IntegrationMutations:
             " endpoint is there, complete and alone, whether events arrive. Needs ADMIN."
         )
     )
-    async def check_stripe_integration(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
-    ) -> CheckStripeIntegrationResult:
+    async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
         row, problems = await health.check_stripe_integration(info.context, id)
         return CheckStripeIntegrationSuccess(
             integration=StripeIntegration.of(row), problems=[Diagnosis.of(problem) for problem in problems]
@@ -201,7 +179,7 @@ class IntegrationMutations:
     async def repair_stripe_integration(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        id: IntegrationId,
         codes: Annotated[
             list[str] | None,
             strawberry.argument(description="Fix only problems with these codes; by default all that can be fixed."),

@@ -9,9 +9,10 @@ import strawberry
 from resolvers import invoice, payment_link
 from resolvers.context import KEEP, Keep
 from resolvers.line_items import LineInput
+from schema import fields
 from schema.context import Info, given, kept, set_or_kept
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, StripeRefused
+from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, StripeRefused, result_of
 from schema.types.invoice import Invoice
 from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
@@ -36,35 +37,27 @@ class CreateInvoiceInput:
     customer_id: strawberry.ID = strawberry.field(description="Who is invoiced.")
     currency: str = strawberry.field(description="ISO 4217.")
     line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
-    due_date: date | None = strawberry.field(default=strawberry.UNSET, description="The last day to pay.")
-    memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself.")
-    metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=strawberry.UNSET, description="What you keep about it for yourself: up to 50 entries."
-    )
-    idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET, description="A repetition with the same key and input returns the first result."
-    )
+    due_date: date | None = fields.optional("The last day to pay.")
+    memo: str | None = fields.optional("A remark for yourself.")
+    metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
+    idempotency_key: str | None = fields.idempotency_key()
 
 
 @strawberry.input(
-    description="What is to change of a draft; of an invoice that is finalized, its metadata. What is left out stays."
+    description="Changes to a draft, or to the metadata of a finalized invoice. Fields that are left out stay as they"
+    " are."
 )
 class UpdateInvoiceInput:
     id: strawberry.ID = strawberry.field(description="The draft.")
-    customer_id: strawberry.ID | None = strawberry.field(default=strawberry.UNSET, description="Who is invoiced.")
-    currency: str | None = strawberry.field(default=strawberry.UNSET, description="ISO 4217.")
-    line_items: list[LineItemInput] | None = strawberry.field(
-        default=strawberry.UNSET, description="What is invoiced, in order, instead of the lines before."
-    )
-    due_date: date | None = strawberry.field(
-        default=strawberry.UNSET, description="The last day to pay; null clears it."
-    )
-    memo: str | None = strawberry.field(default=strawberry.UNSET, description="A remark for yourself; null clears it.")
-    metadata: list[MetadataEntryInput] | None = strawberry.field(
-        default=strawberry.UNSET,
-        description=(
-            "What you keep about it for yourself, in any status: with nothing but this a finalized invoice can be"
-            " updated too. Entries that aren't named stay; null clears all."
+    customer_id: strawberry.ID | None = fields.optional("Who is invoiced.")
+    currency: str | None = fields.optional("ISO 4217.")
+    line_items: list[LineItemInput] | None = fields.optional("What is invoiced, in order, instead of the lines before.")
+    due_date: date | None = fields.optional("The last day to pay; null clears it.")
+    memo: str | None = fields.optional("A remark for yourself; null clears it.")
+    metadata: list[MetadataEntryInput] | None = fields.optional(
+        (
+            "Your own data about it. An update of this alone is possible in any status. Entries that aren't named"
+            " stay; null clears all."
         ),
     )
 
@@ -111,37 +104,26 @@ class MarkInvoiceUncollectibleSuccess:
     invoice: Invoice = strawberry.field(description="The invoice as it is now.")
 
 
-CreateInvoiceResult = Annotated[
-    CreateInvoiceSuccess | InvalidInput | NotFound | Conflict,
-    strawberry.union("CreateInvoiceResult", description="The result of `createInvoice`."),
-]
+CreateInvoiceResult = Annotated[CreateInvoiceSuccess | InvalidInput | NotFound | Conflict, result_of("createInvoice")]
 UpdateInvoiceResult = Annotated[
-    UpdateInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("UpdateInvoiceResult", description="The result of `updateInvoice`."),
+    UpdateInvoiceSuccess | NotFound | InvalidInput | InvalidTransition, result_of("updateInvoice")
 ]
-DeleteInvoiceResult = Annotated[
-    DeleteInvoiceSuccess | NotFound | InvalidTransition,
-    strawberry.union("DeleteInvoiceResult", description="The result of `deleteInvoice`."),
-]
+DeleteInvoiceResult = Annotated[DeleteInvoiceSuccess | NotFound | InvalidTransition, result_of("deleteInvoice")]
 FinalizeInvoiceResult = Annotated[
-    FinalizeInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("FinalizeInvoiceResult", description="The result of `finalizeInvoice`."),
+    FinalizeInvoiceSuccess | NotFound | InvalidInput | InvalidTransition, result_of("finalizeInvoice")
 ]
 CreatePaymentLinkResult = Annotated[
     CreatePaymentLinkSuccess | NotFound | InvalidInput | InvalidTransition | StripeRefused,
-    strawberry.union("CreatePaymentLinkResult", description="The result of `createPaymentLink`."),
+    result_of("createPaymentLink"),
 ]
 MarkInvoicePaidResult = Annotated[
-    MarkInvoicePaidSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoicePaidResult", description="The result of `markInvoicePaid`."),
+    MarkInvoicePaidSuccess | NotFound | InvalidInput | InvalidTransition, result_of("markInvoicePaid")
 ]
 VoidInvoiceResult = Annotated[
-    VoidInvoiceSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("VoidInvoiceResult", description="The result of `voidInvoice`."),
+    VoidInvoiceSuccess | NotFound | InvalidInput | InvalidTransition, result_of("voidInvoice")
 ]
 MarkInvoiceUncollectibleResult = Annotated[
-    MarkInvoiceUncollectibleSuccess | NotFound | InvalidInput | InvalidTransition,
-    strawberry.union("MarkInvoiceUncollectibleResult", description="The result of `markInvoiceUncollectible`."),
+    MarkInvoiceUncollectibleSuccess | NotFound | InvalidInput | InvalidTransition, result_of("markInvoiceUncollectible")
 ]
 
 
@@ -169,7 +151,7 @@ class InvoiceMutations:
     async def update_invoice(
         self,
         info: Info,
-        input: Annotated[UpdateInvoiceInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateInvoiceInput, strawberry.argument(description="The changes.")],
     ) -> UpdateInvoiceResult:
         items = set_or_kept(input.line_items, "lineItems")
         lines: list[LineInput] | Keep = KEEP if items is KEEP else [each.line() for each in items]

@@ -7,7 +7,7 @@ import strawberry
 from resolvers import payment
 from schema.context import Info
 from schema.mutations.uninterrupted import mutation
-from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound
+from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound, result_of
 from schema.types.invoice import Invoice
 from schema.types.payment import Payment
 
@@ -19,8 +19,7 @@ class ApplyPaymentSuccess:
 
 
 ApplyPaymentResult = Annotated[
-    ApplyPaymentSuccess | NotFound | InvalidInput | InvalidTransition | Conflict,
-    strawberry.union("ApplyPaymentResult", description="The result of `applyPayment`."),
+    ApplyPaymentSuccess | NotFound | InvalidInput | InvalidTransition | Conflict, result_of("applyPayment")
 ]
 
 
@@ -36,7 +35,7 @@ class PaymentMutations:
         self,
         info: Info,
         payment_id: Annotated[strawberry.ID, strawberry.argument(description="The payment.")],
-        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="What it is to pay.")],
+        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="The invoice that it pays.")],
     ) -> ApplyPaymentResult:
         applied, paid = await payment.apply_payment(info.context, payment_id, invoice_id)
         return ApplyPaymentSuccess(payment=Payment.of(applied), invoice=Invoice.of(paid))

@@ -5,13 +5,14 @@ from datetime import datetime
 import strawberry
 
 from models import api_key as models
+from models.ids import Prefix
 from models.kinds import Scope
 from schema.node import Node
 from schema.pages import Connection
 
 
 @strawberry.type(description="A key to this API. Its text is shown once, when it is made.")
-class ApiKey(Node):
+class ApiKey(Node, prefix=Prefix.API_KEY):
     name: str = strawberry.field(description="What it is for.")
     preview: str = strawberry.field(description="The part of its text that is safe to display: flx_test_…4242.")
     scopes: list[Scope] = strawberry.field(description="What it may do.")

@@ -6,58 +6,46 @@ from typing import Annotated
 import strawberry
 
 from models import customer as models
+from models.ids import Prefix
 from resolvers import invoice_list, payment
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
-from resolvers.reading.pages import page
+from resolvers.reading.pages import PageRequest, page
 from schema.context import Info, all_given
 from schema.filters import InvoiceFilter, PaymentFilter
 from schema.node import Node
-from schema.pages import (
-    After,
-    Before,
-    Connection,
-    First,
-    Last,
-    Order,
-    asked,
-    newest_first,
-    page_of_children,
-)
+from schema.pages import Connection, Order, newest_first, page_of_children, paged
 from schema.types.lazy import LazyInvoiceConnection, LazyPaymentConnection
 from schema.types.list_totals import CustomerTotals
 from schema.types.metadata import MetadataEntry, metadata_of
 
 
 @strawberry.type(description="Who is invoiced.")
-class Customer(Node):
-    name: str = strawberry.field(description="As it stands on invoices.")
+class Customer(Node, prefix=Prefix.CUSTOMER):
+    name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="Where invoices go.")
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
     @strawberry.field(description="Its invoices, newest first by default.")
+    @paged
     async def invoices(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
         filter: Annotated[
             InvoiceFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> LazyInvoiceConnection:
-        from schema.types.invoice import Invoice, InvoiceConnection
+        from schema.types.invoice import InvoiceConnection
 
         ctx, descending = info.context, newest_first(order)
         query = InvoiceQuery(**{**all_given(filter), "customer_id": self.id})
-        request = asked(first, after, last, before)
         rows, narrowings = await invoice_list.invoices(ctx, query)
         if query != InvoiceQuery(customer_id=self.id):
             found = await page(rows, request, descending=descending, narrowings=narrowings)
@@ -65,25 +53,22 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
             )
-        return InvoiceConnection.of(found, Invoice.of, query=query)
+        return InvoiceConnection.of(found, query=query)
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
+    @paged
     async def payments(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
         filter: Annotated[
             PaymentFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
         ] = strawberry.UNSET,
     ) -> LazyPaymentConnection:
-        from schema.types.payment import Payment, PaymentConnection
+        from schema.types.payment import PaymentConnection
 
         ctx = info.context
         query = PaymentQuery(**{**all_given(filter), "customer_id": self.id})
-        request = asked(first, after, last, before)
         rows, narrowings = payment.payments(ctx, query)
         if query != PaymentQuery(customer_id=self.id):
             found = await page(rows, request, descending=True, narrowings=narrowings)
@@ -91,9 +76,9 @@ class Customer(Node):
             found = await page_of_children(
                 ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
             )
-        return PaymentConnection.of(found, Payment.of, query=query)
+        return PaymentConnection.of(found, query=query)
 
-    @strawberry.field(description="What its invoices come to, per currency.")
+    @strawberry.field(description="The sums of its invoices, per currency.")
     async def totals(self, info: Info) -> list[CustomerTotals]:
         return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 

@@ -7,14 +7,14 @@ from typing import Any
 import strawberry
 
 from models import event as models
+from models.ids import Prefix
 from models.kinds import EventType, InvoiceStatus
 from resolvers import event
 from resolvers.context import Context
 from resolvers.reading.pages import Page, PageRequest, encode_cursor
 from schema.context import Info
-from schema.node import Node, linked
-from schema.pages import Connection, asked
-from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPayment, LazyWebhookEvent
+from schema.node import Node, link
+from schema.pages import Connection
 
 
 @strawberry.type(
@@ -23,48 +23,30 @@ from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPa
         " own fields are as they were then; linked objects are as they are now."
     )
 )
-class Event(Node):
+class Event(Node, prefix=Prefix.EVENT):
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
     note: str | None = strawberry.field(description="The note given with it.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The state that the invoice was in.")
-    status: InvoiceStatus | None = strawberry.field(description="The state that the invoice came to.")
+    status: InvoiceStatus | None = strawberry.field(description="The state that the invoice moved to.")
     row: strawberry.Private[models.Event]
 
     @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions alike.")
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 
-    @strawberry.field(description="The invoice that it is about. Null once a draft is deleted.")
-    async def invoice(self, info: Info) -> LazyInvoice | None:
-        from schema.types.invoice import Invoice
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is about. Null once a draft is deleted.")
 
-        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that it is about.")
 
-    @strawberry.field(description="The payment that it is about.")
-    async def payment(self, info: Info) -> LazyPayment | None:
-        from schema.types.payment import Payment
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that it is about.")
 
-        return await linked(info.context.loaders.payments, self.row.payment_id, Payment.of)
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration that it is about.")
 
-    @strawberry.field(description="The customer that it is about.")
-    async def customer(self, info: Info) -> LazyCustomer | None:
-        from schema.types.customer import Customer
-
-        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
-
-    @strawberry.field(description="The integration that it is about.")
-    async def integration(self, info: Info) -> LazyIntegration | None:
-        from schema.types.integration import StripeIntegration
-
-        return await linked(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
-
-    @strawberry.field(description="The webhook event that it is about, or that caused it.")
-    async def webhook_event(self, info: Info) -> LazyWebhookEvent | None:
-        from schema.types.webhook_event import WebhookEvent
-
-        return await linked(info.context.loaders.webhook_events, self.row.webhook_event_id, WebhookEvent.of)
+    webhook_event = link(
+        Prefix.WEBHOOK_EVENT, "row.webhook_event_id", "The webhook event that it is about, or that caused it."
+    )
 
     @classmethod
     def of(cls, row: models.Event) -> "Event":
@@ -85,21 +67,17 @@ class EventConnection(Connection[Event]):
     @classmethod
     def of_events(cls, ctx: Context, found: Page[Any]) -> "EventConnection":
         """A page whose cursors are those of the subscriptions."""
-        cursors = [event.cursor_of(ctx, row.number) for row in found.rows]
-        return cls.of(replace(found, cursors=cursors), Event.of)
+        return cls.of(replace(found, cursor_of=lambda place: event.cursor_of(ctx, found.rows[place].number)))
 
 
-def asked_events(
-    ctx: Context, first: int | None, after: str | None, last: int | None, before: str | None
-) -> PageRequest:
-    """Which page the arguments ask for, given cursors of the subscriptions.
+def with_places(ctx: Context, request: PageRequest) -> PageRequest:
+    """The same page, asked for by the list's own cursors instead of the subscriptions'.
 
     Raises:
-        InvalidCursor: A cursor is not one that this workspace has given out.
+        InvalidCursorError: A cursor is not one that this workspace has given out.
     """
 
     def place(cursor: str | None) -> str | None:
         return None if cursor is None else encode_cursor(event.number_of(ctx, cursor))
 
-    request = asked(first, after, last, before)
     return replace(request, after=place(request.after), before=place(request.before))

@@ -7,15 +7,16 @@ import strawberry
 
 from gateways.registry import GATEWAY
 from models import integration as models
+from models.ids import Prefix
 from models.kinds import IntegrationStatus, Mode
 from resolvers import webhook_event
 from resolvers.integration import health, lists
-from resolvers.reading.pages import page
+from resolvers.reading.pages import PageRequest, page
 from resolvers.webhook_event import WebhookEventQuery
 from schema.context import Info, all_given
 from schema.filters import WebhookEventFilter
 from schema.node import Node
-from schema.pages import After, Before, Connection, First, Last, asked
+from schema.pages import Connection, paged
 from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyWebhookEventConnection
 
@@ -32,7 +33,8 @@ class IntegrationHealth:
         description="How many verified webhook events may be about money but can't be read, and wait for a person."
     )
     quarantine_refused: int = strawberry.field(
-        description="How many could not wait, because the quarantine was full; Stripe posts them again for three days."
+        description="How many deliveries were refused because the quarantine was full; Stripe posts them again for"
+        " three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
         description="When the latest delivery came that could not be verified."
@@ -59,7 +61,7 @@ class StripeEventType:
 
 
 @strawberry.type(description="A Stripe account connected to this workspace.")
-class StripeIntegration(Node):
+class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     name: str = strawberry.field(description="The connection's name.")
     mode: Mode = strawberry.field(description="Whether its keys are live or test keys.")
     is_active: bool = strawberry.field(description="Whether it is switched on.")
@@ -95,7 +97,7 @@ class StripeIntegration(Node):
     def events_to_send(self) -> list[str]:
         return list(GATEWAY.event_types)
 
-    @strawberry.field(description="The same events, with what Stripe sends each for.")
+    @strawberry.field(description="The same events, each with when Stripe sends it.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
@@ -121,24 +123,22 @@ class StripeIntegration(Node):
         return None if traffic is None else traffic.previous_secret_matched_at
 
     @strawberry.field(description="What Stripe posted to it, newest first.")
+    @paged
     async def webhook_events(
         self,
         info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
+        request: PageRequest,
         filter: Annotated[
             WebhookEventFilter | None,
             strawberry.argument(description="Which of them; `integrationId` is this integration's."),
         ] = strawberry.UNSET,
     ) -> LazyWebhookEventConnection:
-        from schema.types.webhook_event import WebhookEvent, WebhookEventConnection
+        from schema.types.webhook_event import WebhookEventConnection
 
         query = WebhookEventQuery(**{**all_given(filter), "integration_id": self.id})
         rows, narrowings = await webhook_event.webhook_events(info.context, query)
-        found = await page(rows, asked(first, after, last, before), descending=True, narrowings=narrowings)
-        return WebhookEventConnection.of(found, WebhookEvent.of)
+        found = await page(rows, request, descending=True, narrowings=narrowings)
+        return WebhookEventConnection.of(found)
 
     @classmethod
     def of(cls, row: models.Integration) -> "StripeIntegration":

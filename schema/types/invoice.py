@@ -6,6 +6,7 @@ from decimal import Decimal
 import strawberry
 
 from models import invoice as models
+from models.ids import Prefix
 from models.instant import utc_now
 from models.kinds import InvoiceStatus, OpenSessions, PaymentLinkStatus
 from models.payment_link import PaymentLink as PaymentLinkRow
@@ -13,11 +14,12 @@ from resolvers import event, invoice, invoice_list, payment
 from resolvers.event import EventQuery
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
+from resolvers.reading.pages import PageRequest
 from schema.context import Info
-from schema.node import Node, linked_always
-from schema.pages import After, Before, Connection, First, Last, asked, page_of_children
+from schema.node import Node, link
+from schema.pages import Connection, page_of_children, paged
 from schema.types.diagnosis import Diagnosis
-from schema.types.lazy import LazyCustomer, LazyEventConnection, LazyPaymentConnection
+from schema.types.lazy import LazyEventConnection, LazyPaymentConnection
 from schema.types.list_totals import InvoiceTotals
 from schema.types.metadata import MetadataEntry, metadata_of
 from schema.types.money import Money
@@ -64,8 +66,10 @@ class PaymentLink:
 
 
 @strawberry.type(description="An invoice.")
-class Invoice(Node):
-    number: str | None = strawberry.field(description="INV-2026-0001: given without gaps when it is finalized.")
+class Invoice(Node, prefix=Prefix.INVOICE):
+    number: str | None = strawberry.field(
+        description="INV-2026-0001: assigned, without gaps, when the invoice is finalized."
+    )
     status: InvoiceStatus = strawberry.field(description="Where it stands.")
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     total: Money = strawberry.field(description="The sum of its lines.")
@@ -88,15 +92,11 @@ class Invoice(Node):
     uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]
 
-    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
-    @strawberry.field(description="Who is invoiced.")
-    async def customer(self, info: Info) -> LazyCustomer:
-        from schema.types.customer import Customer
-
-        return await linked_always(info.context.loaders.customers, self.customer_id, Customer.of)
+    customer = link(Prefix.CUSTOMER, "customer_id", "Who is invoiced.", required=True)
 
     @strawberry.field(description="Its lines, in order.")
     async def line_items(self, info: Info) -> list[LineItem]:
@@ -109,43 +109,31 @@ class Invoice(Node):
         return PaymentLink.of(rows[0]) if rows else None
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
-    async def payments(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> LazyPaymentConnection:
-        from schema.types.payment import Payment, PaymentConnection
+    @paged
+    async def payments(self, info: Info, request: PageRequest) -> LazyPaymentConnection:
+        from schema.types.payment import PaymentConnection
 
         ctx = info.context
         found = await page_of_children(
             ctx.loaders.invoice_payments,
             self.id,
             lambda: payment.payments(ctx, PaymentQuery(invoice_id=self.id))[0],
-            asked(first, after, last, before),
+            request,
             descending=True,
         )
-        return PaymentConnection.of(found, Payment.of, query=PaymentQuery(invoice_id=self.id))
+        return PaymentConnection.of(found, query=PaymentQuery(invoice_id=self.id))
 
     @strawberry.field(description="Its events, oldest first: how it got where it is.")
-    async def timeline(
-        self,
-        info: Info,
-        first: First = strawberry.UNSET,
-        after: After = strawberry.UNSET,
-        last: Last = strawberry.UNSET,
-        before: Before = strawberry.UNSET,
-    ) -> LazyEventConnection:
-        from schema.types.event import EventConnection, asked_events
+    @paged
+    async def timeline(self, info: Info, request: PageRequest) -> LazyEventConnection:
+        from schema.types.event import EventConnection, with_places
 
         ctx = info.context
         found = await page_of_children(
             ctx.loaders.invoice_events,
             self.id,
             lambda: event.events(ctx, EventQuery(invoice_id=self.id)),
-            asked_events(ctx, first, after, last, before),
+            with_places(ctx, request),
             descending=False,
             key="number",
         )
@@ -180,6 +168,6 @@ class Invoice(Node):
 class InvoiceConnection(Connection[Invoice]):
     query: strawberry.Private[InvoiceQuery]
 
-    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
     async def totals(self, info: Info) -> list[InvoiceTotals]:
         return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

@@ -1,25 +1,45 @@
 """What a list comes to, currency by currency."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import strawberry
 
-from resolvers.reading.tallies import Tally
+from resolvers.reading.tallies import Sums, Tally
 from schema.enums import CountPrecision
 from schema.types.money import Money
 
 _PRECISION = strawberry.field(
-    description="Whether these are the sums of all, or there is at least so much: what no sum is kept of is added up"
-    " to 10,000 rows."
+    description="Whether these sums are exact or lower bounds: with some filters 10,000 rows are added up at most."
 )
 
 
-def _precision(found: Tally) -> CountPrecision:
-    return CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
+class _Totals:
+    """What rows of one currency come to: their number, and some sums."""
+
+    @classmethod
+    def amounts(cls, sums: Sums) -> Mapping[str, int]:
+        """The sum that each field shows."""
+        raise NotImplementedError
+
+    @classmethod
+    def all_of(cls, found: Tally) -> list[Self]:
+        """A tally, currency by currency."""
+        make: Any = cls
+        precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
+        return [
+            make(
+                currency=currency,
+                count=sums["number"],
+                precision=precision,
+                **{name: Money.of(amount, currency) for name, amount in cls.amounts(sums).items()},
+            )
+            for currency, sums in found.by_currency.items()
+        ]
 
 
-@strawberry.type(description="What the invoices of a list come to, of one currency.")
-class InvoiceTotals:
+@strawberry.type(description="The sums of a list of invoices in one currency.")
+class InvoiceTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many they are.")
     total: Money = strawberry.field(description="The sum of their totals.")
@@ -31,47 +51,32 @@ class InvoiceTotals:
     precision: CountPrecision = _PRECISION
 
     @classmethod
-    def all_of(cls, found: Tally) -> list[Self]:
-        return [
-            cls(
-                currency=currency,
-                count=sums["number"],
-                total=Money.of(sums["total"], currency),
-                amount_paid=Money.of(sums["paid"], currency),
-                amount_remaining=Money.of(sums["unpaid"], currency),
-                open=Money.of(sums["open"], currency),
-                precision=_precision(found),
-            )
-            for currency, sums in found.by_currency.items()
-        ]
+    def amounts(cls, sums: Sums) -> Mapping[str, int]:
+        return {
+            "total": sums["total"],
+            "amount_paid": sums["paid"],
+            "amount_remaining": sums["unpaid"],
+            "open": sums["open"],
+        }
 
 
-@strawberry.type(description="What the payments of a list come to, of one currency.")
-class PaymentTotals:
+@strawberry.type(description="The sums of a list of payments in one currency.")
+class PaymentTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many they are, attempts that failed among them.")
     received: Money = strawberry.field(description="What came in by those that SUCCEEDED, gross of refunds.")
-    refunded: Money = strawberry.field(description="What of `received` was given back.")
+    refunded: Money = strawberry.field(description="The refunded part of `received`.")
     net: Money = strawberry.field(description="`received` without `refunded`.")
     precision: CountPrecision = _PRECISION
 
     @classmethod
-    def all_of(cls, found: Tally) -> list[Self]:
-        return [
-            cls(
-                currency=currency,
-                count=sums["number"],
-                received=Money.of(sums["received"], currency),
-                refunded=Money.of(sums["refunded"], currency),
-                net=Money.of(sums["received"] - sums["refunded"], currency),
-                precision=_precision(found),
-            )
-            for currency, sums in found.by_currency.items()
-        ]
+    def amounts(cls, sums: Sums) -> Mapping[str, int]:
+        received, refunded = sums["received"], sums["refunded"]
+        return {"received": received, "refunded": refunded, "net": received - refunded}
 
 
-@strawberry.type(description="What the invoices of a customer come to, of one currency.")
-class CustomerTotals:
+@strawberry.type(description="The sums of a customer's invoices in one currency.")
+class CustomerTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many invoices, drafts and VOID ones among them.")
     invoiced: Money = strawberry.field(description="The sum of the totals of what is OPEN, PAID or UNCOLLECTIBLE.")
@@ -81,16 +86,5 @@ class CustomerTotals:
     precision: CountPrecision = _PRECISION
 
     @classmethod
-    def all_of(cls, found: Tally) -> list[Self]:
-        return [
-            cls(
-                currency=currency,
-                count=sums["number"],
-                invoiced=Money.of(sums["invoiced"], currency),
-                paid=Money.of(sums["paid"], currency),
-                open=Money.of(sums["open"], currency),
-                overdue=Money.of(sums["overdue"], currency),
-                precision=_precision(found),
-            )
-            for currency, sums in found.by_currency.items()
-        ]
+    def amounts(cls, sums: Sums) -> Mapping[str, int]:
+        return {name: sums[name] for name in ("invoiced", "paid", "open", "overdue")}

@@ -11,7 +11,7 @@ from resolvers.metadata import Changes
 from schema.context import Info, given
 
 
-@strawberry.type(description="Something that the business keeps about a customer or an invoice for itself.")
+@strawberry.type(description="An entry of the business's own data about a customer or an invoice.")
 class MetadataEntry:
     key: str = strawberry.field(description="What it is called.")
     value: str = strawberry.field(description="What it says.")
@@ -34,7 +34,7 @@ def given_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes:
     """The metadata of something new.
 
     Raises:
-        InvalidInput: It can't be taken as it is.
+        InvalidInputError: It can't be taken as it is.
     """
     return changes_of([(entry.key, entry.value) for entry in given(entries) or ()])
 
@@ -43,7 +43,7 @@ def changed_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes | 
     """What an update changes: nothing where it is absent, and null clears all.
 
     Raises:
-        InvalidInput: It can't be taken as it is.
+        InvalidInputError: It can't be taken as it is.
     """
     if entries is strawberry.UNSET:
         return KEEP

@@ -6,16 +6,16 @@ import strawberry
 
 from models import money_back
 from models import payment as models
+from models.ids import Prefix
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import foremost
 from models.payment import disputes_of
 from resolvers import payment
 from resolvers.payment import PaymentQuery
 from schema.context import Info
-from schema.node import Node, linked
+from schema.node import Node, link
 from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
-from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice
 from schema.types.list_totals import PaymentTotals
 from schema.types.money import Money
 
@@ -31,14 +31,14 @@ class Dispute:
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
         shown = foremost(disputes_of(row))
-        return None if shown is None else cls._told(shown, row.currency)
+        return None if shown is None else cls._of(shown, row.currency)
 
     @classmethod
     def all_of(cls, row: models.Payment) -> "list[Dispute]":
-        return [cls._told(each, row.currency) for each in disputes_of(row)]
+        return [cls._of(each, row.currency) for each in disputes_of(row)]
 
     @classmethod
-    def _told(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
+    def _of(cls, dispute: money_back.Dispute, currency: str) -> "Dispute":
         return cls(
             status=dispute.status,
             reason=dispute.reason,
@@ -48,12 +48,12 @@ class Dispute:
         )
 
 
-@strawberry.type(description="Money that came in, or tried to.")
-class Payment(Node):
+@strawberry.type(description="A payment, or an attempt at one.")
+class Payment(Node, prefix=Prefix.PAYMENT):
     status: PaymentStatus = strawberry.field(description="How far it has come.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
-    amount_refunded: Money = strawberry.field(description="What of it was given back.")
-    overpaid: Money = strawberry.field(description="What of it exceeded the invoice.")
+    amount_refunded: Money = strawberry.field(description="The refunded part of it.")
+    overpaid: Money = strawberry.field(description="The part that exceeded the invoice.")
     allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
     unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
     provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
@@ -63,33 +63,21 @@ class Payment(Node):
         description="The amount that the customer saw and has on their statement, where Stripe converted the price."
     )
     amount_received: Money | None = strawberry.field(
-        description="What came so far of a bank transfer that is not complete."
+        description="The part of an incomplete bank transfer that has come in."
     )
     dispute: Dispute | None = strawberry.field(
-        description="An objection to it: one that is open before those that are decided, then the latest."
+        description="A dispute of it: an open one if there is any, else the latest."
     )
-    disputes: list[Dispute] = strawberry.field(description="All objections to it.")
+    disputes: list[Dispute] = strawberry.field(description="All disputes of it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    @strawberry.field(description="The invoice that it is for, even when it does not count.")
-    async def invoice(self, info: Info) -> LazyInvoice | None:
-        from schema.types.invoice import Invoice
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even when it does not count.")
 
-        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 
-    @strawberry.field(description="Who paid.")
-    async def customer(self, info: Info) -> LazyCustomer | None:
-        from schema.types.customer import Customer
-
-        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
-
-    @strawberry.field(description="The Stripe account that it came in through.")
-    async def integration(self, info: Info) -> LazyIntegration | None:
-        from schema.types.integration import StripeIntegration
-
-        return await linked(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The Stripe account that it came in through.")
 
     @classmethod
     def of(cls, row: models.Payment) -> "Payment":
@@ -122,6 +110,6 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 class PaymentConnection(Connection[Payment]):
     query: strawberry.Private[PaymentQuery]
 
-    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
     async def totals(self, info: Info) -> list[PaymentTotals]:
         return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

@@ -7,27 +7,27 @@ import strawberry
 from strawberry.scalars import JSON
 
 from models import webhook_event as models
+from models.ids import Prefix
 from models.kinds import AttemptSource, WebhookEventStatus
 from models.webhook_event_attempt import WebhookEventAttempt as AttemptRow
 from schema.context import Info
-from schema.node import Node, linked, linked_always
+from schema.node import Node, link
 from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
-from schema.types.lazy import LazyCustomer, LazyIntegration, LazyInvoice, LazyPayment
 
 
-@strawberry.type(description="A time that a webhook event came or was tried.")
+@strawberry.type(description="A delivery of a webhook event, or an attempt to apply it.")
 class WebhookEventAttempt:
     at: datetime = strawberry.field(description="When that was.")
     source: AttemptSource = strawberry.field(description="Why it was looked at.")
     status: WebhookEventStatus = strawberry.field(description="What became of it.")
     reason: Diagnosis | None = strawberry.field(
-        description="Why. Null when PROCESSED, and when it came again after it had been decided on."
+        description="Why. Null when PROCESSED, and when an event was delivered again that had been decided already."
     )
 
 
-@strawberry.type(description="An event of Stripe's, once however often it was delivered.")
-class WebhookEvent(Node):
+@strawberry.type(description="An event from Stripe: one object, however often it was delivered.")
+class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null when none could be read.")
     type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
     status: WebhookEventStatus = strawberry.field(description="What became of it.")
@@ -39,13 +39,11 @@ class WebhookEvent(Node):
         description="The version of Stripe's API that its payload is written in."
     )
     received_at: datetime = strawberry.field(description="When it first came.")
-    processed_at: datetime | None = strawberry.field(description="When it was last decided on.")
+    processed_at: datetime | None = strawberry.field(description="When its status was last decided.")
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description=(
-            "Each time that it came or was tried, oldest first, up to a hundred. What came at the same moment is one."
-        )
+        description=("Each delivery and each attempt, oldest first, up to a hundred. Those at the same moment are one.")
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)
@@ -55,29 +53,13 @@ class WebhookEvent(Node):
         source = AttemptSource.WEBHOOK if self.deliveries else AttemptSource.SYNC
         return WebhookEventAttempt(at=self.received_at, source=source, status=self.status, reason=self.reason)
 
-    @strawberry.field(description="The integration that it was sent to.")
-    async def integration(self, info: Info) -> LazyIntegration:
-        from schema.types.integration import StripeIntegration
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration that it was sent to.", required=True)
 
-        return await linked_always(info.context.loaders.integrations, self.row.integration_id, StripeIntegration.of)
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is about.")
 
-    @strawberry.field(description="The invoice that it is about.")
-    async def invoice(self, info: Info) -> LazyInvoice | None:
-        from schema.types.invoice import Invoice
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that it is about.")
 
-        return await linked(info.context.loaders.invoices, self.row.invoice_id, Invoice.of)
-
-    @strawberry.field(description="The customer that it is about.")
-    async def customer(self, info: Info) -> LazyCustomer | None:
-        from schema.types.customer import Customer
-
-        return await linked(info.context.loaders.customers, self.row.customer_id, Customer.of)
-
-    @strawberry.field(description="The payment that it is about.")
-    async def payment(self, info: Info) -> LazyPayment | None:
-        from schema.types.payment import Payment
-
-        return await linked(info.context.loaders.payments, self.row.payment_id, Payment.of)
+    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that it is about.")
 
     @strawberry.field(
         description=(

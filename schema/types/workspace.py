@@ -5,6 +5,7 @@ from datetime import datetime
 import strawberry
 
 from models import workspace as models
+from models.ids import Prefix
 from models.kinds import Mode
 from resolvers import event
 from resolvers.auth import Caller
@@ -15,11 +16,12 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business: what everything else belongs to. `eventCursor` is read before everything else of the same"
-        " operation: a subscription `after` it misses nothing of what the operation showed; it may repeat."
+        "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
+        " operation: a subscription `after` it misses no change to what the operation showed, though it may"
+        " repeat one."
     )
 )
-class Workspace(Node):
+class Workspace(Node, prefix=Prefix.WORKSPACE):
     name: str = strawberry.field(description="As the operator named it.")
     mode: Mode = strawberry.field(description="Whether its money is real.")
     created_at: datetime = strawberry.field(description="When it was made.")

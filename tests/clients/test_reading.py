@@ -31,7 +31,7 @@ RUN: Final = {
 }
 IMPORTED: Final = {"schema.mjs"}
 COMPILED: Final = {"tsconfig.json", "tada.ts", "codegen.ts", "generated.ts"}
-MEMBERS: Final = {errors.Problem, errors.LinkNotMade, errors.SealError, errors.ConfigurationError}
+MEMBERS: Final = {errors.RefusalError, errors.LinkNotMadeError, errors.SealError, errors.ConfigurationError}
 """What is told elsewhere than in GraphQL's errors, or to an operator."""
 
 pytestmark = pytest.mark.timeout(300)  # the first test installs the packages

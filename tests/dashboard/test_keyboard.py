@@ -8,7 +8,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.dashboard.conftest import NewPerson, Person
 from tests.support.house import secret_key_of
 
-MOST_TABS: Final = 60
+MAX_TABS: Final = 60
 HAS_RING: Final = """() => {
   const at = document.activeElement;
   if (at === document.body) return false;
@@ -31,7 +31,7 @@ class Keys:
     async def reach(self, wanted: Locator, key: str = "Tab") -> None:
         """Go on from where the focus is until something has it; on the way it is seen where it is."""
         await expect(wanted).to_be_visible()
-        for _ in range(MOST_TABS):
+        for _ in range(MAX_TABS):
             await self.page.keyboard.press(key)
             if await wanted.evaluate_all(IS_AMONG):  # a menu that opens on the way hides what is behind it
                 assert await self.page.evaluate(HAS_RING), await self.page.evaluate(WHERE)

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from tortoise.connection import get_connection
 
+from database.access import Database, fetch, unwritable_because
 from database.dialect import READER
-from database.door import Database, fetch, unwritable_because
 from database.errors import is_stopped, is_unavailable
 from database.sqlite_readers import CONNECTIONS, SqliteReaders
 from execution.errors import of_exception

@@ -11,7 +11,7 @@ import pytest
 
 from errors import ConfigurationError
 from execution import persisted
-from execution.persisted import DocumentRefused, PersistedDocuments, read_trusted
+from execution.persisted import DocumentRefusedError, PersistedDocuments, read_trusted
 from tests.support.app import Cli, RunningApp, running_app, settings_env
 from tests.support.graphql_client import GraphQLClient
 from tests.support.local import LOCAL
@@ -158,7 +158,7 @@ def test_a_document_id_names_what_was_kept(http: httpx.Client) -> None:
 
 
 def test_what_is_kept_is_bounded_by_count_and_the_least_used_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted, "MOST_KEPT", 2)
+    monkeypatch.setattr(persisted, "MAX_KEPT", 2)
     documents = PersistedDocuments()
     first, second, third = (fresh(VIEWER, str(number)) for number in range(3))
 
@@ -169,12 +169,12 @@ def test_what_is_kept_is_bounded_by_count_and_the_least_used_goes_first(monkeypa
 
     assert documents.text_of(by_hash(first)) == first
     assert documents.text_of(by_hash(third)) == third
-    with pytest.raises(DocumentRefused):
+    with pytest.raises(DocumentRefusedError):
         documents.text_of(by_hash(second))
 
 
 def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted, "MOST_BYTES_KEPT", 100)
+    monkeypatch.setattr(persisted, "MAX_KEPT_BYTES", 100)
     documents = PersistedDocuments()
     large, small = fresh(VIEWER, "é" * 20), VIEWER
 
@@ -182,7 +182,7 @@ def test_what_is_kept_is_bounded_by_bytes(monkeypatch: pytest.MonkeyPatch) -> No
         documents.text_of(by_hash(text, query=text))
 
     assert documents.text_of(by_hash(small)) == small
-    with pytest.raises(DocumentRefused):
+    with pytest.raises(DocumentRefusedError):
         documents.text_of(by_hash(large))
 
 

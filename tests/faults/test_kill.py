@@ -35,7 +35,7 @@ HISTORIES: Final = -(-KILLS // len(PLACES))
 PER_DELIVERY: Final = frozenset({"verified", "answered"})
 """Points that each delivery reaches by itself; the others are a batch's."""
 
-MOST_ROUNDS: Final = 300
+MAX_ROUNDS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ async def be_killed(shop: Shop, follower: Follower, kill: Kill, random: Random) 
             await stack.enter_async_context(follower.following(app.url))
             if kill.point == ANYWHERE:
                 asyncio.get_running_loop().call_later(kill.after_s, app.process.send_signal, signal.SIGKILL)
-            for _ in range(MOST_ROUNDS):
+            for _ in range(MAX_ROUNDS):
                 events, new = new[: kill.in_flight], new[kill.in_flight :]
                 events += random.choices(list(shop.bodies), k=kill.in_flight - len(events) + 1)
                 answers = await shop.post(app.url, events)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from models.instant import utc_now
 from tests.support.app import running_app, running_simulator
 from tests.support.documents import CREATE_INVOICE, FINALIZE, INVOICE

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 
 
 async def constraint_names() -> set[str]:

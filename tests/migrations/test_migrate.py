@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import migrations
+from database.access import Database, transaction
 from database.dialect import dialect_of, sqlite_path
-from database.door import Database, transaction
 from database.migrate import migrate, pending_migrations
 from errors import ConfigurationError
 from tests.migrations import declared, found

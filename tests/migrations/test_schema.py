@@ -10,7 +10,7 @@ import pytest
 from tortoise.context import require_context
 from tortoise.models import Model
 
-from database.door import Database, fetch, transaction
+from database.access import Database, fetch, transaction
 from database.scope import unscoped
 from tests.migrations import declared, found
 from tests.migrations.violations import VIOLATIONS

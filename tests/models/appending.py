@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from models.event import Happening, append
 from models.instant import utc_now
 from models.kinds import EventType
-from tests.models.rows import RolledBack
+from tests.models.rows import RolledBackError
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -27,11 +27,11 @@ async def append_at_random(workspace_id: str, seed: int, writes: int) -> int:
         happening = Happening(
             type=EventType.CUSTOMER_UPDATED, workspace_id=workspace_id, actor=f"key_{seed}", occurred_at=utc_now()
         )
-        with contextlib.suppress(RolledBack):
+        with contextlib.suppress(RolledBackError):
             async with transaction() as tx:
                 await append(tx, [happening] * lines)
                 if chance.random() < 0.3:
-                    raise RolledBack
+                    raise RolledBackError
             committed += lines
     return committed
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from models.kinds import Mode
 from models.workspace import Workspace, add_workspace
 

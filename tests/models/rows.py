@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from database.door import Transaction, transaction
+from database.access import Transaction, transaction
 
 Rows = Mapping[str, Mapping[str, Any]]
 
@@ -258,14 +258,14 @@ async def insert_all(tx: Transaction, rows: Rows) -> None:
         await insert(tx, table, row)
 
 
-class RolledBack(Exception):
+class RolledBackError(Exception):
     """What a test raises to undo a transaction."""
 
 
 @contextlib.asynccontextmanager
 async def rehearsal() -> AsyncIterator[Transaction]:
     """A transaction that leaves nothing behind."""
-    with contextlib.suppress(RolledBack):
+    with contextlib.suppress(RolledBackError):
         async with transaction() as tx:
             yield tx
-            raise RolledBack
+            raise RolledBackError

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from database.access import Database, fetch, transaction
+from database.access import reading_dialect as dialect
 from database.bulk import any_of, insert_rows, update_rows
-from database.door import Database, fetch, transaction
-from database.door import reading_dialect as dialect
 from tests.models.rows import ROWS, TWINS, insert, insert_all
 
 CUSTOMERS: Final = {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.calendar import Span, intervals, time_zone
 from models.kinds import RevenueInterval
 
@@ -85,7 +85,7 @@ def _is_first(at: datetime, interval: RevenueInterval) -> bool:
 
 @pytest.mark.parametrize("name", ["", "berlin", "Europe/berlin", "../../etc/passwd", "America", "localtime", "+02:00"])
 def test_a_name_that_is_no_time_zones_is_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="is not a time zone") as refusal:
+    with pytest.raises(InvalidInputError, match="is not a time zone") as refusal:
         time_zone(name, ["timeZone"])
 
     assert (refusal.value.code, refusal.value.path) == ("UNKNOWN_TIME_ZONE", ["timeZone"])

@@ -10,8 +10,8 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 
+from database.access import Database, fetch, transaction
 from database.dialect import READER, WRITER
-from database.door import Database, fetch, transaction
 from database.scope import scoped
 from database.sqlite_readers import CONNECTIONS, SqliteReaders
 from models.customer import Customer

@@ -14,14 +14,14 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
+from database.access import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
 from database.dialect import LOCK_TIMEOUT_S, sqlite_path
-from database.door import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
 from database.scope import UnscopedQueryError, scoped, unscoped
-from errors import Unavailable
+from errors import UnavailableError
 from models.customer import Customer
 from models.kinds import Mode
 from models.workspace import Workspace, add_workspace
-from tests.models.rows import ROWS, TWINS, RolledBack, insert, insert_all, rehearsal
+from tests.models.rows import ROWS, TWINS, RolledBackError, insert, insert_all, rehearsal
 
 BUSY = (
     "SELECT query FROM pg_stat_activity"
@@ -57,9 +57,9 @@ async def test_a_block_that_raises_is_rolled_back_and_its_exception_comes_throug
     async def fail_after_writing() -> None:
         async with transaction() as tx:
             await add_workspace(tx, "Acme", Mode.TEST)
-            raise RolledBack
+            raise RolledBackError
 
-    with pytest.raises(RolledBack):
+    with pytest.raises(RolledBackError):
         await fail_after_writing()
 
     assert await _names() == []
@@ -248,7 +248,7 @@ async def _held_open(writing: str | None = None) -> AsyncIterator[None]:
 
 async def test_a_write_whose_turn_does_not_come_is_unavailable(small: Database) -> None:
     async with _held_open():
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             async with asyncio.timeout(ACQUIRE_TIMEOUT_S + GRACE_S):
                 await _write()
 
@@ -276,7 +276,7 @@ async def test_a_sqlite_file_that_another_process_has_locked_is_unavailable_unti
     async with Database(migrated_sqlite_url):
         with contextlib.closing(other):
             other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 async with asyncio.timeout(LOCK_TIMEOUT_S + GRACE_S):
                     await _write()
             assert await _names() == []
@@ -325,7 +325,7 @@ async def test_a_postgres_row_that_another_has_locked_for_too_long_is_unavailabl
         await _write()
         async with other.transaction():
             await other.execute("UPDATE workspaces SET name = 'Locked'")
-            with pytest.raises(Unavailable):
+            with pytest.raises(UnavailableError):
                 async with asyncio.timeout(LOCK_TIMEOUT_S + GRACE_S), transaction() as tx:
                     await tx.execute("UPDATE workspaces SET name = 'Ours'")
         await other.close()
@@ -338,7 +338,7 @@ async def test_a_postgres_connection_that_breaks_halfway_is_unavailable_and_repl
 ) -> None:
     other = await asyncpg.connect(migrated_postgres_url)
     async with Database(migrated_postgres_url, pool_size=1):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await _write_while_the_connection_breaks(other)
         await other.close()
 
@@ -353,7 +353,7 @@ async def test_a_session_that_has_ended_before_its_socket_is_unavailable_and_rep
     other = await asyncpg.connect(migrated_postgres_url)
     ended = asyncio.Event()
     async with _postgres_behind_sockets_that_stay_open(migrated_postgres_url, ended) as url, Database(url, pool_size=1):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await _write_while_the_connection_breaks(other)
         await other.close()
 
@@ -414,7 +414,7 @@ async def test_a_statement_that_is_wrong_does_not_count_as_an_unavailable_databa
     with pytest.raises(Exception) as error:
         await _run(sql, values)
 
-    assert not isinstance(error.value, Unavailable)
+    assert not isinstance(error.value, UnavailableError)
     await _write()
 
 
@@ -426,7 +426,7 @@ async def _run(sql: str, values: tuple[object, ...]) -> None:
 async def test_a_full_sqlite_disk_is_unavailable(migrated_sqlite_url: str) -> None:
     async with Database(migrated_sqlite_url):
         await _write()
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await _fill_the_disk()
 
         async with transaction() as tx:

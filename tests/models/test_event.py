@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from database.door import Database, fetch, transaction
+from database.access import Database, fetch, transaction
 from database.scope import scoped
 from models.event import Event, Happening, append
 from models.kinds import EventType, InvoiceStatus, Mode

@@ -6,12 +6,12 @@ from itertools import product
 
 import pytest
 
-from database.door import Database, transaction
-from errors import InvalidTransition
+from database.access import Database, transaction
+from errors import InvalidTransitionError
 from models.invoice import COLLECTING, Invoice, check_draft, check_open, check_transition, next_number
 from models.kinds import InvoiceStatus, Mode
 from models.workspace import Workspace, add_workspace
-from tests.models.rows import RolledBack, rehearsal
+from tests.models.rows import RolledBackError, rehearsal
 
 ALLOWED = {
     "DRAFT": "OPEN",
@@ -36,7 +36,7 @@ def test_an_invoice_may_go_where_the_domain_says(status: InvoiceStatus, to: Invo
 
 @pytest.mark.parametrize(("status", "to"), [pair for pair in PAIRS if not _is_allowed(*pair)])
 def test_an_invoice_may_go_nowhere_else(status: InvoiceStatus, to: InvoiceStatus) -> None:
-    with pytest.raises(InvalidTransition) as refusal:
+    with pytest.raises(InvalidTransitionError) as refusal:
         check_transition(status, to)
 
     assert (refusal.value.from_status, refusal.value.to_status) == (status.value, to.value)
@@ -54,7 +54,7 @@ def test_only_a_draft_is_edited(status: InvoiceStatus) -> None:
     if status is InvoiceStatus.DRAFT:
         check_draft(status)
     else:
-        with pytest.raises(InvalidTransition, match="Only a draft"):
+        with pytest.raises(InvalidTransitionError, match="Only a draft"):
             check_draft(status)
 
 
@@ -63,7 +63,7 @@ def test_only_an_open_invoice_has_a_payment_link(status: InvoiceStatus) -> None:
     if status is InvoiceStatus.OPEN:
         check_open(status)
     else:
-        with pytest.raises(InvalidTransition, match="Payment Link"):
+        with pytest.raises(InvalidTransitionError, match="Payment Link"):
             check_open(status)
 
 
@@ -93,9 +93,9 @@ async def _finalize(workspace: Workspace, year: int, fails: bool = False) -> str
             number = await next_number(tx, workspace.id, year)
             await asyncio.sleep(0)
             if fails:
-                raise RolledBack
+                raise RolledBackError
             return number
-    except RolledBack:
+    except RolledBackError:
         return None
 
 

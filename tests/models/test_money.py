@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import InvalidInput
+from errors import InvalidInputError
 from models.money import (
     CURRENCIES,
     CURRENCY_EXPONENT,
@@ -168,7 +168,7 @@ def test_a_currency_is_taken_in_any_case(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "US", "USDT", "XXX", "US\u017f", "\uff35\uff33\uff24", "$", "BTC", "U S D"])
 def test_what_stripe_cannot_charge_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="ISO 4217") as refusal:
+    with pytest.raises(InvalidInputError, match="ISO 4217") as refusal:
         parse_currency(text, ["input", "currency"])
 
     assert (refusal.value.code, refusal.value.path) == ("UNKNOWN_CURRENCY", ["input", "currency"])

@@ -11,7 +11,7 @@ from models.invoice import InvoiceState, MarkedPaid
 from models.kinds import Allocation, InvoiceStatus, Mode, PaymentLinkStatus, PaymentStatus
 from models.money_back import Refunds
 from models.payment import PaymentState
-from models.payment_fact import DisputeTold, Evidence, PaymentFact, Presentment, RefundTold
+from models.payment_fact import DisputeFact, Evidence, PaymentFact, Presentment, RefundFact
 from models.payment_link import LinkState
 from models.settlement import Case
 from models.settlement.decide import settle_at_length
@@ -111,8 +111,8 @@ EVENTS: Final = st.builds(
     failure_code=mostly(None, "card_declined"),
     paid_at=mostly(None, 1_780_000_000),
     refunded=mostly(0, 500),
-    refund=mostly(None, RefundTold("re_a", 1_790_000_000, is_gone=False)),
-    dispute=mostly(None, DisputeTold("du_a", "needs_response", "fraudulent", 2000, 1_790_000_000)),
+    refund=mostly(None, RefundFact("re_a", 1_790_000_000, is_gone=False)),
+    dispute=mostly(None, DisputeFact("du_a", "needs_response", "fraudulent", 2000, 1_790_000_000)),
     presentment=mostly(None, Presentment(1800, "EUR")),
     amount_received=mostly(None, 500),
     weight=mostly(0, 3),

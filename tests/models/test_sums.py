@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from database.door import Database, fetch, reading_dialect, transaction
+from database.access import Database, fetch, reading_dialect, transaction
 from models.instant import from_row
 from models.sums import SUMS, merge, merge_all, mistakes, rebuild
 from tests.models.rows import AT, ROWS, insert, insert_all

@@ -2,8 +2,8 @@
 
 import pytest
 
-from database.door import Database, transaction
-from errors import InvalidInput
+from database.access import Database, transaction
+from errors import InvalidInputError
 from models.kinds import Mode
 from models.workspace import add_workspace, workspaces
 
@@ -28,7 +28,7 @@ async def test_workspaces_are_listed_oldest_first(database: Database) -> None:
 
 async def test_a_workspace_without_a_name_is_refused(database: Database) -> None:
     async with transaction() as tx:
-        with pytest.raises(InvalidInput, match="name"):
+        with pytest.raises(InvalidInputError, match="name"):
             await add_workspace(tx, " \n", Mode.TEST)
 
     assert await workspaces() == []

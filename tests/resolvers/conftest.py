@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
-from database.door import Database
+from database.access import Database
 from feed.follow import Feed
 from inbox.queue import Inbox
 from models.integration import Integration

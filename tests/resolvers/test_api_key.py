@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from database.door import fetch
-from errors import Unauthenticated
+from database.access import fetch
+from errors import UnauthenticatedError
 from models.api_key import sha256_of
 from models.ids import Prefix, new_id
 from models.kinds import EventType
@@ -110,7 +110,7 @@ async def test_a_revoked_key_opens_nothing_and_stays_revoked(business: Business)
 
     assert revoked[0]["apiKey"]["revokedAt"] is not None
     assert revoked[0] == revoked[1]
-    with pytest.raises(Unauthenticated, match="was revoked"):
+    with pytest.raises(UnauthenticatedError, match="was revoked"):
         await authenticate(f"Bearer {made['key']}")
     assert (await books.log_types(business.workspace)).count(EventType.API_KEY_REVOKED) == 1
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from models.event import Event
 from models.kinds import EventType, PaymentLinkStatus, Scope, WebhookEventStatus

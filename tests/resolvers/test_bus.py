@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from feed import follow
 from feed.bus import Bus
 from feed.follow import Feed

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from errors import StripeRefused, StripeUnavailable
-from gateways.base import Page
+from errors import StripeRefusedError, StripeUnavailableError
+from gateways.base import EventPage
 from gateways.stripe.client import API_VERSION, StripeGateway
 from gateways.stripe.decoding import decoded
 from gateways.stripe.events import EVENTS_TO_SEND
@@ -46,7 +46,7 @@ async def _paid_link(stripe: StripeAccount, times: int = 1) -> str:
     return str(made["id"])
 
 
-async def _events(gateway: StripeGateway, key: str, **more: Any) -> Page:
+async def _events(gateway: StripeGateway, key: str, **more: Any) -> EventPage:
     """A page of the events of all time, unless told otherwise."""
     return await gateway.list_events(key, **{"created_gte": 0, "created_lt": 2**33, "types": EVENTS_TO_SEND, **more})
 
@@ -97,7 +97,7 @@ async def test_the_completed_sessions_of_a_link_are_told(gateway: StripeGateway,
 async def test_a_rate_limit_is_told_apart_from_a_refusal(gateway: StripeGateway, stripe: StripeAccount) -> None:
     await stripe.fault("status_before", method="GET", path="/v1/events", status=429)
 
-    with pytest.raises(StripeUnavailable) as busy:
+    with pytest.raises(StripeUnavailableError) as busy:
         await _events(gateway, stripe.key())
 
     assert busy.value.code == "STRIPE_BUSY"
@@ -110,14 +110,14 @@ async def test_a_rate_limit_is_told_apart_from_a_refusal(gateway: StripeGateway,
 async def test_no_answer_is_no_refusal(gateway: StripeGateway, stripe: StripeAccount, kind: str) -> None:
     await stripe.fault(kind, method="GET", path="/v1/events", times=2)
 
-    with pytest.raises(StripeUnavailable) as silent:
+    with pytest.raises(StripeUnavailableError) as silent:
         await _events(gateway, stripe.key())
 
     assert (silent.value.code, silent.value.retry_after_s) == ("STRIPE_UNREACHABLE", None)
 
 
 async def test_a_key_that_does_not_work_is_refused_and_not_quoted(gateway: StripeGateway) -> None:
-    with pytest.raises(StripeRefused) as rejected:
+    with pytest.raises(StripeRefusedError) as rejected:
         await _events(gateway, "sk_test_invalid_42424242")
 
     assert rejected.value.code == "KEY_REJECTED"
@@ -171,7 +171,7 @@ async def test_removing_an_endpoint_that_is_gone_is_no_error(gateway: StripeGate
 
 
 async def test_an_endpoint_that_is_gone_can_not_be_changed(gateway: StripeGateway, stripe: StripeAccount) -> None:
-    with pytest.raises(StripeRefused) as refusal:
+    with pytest.raises(StripeRefusedError) as refusal:
         await gateway.change_webhook_endpoint(stripe.key(), "we_gone", enabled=True)
 
     assert refusal.value.stripe_code == "resource_missing"

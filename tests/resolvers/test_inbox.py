@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from database.door import Database, transaction
+from database.access import Database, transaction
 from database.scope import scoped
-from errors import Unavailable
+from errors import UnavailableError
 from feed.follow import Feed
 from gateways.stripe.events import READER_VERSION, read
 from inbox.batch import post
@@ -997,7 +997,7 @@ async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
     waiting = [asyncio.ensure_future(inbox.accept(given)) for _ in range(MAX_QUEUED)]
     await asyncio.sleep(0)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await inbox.accept(given)
 
     async with inbox:
@@ -1013,7 +1013,7 @@ async def test_a_queue_is_full_by_its_bytes_too(database: Database, integration:
     waiting = [asyncio.ensure_future(inbox.accept(half)) for _ in range(2)]
     await asyncio.sleep(0)
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await inbox.accept(delivery(integration, b" "))
 
     async with inbox:
@@ -1034,5 +1034,5 @@ async def test_closing_settles_what_is_queued_and_takes_nothing_more(
         await asyncio.sleep(0)
 
     assert statuses(await asyncio.gather(*callers)) == {WebhookEventStatus.PROCESSED}
-    with pytest.raises(Unavailable):
+    with pytest.raises(UnavailableError):
         await inbox.accept(delivery(integration, b"{}"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from database.door import Database
+from database.access import Database
 from inbox.queue import Inbox
 from models.invoice import InvoiceState
 from tests.models.histories.machine import Histories

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from database.door import Database
-from errors import Unavailable
+from database.access import Database
+from errors import UnavailableError
 from inbox.delivery import Receipt
 from inbox.queue import Inbox
 from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
@@ -45,7 +45,7 @@ async def test_a_database_that_is_gone_refuses_and_what_comes_again_is_counted_o
             early += await asyncio.gather(*(inbox.accept(each) for each in given[:20]), return_exceptions=True)
         await stopping
 
-        with pytest.raises(Unavailable):
+        with pytest.raises(UnavailableError):
             await inbox.accept(given[20])
         late = await asyncio.gather(*(inbox.accept(each) for each in given), return_exceptions=True)
 
@@ -53,8 +53,8 @@ async def test_a_database_that_is_gone_refuses_and_what_comes_again_is_counted_o
         receipts = await asyncio.gather(*(inbox.accept(each) for each in given))
 
     for answer in early:
-        assert isinstance(answer, Unavailable) or answer.status is WebhookEventStatus.PROCESSED  # type: ignore[union-attr]
-    assert {type(answer) for answer in late} == {Unavailable}
+        assert isinstance(answer, UnavailableError) or answer.status is WebhookEventStatus.PROCESSED  # type: ignore[union-attr]
+    assert {type(answer) for answer in late} == {UnavailableError}
     assert {receipt.status for receipt in receipts} == {WebhookEventStatus.PROCESSED}
     assert len(await books.payments_of(workspace)) == 40
     assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import scoped
 from gateways.stripe.checkup import Checkup
 from gateways.stripe.client import StripeGateway

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tortoise.exceptions import IntegrityError
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import scoped, unscoped
 from gateways.stripe.client import StripeGateway
 from models.ids import Prefix, new_id

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from starlette.routing import Router
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from inbox import queue
 from inbox.delivery import Origin, body_key

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from gateways.stripe.checkup import Checkup
 from inbox import sync

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from inbox.delivery import kept
 from models.ids import Prefix, new_id

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from database.access import Transaction, transaction
 from database.bulk import insert_rows
-from database.door import Transaction, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Scope

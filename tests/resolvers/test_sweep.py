@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from database.door import Database
+from database.access import Database
 from gateways.stripe.events import READER_VERSION
 from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.filling import OPEN, Filled, fill
 from benchmarks.questions import READS, changes, pay
 from benchmarks.visits import visits
-from database.door import Row, Transaction, transaction, unwritable_because
+from database.access import Row, Transaction, transaction, unwritable_because
 from models.kinds import Mode, Scope
 from models.sums import merge_all
 from models.workspace import add_workspace
@@ -130,10 +130,10 @@ async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(m
 
         read = [await visits(_payment_of(services, filled, invoice_id)) for invoice_id in filled.open_ids[:10]]
 
-    assert max(read) < MOST_ROWS_PER_WEBHOOK
+    assert max(read) < MAX_ROWS_PER_WEBHOOK
 
 
-MOST_ROWS_PER_WEBHOOK: Final = 200
+MAX_ROWS_PER_WEBHOOK: Final = 200
 
 
 def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable[[], Awaitable[object]]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from database.door import transaction
+from database.access import transaction
 from execution.schema import schema
 from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.ids import Prefix, new_id

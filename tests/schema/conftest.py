@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from database.door import transaction
+from database.access import transaction
 from models.kinds import Mode, Scope
 from models.secret import generate_key
 from models.workspace import Workspace, add_workspace

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tortoise.models import Model
 
-from database.door import transaction
+from database.access import transaction
 from models.customer import Customer
 from models.event import Event, Happening, append
 from models.ids import Prefix, new_id

@@ -25,7 +25,7 @@ async def test_what_is_kept_of_documents_is_bounded_by_their_characters(
     reader: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether they are right or wrong; the least used are let go first."""
-    monkeypatch.setattr(documents, "_MOST_CHARACTERS", 1000)
+    monkeypatch.setattr(documents, "_MAX_KEPT_CHARACTERS", 1000)
     known = "{ viewer { workspace { id } } } # known"
 
     for number in range(100):

@@ -6,26 +6,34 @@ import pytest
 import structlog
 from graphql import GraphQLError
 
-from errors import Conflict, Forbidden, InvalidCursor, NotFound, SealError, Unauthenticated, Unavailable
-from execution.errors import of_exception, told
+from errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidCursorError,
+    NotFoundError,
+    SealError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from execution.errors import of_exception, shown_to_client
 from tests.schema.caller import Caller
 
 
 @pytest.mark.parametrize(
     ("exception", "code"),
     [
-        (NotFound("There is none."), "NOT_FOUND"),
-        (Conflict("It is taken.", code="EXTERNAL_ID_TAKEN"), "EXTERNAL_ID_TAKEN"),
-        (Unauthenticated("Who are you?"), "UNAUTHENTICATED"),
-        (Forbidden("You may not."), "FORBIDDEN"),
-        (InvalidCursor("What is that?"), "INVALID_CURSOR"),
+        (NotFoundError("There is none."), "NOT_FOUND"),
+        (ConflictError("It is taken.", code="EXTERNAL_ID_TAKEN"), "EXTERNAL_ID_TAKEN"),
+        (UnauthenticatedError("Who are you?"), "UNAUTHENTICATED"),
+        (ForbiddenError("You may not."), "FORBIDDEN"),
+        (InvalidCursorError("What is that?"), "INVALID_CURSOR"),
     ],
 )
 def test_what_a_client_can_mend_is_told_in_full(exception: Exception, code: str) -> None:
     """Wrapped as often as it may be."""
     wrapped = GraphQLError("x", original_error=GraphQLError("y", original_error=exception))
 
-    error = told(wrapped, "r1")
+    error = shown_to_client(wrapped, "r1")
 
     assert error.message == str(exception)
     assert error.extensions == {"code": code}
@@ -44,7 +52,9 @@ def test_what_is_our_fault_is_masked_and_logged(exception: Exception) -> None:
     ]
 
 
-@pytest.mark.parametrize("exception", [Unavailable("No."), ConnectionRefusedError(111, "10.0.0.7"), TimeoutError()])
+@pytest.mark.parametrize(
+    "exception", [UnavailableError("No."), ConnectionRefusedError(111, "10.0.0.7"), TimeoutError()]
+)
 def test_a_database_that_is_away_asks_for_patience(exception: Exception) -> None:
     """Without saying where it is."""
     with structlog.testing.capture_logs():

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from edge.graphql.keys import KeyWatch
 from models.api_key import ApiKey

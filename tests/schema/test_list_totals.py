@@ -12,7 +12,7 @@ from resolvers.reading import counts
 from tests.schema.caller import Caller
 from tests.schema.rows import AT, Rows
 
-LARGEST: Final = 10**15
+MAX: Final = 10**15
 
 
 async def _made(rows: Rows) -> dict[str, str]:
@@ -22,7 +22,7 @@ async def _made(rows: Rows) -> dict[str, str]:
     customers = [await rows.customer(name=name, email="x@example.com") for name in ("Ada", "Bob")]
     for number in range(24):
         status = list(InvoiceStatus)[number % 5]
-        total = chance.choice([0, 1999, LARGEST])
+        total = chance.choice([0, 1999, MAX])
         paid = {"DRAFT": 0, "PAID": total + chance.choice([0, 7])}.get(status, total // 3)
         invoice = await rows.invoice(
             customers[number % 2],
@@ -33,7 +33,7 @@ async def _made(rows: Rows) -> dict[str, str]:
             amount_paid_out_of_band=paid - paid // 2,
             due_date=chance.choice([None, date(2026, 11, 1), date(2099, 1, 1)]),
         )
-        amount = chance.choice([5, LARGEST])
+        amount = chance.choice([5, MAX])
         await rows.payment(
             integration,
             invoice,

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from database.door import transaction
+from database.access import transaction
 from models.instant import utc_now
 from models.kinds import InvoiceStatus, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.sums import merge_all

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 
 from benchmarks.visits import visits
+from database.access import transaction
 from database.bulk import insert_rows
-from database.door import transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Allocation, InvoiceStatus, PaymentStatus

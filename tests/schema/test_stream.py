@@ -12,7 +12,7 @@ from starlette.types import Message
 
 from edge.graphql.keys import KeyWatch
 from edge.graphql.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
-from errors import Unavailable
+from errors import UnavailableError
 from execution.shared import Asked, Fanout, Shown
 from feed.cursor import encode_cursor
 from models.workspace import Workspace
@@ -384,7 +384,7 @@ async def test_a_key_that_was_revoked_while_the_stream_began_is_told_so(
 
 async def test_an_exception_is_told_as_an_error_and_masked(reader: Caller) -> None:
     async def failing() -> AsyncIterator[Shown]:
-        raise Unavailable("secret detail")
+        raise UnavailableError("secret detail")
         yield
 
     peer, operation = Peer(), await reader.operation()

@@ -181,7 +181,7 @@ async def test_a_burst_is_told_in_parts_that_a_buffer_holds(
             told.append(len(lines))
             super().offer(lines)
 
-    monkeypatch.setattr(follow, "MOST_BUFFERED", 50)
+    monkeypatch.setattr(follow, "MAX_BUFFERED", 50)
     monkeypatch.setattr(follow, "_Follower", Recorder)
     await rows.event(EventType.INVOICE_CREATED)
 

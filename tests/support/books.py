@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from tortoise.models import Model
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import scoped, unscoped
 from inbox.delivery import Delivery, Origin, delivery_of
 from models import workspace as workspaces

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from starlette.routing import Router
 
-from database.door import transaction
+from database.access import transaction
 from database.scope import unscoped
 from inbox.delivery import Origin, delivery_of
 from models.instant import utc_now

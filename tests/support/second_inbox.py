@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from database.door import Database
+from database.access import Database
 from inbox.delivery import Origin, delivery_of
 from inbox.queue import Inbox
 from models.instant import utc_now

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from database.scope import scoped
 from models.integration import Integration
 from models.invoice import Invoice

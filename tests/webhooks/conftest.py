@@ -9,7 +9,7 @@ import orjson
 import pytest
 from starlette.types import Message
 
-from database.door import transaction
+from database.access import transaction
 from models.kinds import Mode
 from models.workspace import add_workspace
 from resolvers.context import Services
@@ -17,7 +17,7 @@ from settings import Settings
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.seed import Seeded, add_integration
 from tests.support.stripe_payloads import signed_headers
-from webhooks.stripe import Outcome, StripeWebhook
+from webhooks.stripe import PostOutcome, StripeWebhook
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Stripe:
     """Posts to the endpoint, and knows how often what became of it."""
 
     webhook: StripeWebhook
-    outcomes: Counter[Outcome]
+    outcomes: Counter[PostOutcome]
 
     async def post(self, integration: Seeded, body: bytes, secret: str) -> Answer:
         """A delivery signed with a secret."""
@@ -115,5 +115,5 @@ async def integration(workspace_id: str) -> Seeded:
 @pytest.fixture
 async def stripe(services: Services) -> Stripe:
     """Somebody who posts."""
-    outcomes: Counter[Outcome] = Counter()
+    outcomes: Counter[PostOutcome] = Counter()
     return Stripe(StripeWebhook(services, lambda outcome, _: outcomes.update([outcome])), outcomes)

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from database.door import fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from database.scope import unscoped
 from models.integration import Integration
 from models.kinds import Scope, WebhookEventStatus

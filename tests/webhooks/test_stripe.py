@@ -8,7 +8,7 @@ import httpx
 import pytest
 import structlog
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from resolvers.context import Services
@@ -20,7 +20,7 @@ from tests.webhooks.conftest import Stripe
 from webhooks import body as reading
 from webhooks.body import MAX_BODY_BYTES
 from webhooks.directory import Directory
-from webhooks.stripe import Outcome
+from webhooks.stripe import PostOutcome
 
 FORGED = "whsec_forged"
 UNKNOWN_TOKEN = "u" * 32
@@ -40,7 +40,7 @@ async def test_a_signed_delivery_is_stored_before_it_is_acknowledged(stripe: Str
     assert (answer.status, answer.json) == (200, {"received": True})
     (kept,) = await fetch("SELECT payload, integration_id FROM webhook_events")
     assert (kept["payload"], kept["integration_id"]) == (payload, integration.id)
-    assert stripe.outcomes == {Outcome.ACCEPTED: 1}
+    assert stripe.outcomes == {PostOutcome.ACCEPTED: 1}
 
 
 async def test_a_forged_delivery_is_refused_and_counted(stripe: Stripe, integration: Seeded) -> None:
@@ -170,7 +170,7 @@ async def test_a_client_that_hangs_up_halfway_is_not_answered(stripe: Stripe, in
     answer = await stripe.send(integration.webhook_path, [b"{"], then="hang up")
 
     assert answer.messages == []
-    assert stripe.outcomes == {Outcome.GONE: 1}
+    assert stripe.outcomes == {PostOutcome.GONE: 1}
 
 
 async def test_when_the_inbox_refuses_stripe_is_asked_to_come_again(
@@ -208,7 +208,7 @@ async def test_what_is_kept_but_could_not_be_applied_stripe_is_asked_to_post_aga
     assert answer.status == 200
     (kept,) = await fetch("SELECT status, deliveries FROM webhook_events")
     assert (kept["status"], kept["deliveries"]) == ("UNAPPLIED", 2)
-    assert stripe.outcomes == {Outcome.FAILED: 1, Outcome.ACCEPTED: 1}
+    assert stripe.outcomes == {PostOutcome.FAILED: 1, PostOutcome.ACCEPTED: 1}
 
 
 async def test_when_the_integration_cannot_be_read_stripe_is_asked_to_come_again(

@@ -7,7 +7,7 @@ type Listener = (event: EventLine) => void;
 
 const PONG_WITHIN_MS = 5_000;
 const PING_EVERY_MS = 10_000;
-const LONGEST_PAUSE_MS = 5_000;
+const MAX_PAUSE_MS = 5_000;
 const TRY_AGAIN_AFTER_MS = 1_000;
 const UNAUTHORIZED = 4401;
 
@@ -27,7 +27,7 @@ export class Live {
     const socket = createClient({
       url: addressOfSocket(),
       retryAttempts: Number.POSITIVE_INFINITY,
-      retryWait: (tries) => pause(Math.random() * Math.min(200 * 2 ** tries, LONGEST_PAUSE_MS)),
+      retryWait: (tries) => pause(Math.random() * Math.min(200 * 2 ** tries, MAX_PAUSE_MS)),
       shouldRetry: (closed) => (closed as { code?: number }).code !== UNAUTHORIZED,
       keepAlive: PING_EVERY_MS,
       on: {

@@ -97,7 +97,7 @@ export default function NewInvoice() {
         </fieldset>
         <Total lines={lines} currency={currency} exponent={exponent} />
         <Field label="Due date" name="dueDate" type="date" />
-        <Field label="Memo" name="memo" hint="For you and your customer." />
+        <Field label="Memo" name="memo" hint="For your own team: your customer doesn't see it." />
         <div className="actions">
           <Button onPress={() => go("/invoices")}>Cancel</Button>
           <Button kind="primary" type="submit" isPending={isPending || isMakingCustomer}>

@@ -215,7 +215,7 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
   );
 }
 
-const MOST_CHANGES_SHOWN = 20;
+const MAX_CHANGES_SHOWN = 20;
 
 function Told({ progress, isPending }: { progress: Progress; isPending: boolean }) {
   const { tried, changed, remaining, isDone } = progress;
@@ -237,12 +237,12 @@ function Told({ progress, isPending }: { progress: Progress; isPending: boolean 
         </p>
       )}
       <ul className="changes">
-        {changed.slice(0, MOST_CHANGES_SHOWN).map((change, place) => (
+        {changed.slice(0, MAX_CHANGES_SHOWN).map((change, place) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: sentences without an id, never moved
           <li key={place}>{change}</li>
         ))}
       </ul>
-      {changed.length > MOST_CHANGES_SHOWN && <p>and {changed.length - MOST_CHANGES_SHOWN} more.</p>}
+      {changed.length > MAX_CHANGES_SHOWN && <p>and {changed.length - MAX_CHANGES_SHOWN} more.</p>}
     </div>
   );
 }

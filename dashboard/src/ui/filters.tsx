@@ -60,7 +60,7 @@ interface TypedProps {
 }
 
 export const Typed = ({ label, value, onChange, type = "search", placeholder }: TypedProps) => (
-  <label className="filter">
+  <label className={type === "search" ? "filter filter-search" : "filter"}>
     <span>{label}</span>
     <input type={type} value={value} placeholder={placeholder} onChange={(event) => onChange(event.target.value)} />
   </label>

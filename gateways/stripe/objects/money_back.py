@@ -14,7 +14,7 @@ from gateways.stripe.fields import (
 )
 from gateways.stripe.objects.shared_fields import Handled, payment_names, presentment_of
 from models.money import MAX_MINOR_UNITS
-from models.payment_fact import DisputeTold, Evidence, RefundTold, UnreadableError
+from models.payment_fact import DisputeFact, Evidence, RefundFact, UnreadableError
 
 _BASIL: Final = "2025-03-31"
 """The first API version that keeps released money apart from refunds."""
@@ -52,7 +52,7 @@ def refund_changed(refund: StripeObject) -> Facts:
     if not isinstance(status, str) or status not in _REFUND_STATUSES:
         raise UnreadableError("data.object.status is none that Stripe documents")
     is_gone = _REFUND_STATUSES[status]
-    told = RefundTold(
+    told = RefundFact(
         required_id(refund, "id", "data.object.id"), integer(refund, "created", MAX_EPOCH, default=0), is_gone
     )
     return _about_charge(refund, Evidence.REFUND) | {"refund": told, "weight": int(is_gone)}
@@ -78,7 +78,7 @@ def dispute_closed(dispute: StripeObject) -> Facts:
 
 def _dispute(dispute: StripeObject, evidence: Evidence) -> Facts:
     about = _about_charge(dispute, evidence)
-    told = DisputeTold(
+    told = DisputeFact(
         id=required_id(dispute, "id", "data.object.id"),
         status=required_id(dispute, "status", "data.object.status"),
         reason=required_id(dispute, "reason", "data.object.reason"),

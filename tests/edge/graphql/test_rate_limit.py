@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from edge.graphql import rate_limit
 from edge.graphql.rate_limit import FAILURE_COUNTS, RateLimits, address_of
-from errors import RateLimited
+from errors import RateLimitedError
 from models.instant import utc_now
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient
@@ -34,7 +34,7 @@ async def count(limits: RateLimits, times: int, who: str = "key_1") -> int:
     """How many of so many operations of a key are let through."""
     through = 0
     for _ in range(times):
-        with contextlib.suppress(RateLimited):
+        with contextlib.suppress(RateLimitedError):
             await limits.count_operation(who)
             through += 1
     return through
@@ -54,7 +54,7 @@ async def test_a_key_is_let_through_so_often(url: str) -> None:
         assert await count(limits, 8) == 5
         assert await count(limits, 8, who="key_2") == 5
 
-        with pytest.raises(RateLimited) as refused:
+        with pytest.raises(RateLimitedError) as refused:
             await limits.count_operation("key_1")
 
     assert (refused.value.limit, refused.value.maximum) == ("perKey", "5/day")
@@ -65,7 +65,7 @@ async def test_a_key_is_let_through_so_often(url: str) -> None:
 async def test_several_at_once_are_counted_each_and_let_through_together_or_not_at_all(url: str) -> None:
     async with RateLimits(url, "10/day", None) as limits:
         await limits.count_operation("key_1", 7)
-        with pytest.raises(RateLimited):
+        with pytest.raises(RateLimitedError):
             await limits.count_operation("key_1", 4)
 
         assert await count(limits, 8) == 3
@@ -76,7 +76,7 @@ async def test_an_address_is_let_through_so_often_whatever_the_key(url: str) -> 
         for _ in range(3):
             await limits.count_request("192.0.2.1")
 
-        with pytest.raises(RateLimited) as refused:
+        with pytest.raises(RateLimitedError) as refused:
             await limits.count_request("192.0.2.1")
         await limits.count_request("192.0.2.2")
 
@@ -88,7 +88,7 @@ async def test_failures_are_refused_much_earlier_and_nothing_else_is(url: str) -
     async with RateLimits(url, None, f"{3 * FAILURE_COUNTS}/day") as limits:
         for _ in range(3):
             await limits.count_failure("192.0.2.1")
-        with pytest.raises(RateLimited) as refused:
+        with pytest.raises(RateLimitedError) as refused:
             await limits.count_failure("192.0.2.1")
         await limits.count_failure("192.0.2.2")
         limits.check_address("192.0.2.1")
@@ -103,10 +103,10 @@ async def test_an_address_that_is_refused_is_so_before_anything_is_looked_up(url
     async with RateLimits(url, None, "1/day") as limits:
         limits.check_address("192.0.2.1")
         await limits.count_request("192.0.2.1")
-        with pytest.raises(RateLimited) as counted:
+        with pytest.raises(RateLimitedError) as counted:
             await limits.count_request("192.0.2.1")
 
-        with pytest.raises(RateLimited) as known:
+        with pytest.raises(RateLimitedError) as known:
             limits.check_address("192.0.2.1")
         limits.check_address("192.0.2.2")
 

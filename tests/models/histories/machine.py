@@ -7,7 +7,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from errors import InvalidTransition
+from errors import InvalidTransitionError
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.invoice import InvoiceState, check_transition
@@ -234,7 +234,7 @@ class Histories(RuleBasedStateMachine):
         allowed = status in WAYS[bill.status]
         try:
             check_transition(InvoiceStatus(bill.status), InvoiceStatus(status))
-        except InvalidTransition:
+        except InvalidTransitionError:
             assert not allowed
         else:
             assert allowed

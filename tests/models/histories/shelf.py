@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
-from database.door import fetch, transaction
+from database.access import fetch, transaction
 from database.scope import unscoped
 from inbox.books import Books
 from inbox.delivery import delivery_of, kept

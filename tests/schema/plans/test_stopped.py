@@ -38,7 +38,7 @@ def root(key: str, call: Any, *, nullable: bool) -> Root:
     string: Any = schema._schema.type_map["String"]
     complete = steps.leaf(serializer(string), nullable=nullable)
     field = [FieldDetails(FieldNode(name=NameNode(value=key)), None)]
-    return Root(key, steps.awaited(key, call, lambda _: {}, complete), nullable, field)
+    return Root(key, steps.awaited(call, lambda _: {}, complete), nullable, field)
 
 
 async def _there(_: Any) -> str:

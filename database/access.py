@@ -1,4 +1,4 @@
-"""The database: opening it, and the one door for writes.
+"""The database: opening it, reading it, and the one way to write.
 
 Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
 which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
@@ -25,7 +25,7 @@ from tortoise.exceptions import OperationalError
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_spent, is_unavailable
-from errors import ConfigurationError, Unavailable
+from errors import ConfigurationError, UnavailableError
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
@@ -132,23 +132,23 @@ async def transaction() -> AsyncIterator[Transaction]:
     cancelled while it commits raises only after the commit. A second one inside it would wait for the first.
 
     Raises:
-        Unavailable: The database is unavailable right now.
+        UnavailableError: The database is unavailable right now.
     """
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
     writer = get_connection(WRITER)
-    door = _PostgresDoor(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteDoor(writer)
-    await _unless_unavailable(_uninterrupted(door.open(), undo=door.close))
-    token = get_connections().set(READER, door.client)
+    write = _PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteWriter(writer)
+    await _unless_unavailable(_uninterrupted(write.open(), undo=write.close))
+    token = get_connections().set(READER, write.client)
     try:
         try:
-            yield Transaction(door.client, door.dialect)
+            yield Transaction(write.client, write.dialect)
         except BaseException as error:
-            await _uninterrupted(door.rollback(error))
+            await _uninterrupted(write.rollback(error))
             if is_unavailable(error):
-                raise Unavailable(_UNAVAILABLE) from error
+                raise UnavailableError(_UNAVAILABLE) from error
             raise
-        await _unless_unavailable(_uninterrupted(door.commit()))
+        await _unless_unavailable(_uninterrupted(write.commit()))
     finally:
         get_connections().reset(token)
 
@@ -161,7 +161,7 @@ async def _unless_unavailable(work: Coroutine[Any, Any, T]) -> T:
         return await work
     except Exception as error:
         if is_unavailable(error):
-            raise Unavailable(_UNAVAILABLE) from error
+            raise UnavailableError(_UNAVAILABLE) from error
         raise
 
 
@@ -184,7 +184,7 @@ async def _uninterrupted(work: Coroutine[Any, Any, None], undo: Any = None) -> N
     raise cancelled
 
 
-class _PostgresDoor:
+class _PostgresWriter:
     dialect: Final[Dialect] = "postgres"
 
     def __init__(self, writer: AsyncpgDBClient) -> None:
@@ -225,7 +225,7 @@ class _PostgresDoor:
             await pool.release(self.client._connection)
 
 
-class _SqliteDoor:
+class _SqliteWriter:
     dialect: Final[Dialect] = "sqlite"
 
     def __init__(self, writer: Any) -> None:
@@ -273,8 +273,8 @@ async def fetch(sql: str, *values: object) -> Sequence[Row]:
     return await reader.execute_query_dict(statement, list(values))
 
 
-async def fetch_rows(sql: str, *values: object) -> Sequence[Row]:
-    """The same, as the driver has them: each knows its columns by name."""
+async def fetch_rows(sql: str, *values: object) -> Sequence[Any]:
+    """The same, as the driver has them: tuples that know their columns' names by `keys()`."""
     reader = get_connection(READER)
     statement = sql if isinstance(reader, AsyncpgDBClient) else to_sqlite(sql)
     return (await reader.execute_query(statement, list(values)))[1]
