@@ -13,6 +13,7 @@ from models.settlement.case import Case, Ledger, LogEntry, Verdict
 from models.settlement.identity import Subject, applied_as, subject_of
 from models.settlement.learn import Learned, is_in_another_currency, learn
 from models.settlement.log import log_of_invoice, log_of_money_back, log_of_payment
+from models.settlement.plain import settle_plainly
 from models.settlement.refusal import why_ignored, why_unapplied
 from models.settlement.tally import recounted
 
@@ -21,6 +22,11 @@ _MONEY: Final = frozenset({Evidence.PAID, Evidence.REFUNDED})
 
 def settle(case: Case) -> Verdict:
     """Decide what an event does to the books."""
+    return settle_plainly(case) or settle_at_length(case)
+
+
+def settle_at_length(case: Case) -> Verdict:
+    """Decide what any event does to the books."""
     ignored = why_ignored(case)
     if ignored is not None:
         return Verdict(WebhookEventStatus.IGNORED, ignored)
