@@ -14,7 +14,7 @@ from models.instant import utc_now
 from models.kinds import EventType
 from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
-from tests.resolvers.eventually import eventually
+from tests.support.eventually import eventually
 from tests.support.valkey import Valkey
 
 PATIENCE_S: Final = 20.0

@@ -412,7 +412,7 @@ def test_operations_are_not_taken_in_batches(app: RunningApp) -> None:
 
 
 def test_every_limit_on_documents_is_in_the_documentation_with_its_value() -> None:
-    text = (Path(__file__).resolve().parent.parent / "docs" / "operate" / "limits.md").read_text()
+    text = (Path(__file__).resolve().parents[2] / "docs" / "operate" / "limits.md").read_text()
 
     sentence = {name: int(maximum) for name, maximum in re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", text, re.MULTILINE)}
 

@@ -275,7 +275,7 @@ async def test_who_leaves_leaves_nothing_behind(reader: Caller, services: Servic
         await asyncio.gather(waiting, return_exceptions=True)
         await results.aclose()
 
-    for round_ in range(50):
+    for round_ in range(20):
         await asyncio.gather(*(come_and_go(number % 40) for number in range(round_, round_ + 100)))
     await asyncio.sleep(0.1)
 

@@ -16,12 +16,12 @@ from execution.schema import Schema, make_schema, schema
 from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.context import Services
+from tests.execution.plan.documents import Asked, queries
+from tests.execution.plan.estate import furnish, odd_of, pool_of
 from tests.schema.caller import Caller, caller_with
-from tests.schema.plans.documents import Asked, queries
-from tests.schema.plans.estate import furnish, odd_of, pool_of
 from tests.schema.rows import Rows
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "40"))
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "25"))
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""

@@ -12,11 +12,11 @@ from models.event import Event
 from models.kinds import EventType, PaymentLinkStatus, Scope, WebhookEventStatus
 from models.payment import Payment
 from models.webhook_event import WebhookEvent
-from tests.resolvers.eventually import eventually
 from tests.schema.caller import caller_with
 from tests.support import documents
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

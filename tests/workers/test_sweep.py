@@ -17,12 +17,12 @@ from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
-from tests.resolvers.eventually import eventually
-from tests.resolvers.test_inbox import mend, refuse_payments
+from tests.inbox.test_queue import mend, refuse_payments
 from tests.support import books
 from tests.support import stripe_payloads as stripe
 from tests.support.app import ENCRYPTION_KEY
 from tests.support.books import delivery, ours
+from tests.support.eventually import eventually
 from workers import sweep
 from workers.sweep import Sweep
 

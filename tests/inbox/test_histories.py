@@ -1,6 +1,10 @@
-"""Random histories through the real inbox and database: the same ends as of books that hear them in order."""
+"""Random histories through the real inbox and database: the same ends as of books that hear them in order.
+
+There are 25 on each database unless FLUXRATE_INBOX_HISTORIES says how many.
+"""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from random import Random
 from typing import Final
@@ -16,8 +20,9 @@ from tests.models.histories.machine import Histories
 from tests.models.histories.shelf import Shelf
 from tests.models.histories.twin import Twin
 
+HISTORIES: Final = int(os.environ.get("FLUXRATE_INBOX_HISTORIES", "25"))
 HOW: Final = settings(
-    max_examples=60,
+    max_examples=HISTORIES,
     stateful_step_count=14,
     database=None,
     deadline=None,
@@ -26,7 +31,7 @@ HOW: Final = settings(
 )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 + HISTORIES * 10)
 async def test_the_inbox_ends_as_the_model_does_whatever_order_it_hears_in(database: Database, inbox: Inbox) -> None:
     loop = asyncio.get_running_loop()
 

@@ -30,10 +30,10 @@ from payment_links.maker import LinkMaker
 from resolvers import invoice as use_cases
 from resolvers.context import Services
 from tests.models.interrupting import Interrupted, Moment
-from tests.resolvers.eventually import eventually
 from tests.simulator.serving import serve
 from tests.support import documents
 from tests.support.business import Business
+from tests.support.eventually import eventually
 from tests.support.stripe_payloads import payment_intent_succeeded
 from workers import links
 from workers.links import LinkSweep

@@ -65,7 +65,9 @@ async def test_what_a_revoked_key_holds_is_called_back_before_later_lines_are_to
                 everything.set()
 
     following = asyncio.create_task(follow())
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(20):
+        while services.feed.follower_count == 0:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
     with watch.holding(key.id, lambda: heard.append("called back")):
         await revoke_key(key.id)
         await admin.query(documents.CREATE_CUSTOMER, input={"name": "Ada", "email": "ada@example.com"})

@@ -8,8 +8,9 @@ import pytest
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.settlement.stripe_invoice import StripeInvoice
 from tests.support import stripe_payloads as stripe
-from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice, payment
 
 OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
 
@@ -336,3 +337,15 @@ def test_the_parts_of_a_whole_that_was_applied_by_hand_stay_where_it_is() -> Non
 
     assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (0, 3000)
     assert desk.invoice_named(other).status is InvoiceStatus.PAID
+
+
+# --- The rest --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("amount", "is_replaced"), [(499, False), (500, True), (501, True)])
+def test_the_rest_is_replaced_only_once_nothing_is_left_of_it(amount: int, is_replaced: bool) -> None:
+    rest = payment(id="pay_2", provider_payment_id="in_1", order_id="in_1", is_whole=True)
+    now = payment(order_id="in_1", amount=amount)
+
+    assert StripeInvoice.among([rest], "in_1").replaces_rest([], now) == is_replaced
+    assert not StripeInvoice.among([rest], "in_1").replaces_rest([rest], now)

@@ -24,9 +24,9 @@ from models.integration import Integration, IntegrationTraffic
 from models.kinds import EventType, Mode, WebhookEventStatus
 from models.webhook_event import WebhookEvent
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
-from tests.resolvers.eventually import eventually
 from tests.support import stripe_payloads as stripe
 from tests.support.business import Business
+from tests.support.eventually import eventually
 from tests.support.stripe_payloads import body, signed_headers
 from webhooks.stripe import StripeWebhook
 
