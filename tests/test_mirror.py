@@ -15,8 +15,9 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
     "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
-    "tests/edge/graphql/test_socket.py": "edge/server: websocket",
+    "tests/edge/graphql/test_socket.py": "edge/server: websocket; edge/graphql: socket_messages socket_transport",
     "tests/edge/server/test_connections.py": "edge/server: listen",
+    "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
     "tests/schema/test_subscription.py": "feed: cursor follow",
     "tests/feed/test_bus.py": "feed: redis",
@@ -51,7 +52,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/resolvers/test_invoice.py": "resolvers: line_items; schema/mutations: invoice; schema/types: invoice",
     "tests/resolvers/test_payment.py": "schema/mutations: payment; schema/types: payment",
     "tests/resolvers/reading/test_search.py": "resolvers/reading: narrowing",
-    "tests/resolvers/reading/test_orders.py": "resolvers: invoice_list invoice_order",
+    "tests/resolvers/reading/test_orders.py": "resolvers: invoice_list invoice_order; resolvers/reading: walks",
     "tests/resolvers/test_totals.py": "resolvers/reading: counts tallies; schema/types: list_totals totals",
     "tests/resolvers/test_revenue.py": "resolvers/reading: receipts; schema/types: money",
     "tests/resolvers/test_overview.py": "schema/types: overview",
@@ -59,7 +60,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         "schema/mutations: stripe_event webhook_event; schema/types: webhook_event"
     ),
     "tests/schema/test_query.py": (
-        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared;"
+        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
         " schema: enums fields node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
