@@ -8,6 +8,7 @@ import pytest
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.reason import Reason
 from tests.support import stripe_payloads as stripe
 from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
@@ -336,3 +337,70 @@ def test_the_parts_of_a_whole_that_was_applied_by_hand_stay_where_it_is() -> Non
 
     assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (0, 3000)
     assert desk.invoice_named(other).status is InvoiceStatus.PAID
+
+
+# --- What no event ties together yet ---------------------------------------------------------------------------
+
+
+def half_of_an_invoice() -> list[stripe.Event]:
+    """A payment of 10.00 by a link that has a Stripe invoice made afterwards: only the session names both."""
+    return [
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="cs_a", created=1, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_a", amount=1000, created=1, **OURS),
+        stripe.checkout_session_completed(
+            session="cs_a", payment_intent="pi_a", invoice="in_a", amount=1000, created=1, **OURS
+        ),
+    ]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_money_that_two_events_tell_under_different_names_pays_no_invoice_twice(order: tuple[int, ...]) -> None:
+    events = half_of_an_invoice()
+    desk = Desk(open_invoice())
+
+    verdicts = [desk.take(events[number], is_patient=True) for number in order]
+    waiting = [number for number, verdict in zip(order, verdicts, strict=True) if verdict.code is not None]
+    desk.take(*(events[number] for number in waiting or order))
+
+    assert {verdict.code for verdict in verdicts} <= {None, Reason.PAYMENT_UNCLEAR}
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.payment.amount) == (InvoiceStatus.OPEN, 1000, 1000)
+    assert desk.log.count(EventType.PAYMENT_SUCCEEDED) == 1
+
+
+def test_a_refund_that_overtakes_its_payment_pays_no_invoice_twice() -> None:
+    desk = Desk(open_invoice())
+    refunded = stripe.charge_refunded(payment_intent="pi_a", amount=1000, refunded=600, **OURS)
+    whole = stripe.stripe_invoice_paid(invoice="in_a", amount=1500, **OURS)
+    payment = stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="in_a", **OURS)
+
+    waited = [desk.take(event, is_patient=True).code for event in (refunded, whole, payment)]
+    desk.take(whole)
+
+    assert waited == [None, Reason.PAYMENT_UNCLEAR, None]
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.invoice.amount_refunded) == (
+        InvoiceStatus.OPEN,
+        1500,
+        600,
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_nothing_ties_together_in_time_counts_as_two(order: tuple[int, ...]) -> None:
+    events = half_of_an_invoice()
+    desk = Desk(open_invoice())
+
+    first, second = (desk.take(events[number], is_patient=True).code for number in order)
+    again = desk.take(events[order[1]])
+
+    assert (first, second, again.code) == (None, Reason.PAYMENT_UNCLEAR, None)
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+def test_what_pays_no_invoice_by_being_counted_does_not_wait() -> None:
+    desk = Desk(open_invoice(total=5000))
+    paid = Desk(open_invoice(total=1000))
+
+    codes = [each.take(*half_of_an_invoice()[:2], is_patient=True).code for each in (desk, paid)]
+
+    assert codes == [None, None]
+    assert (desk.invoice.amount_paid, sum(payment.overpaid for payment in paid.payments)) == (2000, 1000)
