@@ -46,9 +46,9 @@ def subject_of(case: Case) -> Subject:
 
 
 def may_be_counted_already(case: Case) -> bool:
-    """Whether an event's money may be that of a payment which goes by other names, as no event has told otherwise yet.
+    """Whether an event's money may be that of a payment with other names: no event has named both yet.
 
-    One is told by its Stripe invoice, the other by its payment intent, and what names both may have been overtaken.
+    One goes by its Stripe invoice, the other by its payment intent, and what names both may have been overtaken.
     """
     event = case.event
     if event.evidence not in {Evidence.PAID, Evidence.REFUNDED}:
