@@ -11,10 +11,30 @@ import pytest
 
 from tests.support import migrated
 from tests.support.app import start_app, start_simulator  # noqa: F401 - fixtures
-from tests.support.fast import pytest_addoption, pytest_collection_modifyitems, pytest_configure  # noqa: F401 - hooks
+from tests.support.fast import leave_out, pytest_addoption, pytest_configure  # noqa: F401 - hooks
 from tests.support.house import house, servers  # noqa: F401 - fixtures
+from tests.support.office import (  # noqa: F401 - fixtures
+    business,
+    database,
+    feed,
+    inbox,
+    integration,
+    logged,
+    module_database_url,
+    office,
+    stripe_url,
+    workspace,
+)
+from tests.support.order import spread
 from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose and order."""
+    leave_out(config, items)
+    spread(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.resolvers.eventually import eventually
 from tests.support.documents import CONNECT, INTEGRATION, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
+from tests.support.eventually import eventually
 from tests.support.graphql_client import GraphQLClient
 from tests.support.house import House, Servers, secret_key_of
 from tests.support.local import LOCAL

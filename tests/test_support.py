@@ -1,7 +1,11 @@
 """The servers and databases that the other tests stand on."""
 
+import json
+import signal
 import sqlite3
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,6 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.apart import run_apart
+from tests.support.loaded import Process, started
 from tests.support.postgres import Postgres
 from tests.support.valkey import Valkey
 
@@ -111,3 +116,32 @@ async def test_a_migrated_database_has_nothing_left_to_migrate(database_url: str
     from database import migrate
 
     assert await migrate.migrate(database_url) == []
+
+
+def _forked(script: str, tmp_path: Path, env: dict[str, str]) -> Process:
+    (tmp_path / "script.py").write_text(script)
+    with (tmp_path / "stdout").open("wb") as out, (tmp_path / "stderr").open("wb") as err:
+        return started([str(tmp_path / "script.py")], ["--port", "0"], env, tmp_path, out, err)
+
+
+def test_what_is_forked_is_a_process_of_its_own(tmp_path: Path) -> None:
+    told = "os.getcwd(), dict(os.environ), sys.argv[1:], __name__, os.getpgid(0) == os.getpid()"
+
+    process = _forked(f"import json, os, sys; print(json.dumps([{told}])); sys.exit(3)", tmp_path, {"ONLY": "this"})
+
+    assert process.wait(20) == 3
+    seen = json.loads((tmp_path / "stdout").read_text())
+    assert seen == [str(tmp_path), {"ONLY": "this"}, ["--port", "0"], "__main__", True]
+
+
+def test_how_a_fork_ended_is_told(tmp_path: Path) -> None:
+    process = _forked("import time; time.sleep(60)", tmp_path, {})
+    assert process.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.01)
+
+    process.send_signal(signal.SIGKILL)
+
+    assert process.wait(20) == -signal.SIGKILL
+    process.send_signal(signal.SIGKILL)
+    assert (process.poll(), process.returncode) == (-signal.SIGKILL, -signal.SIGKILL)

@@ -33,9 +33,16 @@ async def endless() -> Exception | None:
     return None
 
 
+async def until_busy(readers: SqliteReaders, connections: int = CONNECTIONS) -> None:
+    """Wait until so many connections are being asked."""
+    async with asyncio.timeout(20):
+        while len(readers.opened) - len(readers._idle) < connections:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0)
+
+
 async def test_whoever_asks_little_does_not_wait_behind_who_asks_much(readers: SqliteReaders) -> None:
     long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS - 1)]
-    await asyncio.sleep(0.1)
+    await until_busy(readers, CONNECTIONS - 1)
 
     assert await fetch("SELECT 1 AS one") == [{"one": 1}]
 
@@ -47,7 +54,7 @@ async def test_whoever_asks_little_does_not_wait_behind_who_asks_much(readers: S
 
 async def test_readiness_does_not_wait_even_when_everybody_asks_much(readers: SqliteReaders) -> None:
     long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS + 2)]
-    await asyncio.sleep(0.1)
+    await until_busy(readers)
 
     assert await unwritable_because() is None
 
@@ -103,7 +110,7 @@ async def test_who_waits_while_it_is_closed_is_refused(migrated_sqlite_url: str)
     async with Database(migrated_sqlite_url):
         found: Any = get_connection(READER)
         long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS)]
-        await asyncio.sleep(0.1)
+        await until_busy(found)
         waiting = [asyncio.create_task(fetch("SELECT 1")) for _ in range(2)]
         await asyncio.sleep(0)
 

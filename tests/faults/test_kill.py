@@ -20,9 +20,9 @@ import pytest
 
 from tests.faults.dying import AFTER, BEFORE, POINTS
 from tests.faults.serving import serving
-from tests.resolvers.eventually import eventually
 from tests.support.app import RunningApp
 from tests.support.documents import UPDATE_INTEGRATION
+from tests.support.eventually import eventually
 from tests.support.follower import Follower
 from tests.support.graphql_client import GraphQLClient
 from tests.support.seed import WEBHOOK_SECRET

@@ -12,6 +12,7 @@ from database.access import Database, fetch, reading_dialect, transaction
 from models.instant import from_row
 from models.sums import SUMS, merge, merge_all, mistakes, rebuild
 from tests.models.rows import AT, ROWS, insert, insert_all
+from tests.support.eventually import eventually
 
 PARENTS = ("workspaces", "integrations", "customers", "invoices")
 
@@ -149,6 +150,11 @@ async def test_sums_that_are_wrong_are_found_and_made_anew(database: Database) -
     assert await kept() == await counted()
 
 
+async def _somebody_waits() -> bool:
+    (found,) = await fetch("SELECT count(*) AS number FROM pg_locks WHERE NOT granted")
+    return int(found["number"]) > 0
+
+
 async def test_who_merges_while_they_are_made_anew_adds_nothing_to_them(on_postgres: Database) -> None:
     await _many_payments(8)
     begun, go_on = asyncio.Event(), asyncio.Event()
@@ -163,7 +169,7 @@ async def test_who_merges_while_they_are_made_anew_adds_nothing_to_them(on_postg
     merging = asyncio.create_task(merge_slowly())
     await begun.wait()
     rebuilding = asyncio.create_task(rebuild())
-    await asyncio.sleep(0.3)
+    await eventually(_somebody_waits)
     go_on.set()
     await asyncio.gather(merging, rebuilding)
 

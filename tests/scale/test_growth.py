@@ -1,7 +1,9 @@
 """Nothing costs more in a larger workspace: every list, filter, look-up, mutation and webhook, on both databases."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+import shutil
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import asyncpg
 import pytest
@@ -9,14 +11,18 @@ import pytest
 from benchmarks.filling import OPEN, Filled, fill
 from benchmarks.questions import READS, changes, pay
 from benchmarks.visits import visits
-from database.access import Row, Transaction, transaction, unwritable_because
+from database.access import Database, Row, Transaction, transaction, unwritable_because
+from database.scope import unscoped
 from models.kinds import Mode, Scope
 from models.sums import merge_all
-from models.workspace import add_workspace
+from models.workspace import Workspace, add_workspace
 from resolvers.context import Services
 from resolvers.reading.narrowing import NEAR
 from tests.schema.caller import Caller, caller_with
+from tests.support.apart import run_apart
 from tests.support.business import opened_services
+from tests.support.migrated import make_sqlite_template, one_file, sqlite_url
+from tests.support.postgres import Postgres
 from tests.support.seed import add_integration
 from workers.links import LinkSweep
 from workers.sweep import Sweep
@@ -25,24 +31,83 @@ SMALL: Final = 1_000
 LARGE: Final = 12_000
 NOBODY: Final = "http://127.0.0.1:1"
 
-WARM: Final = 7
+WARM: Final = {"sqlite": 1, "postgres": 7}
 """So often is asked before it is counted: PostgreSQL may change a plan from the sixth time on."""
 
 
-async def _grown(services: Services, invoices: int, *, is_analyzed: bool = True) -> tuple[Filled, Caller]:
-    """A workspace of that size, and somebody who may do everything."""
+class Template(NamedTuple):
+    """A database of one kind with a small workspace and its large neighbour, by its path or name."""
+
+    kind: str
+    name: str
+    small: Filled
+    large: Filled
+
+
+class Grown(NamedTuple):
+    """A copy of it."""
+
+    url: str
+    small: Filled
+    large: Filled
+    warm: int
+    """How often to ask before it is counted."""
+
+
+async def _grow(url: str) -> tuple[Filled, Filled]:
+    async with Database(url):
+        return await _filled(SMALL), await _filled(LARGE)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """What each test copies: filling takes longer than most of them."""
+    if request.param == "sqlite":
+        path = make_sqlite_template(tmp_path_factory.mktemp("grown") / "grown.sqlite3")
+        grown = run_apart(_grow, sqlite_url(path))
+        return Template("sqlite", str(one_file(path)), *grown)
+    server: Postgres = request.getfixturevalue("postgres_server")
+    name = server.create_database(server.migrated)
+    return Template("postgres", name, *run_apart(_grow, server.url(name)))
+
+
+@pytest.fixture
+def grown(template: Template, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Grown]:
+    """A database of the test's own with both workspaces."""
+    about = template.small, template.large, WARM[template.kind]
+    if template.kind == "sqlite":
+        yield Grown(sqlite_url(Path(shutil.copy(template.name, tmp_path))), *about)
+    else:
+        server: Postgres = request.getfixturevalue("postgres_server")
+        with server.database(template.name) as url:
+            yield Grown(url, *about)
+
+
+@pytest.fixture
+def small_url(template: Template, request: pytest.FixtureRequest) -> str:
+    """A database of the same kind, without rows."""
+    url: str = request.getfixturevalue(f"migrated_{template.kind}_url")
+    return url
+
+
+async def _filled(invoices: int, *, is_analyzed: bool = True) -> Filled:
+    """A workspace of that size."""
     async with transaction() as tx:
         workspace = await add_workspace(tx, "Acme", Mode.TEST)
     integration = await add_integration(workspace.id)
-    filled = await fill(workspace.id, integration.id, invoices, is_analyzed=is_analyzed)
-    return filled, await caller_with(services, workspace, Scope.ADMIN)
+    return await fill(workspace.id, integration.id, invoices, is_analyzed=is_analyzed)
 
 
-async def _reads(filled: Filled, caller: Caller) -> dict[str, int]:
-    counted = {}
+async def _admin_of(services: Services, filled: Filled) -> Caller:
+    """Somebody who may do everything."""
+    return await caller_with(services, await unscoped(Workspace).get(id=filled.workspace_id), Scope.ADMIN)
+
+
+async def _reads(services: Services, filled: Filled, warm: int) -> dict[str, int]:
+    counted, caller = {}, await _admin_of(services, filled)
     for name, (document, variables) in READS.items():
         asked = variables(filled)
-        for _ in range(WARM):
+        for _ in range(warm):
             await caller.query(document, **asked)
         counted[name] = await visits(_once(caller, document, asked))
     return counted
@@ -86,11 +151,10 @@ amount ends after 200 keys, beyond which at most 10,000 payments of that time ar
 
 
 @pytest.mark.timeout(300)
-async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(database_url: str) -> None:
-    """Both are there when either is asked: the small one has a large neighbour."""
-    async with opened_services(database_url, NOBODY) as services:
-        grown = [await _grown(services, size) for size in (SMALL, LARGE)]
-        small, large = [await _reads(*each) for each in grown]
+async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(grown: Grown) -> None:
+    async with opened_services(grown.url, NOBODY) as services:
+        small = await _reads(services, grown.small, grown.warm)
+        large = await _reads(services, grown.large, grown.warm)
 
     assert STILL_GROW <= _grew(small, large).keys() <= STILL_GROW | MAY_GROW
 
@@ -98,9 +162,9 @@ async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(database_url
 # --- Writing ---------------------------------------------------------------------------------------------------
 
 
-async def _writes(services: Services, filled: Filled, caller: Caller) -> dict[str, int]:
+async def _writes(services: Services, filled: Filled) -> dict[str, int]:
     """Each is done several times, to rows of its own, before it is counted."""
-    counted = {}
+    counted, caller = {}, await _admin_of(services, filled)
     for name, work in changes(services, filled, caller.query).items():
         for _ in range(5):
             await work()
@@ -109,10 +173,10 @@ async def _writes(services: Services, filled: Filled, caller: Caller) -> dict[st
 
 
 @pytest.mark.timeout(300)
-async def test_what_is_changed_costs_as_much_in_a_large_workspace(database_url: str) -> None:
-    async with opened_services(database_url, NOBODY) as services:
-        small = await _writes(services, *await _grown(services, SMALL))
-        large = await _writes(services, *await _grown(services, LARGE))
+async def test_what_is_changed_costs_as_much_in_a_large_workspace(grown: Grown) -> None:
+    async with opened_services(grown.url, NOBODY) as services:
+        small = await _writes(services, grown.small)
+        large = await _writes(services, grown.large)
 
     assert _grew(small, large) == {}
 
@@ -123,10 +187,10 @@ async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(m
     await session.execute("VACUUM ANALYZE")
     await session.close()
     async with opened_services(migrated_postgres_url, NOBODY) as services:
-        first, _ = await _grown(services, 2 * OPEN + 1, is_analyzed=False)
+        first = await _filled(2 * OPEN + 1, is_analyzed=False)
         for invoice_id in first.open_ids[:10]:
             await pay(services, first, invoice_id)
-        filled, _ = await _grown(services, LARGE, is_analyzed=False)
+        filled = await _filled(LARGE, is_analyzed=False)
 
         read = [await visits(_payment_of(services, filled, invoice_id)) for invoice_id in filled.open_ids[:10]]
 
@@ -143,7 +207,7 @@ def _payment_of(services: Services, filled: Filled, invoice_id: str) -> Callable
 # --- In the background -----------------------------------------------------------------------------------------
 
 
-async def _jobs(services: Services, _grown_by: object) -> dict[str, int]:
+async def _jobs(services: Services, warm: int) -> dict[str, int]:
     """What is done every few seconds, when there is nothing to do."""
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "the sweep": Sweep(services.inbox, services.quarantine, services.feed.wake).sweep,
@@ -153,17 +217,21 @@ async def _jobs(services: Services, _grown_by: object) -> dict[str, int]:
     }
     counted = {}
     for name, work in works.items():
-        for _ in range(WARM):
+        for _ in range(warm):
             await work()
         counted[name] = await visits(work)
     return counted
 
 
 @pytest.mark.timeout(300)
-async def test_what_is_done_in_the_background_costs_as_much_in_a_large_workspace(database_url: str) -> None:
-    async with opened_services(database_url, NOBODY) as services:
-        small = await _jobs(services, await _grown(services, SMALL))
-        large = await _jobs(services, await _grown(services, LARGE))
+async def test_what_is_done_in_the_background_costs_as_much_beside_a_large_workspace(
+    small_url: str, grown: Grown
+) -> None:
+    async with opened_services(small_url, NOBODY) as services:
+        await _filled(SMALL)
+        small = await _jobs(services, grown.warm)
+    async with opened_services(grown.url, NOBODY) as services:
+        large = await _jobs(services, grown.warm)
 
     assert _grew(small, large) == {}
 
@@ -188,8 +256,9 @@ async def test_on_sqlite_no_change_walks_through_a_table_whatever_is_known_of_it
 
     async with opened_services(migrated_sqlite_url, NOBODY) as services:
         for size in (300, 3000, 500)[: workspaces - 1]:
-            await _grown(services, size)
-        filled, caller = await _grown(services, 400)
+            await _filled(size)
+        filled = await _filled(400)
+        caller = await _admin_of(services, filled)
         monkeypatch.setattr(Transaction, "fetch", fetch)
         for work in changes(services, filled, caller.query).values():
             await work()

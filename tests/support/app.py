@@ -27,6 +27,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from settings import EMBEDDED_DATABASE
+from tests.support.loaded import Process, started
 from tests.support.migrated import sqlite_url
 from tests.support.orphans import Heir
 
@@ -110,9 +111,9 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
-        command = [*within, sys.executable, *entry, *arguments, "--port", str(port), "--json"]
+        given = [*arguments, "--port", str(port), "--json"]
         try:
-            self.process = self._started(command, env, cwd)
+            self.process = self._started(within, entry, given, environment(env), cwd)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -123,11 +124,20 @@ class Running:
             self.forget()
             raise
 
-    def _started(self, command: list[str], env: Mapping[str, str], cwd: Path | None) -> "subprocess.Popen[bytes]":
+    def _started(
+        self,
+        within: Sequence[str],
+        entry: Sequence[str],
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        cwd: Path | None,
+    ) -> Process:
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            if not within:
+                return started(entry, arguments, env, cwd, stdout, stderr)
             return subprocess.Popen(
-                command,
-                env=environment(env),
+                [*within, sys.executable, *entry, *arguments],
+                env=env,
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
@@ -173,7 +183,7 @@ class Running:
             except subprocess.TimeoutExpired:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        return self.process.returncode
+        return self.process.wait()
 
     def forget(self) -> None:
         """Remove what it leaves."""

@@ -10,7 +10,8 @@ from inbox.books import Books
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
 from models.invoice import InvoiceState
-from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
+from models.kinds import Allocation, EventType, InvoiceStatus, Mode, PaymentLinkStatus, PaymentStatus
+from models.money_back import Refunds
 from models.payment import PaymentState
 from models.payment_fact import PaymentFact
 from models.payment_link import LIVE, LinkState
@@ -52,6 +53,29 @@ def active_link(**fields: Any) -> LinkState:
         "amount": 2000,
     }
     return LinkState(**(standard | fields))
+
+
+def payment(**values: Any) -> PaymentState:
+    """A payment of 5.00 USD that counts for an invoice, or as told."""
+    known: dict[str, Any] = {
+        "id": "pay_1",
+        "provider_payment_id": "pi_1",
+        "provider_ids": frozenset({"pi_1"}),
+        "invoice_id": INVOICE,
+        "customer_id": CUSTOMER,
+        "status": PaymentStatus.SUCCEEDED,
+        "amount": 500,
+        "currency": "USD",
+        "refunds": Refunds(),
+        "overpaid": 0,
+        "allocation": Allocation.APPLIED,
+        "unapplied_code": None,
+        "failure_code": None,
+        "failure_message": None,
+        "decided_by": "1",
+        "occurred_at": NOW,
+    }
+    return PaymentState(**{**known, **values})
 
 
 class Desk:

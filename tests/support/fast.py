@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.addaudithook(_skip_who_starts_a_process)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is known to be slow before anything is set up for it."""
     if config.getoption("fast"):
         config.hook.pytest_deselected(items=[item for item in items if _is_slow(item)])
@@ -37,13 +37,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_slow(item: pytest.Item) -> bool:
-    takes_its_time = item.get_closest_marker("timeout") is not None  # more than the usual
-    return takes_its_time or (isinstance(item, pytest.Function) and _needs_servers(item))
+    return takes_its_time(item) or needs_servers(item)
 
 
-def _needs_servers(test: pytest.Function) -> bool:
-    params = test.callspec.params.values() if hasattr(test, "callspec") else ()
-    return bool(SERVERS & set(test.fixturenames)) or any(isinstance(each, str) and each in KINDS for each in params)
+def takes_its_time(item: pytest.Item) -> bool:
+    """Whether a test may take longer than most."""
+    return item.get_closest_marker("timeout") is not None
+
+
+def needs_servers(item: pytest.Item) -> bool:
+    """Whether a test is known to ask for another process."""
+    if not isinstance(item, pytest.Function):
+        return False
+    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return bool(SERVERS & set(item.fixturenames)) or any(isinstance(each, str) and each in KINDS for each in params)
 
 
 def _skip_who_starts_a_process(event: str, _: Sequence[object]) -> None:

@@ -22,6 +22,11 @@ def sqlite_url(path: Path) -> str:
 def make_sqlite_template(path: Path) -> Path:
     """Make a migrated database that is one file, whole and to be copied."""
     migrate(sqlite_url(path))
+    return one_file(path)
+
+
+def one_file(path: Path) -> Path:
+    """Have all that was written to a database in its one file, for it to be copied."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path

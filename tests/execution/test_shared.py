@@ -1,0 +1,283 @@
+"""Subscriptions that are the same are executed once; each is shown every event once, whatever the others do."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any, Final
+
+import orjson
+import pytest
+
+from execution import shared as shared_module
+from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
+from feed.cursor import encode_cursor
+from models.kinds import EventType, InvoiceStatus
+from resolvers.context import Services
+from tests.schema.caller import Caller
+from tests.schema.rows import Rows
+from tests.schema.statements import statements
+
+EVENTS: Final = "subscription ($after: String) { events(after: $after) { cursor invoice { id status } } }"
+PATIENCE_S: Final = 20.0
+
+
+class Dashboard:
+    """A client that follows. `numbers` are those of the lines that it was shown; it reads while `reads` is set."""
+
+    def __init__(self) -> None:
+        self.payloads: list[bytes] = []
+        self.reads = asyncio.Event()
+        self.reads.set()
+        self.hung_up = False
+        self._shown = asyncio.Event()
+
+    @property
+    def numbers(self) -> list[int]:
+        events = [orjson.loads(payload)["data"]["events"] for payload in self.payloads]
+        return [int(event["cursor"].rpartition(".")[2]) for event in events]
+
+    async def send(self, some: Sequence[Shown]) -> None:
+        """What the server sends by."""
+        if self.hung_up:
+            raise OSError
+        await self.reads.wait()
+        self.payloads += [shown.payload for shown in some]
+        self._shown.set()
+
+    async def follow(self, fanout_: Fanout, asked: Asked, caller: Caller) -> None:
+        """What a socket does for an operation."""
+        async with aclosing(fanout_.results(asked, await caller.operation(), self.send)) as results:
+            async for shown in results:
+                await until_sent(self.send([shown]))
+
+    async def has(self, count: int) -> None:
+        """Wait until it was shown so many."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.payloads) < count:
+                self._shown.clear()
+                await self._shown.wait()
+
+
+@asynccontextmanager
+async def following(
+    fanout_: Fanout, caller: Caller, dashboard: Dashboard, query: str = EVENTS, **variables: Any
+) -> AsyncIterator[asyncio.Task[None]]:
+    """A dashboard that is up to date and follows within the block."""
+    task = asyncio.create_task(dashboard.follow(fanout_, Asked(query, variables), caller))
+    try:
+        await up_to_date()
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def up_to_date() -> None:
+    """Let those that begin to follow catch up."""
+    await asyncio.sleep(0.1)
+
+
+async def happens(rows: Rows, services: Services, times: int = 1, **about: Any) -> None:
+    """Something is committed, and the feed is told."""
+    for _ in range(times):
+        event = await rows.event(EventType.INVOICE_UPDATED, **about)
+        services.feed.wake({rows.workspace_id: event.number})
+
+
+async def test_those_that_are_the_same_are_executed_once(reader: Caller, rows: Rows, services: Services) -> None:
+    """However many they are: the database is asked as often as for one, and what is sent is the same."""
+    invoice = await rows.invoice(await rows.customer(), status=InvoiceStatus.OPEN)
+    asked: list[int] = []
+    for count in (1, 50):
+        shared, dashboards = Fanout(), [Dashboard() for _ in range(count)]
+        async with AsyncExitStack() as stack:
+            for dashboard in dashboards:
+                await stack.enter_async_context(following(shared, reader, dashboard))
+            with statements() as sent:
+                await happens(rows, services, invoice_id=invoice.id)
+                for dashboard in dashboards:
+                    await dashboard.has(1)
+            asked.append(len([each for each in sent if "FROM" in each and "SELECT id, seq" not in each]))
+            assert shared.group_count == 1
+        assert len({dashboard.payloads[0] for dashboard in dashboards}) == 1
+
+    assert asked[0] == asked[1]
+
+
+async def test_another_workspace_scope_variable_or_document_is_another_execution(
+    reader: Caller, admin: Caller, stranger: Caller
+) -> None:
+    shared = Fanout()
+    other = "subscription ($after: String) { events(after: $after) { cursor } }"
+    filtered = "subscription ($id: ID) { invoicePaid(invoiceId: $id) { cursor } }"
+
+    async with (
+        following(shared, reader, Dashboard()),
+        following(shared, reader, Dashboard(), after=None),
+        following(shared, admin, Dashboard()),
+        following(shared, stranger, Dashboard()),
+        following(shared, reader, Dashboard(), other),
+        following(shared, reader, Dashboard(), filtered, id="inv_a"),
+        following(shared, reader, Dashboard(), filtered, id="inv_b"),
+    ):
+        assert shared.group_count == 6
+
+
+async def test_each_is_shown_what_it_missed_and_then_what_all_are(
+    reader: Caller, rows: Rows, services: Services
+) -> None:
+    shared, early, late = Fanout(), Dashboard(), Dashboard()
+    await happens(rows, services, 3)
+    start = encode_cursor(rows.workspace_id, 1)
+
+    async with following(shared, reader, early), following(shared, reader, late, after=start):
+        assert shared.group_count == 1
+        await happens(rows, services, 2)
+        await asyncio.gather(early.has(2), late.has(4))
+
+    assert (early.numbers, late.numbers) == ([4, 5], [2, 3, 4, 5])
+
+
+async def test_a_wrong_cursor_is_an_error_for_its_sender_alone(reader: Caller, rows: Rows, services: Services) -> None:
+    shared, dashboard = Fanout(), Dashboard()
+    asked = Asked(EVENTS, {"after": "made up"})
+
+    wrong = [shown async for shown in shared.results(asked, await reader.operation())]
+    async with following(shared, reader, dashboard):
+        await happens(rows, services)
+        await dashboard.has(1)
+
+    assert [(shown.is_last, b"not an event cursor" in shown.payload) for shown in wrong] == [(True, True)]
+    assert dashboard.numbers == [1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
+    reader: Caller, rows: Rows, services: Services, seed: int
+) -> None:
+    """While several commit at once."""
+    dice, shared, total = random.Random(seed), Fanout(), 120
+    dashboards = [Dashboard() for _ in range(24)]
+    starts = [dice.randrange(3) for _ in dashboards]
+    await happens(rows, services, 2)
+
+    async def join(dashboard: Dashboard, start: int) -> None:
+        await asyncio.sleep(dice.random() * 0.4)
+        asked = Asked(EVENTS, {"after": encode_cursor(rows.workspace_id, start)})
+        await dashboard.follow(shared, asked, reader)
+
+    tasks = [asyncio.create_task(join(*each)) for each in zip(dashboards, starts, strict=True)]
+    await asyncio.gather(*(happens(rows, services, total // 4) for _ in range(4)))
+    await asyncio.gather(*(each.has(total + 2 - start) for each, start in zip(dashboards, starts, strict=True)))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    for dashboard, start in zip(dashboards, starts, strict=True):
+        assert dashboard.numbers == list(range(start + 1, total + 3))
+    assert shared.group_count == 0
+
+
+async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_not_notice(
+    reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_module, "MAX_BUFFERED", 5)
+    shared, slow, quick = Fanout(), Dashboard(), Dashboard()
+
+    async with following(shared, reader, slow), following(shared, reader, quick):
+        slow.reads.clear()
+        await happens(rows, services, 20)
+        await quick.has(20)
+        behind = list(slow.payloads)
+        slow.reads.set()
+        await slow.has(20)
+
+    assert behind == []
+    assert slow.numbers == quick.numbers == list(range(1, 21))
+
+
+async def test_one_that_never_reads_is_given_up_and_others_do_not_notice(
+    reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_module, "STUCK_AFTER_S", 0.2)
+    shared, stuck, quick = Fanout(), Dashboard(), Dashboard()
+
+    async with following(shared, reader, stuck) as task, following(shared, reader, quick):
+        stuck.reads.clear()
+        await happens(rows, services, 5)
+        with pytest.raises(StuckError):
+            async with asyncio.timeout(PATIENCE_S):
+                await task
+        await happens(rows, services, 2)
+        await quick.has(7)
+
+    assert quick.numbers == list(range(1, 8))
+
+
+async def test_one_that_has_hung_up_does_not_stop_the_others(reader: Caller, rows: Rows, services: Services) -> None:
+    shared, gone, quick = Fanout(), Dashboard(), Dashboard()
+
+    async with following(shared, reader, gone), following(shared, reader, quick):
+        gone.hung_up = True
+        await happens(rows, services, 3)
+        await quick.has(3)
+
+    assert (gone.payloads, quick.numbers) == ([], [1, 2, 3])
+
+
+async def test_an_error_of_an_event_is_told_to_all_and_the_next_event_too(
+    reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that fails is null, with an error; nothing of why is told."""
+    shared, dashboards = Fanout(), [Dashboard(), Dashboard()]
+    query = "subscription { events { cursor invoice { id } } }"
+
+    async with following(shared, reader, dashboards[0], query), following(shared, reader, dashboards[1], query):
+        with monkeypatch.context() as broken:
+            broken.setattr("schema.types.invoice.Invoice.of", lambda _: 1 / 0)
+            invoice = await rows.invoice(await rows.customer())
+            await happens(rows, services, invoice_id=invoice.id)
+            await asyncio.gather(*(each.has(1) for each in dashboards))
+        await happens(rows, services)
+        await asyncio.gather(*(each.has(2) for each in dashboards))
+
+    first, second = [orjson.loads(payload) for payload in dashboards[0].payloads]
+    assert first["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert b"division" not in dashboards[0].payloads[0]
+    assert "errors" not in second
+    assert dashboards[0].payloads == dashboards[1].payloads
+
+
+async def test_queries_are_answered_and_over(reader: Caller) -> None:
+    shared = Fanout()
+
+    results = [
+        shown async for shown in shared.results(Asked("{ viewer { workspace { name } } }"), await reader.operation())
+    ]
+
+    assert [orjson.loads(shown.payload) for shown in results] == [{"data": {"viewer": {"workspace": {"name": "Acme"}}}}]
+    assert [shown.number for shown in results] == [0]
+    assert shared.group_count == 0
+
+
+async def test_who_leaves_leaves_nothing_behind(reader: Caller, services: Services) -> None:
+    """Thousands of subscriptions come and go, at whatever moment they are cut off."""
+    shared, context = Fanout(), await reader.operation()
+    before = len(asyncio.all_tasks())
+
+    async def come_and_go(turns: int) -> None:
+        results = shared.results(Asked(EVENTS, {}), context.sibling(), Dashboard().send)
+        waiting = asyncio.ensure_future(anext(results))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await results.aclose()
+
+    for round_ in range(20):
+        await asyncio.gather(*(come_and_go(number % 40) for number in range(round_, round_ + 100)))
+    await asyncio.sleep(0.1)
+
+    assert (shared.group_count, services.feed.follower_count) == (0, 0)
+    assert len(asyncio.all_tasks()) <= before

@@ -1,0 +1,87 @@
+"""Which payments are one, and what is known of them together."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from models.kinds import Allocation, PaymentStatus
+from models.payment import PaymentState
+from models.settlement.identity import applied_as, merged
+from tests.support.desk import CUSTOMER, INVOICE, NOW, payment
+
+LOST: dict[str, Any] = {
+    "invoice_id": None,
+    "customer_id": None,
+    "allocation": Allocation.UNAPPLIED,
+    "unapplied_code": "INVOICE_NOT_FOUND",
+}
+REST = payment(id="pay_2", provider_payment_id="in_1", is_whole=True)
+
+
+def test_money_without_an_invoice_of_its_own_counts_where_the_rest_did() -> None:
+    found = applied_as(payment(**LOST), REST)
+
+    assert (found.invoice_id, found.customer_id, found.allocation) == (INVOICE, CUSTOMER, Allocation.APPLIED)
+    assert found.unapplied_code is None
+
+
+@pytest.mark.parametrize(
+    ("own", "rest"),
+    [
+        (payment(invoice_id="inv_2"), REST),
+        (payment(**LOST, status=PaymentStatus.PENDING), REST),
+        (payment(**LOST, currency="EUR"), REST),
+        (payment(**LOST), REST._replace(status=PaymentStatus.FAILED)),
+        (payment(**LOST), REST._replace(allocation=Allocation.UNAPPLIED)),
+    ],
+    ids=[
+        "it counts itself",
+        "it is no money yet",
+        "another currency",
+        "the rest is no money",
+        "the rest counts nowhere",
+    ],
+)
+def test_what_is_no_such_money_stays_as_it_is(own: PaymentState, rest: PaymentState) -> None:
+    assert applied_as(own, rest) == own
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "2"), ("2", "")])
+def test_of_two_that_succeeded_the_one_that_was_decided_by_an_event_says_when(first: str, second: str) -> None:
+    """And the earlier one, if both were or none."""
+    undecided, decided = NOW - timedelta(hours=1), NOW
+    when = {"": undecided, "2": decided}
+    one = payment(decided_by=first, occurred_at=when[first])
+    other = payment(id="pay_2", decided_by=second, occurred_at=when[second])
+
+    found = merged([one, other], "USD").payment
+
+    assert found is not None
+    assert (found.occurred_at, found.decided_by) == (decided, "2")
+
+
+@pytest.mark.parametrize("decided_by", ["", "1"])
+def test_of_two_that_are_decided_alike_the_earlier_says_when(decided_by: str) -> None:
+    one = payment(decided_by=decided_by)
+    other = payment(id="pay_2", decided_by=decided_by, occurred_at=NOW - timedelta(hours=1), amount=700)
+
+    found = merged([one, other], "USD").payment
+
+    assert found is not None
+    assert (found.occurred_at, found.amount) == (NOW - timedelta(hours=1), 700)
+
+
+def test_the_oldest_keeps_its_id_and_takes_the_names_of_the_others() -> None:
+    one = payment(id="pay_2", provider_payment_id="cs_1", provider_ids=frozenset({"cs_1"}))
+
+    found = merged([one, payment()], "USD")
+
+    assert found.payment is not None
+    assert (found.payment.id, found.payment.provider_payment_id) == ("pay_1", "pi_1")
+    assert found.payment.provider_ids == {"pi_1", "cs_1"}
+    assert [(each.id, each.into) for each in found.absorbed] == [("pay_2", "pay_1")]
+
+
+def test_nothing_merges_to_nothing() -> None:
+    assert merged([], "USD").payment is None

@@ -1,0 +1,78 @@
+"""Fixtures: a process's services, a workspace in its database, and callers with each scope.
+
+The services and their database are the module's, the workspace the test's own. A folder that needs them imports them in
+its conftest, and has the tests that use them run in the module's loop, which is the services' own.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from database.access import transaction
+from models.kinds import Mode, Scope
+from models.secret import generate_key
+from models.workspace import Workspace, add_workspace
+from parts import compose
+from resolvers.context import Services
+from settings import Settings
+from tests.schema.caller import Caller, caller_with
+from tests.schema.rows import Rows
+from workers.links import LinkSweep
+
+
+def run_with_services(items: Iterable[pytest.Item], folder: Path) -> None:
+    """Have the tests of a folder that use the services run in the module's loop."""
+    for item in items:
+        if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item) and "services" in item.fixturenames:
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def services(module_database_url: str) -> AsyncIterator[Services]:
+    """What lives as long as a process, open."""
+    parts = compose(
+        Settings.from_env(
+            {
+                "FLUXRATE_DATABASE_URL": module_database_url,
+                "FLUXRATE_ENCRYPTION_KEYS": generate_key(),
+                "FLUXRATE_PUBLIC_URL": "https://fluxrate.example",
+            }
+        )
+    )
+    async with parts.running([LinkSweep(parts.services.link_maker)], background=False) as services:
+        yield services
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def workspace(services: Services) -> Workspace:
+    """A workspace without rows."""
+    async with transaction() as tx:
+        return await add_workspace(tx, "Acme", Mode.TEST)
+
+
+@pytest.fixture
+def rows(workspace: Workspace) -> Rows:
+    """Rows of the workspace."""
+    return Rows(workspace.id)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def admin(services: Services, workspace: Workspace) -> Caller:
+    """Somebody who may do everything."""
+    return await caller_with(services, workspace, Scope.ADMIN)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def reader(services: Services, workspace: Workspace) -> Caller:
+    """Somebody who may look only."""
+    return await caller_with(services, workspace, Scope.READ)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stranger(services: Services) -> Caller:
+    """Somebody who may do everything, in a workspace of their own."""
+    async with transaction() as tx:
+        other = await add_workspace(tx, "Elsewhere", Mode.TEST)
+    return await caller_with(services, other, Scope.ADMIN)

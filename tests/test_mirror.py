@@ -1,0 +1,123 @@
+"""Tests mirror the tree: what `a/b.py` does is shown by `tests/a/test_b.py`, or where this says."""
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from tests.support.import_everything import MODULES, PACKAGES, ROOT
+
+ELSEWHERE: Final[dict[str, str]] = {
+    "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",
+    "tests/cli/test_demo.py": "cli: demo_books",
+    "tests/database/test_access.py": "database: dialect errors postgres_session scope sqlite_file",
+    "tests/database/test_bulk.py": "database: literal",
+    "tests/migrations/test_migrate.py": "database: migrate",
+    "tests/edge/test_app.py": "edge: health logs metrics telemetry",
+    "tests/edge/test_forwarded.py": "edge: address",
+    "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
+    "tests/edge/graphql/test_socket.py": "edge/server: websocket",
+    "tests/edge/server/test_connections.py": "edge/server: listen",
+    "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
+    "tests/schema/test_subscription.py": "feed: cursor follow",
+    "tests/feed/test_bus.py": "feed: redis",
+    "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
+    "tests/gateways/stripe/test_events.py": (
+        "gateways/stripe: decoding fields;"
+        " gateways/stripe/objects: checkout_session money_back payment_intent shared_fields stripe_invoice"
+    ),
+    "tests/resolvers/integration/test_health.py": (
+        "gateways/stripe: checkup; models: diagnosis; resolvers/integration: repair quarantine"
+    ),
+    "tests/resolvers/integration/test_connect.py": (
+        "gateways/stripe: keys; models: integration webhook_url; resolvers/integration: disconnect keys lists update"
+    ),
+    "tests/inbox/test_queue.py": "inbox: batch books delivery loading outcomes postings writing",
+    "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
+    "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
+    "tests/models/settlement/test_settlement.py": (
+        "models: payment payment_fact payment_link; models/settlement: case decide learn log refusal tally"
+    ),
+    "tests/models/test_money.py": "gateways/stripe: currencies; models: amounts",
+    "tests/migrations/test_schema.py": "models: columns tables",
+    "tests/resolvers/test_api_key.py": (
+        "models: api_key; resolvers: auth; schema/mutations: api_key; schema/types: api_key"
+    ),
+    "tests/resolvers/test_metadata.py": "models: metadata; schema/types: metadata",
+    "tests/models/test_calendar.py": "models: instant",
+    "tests/payment_links/test_maker.py": "payment_links: lifecycle; resolvers: link_choice; workers: links",
+    "tests/resolvers/test_customer.py": (
+        "resolvers: customer_search; schema/mutations: customer; schema/types: customer"
+    ),
+    "tests/resolvers/test_invoice.py": "resolvers: line_items; schema/mutations: invoice; schema/types: invoice",
+    "tests/resolvers/test_payment.py": "schema/mutations: payment; schema/types: payment",
+    "tests/resolvers/reading/test_search.py": "resolvers/reading: narrowing",
+    "tests/resolvers/reading/test_orders.py": "resolvers: invoice_list invoice_order",
+    "tests/resolvers/test_totals.py": "resolvers/reading: counts tallies; schema/types: list_totals totals",
+    "tests/resolvers/test_revenue.py": "resolvers/reading: receipts; schema/types: money",
+    "tests/resolvers/test_overview.py": "schema/types: overview",
+    "tests/resolvers/test_webhook_event.py": (
+        "schema/mutations: stripe_event webhook_event; schema/types: webhook_event"
+    ),
+    "tests/schema/test_query.py": (
+        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared;"
+        " schema: enums fields node pages; schema/types: event workspace"
+    ),
+    "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
+    "tests/test_access.py": "resolvers: context operator; schema: context",
+    "tests/test_setup.py": "schema/mutations: integration; schema/types: integration diagnosis",
+    "tests/simulator/test_app.py": "simulator: api call control errors operations outage page request_log world",
+    "tests/simulator/test_act.py": "simulator: action",
+    "tests/simulator/test_delivery.py": "simulator: webhook",
+    "tests/simulator/test_fault.py": "simulator: disturbance",
+    "tests/simulator/test_money_back.py": "simulator: dispute refund",
+    "tests/simulator/test_payment.py": "simulator: checkout_session customer ids money payment_intent",
+    "tests/simulator/test_payment_link.py": "simulator: expansion line_item parameters",
+    "tests/webhooks/test_stripe.py": "webhooks: body directory",
+    "tests/execution/test_errors.py": ". : errors",
+    "tests/test_main_job.py": ". : main parts",
+}
+"""What is shown with something else, by the test that shows it: each folder's modules. It only ever gets shorter."""
+
+
+def modules_that_do_something() -> Iterator[str]:
+    """Every module of the product that has a function. Migrations are tested together."""
+    for path in sorted(ROOT / f"{name}.py" for name in MODULES):
+        yield from _if_it_does_something(path.name)
+    for package in sorted({*PACKAGES, "cli"} - {"migrations"}):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            if path.name != "__init__.py":
+                yield from _if_it_does_something(str(path.relative_to(ROOT)))
+
+
+def _if_it_does_something(module: str) -> Iterator[str]:
+    tree = ast.parse((ROOT / module).read_text())
+    if any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) for node in ast.walk(tree)):
+        yield module
+
+
+def elsewhere() -> list[str]:
+    """The modules that are shown elsewhere."""
+    found = []
+    for told in ELSEWHERE.values():
+        for part in told.split(";"):
+            folder, _, names = part.partition(":")
+            prefix = "" if folder.strip() == "." else f"{folder.strip()}/"
+            found += [f"{prefix}{name}.py" for name in names.split()]
+    return found
+
+
+def has_its_own(module: str) -> bool:
+    """Whether there is a test module at the mirrored path."""
+    folder, _, name = module.rpartition("/")
+    return (ROOT / "tests" / folder / f"test_{name}").is_file()
+
+
+def test_every_module_is_shown_by_its_mirror_or_where_it_is_said() -> None:
+    """A test module at the mirrored path takes its module off the list; what is new has one, or a place on it."""
+    unmirrored = [module for module in modules_that_do_something() if not has_its_own(module)]
+
+    assert sorted(elsewhere()) == sorted(unmirrored)
+
+
+def test_what_is_said_to_show_a_module_is_there() -> None:
+    assert [test for test in ELSEWHERE if not (ROOT / test).is_file()] == []
