@@ -85,3 +85,18 @@ def test_the_oldest_keeps_its_id_and_takes_the_names_of_the_others() -> None:
 
 def test_nothing_merges_to_nothing() -> None:
     assert merged([], "USD").payment is None
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.FAILED, PaymentStatus.PENDING])
+@pytest.mark.parametrize("is_applied", [True, False])
+def test_money_that_came_is_further_than_an_attempt_whatever_was_said_last(
+    status: PaymentStatus, is_applied: bool
+) -> None:
+    money = payment(decided_by="1", **({} if is_applied else LOST))
+    attempt = payment(id="pay_2", status=status, amount=700, decided_by="9")
+
+    for both in ([money, attempt], [attempt._replace(id="pay_1"), money._replace(id="pay_2")]):
+        found = merged(both, "USD").payment
+
+        assert found is not None
+        assert (found.status, found.amount, found.allocation) == (PaymentStatus.SUCCEEDED, 500, money.allocation)

@@ -333,3 +333,23 @@ def test_the_rest_is_replaced_only_once_nothing_is_left_of_it(amount: int, is_re
 
     assert StripeInvoice.among([rest], "in_1").replaces_rest([], now) == is_replaced
     assert not StripeInvoice.among([rest], "in_1").replaces_rest([rest], now)
+
+
+@pytest.mark.parametrize("amounts", [(2000, 1500), (1500, 2000)])
+def test_the_largest_whole_that_was_paid_holds_the_others(amounts: tuple[int, int]) -> None:
+    desk = Desk(open_invoice(total=2000), [active_link()])
+
+    desk.take(*(stripe.stripe_invoice_paid(invoice="in_1", amount=amount, **OURS) for amount in amounts))
+
+    assert (desk.invoice.amount_paid, desk.payment.amount) == (2000, 2000)
+
+
+def test_a_whole_that_was_paid_counts_after_an_attempt_that_failed() -> None:
+    desk = Desk(open_invoice(total=2000), [active_link()])
+
+    desk.take(
+        stripe.stripe_invoice_failed(invoice="in_1", amount=2000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1500, **OURS),
+    )
+
+    assert (desk.invoice.amount_paid, desk.payment.status) == (1500, PaymentStatus.SUCCEEDED)
