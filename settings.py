@@ -129,7 +129,7 @@ def _unknown_names(environ: Mapping[str, str]) -> list[str]:
 def _in_one_message(problems: list[str]) -> str:
     if len(problems) == 1:
         return problems[0]
-    return "\n".join([f"{len(problems)} settings must be mended:", *(f"- {problem}" for problem in problems)])
+    return "\n".join([f"{len(problems)} settings must be fixed:", *(f"- {problem}" for problem in problems)])
 
 
 class _Reader:

@@ -26,7 +26,7 @@ def rotate_encryption_key(as_json: AsJson = False) -> None:
     settings = Settings.from_env()
     keyring = Keyring.parse(settings.encryption_keys)
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Encrypting anew", total=None)
+        task = progress.add_task("Encrypting again", total=None)
 
         def on_progress(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
@@ -36,5 +36,5 @@ def rotate_encryption_key(as_json: AsJson = False) -> None:
         print_json({"resealed": resealed, "keyId": keyring.primary_id})
     else:
         print(
-            f"{resealed} stored secret{'' if resealed == 1 else 's'} encrypted anew; only the first key is needed now."
+            f"{resealed} stored secret{'' if resealed == 1 else 's'} encrypted again; only the first key is needed now."
         )

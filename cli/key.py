@@ -10,7 +10,7 @@ from models.kinds import Scope
 if TYPE_CHECKING:
     from models.api_key import ApiKey
 
-app = typer.Typer(help="API keys of a workspace.", no_args_is_help=True)
+app = typer.Typer(help="Make, list and revoke a workspace's API keys.", no_args_is_help=True)
 
 
 @app.command("create")
@@ -50,14 +50,14 @@ def list_keys(workspace: WorkspaceId = None, as_json: AsJson = False) -> None:
 
 @app.command("revoke")
 def revoke_key(id_: Annotated[str, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
-    """Revoke an API key: it opens nothing from now on."""
+    """Revoke an API key: it is refused from now on."""
     from resolvers import operator
 
     api_key = operated(lambda: operator.revoke_key(id_))
     if as_json:
         print_json({"key": _key_json(api_key)})
     else:
-        print(f"The API key {api_key.name!r} ({api_key.preview}) opens nothing any more.")
+        print(f"The API key {api_key.name!r} ({api_key.preview}) is refused from now on.")
 
 
 def _key_json(api_key: "ApiKey") -> dict[str, Any]:

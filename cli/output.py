@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 WorkspaceId = Annotated[
-    str | None, typer.Option("--workspace", help="Its id, ws_…; not needed while there is one only.")
+    str | None, typer.Option("--workspace", help="The workspace's id, ws_…; not needed if there is only one.")
 ]
 
 

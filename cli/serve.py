@@ -30,17 +30,20 @@ ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
 def serve(
     context: typer.Context,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that serve.")] = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="How many processes serve.")] = 1,
     migrate_first: Annotated[
-        bool, typer.Option("--migrate/--no-migrate", help="Migrate the database first, or refuse if it has to be.")
+        bool,
+        typer.Option(
+            "--migrate/--no-migrate", help="Migrate the database first; or refuse to serve if it needs migrating."
+        ),
     ] = True,
     trusted_documents: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Answer only the documents in this JSON object of them by their ids."),
+        typer.Option(metavar="FILE", help="Answer only the documents in this file: a JSON object of documents by id."),
     ] = None,
     demo: Annotated[
-        bool, typer.Option("--demo", help="Try it: a database of its own, filled, and a simulated Stripe beside it.")
+        bool, typer.Option("--demo", help="Try the product: with its own filled database and a simulated Stripe.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

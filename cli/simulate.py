@@ -52,7 +52,7 @@ ACTIONS: Final = {
 def simulate(
     event: Annotated[Event, typer.Argument(metavar="EVENT", help=f"What becomes of it: {', '.join(Event)}.")],
     invoice: Annotated[str, typer.Option(help="Its id, inv_…, or its number.")],
-    duplicate: Annotated[int, typer.Option(min=0, max=99, help="Post each webhook so many times more.")] = 0,
+    duplicate: Annotated[int, typer.Option(min=0, max=99, help="How many more times to post each webhook.")] = 0,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Post the webhooks out of order.")] = False,
     delay: Annotated[
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks so much later.")
@@ -66,7 +66,7 @@ def simulate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let the running simulator send what Stripe would send of an invoice."""
+    """Have the running simulator pay, refund or dispute an invoice, and send Stripe's webhooks."""
     url = (simulator or os.environ.get(f"{PREFIX}STRIPE_API_BASE", "").strip() or DEFAULT_URL).rstrip("/")
     asked: dict[str, Any] = {"action": ACTIONS[event], "invoice": invoice, "deliveries": 1 + duplicate}
     asked |= {"order": "shuffled"} if shuffle else {}

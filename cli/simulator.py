@@ -15,7 +15,7 @@ THIS_MACHINE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 def simulator(
     host: Annotated[str, typer.Option(help="An address of this machine only.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 12111,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes any free one.")] = 12111,
     as_json: AsJson = False,
 ) -> None:
     """Serve a stand-in for Stripe, to try the product without an account."""

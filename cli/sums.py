@@ -8,10 +8,10 @@ from cli.output import AsJson, operated, print_json
 
 
 def sums(
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Sum all rows again; writers wait meanwhile.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Add all rows up again; writes wait meanwhile.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the sums that totals and counts are taken from with what they are sums of."""
+    """Compare the stored sums, which totals and counts use, with the rows."""
     from models import sums as kept
 
     if rebuild:

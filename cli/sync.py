@@ -12,10 +12,13 @@ from settings import Settings
 
 def sync(
     integration: Annotated[
-        list[str] | None, typer.Argument(metavar="[INTEGRATION]...", help="Their ids, int_…; all that are connected.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[INTEGRATION]...", help="Ids of integrations, int_…; by default all that are connected."
+        ),
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help='From when on, like "7d", "12h" or "2030-01-31"; else from the last sync.')
+        str | None, typer.Option(help='Where to begin, like "7d", "12h" or "2030-01-31"; by default at the last sync.')
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -10,13 +10,15 @@ from models.kinds import Mode
 if TYPE_CHECKING:
     from models.workspace import Workspace
 
-app = typer.Typer(help="Workspaces: a business each.", no_args_is_help=True)
+app = typer.Typer(help="Make and list workspaces, one per business.", no_args_is_help=True)
 
 
 @app.command("create")
 def create_workspace(
     name: str,
-    mode: Annotated[Mode, typer.Option(case_sensitive=False, help="For good: is its money real?")],
+    mode: Annotated[
+        Mode, typer.Option(case_sensitive=False, help="Whether its money is real; can't be changed later.")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Make a workspace and its first API key, which may do everything."""

@@ -64,7 +64,7 @@ def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) 
 
 @cache
 def _any_of_json(column: str, position: int, most: int) -> str:
-    """A condition on a JSON list of at most so many texts; it is false, never NULL, where none is the column's.
+    """A condition on a JSON list of at most this many texts; it is false, never NULL, where none is the column's.
 
     SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out:
     the first stands in where there are fewer.

@@ -70,7 +70,7 @@ def reporting(url: str, what: str) -> Iterator[None]:
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(
-            f"The database at {redacted(url)} can't be {what} ({said}): see that it is there and whole, or mend"
+            f"The database at {redacted(url)} can't be {what} ({said}): see that it is there and whole, or fix"
             " FLUXRATE_DATABASE_URL."
         ) from error
 

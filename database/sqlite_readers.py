@@ -1,6 +1,6 @@
 """Reading a SQLite file through several connections, so that nobody waits behind another's list.
 
-Each connection has a thread of its own, and SQLite lets go of Python's lock while it reads. What reads for too long is
+Each connection has a thread of its own, and SQLite releases Python's lock while it reads. What reads for too long is
 interrupted, and so is what nobody waits for any more.
 """
 

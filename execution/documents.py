@@ -25,11 +25,10 @@ from graphql.language import FieldNode, VariableNode
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
+from execution.cost import cost_of, mutations_of
 from execution.limits import (
     TOKENS,
-    cost_of,
     introspects,
-    mutations_of,
     refused_for_lines,
     refused_for_shape,
     refused_for_variables,
@@ -47,7 +46,7 @@ _MAX_KEPT_CHARACTERS: Final = 512 * 1024
 _DEFINED_AND_USED: Final = 2
 
 NO_INTROSPECTION: Final = (
-    "Introspection is switched off on this server: take the schema from whoever runs it (FLUXRATE_INTROSPECTION)."
+    "Introspection is switched off on this server: take the schema from its operator (FLUXRATE_INTROSPECTION)."
 )
 NUMBER_REFUSED: Final = "A number in the document has too many digits: no field takes one of more than 32 bits."
 NUL_REFUSED: Final = "A text contains the character U+0000, which can't be stored: leave it out."
@@ -116,7 +115,7 @@ def _document_of(query: str) -> DocumentNode:
 
 
 class Lately(Generic[K, V]):
-    """What was made of documents lately; bounded by their characters, the least used are let go first."""
+    """What was made of documents lately; bounded by their characters, the least used are dropped first."""
 
     def __init__(self, make: Callable[[K], V]) -> None:
         self._make = make

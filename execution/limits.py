@@ -1,49 +1,29 @@
 """How much one document may ask for. Each refusal says which limit, its value, and what to do."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLList,
-    GraphQLNamedType,
-    GraphQLNonNull,
-    GraphQLSchema,
     GraphQLSyntaxError,
-    OperationType,
-    get_named_type,
-    get_operation_ast,
 )
 from graphql.language import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     InlineFragmentNode,
-    IntValueNode,
     Node,
-    NullValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    VariableNode,
 )
 
-from models.instant import utc_now
-from models.kinds import RevenueInterval
-from resolvers.reading.pages import DEFAULT_PAGE, MAX_PAGE_SIZE
-from resolvers.revenue import MAX_POINTS, most_points
-from schema.scalars import parse_instant
-
 CODE: Final = "LIMIT_EXCEEDED"
-_PLAIN_LIST: Final = 10
-"""How long a list without a bound is taken to be."""
 
-_MUTATION: Final = 250
-"""As many objects as a mutation costs beside what it answers: it locks, writes and logs, each in a transaction."""
 
-_MAX_SHOWN: Final = 2**53 - 1
+MAX_SHOWN: Final = 2**53 - 1
 """Beyond it JSON's numbers are not exact; fragments multiply to any number."""
 
 
@@ -55,11 +35,16 @@ class Limit:
     maximum: int
     sentence: str
 
+    @property
+    def message(self) -> str:
+        """What the refusal says."""
+        return self.sentence.format(maximum=self.maximum)
+
     def refusal(self, actual: int | None = None, node: Node | None = None) -> GraphQLError:
         """What is said of a document beyond it; `actual` where it is known."""
-        known = {} if actual is None or actual > _MAX_SHOWN else {"actual": actual}
+        known = {} if actual is None or actual > MAX_SHOWN else {"actual": actual}
         extensions = {"code": CODE, "limit": self.name, "maximum": self.maximum, **known}
-        return GraphQLError(self.sentence.format(maximum=self.maximum), node, extensions=extensions)
+        return GraphQLError(self.message, node, extensions=extensions)
 
     def exceeded_by(self, actual: int, node: Node | None = None) -> Iterator[GraphQLError]:
         """The refusal, if `actual` is beyond the bound."""
@@ -139,7 +124,7 @@ def refused_for_lines(text: str) -> list[GraphQLError]:
 
 def refused_for_shape(document: DocumentNode) -> list[GraphQLError]:
     """Refusals of a document, before it is validated: what takes long to validate is refused by these."""
-    fragments = _fragments(document)
+    fragments = fragments_of(document)
     refusals: list[GraphQLError] = []
     try:
         for operation in document.definitions:
@@ -197,163 +182,8 @@ def _directives(operation: OperationDefinitionNode) -> int:
     return len(operation.directives or ()) + of_variables
 
 
-def _fragments(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
+def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     return {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-
-
-# --- Cost: what an operation could make us read -----------------------------------------------------------------
-
-
-def cost_of(
-    schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
-) -> tuple[int, list[GraphQLError]]:
-    """What a valid operation costs, all lists taken to be as long as may be, and its refusals if that is too much."""
-    operation = get_operation_ast(document, operation_name)
-    root = schema.get_root_type(operation.operation) if operation else None
-    if operation is None or root is None:
-        return 0, []
-    fragments = _fragments(document)
-    objects = _Cost(schema, fragments, variables or {}, values=False).of(operation.selection_set, root)[0]
-    objects += _MUTATION * mutations_of(document, operation_name)
-    if objects > COMPLEXITY.maximum:
-        return min(objects, _MAX_SHOWN), [COMPLEXITY.refusal(objects, operation)]
-    values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
-    return objects, list(VALUES.exceeded_by(values, operation))
-
-
-def mutations_of(document: DocumentNode, operation_name: str | None) -> int:
-    """How many mutations an operation makes, through fragments too."""
-    operation = get_operation_ast(document, operation_name)
-    if operation is None or operation.operation is not OperationType.MUTATION:
-        return 0
-    return _fields_of(operation.selection_set, _fragments(document), {})
-
-
-def _fields_of(
-    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], known: dict[str, int]
-) -> int:
-    """How many fields stand at the top of a selection; those of a fragment as often as it is spread."""
-    fields = 0
-    for selection in selection_set.selections:
-        if isinstance(selection, FieldNode):
-            fields += not selection.name.value.startswith("__")
-        elif isinstance(selection, InlineFragmentNode):
-            fields += _fields_of(selection.selection_set, fragments, known)
-        elif isinstance(selection, FragmentSpreadNode):
-            name = selection.name.value
-            if name not in known:
-                known[name] = 0  # one that contains itself, which a rule refuses
-                fragment = fragments.get(name)
-                known[name] = _fields_of(fragment.selection_set, fragments, known) if fragment else 0
-            fields += known[name]
-    return fields
-
-
-@dataclass
-class _Cost:
-    """Walks a valid selection; each fragment once. It counts objects, or with `values` scalars and introspection too.
-
-    Objects that introspection answers are in memory, so their number alone has no limit.
-    """
-
-    schema: GraphQLSchema
-    fragments: Mapping[str, FragmentDefinitionNode]
-    variables: Mapping[str, Any]
-    values: bool
-    known: dict[str, tuple[int, int]] = field(default_factory=dict)
-
-    def of(self, selection_set: SelectionSetNode, parent: GraphQLNamedType) -> tuple[int, int]:
-        """How much a selection could answer; beside it how much for each row, where it is a connection's."""
-        once = each_row = 0
-        for selection in selection_set.selections:
-            if isinstance(selection, FragmentSpreadNode):
-                of_once, of_row = self._of_fragment(selection.name.value)
-            elif isinstance(selection, InlineFragmentNode):
-                condition = selection.type_condition
-                type_ = self.schema.get_type(condition.name.value) if condition else parent
-                of_once, of_row = self.of(selection.selection_set, type_ or parent)
-            else:
-                of_once, of_row = self._of_field(selection, parent)
-            once, each_row = once + of_once, each_row + of_row
-        return once, each_row
-
-    def _of_fragment(self, name: str) -> tuple[int, int]:
-        if name not in self.known:
-            self.known[name] = (0, 0)
-            fragment = self.fragments.get(name)
-            type_ = self.schema.get_type(fragment.type_condition.name.value) if fragment else None
-            if fragment is not None and type_ is not None:
-                self.known[name] = self.of(fragment.selection_set, type_)
-        return self.known[name]
-
-    def _of_field(self, selection: Node, parent: GraphQLNamedType) -> tuple[int, int]:
-        if not isinstance(selection, FieldNode):
-            return 0, 0
-        if selection.selection_set is None:
-            return int(self.values), 0
-        if not self.values and selection.name.value.startswith("__"):
-            return 0, 0
-        field_ = self.schema.get_field(parent, selection.name.value)  # type: ignore[arg-type]
-        if field_ is None:
-            return 0, 0
-        definition = field_.type
-        type_ = get_named_type(definition)
-        once, each_row = self.of(selection.selection_set, type_)
-        length = _PLAIN_LIST if _is_list(definition) else 1
-        if _is_sized(type_):
-            return length * (1 + once + _size(type_, selection, self.variables) * each_row), 0
-        if _is_sized(parent) and _is_list(definition):
-            return 0, 1 + once
-        return length * (1 + once), 0
-
-
-def _is_list(type_: object) -> bool:
-    return isinstance(type_.of_type if isinstance(type_, GraphQLNonNull) else type_, GraphQLList)
-
-
-_SERIES: Final = "RevenueSeries"
-
-
-def _is_sized(type_: GraphQLNamedType) -> bool:
-    """Whether the lists within a type are as long as the arguments of the field that answers it say."""
-    return type_.name.endswith("Connection") or type_.name == _SERIES
-
-
-def _size(type_: GraphQLNamedType, selection: FieldNode, variables: Mapping[str, Any]) -> int:
-    return (_points if type_.name == _SERIES else _page_size)(selection, variables)
-
-
-def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
-    """How many points a series has at most; as many as any has where its range isn't told."""
-    given = {each.name.value: each.value for each in selection.arguments or ()}
-    now = utc_now()
-    try:
-        since, interval = (_value_of(given[name], variables) for name in ("since", "interval"))
-        until = _value_of(given["until"], variables) if "until" in given else None
-        length = (now if until is None else parse_instant(until)) - parse_instant(since)
-        return most_points(length, RevenueInterval(interval))
-    except (GraphQLError, KeyError, ValueError):
-        return MAX_POINTS
-
-
-def _value_of(value: Node, variables: Mapping[str, Any]) -> Any:
-    """An argument's value: a variable's, or that of a text or an enum as it stands; None where it is null."""
-    if isinstance(value, VariableNode):
-        return variables[value.name.value]
-    return None if isinstance(value, NullValueNode) else getattr(value, "value", "")
-
-
-def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:
-    for argument in selection.arguments or ():
-        value = argument.value
-        if argument.name.value in {"first", "last"} and not isinstance(value, NullValueNode):
-            size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
-            if isinstance(value, IntValueNode):
-                size = int(value.value)
-            if isinstance(size, int):
-                return min(max(size, 1), MAX_PAGE_SIZE)
-            return MAX_PAGE_SIZE if isinstance(value, VariableNode) else DEFAULT_PAGE
-    return DEFAULT_PAGE
 
 
 # --- Variables --------------------------------------------------------------------------------------------------
@@ -369,7 +199,7 @@ def refused_for_variables(variables: Mapping[str, Any] | None) -> list[GraphQLEr
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Whether lists and objects are nested in a value deeper than so many levels."""
+    """Whether lists and objects are nested in a value deeper than this many levels."""
     if not isinstance(value, dict | list):
         return False
     if levels == 0:

@@ -93,7 +93,7 @@ class TrustedDocuments:
         if text not in self._trusted or query not in {None, text}:
             raise DocumentRefusedError(
                 "DOCUMENT_NOT_TRUSTED",
-                "This server answers trusted documents only, and this is none of them: ask whoever runs it to add it to"
+                "This server answers trusted documents only, and this is none of them: ask its operator to add it to"
                 " the file of FLUXRATE_TRUSTED_DOCUMENTS.",
             )
         return text

@@ -84,7 +84,7 @@ def unit_minor_units(unit_amount: Decimal, currency: str) -> int | None:
 
 
 def canonical_decimal(value: Decimal, least_places: int = 0) -> str:
-    """A decimal in plain notation without trailing zeros, but with at least so many digits after the point."""
+    """A decimal in plain notation without trailing zeros, but with at least this many digits after the point."""
     text = format(value, "f")
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0").ljust(least_places, "0")

@@ -70,7 +70,7 @@ class Keyring:
         except (InvalidTag, ValueError):
             raise SealError(
                 f"A stored secret ({bound_to}) does not open with its encryption key: the row was changed"
-                " by something else than Fluxrate. Restore it from a backup or enter the secret anew."
+                " by something else than Fluxrate. Restore it from a backup or enter the secret again."
             ) from None
 
     def derive(self, purpose: str) -> list[str]:

@@ -53,7 +53,7 @@ OTHER_ID: Final = "provider_event_id <> delivery_key"
 """The condition of the index of what isn't known to its integration by Stripe's id: nearly all is."""
 
 IGNORED: Final = "status = 'IGNORED'"
-"""The condition of the index of what is nobody's."""
+"""The condition of the index of ignored events."""
 
 COMMON_TYPES: Final = frozenset({"payment_intent.succeeded", "checkout.session.completed"})
 RARE: Final = "type NOT IN ('payment_intent.succeeded', 'checkout.session.completed')"

@@ -76,7 +76,7 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
 
 
 async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
-    """Revoke an API key: it opens nothing from now on, nor holds it anything open in this process.
+    """Revoke an API key: it is refused from now on, and what it holds open in this process is closed.
 
     Revoking it again changes nothing.
 

@@ -103,12 +103,20 @@ class Context:
 
     services: Services
     caller: Caller
-    loaders: Loaders = field(init=False)
     window: Window = field(default=Window(), kw_only=True)
     position: int = field(default=0, kw_only=True)
+    _loaders: Loaders | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.refresh()
+    @property
+    def loaders(self) -> Loaders:
+        """What is loaded together; made when something is."""
+        if self._loaders is None:
+            self._loaders = Loaders(self.workspace_id)
+        return self._loaders
+
+    @loaders.setter
+    def loaders(self, shared: Loaders) -> None:
+        self._loaders = shared
 
     @property
     def workspace_id(self) -> str:
@@ -117,7 +125,7 @@ class Context:
 
     def refresh(self) -> None:
         """Forget what was loaded, so that later fields see what was changed."""
-        self.loaders = Loaders(self.workspace_id)
+        self._loaders = None
 
     def require(self, scope: Scope) -> None:
         """Refuse a caller that lacks a scope.

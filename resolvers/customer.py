@@ -14,7 +14,8 @@ from resolvers.customer_search import searched
 from resolvers.idempotency import first_result
 from resolvers.metadata import Changes, save_metadata
 from resolvers.reading.narrowing import Narrowing
-from resolvers.reading.orders import TEXT, ByColumns, Ordering, order_name
+from resolvers.reading.orders import TEXT, Ordering, order_name
+from resolvers.reading.walks import ByColumns
 
 
 async def create_customer(

@@ -15,6 +15,7 @@ from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.reading.counts import Count, Counting, only
+from resolvers.reading.narrowing import asked_for, distinct
 from resolvers.reading.pages import SLACK, shifted
 
 STATUS_CHANGES: Final = (
@@ -57,8 +58,8 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
     """The workspace's events that a query asks for."""
     ctx.require(Scope.READ)
     restrictions = {
-        "type__in": None if query.type is None else list(set(query.type)),
-        "status__in": None if query.status is None else list(set(query.status)),
+        "type__in": distinct(query.type),
+        "status__in": distinct(query.status),
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
@@ -66,7 +67,7 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
         "occurred_at__gt": query.occurred_after,
         "occurred_at__lt": query.occurred_before,
     }
-    rows = ctx.rows(Event).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = ctx.rows(Event).filter(**asked_for(restrictions))
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
     if query.actor not in {None, STRIPE}:

@@ -22,16 +22,16 @@ from models.text import MAX_TEXT_LENGTH, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
+from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, asked_for, by_index, distinct, take
 from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
 MAX_IDS: Final = 100
-"""So many invoices can be asked for by their ids."""
+"""How many ids the filter takes."""
 
 MAX_CUSTOMERS: Final = 50
-"""Of so many customers invoices can be asked for at once, and so many are looked for by a search."""
+"""How many customers the filter takes, and how many a search looks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +76,14 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
     asked: dict[str, Any] = {
         "id__in": _few(query.ids, MAX_IDS, "ids"),
         "number": query.number and query.number[:MAX_TEXT_LENGTH],
-        "status__in": None if query.status is None else list(set(query.status)),
+        "status__in": distinct(query.status),
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
         "created_at__gt": query.created_after,
         "created_at__lt": query.created_before,
         **made_between(Prefix.INVOICE, query.created_after, query.created_before),
     }
-    holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
+    holds = [Q(**{name: value}) for name, value in asked_for(asked).items()]
     if query.partially_paid is not None:
         holds.append(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
     if query.payment_link_failed is not None:
@@ -114,7 +114,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
 
 
 def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "currency"):
         return None
     currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
@@ -135,7 +135,7 @@ async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
     }
     found = [] if customers is None else [among("customer_id", customers)]
     for column, range_ in ranges.items():
-        asked = {name: value for name, value in range_.items() if value is not None}
+        asked = asked_for(range_)
         if asked:
             found.append(by_index(ctx.rows(Invoice), column, Q(**asked)))
     return found + await _searched(ctx, query.search)

@@ -13,24 +13,9 @@ from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
-from resolvers.reading.narrowing import Found, Narrowing, among
-from resolvers.reading.orders import (
-    DAY,
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Conditions,
-    Key,
-    Kind,
-    Ordering,
-    Part,
-    Walk,
-    between,
-    by_restrictions,
-    order_name,
-    unindexed,
-)
+from resolvers.reading.narrowing import Found, Narrowing, among, asked_for
+from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
+from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 
 _UNPAID: Final = tuple(status for status in InvoiceStatus if status is not InvoiceStatus.PAID)
 
@@ -74,7 +59,7 @@ def _by_total(ctx: Context, query: InvoiceQuery) -> _Way:
     """Two currencies' amounts can't be compared: the currency comes first."""
     kinds, asked = (TEXT, NUMBER), amounts(query)
     texts = {"currency": "currency = {}", "total__gte": "total >= {}", "total__lte": "total <= {}"}
-    pinned = [(texts[name], value) for name, value in asked.items() if value is not None]
+    pinned = [(texts[name], value) for name, value in asked_for(asked).items()]
     walk = ByColumns("invoices", ctx.workspace_id, ("currency", "total"), pinned)
     return _Way(walk, kinds, replace(query, currency=None, total_min=None, total_max=None))
 
@@ -131,7 +116,7 @@ _WAYS: Final = {
 
 _MIN_AT_ONCE: Final = 1
 _MAX_AT_ONCE: Final = 64
-"""So many customers' invoices are looked up at once: one's at first, which may be all that are wanted."""
+"""How many customers' invoices are looked up at once: at first one customer's, which may be enough."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ async def why_not_simulated(invoice: str) -> FluxrateError | None:
     if not await unscoped(PaymentLink).filter(invoice_id=found.id).exclude(provider_id=None).exists():
         return InvalidInputError(f"Invoice {name} has no Payment Link: connect the simulator, then create one.")
     return InvalidInputError(
-        f"The Payment Link of invoice {name} was not made by this simulator, or before it was started anew: it forgets"
+        f"The Payment Link of invoice {name} was not made by this simulator, or before it was restarted: it forgets"
         " everything when it stops. Simulate an invoice that is finalized now."
     )
 
@@ -168,7 +168,7 @@ async def connected_integrations(ids: Sequence[str]) -> list[Integration]:
 
 
 async def revoke_key(key_id: str) -> ApiKey:
-    """Revoke an API key: it opens nothing from now on. Revoking it again changes nothing.
+    """Revoke an API key: it is refused from now on. Revoking it again changes nothing.
 
     Raises:
         NotFoundError: There is none with this id.

@@ -34,20 +34,10 @@ from models.payment import DISPUTED, OVERPAID, TO_APPLY, UNSETTLED, Payment, Pay
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Narrowing, by_index
-from resolvers.reading.orders import (
-    INSTANT,
-    NUMBER,
-    TEXT,
-    ByColumns,
-    Kind,
-    Ordering,
-    Value,
-    between,
-    by_restrictions,
-    order_name,
-)
+from resolvers.reading.narrowing import Narrowing, asked_for, by_index, distinct
+from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
+from resolvers.reading.walks import ByColumns, Value, between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +66,13 @@ def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list
 def _restrictions(query: PaymentQuery) -> list[Q]:
     """What of a query has an index by id, or is looked at row by row."""
     asked: dict[str, Any] = {
-        "status__in": None if query.status is None else list(set(query.status)),
+        "status__in": distinct(query.status),
         "allocation": query.allocation,
         "invoice_id": query.invoice_id,
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
     }
-    holds = [Q(**{name: value}) for name, value in asked.items() if value is not None]
+    holds = [Q(**{name: value}) for name, value in asked_for(asked).items()]
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
         holds.append(Literally(UNSETTLED))
     kinds = ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid), (DISPUTED, query.disputed))
@@ -95,7 +85,7 @@ def _restrictions(query: PaymentQuery) -> list[Q]:
 def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
     """What of a query is found by an index of its own."""
     times = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
-    asked: dict[str, Any] = {name: value for name, value in times.items() if value is not None}
+    asked = asked_for(times)
     narrowings = [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
     if query.currency is not None:
         currency = parse_currency(query.currency, ["filter", "currency"])
@@ -144,7 +134,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
 
 
 def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
-    """What of the sums a query asks for; None where they don't know."""
+    """The keys of the sums that a query asks for; None where they don't know."""
     if not only(query, "status", "allocation", "currency"):
         return None
     return {

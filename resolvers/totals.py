@@ -20,7 +20,7 @@ AGES: Final[tuple[tuple[int, int | None], ...]] = ((1, 30), (31, 60), (61, 90), 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """OPEN invoices that are overdue for so many days: how many, and what remains of them in minor units."""
+    """OPEN invoices that are overdue for a range of days: how many, and what remains of them in minor units."""
 
     from_days: int
     to_days: int | None

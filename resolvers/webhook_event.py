@@ -32,7 +32,7 @@ from models.webhook_event import (
 )
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Found, Narrowing
+from resolvers.reading.narrowing import Found, Narrowing, asked_for, distinct
 from resolvers.reading.pages import made_between
 
 MAX_REPLAYED: Final = 100
@@ -117,14 +117,14 @@ async def _known_as(ctx: Context, provider_event_id: str) -> list[Q]:
 def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
     restrictions = {
         "integration_id": query.integration_id,
-        "status__in": None if query.status is None else list(set(query.status)),
+        "status__in": distinct(query.status),
         "type__in": None if query.type is None else _possible(query.type),
         "invoice_id": query.invoice_id,
         "reason_code": query.reason_code and query.reason_code[:MAX_TEXT_LENGTH],
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
-    rows = ctx.rows(WebhookEvent).filter(**{name: value for name, value in restrictions.items() if value is not None})
+    rows = ctx.rows(WebhookEvent).filter(**asked_for(restrictions))
     if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
         rows = rows.filter(Literally(UNFINISHED))
     if query.status is not None and set(query.status) == {WebhookEventStatus.IGNORED}:

@@ -60,7 +60,7 @@ _describe(
     {
         "CREATED_AT": "When they were created.",
         "DUE_DATE": "Their last day to pay.",
-        "TOTAL": "Their total. Amounts of several currencies aren't compared: they are by currency first.",
+        "TOTAL": "Their total. Amounts in different currencies aren't compared: the order is by currency first.",
         "PAID_AT": "When they became PAID.",
         "CUSTOMER": "The name of their customer, as in the order of customers.",
     },
@@ -71,7 +71,7 @@ _describe(
     {
         "CREATED_AT": "When we first heard of them.",
         "OCCURRED_AT": "When they happened, by Stripe's clock.",
-        "AMOUNT": "Their amount. Amounts of several currencies aren't compared: they are by currency first.",
+        "AMOUNT": "Their amount. Amounts in different currencies aren't compared: the order is by currency first.",
     },
 )
 _describe(
@@ -79,7 +79,7 @@ _describe(
     "What customers can be ordered by.",
     {
         "CREATED_AT": "When they were created.",
-        "NAME": "The first 64 characters of their name, A to Z as a to z, and others by their place in Unicode.",
+        "NAME": "The first 64 characters of their name, A to Z like a to z, all others by code point.",
     },
 )
 _describe(
@@ -93,7 +93,7 @@ _describe(
 )
 _describe(
     IntegrationStatus,
-    "What an integration can do right now; of several the gravest.",
+    "What an integration can do right now; where several apply, the gravest.",
     {
         "AWAITING_WEBHOOK_SECRET": "It makes Payment Links, but what Stripe sends can't be verified yet.",
         "READY": "It works.",
@@ -175,7 +175,7 @@ _describe(
     {
         "WEBHOOK": "Stripe posted it.",
         "SYNC": "Stripe was asked what had happened.",
-        "RETRY": "It was tried again by itself.",
+        "RETRY": "It was tried again automatically.",
         "REPLAY": "It was replayed.",
         "APPLIED": "Its payment was applied by hand.",
     },

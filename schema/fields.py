@@ -17,4 +17,4 @@ def idempotency_key() -> Any:
 
 def metadata_to_keep() -> Any:
     """Declare the metadata of something new."""
-    return optional("What you keep about it for yourself: up to 50 entries.")
+    return optional("Your own data about it: up to 50 entries.")

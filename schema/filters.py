@@ -23,12 +23,11 @@ from schema.enums import OrderDirection
 class InvoiceFilter:
     ids: list[strawberry.ID] | None = fields.optional("With one of these ids, at most 100.")
     search: str | None = fields.optional(
-        "Whose number or memo holds this text, in upper or lower case (on SQLite of A to Z alone),"
-        " or which are of a customer whose"
-        " name, email or external id holds it: of the newest 50 such customers. A text of one or two characters is"
-        " looked for among the newest 10,000 invoices and customers."
+        "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
+        " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        " one or two characters is looked for among the newest 10,000 invoices and customers."
     )
-    number: str | None = fields.optional("With this number, to the letter.")
+    number: str | None = fields.optional("With exactly this number.")
     status: list[InvoiceStatus] | None = fields.optional("In one of these states.")
     customer_id: strawberry.ID | None = fields.optional("Of this customer.")
     customer_ids: list[strawberry.ID] | None = fields.optional("Of one of these customers, at most 50.")
@@ -41,27 +40,30 @@ class InvoiceFilter:
         "With this total or less, in the major unit of `currency`, which must be given."
     )
     partially_paid: bool | None = fields.optional(
-        "Only those that are OPEN or UNCOLLECTIBLE with a part paid already, or only the others."
+        "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
     )
     payment_link_failed: bool | None = fields.optional(
-        "Only those whose Payment Link Stripe did not make, for which `paymentLink.problem` says why; or"
+        "true: only those whose Payment Link Stripe did not make (`paymentLink.problem` says why); false:"
         " only the others."
     )
     created_after: datetime | None = fields.optional("Created after this instant.")
     created_before: datetime | None = fields.optional("Created before this instant.")
     finalized_after: datetime | None = fields.optional("Finalized after this instant.")
     finalized_before: datetime | None = fields.optional("Finalized before this instant.")
-    paid_after: datetime | None = fields.optional("PAID, and that after this instant.")
-    paid_before: datetime | None = fields.optional("PAID, and that before this instant.")
+    paid_after: datetime | None = fields.optional("That became PAID after this instant.")
+    paid_before: datetime | None = fields.optional("That became PAID before this instant.")
     due_after: date | None = fields.optional("Due after this day.")
     due_before: date | None = fields.optional("Due before this day.")
-    overdue: bool | None = fields.optional("Only those that are OPEN past their due date, or only the others.")
+    overdue: bool | None = fields.optional(
+        "true: only those that are OPEN past their due date; false: only the others."
+    )
 
 
 @strawberry.input(description="Which webhook events; everything given must hold.")
 class WebhookEventFilter:
     search: str | None = fields.optional(
-        "With this Stripe event id, about the invoice with this id or number, or of a type that begins so."
+        "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
+        " this text."
     )
     integration_id: strawberry.ID | None = fields.optional("Sent to this integration.")
     status: list[WebhookEventStatus] | None = fields.optional("With one of these outcomes.")
@@ -83,12 +85,12 @@ class PaymentFilter:
     occurred_after: datetime | None = fields.optional("That happened after this instant, by Stripe's clock.")
     occurred_before: datetime | None = fields.optional("That happened before this instant, by Stripe's clock.")
     to_apply: bool | None = fields.optional(
-        "Only those that fit no invoice and were not refunded in full, which `applyPayment` settles; or none of them."
+        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: none of these."
     )
     overpaid: bool | None = fields.optional(
-        "Only those that exceeded their invoice by more than was refunded of them; or none of them."
+        "true: only those that exceeded their invoice by more than was refunded of them; false: none of these."
     )
-    disputed: bool | None = fields.optional("Only those whose dispute is not decided; or none of them.")
+    disputed: bool | None = fields.optional("true: only those whose dispute is not decided; false: none of these.")
 
 
 @strawberry.input(description="Which events; everything given must hold.")
@@ -97,7 +99,7 @@ class EventFilter:
     invoice_id: strawberry.ID | None = fields.optional("About this invoice.")
     customer_id: strawberry.ID | None = fields.optional("About this customer.")
     integration_id: strawberry.ID | None = fields.optional("About this integration.")
-    actor: str | None = fields.optional('Done by this one: the id of an API key, "stripe" or "system".')
+    actor: str | None = fields.optional('Done by this actor: the id of an API key, "stripe" or "system".')
     occurred_after: datetime | None = fields.optional("That happened after this instant.")
     occurred_before: datetime | None = fields.optional("That happened before this instant.")
 
@@ -107,17 +109,17 @@ class EventFilter:
 
 @strawberry.input(description="The order of invoices.")
 class InvoiceOrder:
-    field: InvoiceOrderField = strawberry.field(description="By what.")
-    direction: OrderDirection = strawberry.field(description="From which end.")
+    field: InvoiceOrderField = strawberry.field(description="The field to order by.")
+    direction: OrderDirection = strawberry.field(description="The direction.")
 
 
 @strawberry.input(description="The order of payments.")
 class PaymentOrder:
-    field: PaymentOrderField = strawberry.field(description="By what.")
-    direction: OrderDirection = strawberry.field(description="From which end.")
+    field: PaymentOrderField = strawberry.field(description="The field to order by.")
+    direction: OrderDirection = strawberry.field(description="The direction.")
 
 
 @strawberry.input(description="The order of customers.")
 class CustomerOrder:
-    field: CustomerOrderField = strawberry.field(description="By what.")
-    direction: OrderDirection = strawberry.field(description="From which end.")
+    field: CustomerOrderField = strawberry.field(description="The field to order by.")
+    direction: OrderDirection = strawberry.field(description="The direction.")

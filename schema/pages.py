@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from functools import wraps
 from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, Self, TypeVar, get_args
@@ -12,6 +12,7 @@ import strawberry
 from errors import InvalidInputError
 from resolvers.reading.counts import Count, Counting, count
 from resolvers.reading.loaders import ChildrenLoader
+from resolvers.reading.narrowing import Narrowing
 from resolvers.reading.pages import Page, PageRequest, encode_cursor, page
 from schema.context import given
 from schema.enums import CountPrecision, OrderDirection
@@ -29,7 +30,7 @@ _PAGE_ARGUMENTS: Final = {
 }
 Which = Annotated[T | None, strawberry.argument(description="Which of them.")]
 Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
-OrderBy = Annotated[T | None, strawberry.argument(description="By what and from which end, instead of `order`.")]
+OrderBy = Annotated[T | None, strawberry.argument(description="The field and the direction, instead of `order`.")]
 
 
 def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
@@ -93,13 +94,13 @@ class Connection(Generic[NodeT]):
         (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
     @strawberry.field(
-        description="How many rows the whole list has; found only when it is asked for. A filter that no sum is kept of"
-        " is counted up to 10,000: `totalCountPrecision` says whether there may be more."
+        description="How many rows the whole list has; counted only when it is asked for. Some filters are counted up"
+        " to 10,000: `totalCountPrecision` says whether there may be more."
     )
     async def total_count(self) -> int:
         return (await self.count()).number
 
-    @strawberry.field(description="Whether `totalCount` is exact, or the filter has at least that many rows.")
+    @strawberry.field(description="Whether `totalCount` is exact or a lower bound.")
     async def total_count_precision(self) -> CountPrecision:
         return CountPrecision.EXACT if (await self.count()).is_exact else CountPrecision.AT_LEAST
 
@@ -179,14 +180,17 @@ async def page_of_children(
     *,
     descending: bool,
     key: str = "id",
+    narrowings: Sequence[Narrowing] | None = None,
 ) -> Page[Any]:
     """A page of a parent's rows: one that begins at an end of the list is loaded together with other parents'.
+
+    `narrowings` are those of a filter, which has the list read on its own; None without one.
 
     Raises:
         InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
     """
-    if request.after is not None or request.before is not None:
-        return await page(rows(), request, descending=descending, key=key)
+    if request.after is not None or request.before is not None or narrowings is not None:
+        return await page(rows(), request, descending=descending, key=key, narrowings=narrowings or ())
     size = request.size
     loader = children(size + 1, descending=descending is not request.backwards)
     loaded = await loader.load(parent_id)

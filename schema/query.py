@@ -110,7 +110,7 @@ async def payment_page(
     return await ordered_page(ordering, request, counting=counting)
 
 
-@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says more.")
+@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says otherwise.")
 class Query:
     @strawberry.field(description="Who is calling.")
     def viewer(self, info: Info) -> Viewer:
@@ -149,9 +149,9 @@ class Query:
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Those whose name, email or external id holds this text, in upper or lower case (on SQLite"
-                " of A to Z alone). A text of"
-                " one or two characters is looked for among the newest 10,000 customers."
+                description="Those whose name, email or external id contains this text. Upper and lower case are the"
+                " same; on SQLite only for A to Z. A text of one or two characters is looked for among the newest"
+                " 10,000 customers."
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
@@ -235,7 +235,8 @@ class Query:
         return None if row is None else WebhookEvent.of(row)
 
     @strawberry.field(
-        description="The workspace's history, oldest first, with the subscriptions' cursors; the newest with `last`."
+        description="The workspace's events, oldest first, with the same cursors as subscriptions; `last` gives the"
+        " newest."
     )
     @paged
     async def events(
@@ -285,7 +286,7 @@ class Query:
         currency: Annotated[
             str | None,
             strawberry.argument(
-                description="Only this currency, even if nothing came; by default each one in which something came."
+                description="Only this currency, even if nothing came in; by default each in which something did."
             ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:

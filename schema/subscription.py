@@ -18,8 +18,8 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "A cursor seen earlier: what was committed since is delivered first, then live, nothing twice, nothing left"
-            " out. Without it: from now on."
+            "A cursor seen earlier: the events since then come first, then live ones, each once and without a"
+            " gap. Without it: from now on."
         )
     ),
 ]
@@ -35,8 +35,8 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Everything that can be followed as it happens, in the order of commit. A cursor that this workspace never gave"
-        " out is an error, never silence. Filters never move cursors. Needs READ."
+        "Everything that can be followed as it happens, in the order of commit. A cursor that this workspace"
+        " never gave out is an error. A cursor is valid with any filter. Needs READ."
     )
 )
 class Subscription:
@@ -70,7 +70,7 @@ class Subscription:
         )
         return _shown(event.follow(info.context, given(after), query))
 
-    @strawberry.subscription(description="Whenever Stripe posts an event, and whenever what became of one changes.")
+    @strawberry.subscription(description="Whenever Stripe posts an event, and whenever the status of one changes.")
     async def webhook_events(
         self,
         info: Info,

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from simulator import act, control, customer, fault_page, hosted_page
 from simulator.api import Api
 from simulator.delivery import Courier
-from simulator.errors import StripeError
+from simulator.errors import StripeError, foreign_page
 from simulator.outage import Outage
 from simulator.world import World
 
@@ -64,8 +64,19 @@ def _refusing(world: World, endpoint: Endpoint) -> Callable[[Request], Awaitable
 
     async def answer(request: Request) -> Response:
         try:
+            _refuse_foreign(request)
             return await endpoint(world, request)
         except StripeError as error:
             return JSONResponse(error.envelope, error.status)
 
     return answer
+
+
+def _refuse_foreign(request: Request) -> None:
+    """Refuse to act for a page of another server, which any browser on this machine may have open.
+
+    Source: WHATWG Fetch, "`Origin` header": browsers send it with all but reads, and no script can write it.
+    """
+    for origin in request.headers.getlist("origin"):
+        if request.method != "GET" and origin.partition("://")[2] != request.headers.get("host"):
+            raise foreign_page(origin)

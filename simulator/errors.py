@@ -56,6 +56,15 @@ def unrecognized_url(method: str, path: str) -> StripeError:
     return StripeError(message, status=404)
 
 
+def foreign_page(origin: str) -> StripeError:
+    """Refuse what a page of another server sent from somebody's browser."""
+    message = (
+        f"A page of {origin} sent this request, and the simulator takes them from its own pages only."
+        " Open the simulator at the address to which the request goes. What is no browser sends no Origin header."
+    )
+    return StripeError(message, status=403)
+
+
 def server_error(status: int) -> StripeError:
     """Answer as Stripe does when it is at fault (5xx) or is asked too often (429)."""
     if status == 429:

@@ -23,6 +23,7 @@ from tortoise.context import set_global_context
 from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.manager import Manager
 from tortoise.models import MetaInfo, Model
+from tortoise.queryset import AwaitableQuery, QuerySet
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
@@ -96,6 +97,9 @@ CALLED: Final[Mapping[tuple[type, str], str]] = {
     (SqliteTransactionWrapper, "__init__"): "b0ef71a1",
     (PostgresTransaction, "__init__"): "067fb0a9",
     (Model, "_init_from_db"): "87fd45b9",
+    (QuerySet, "_make_query"): "ff109f97",
+    (AwaitableQuery, "_choose_db_if_not_chosen"): "36fb670c",
+    (AwaitableQuery, "sql"): "94e86e78",
     (aiosqlite.Connection, "_conn"): "491cf4b1",
     (aiosqlite.Connection, "interrupt"): "ab5b6adc",
 }

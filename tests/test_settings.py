@@ -73,7 +73,7 @@ def test_all_that_is_wrong_is_told_in_one_error() -> None:
         }
     )
 
-    assert message.startswith("11 settings must be mended:")
+    assert message.startswith("11 settings must be fixed:")
     for name in (
         "DATABASE_URL",
         "BROADCAST_URL",

@@ -29,7 +29,8 @@ from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
 from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
-from edge.graphql.socket import Socket, SocketAdapter, SocketHandler
+from edge.graphql.socket import SocketHandler
+from edge.graphql.socket_transport import Socket, SocketAdapter
 from edge.graphql.stream import EVENT_STREAM, Stream, framing_of
 from errors import RateLimitedError, UnauthenticatedError, UnavailableError
 from execution import shared
@@ -301,7 +302,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                 yield shown
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation; `after` is the cursor that a browser brings along when it comes back."""
+        """The results of an operation; `after` is the cursor with which a browser reconnects."""
         if after:
             operation = operation.within(Window(after=number_of(operation, after)))
         async with aclosing(self.results(asked, operation)) as results:

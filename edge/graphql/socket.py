@@ -4,7 +4,7 @@ Source: graphql-ws, "GraphQL over WebSocket Protocol".
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from itertools import chain
 from typing import Any, Final, Protocol
@@ -12,17 +12,15 @@ from typing import Any, Final, Protocol
 import orjson
 from graphql import GraphQLError
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived, WebSocketDisconnected
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
 
 from edge.graphql.keys import KeyWatch, ends_with
-from edge.size import MAX_REQUEST_BYTES
+from edge.graphql.socket_messages import invalid_because
+from edge.graphql.socket_transport import Socket, SocketAdapter
 from errors import RateLimitedError, UnauthenticatedError
 from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
@@ -48,7 +46,7 @@ CLOSE_CODES: Final[Mapping[int, str]] = {
     4409: "An operation with this id runs already.",
     4429: "connection_init came a second time.",
 }
-"""With what the server closes a socket, and what the client does then; without a code (1006) it comes back.
+"""The codes by which the server closes a socket, and what the client does then; without one (1006) it reconnects.
 
 4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
 not do is an error of that operation. Of these, clients of graphql-ws reconnect after 1006, 1012, 1013
@@ -61,130 +59,12 @@ _TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor"
 _ANSWERED_WITHIN_S: Final = 1.0
 """How long what a key has begun may take to be answered once the key is revoked."""
 
-_MAX_REASON_BYTES: Final = 123
-"""What a close frame holds. Source: RFC 6455, section 5.5."""
 
-MESSAGE_BYTES: Final = Limit("messageBytes", MAX_REQUEST_BYTES, "A message has at most {maximum} bytes.")
 OPERATIONS: Final = Limit(
     "operationsPerSocket",
     100,
     "More than {maximum} operations at once on one socket: complete some, or open another socket.",
 )
-MESSAGES: Final = Limit("messagesPerSecond", 50, "More than {maximum} messages a second, 200 at once: send fewer.")
-MAX_MESSAGES_AT_ONCE: Final = 200
-ID_CHARACTERS: Final = Limit("idCharacters", 256, "The id of an operation has at most {maximum} characters.")
-
-
-class Texts(Protocol):
-    """The ASGI extension "fluxrate.texts" of our server, by which texts are written without a message each."""
-
-    def in_use(self) -> None:
-        """Say that its client is known; until then the socket makes room for others when connections are short."""
-
-    def head(self, size: int) -> bytes:
-        """What stands before a text of so many bytes."""
-
-    def write(self, frames: bytes) -> bool:
-        """Write at once; False when it would have to wait."""
-
-    def write_in_time(self, frames: bytes) -> Coroutine[Any, Any, None]:
-        """Write as soon as possible."""
-
-
-class Socket(WebSocket):
-    """A WebSocket with a short way for what many are sent.
-
-    `send_raw` is the server's own, without a look at every message.
-    """
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__(scope, receive, send)
-        self.send_raw = send
-        self.texts: Texts | None = (scope.get("extensions") or {}).get("fluxrate.texts")
-
-    async def send_all(self, texts: Iterable[bytes]) -> None:
-        """Send texts in UTF-8 to any server, a message each."""
-        for text in texts:
-            await self.send_raw({"type": "websocket.send", "text": text.decode()})
-
-
-class SocketAdapter(ASGIWebSocketAdapter):
-    """Frames as text, and nothing sent to who is gone."""
-
-    ws: Socket
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._tokens = _Bucket(MAX_MESSAGES_AT_ONCE, MESSAGES.maximum)
-
-    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
-        """What the client sends, until it leaves."""
-        while self.ws.application_state is not WebSocketState.DISCONNECTED:
-            frame = await self.ws.receive()
-            if frame["type"] == "websocket.disconnect":
-                return
-            text = frame.get("text")
-            if text is None:
-                raise NonTextMessageReceived
-            if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
-                await self.close(1009, reason_of(MESSAGE_BYTES))
-                return
-            if not self._tokens.take():
-                await self.close(1013, reason_of(MESSAGES))
-                return
-            try:
-                yield orjson.loads(text)
-            except orjson.JSONDecodeError as error:
-                raise NonJsonMessageReceived from error
-
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        await self.send_text(orjson.dumps(message).decode())
-
-    async def send_text(self, text: str) -> None:
-        """Send a frame.
-
-        Raises:
-            WebSocketDisconnected: The client is gone.
-        """
-        if self.ws.application_state is WebSocketState.DISCONNECTED:
-            raise WebSocketDisconnected
-        try:
-            await self.ws.send_raw({"type": "websocket.send", "text": text})
-        except (OSError, RuntimeError) as error:
-            raise WebSocketDisconnected from error
-
-    async def close(self, code: int, reason: str) -> None:
-        if self.ws.application_state is WebSocketState.DISCONNECTED:
-            return
-        with suppress(WebSocketDisconnect, RuntimeError):
-            await self.ws.close(code=code, reason=reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
-
-
-class _Bucket:
-    """Tokens that come back at a steady rate; who takes one more than there are is too fast."""
-
-    def __init__(self, size: int, per_second: int) -> None:
-        self._size, self._per_second = size, per_second
-        self._tokens, self._at = float(size), _now()
-
-    def take(self) -> bool:
-        """Whether there was one to take."""
-        at = _now()
-        self._tokens = min(self._size, self._tokens + (at - self._at) * self._per_second)
-        self._at = at
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def reason_of(limit: Limit) -> str:
-    """What a limit's refusal says."""
-    return limit.refusal().message
 
 
 class Endpoint(Protocol):
@@ -382,40 +262,3 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             return None if texts.write(frames) else texts.write_in_time(frames)
 
         return send
-
-
-# --- What a client may send --------------------------------------------------------------------------------------
-
-_PAYLOADS: Final = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
-_IN_WORDS: Final = {str: "a text", dict: "an object"}
-
-
-def invalid_because(message: object) -> str | None:
-    """Why this is not a message that a client may send, None where it is."""
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        return "A message is a JSON object with a type"
-    type_, payload = message["type"], message.get("payload")
-    if type_ not in {"connection_init", "ping", "pong", "subscribe", "complete"}:
-        return f"Unknown message type: {type_}"
-    if type_ in {"subscribe", "complete"} and (mistake := _wrong_id(message.get("id"))) is not None:
-        return mistake
-    if type_ == "subscribe":
-        return _wrong_request(payload)
-    if type_ != "complete" and not isinstance(payload, dict | None):
-        return f"The payload of {type_} is an object, or there is none"
-    return None
-
-
-def _wrong_id(id_: object) -> str | None:
-    if not isinstance(id_, str) or not id_:
-        return "The id of an operation is a text, and not empty"
-    return reason_of(ID_CHARACTERS) if len(id_) > ID_CHARACTERS.maximum else None
-
-
-def _wrong_request(payload: object) -> str | None:
-    if not isinstance(payload, dict):
-        return "The payload of subscribe is an object with a query"
-    for name, type_ in _PAYLOADS.items():
-        if not isinstance(payload.get(name), type_ | None):
-            return f"In the payload of subscribe, {name} is {_IN_WORDS[type_]}"
-    return None

@@ -23,7 +23,7 @@ UNREAD_S: Final = 30.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose heads are bounded in size and time, and who reads no answers is let go; uvicorn's is not so.
+    """HTTP/1.1 with bounds on a head's size and time, which drops clients that don't read. uvicorn's has neither.
 
     Who is answered while it still sends is read on for a while: the kernel takes back an answer that was not read yet
     when a connection is closed on unread bytes.

@@ -100,7 +100,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     @staticmethod
     def head(size: int) -> bytes:
-        """What stands before a text of so many bytes. Source: RFC 6455, 5.2."""
+        """The header of a text frame of this many bytes. Source: RFC 6455, 5.2."""
         if size < _TWO_BYTES_OF_SIZE:
             return bytes((_WHOLE_TEXT, size))
         if size < 1 << 16:

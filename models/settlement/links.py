@@ -20,13 +20,20 @@ def links_after(
 
     `used` is Stripe's id of the link that was paid. None is live while payments that are under way cover what remains.
     """
-    under_way = sum(payment.amount for payment in payments if payment.status is PaymentStatus.PENDING)
-    payable = invoice.status is InvoiceStatus.OPEN and under_way < invoice.amount_remaining
+    payable = invoice.status is InvoiceStatus.OPEN and not _is_covered_by_what_is_under_way(invoice, payments)
     after = [_link_after(link, used, invoice, payable=payable) for link in before]
     is_wanted = bool(after) and payable and not any(link.status in LIVE for link in after)
     if is_wanted and invoice.integration_id is not None:
         after.append(_new_link(new_link_id, invoice, invoice.integration_id))
     return after
+
+
+def _is_covered_by_what_is_under_way(invoice: InvoiceState, payments: Sequence[PaymentState]) -> bool:
+    """Whether the invoice may be paid already; of money in another currency nobody can say how much it covers."""
+    under_way = [each for each in payments if each.status is PaymentStatus.PENDING and each.invoice_id == invoice.id]
+    if any(payment.currency != invoice.currency for payment in under_way):
+        return True
+    return sum(payment.amount for payment in under_way) >= invoice.amount_remaining
 
 
 def _new_link(id_: str, invoice: InvoiceState, integration_id: str) -> LinkState:

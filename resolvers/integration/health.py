@@ -132,7 +132,7 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
         raise NotFoundError(
-            "This integration is disconnected for good, there is nothing left to look at: connect Stripe anew"
+            "This integration is disconnected for good, there is nothing left to look at: connect Stripe again"
             " (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["id"],

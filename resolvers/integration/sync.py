@@ -27,7 +27,7 @@ async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime 
     integration = await ctx.one(Integration, integration_id, "integration", ["integrationId"])
     if integration.disconnected_at is not None:
         raise InvalidInputError(
-            "This integration is disconnected for good, and its key is gone: connect Stripe anew (connectStripe).",
+            "This integration is disconnected for good, and its key is gone: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["integrationId"],
         )

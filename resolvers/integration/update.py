@@ -87,7 +87,7 @@ async def _connected(ctx: Context, id_: str, path: list[str]) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", path, lock=True)
     if integration.disconnected_at is not None:
         raise InvalidInputError(
-            "This integration is disconnected for good: connect Stripe anew (connectStripe).",
+            "This integration is disconnected for good: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=path,
         )

@@ -10,13 +10,14 @@ from tortoise.queryset import QuerySet
 from database.access import fetch, reading_dialect
 from database.bulk import any_of
 from database.dialect import READER
+from resolvers.reading.statement import statement_of
 
 COUNTED: Final = 10_000
 """How far is counted."""
 
 
 class Count(NamedTuple):
-    """How many there are, or that there are at least so many."""
+    """How many there are, or a lower bound."""
 
     number: int
     is_exact: bool = True
@@ -27,9 +28,7 @@ Counting = Callable[[], Awaitable[Count]]
 
 async def count(rows: QuerySet[Any]) -> Count:
     """Count rows, up to COUNTED."""
-    few = rows.only("id").limit(COUNTED + 1)
-    few.sql()  # it makes the statement
-    sql, values = few.query.get_parameterized_sql()
+    sql, values = statement_of(rows.only("id").limit(COUNTED + 1)).get_parameterized_sql()
     answer = await get_connection(READER).execute_query_dict(f"SELECT COUNT(*) AS n FROM ({sql}) AS few", values)  # noqa: S608
     number = int(answer[0]["n"])
     return Count(min(number, COUNTED), number <= COUNTED)

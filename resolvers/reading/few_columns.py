@@ -14,6 +14,7 @@ from tortoise.queryset import QuerySet
 from database.access import fetch_rows, reading_dialect
 from database.bulk import listed
 from resolvers.reading.loaders import children_query
+from resolvers.reading.statement import statement_of
 
 _MAX_KEPT: Final = 256
 
@@ -31,9 +32,7 @@ class FewColumns:
 
     async def read(self, rows: QuerySet[Any]) -> list[Any]:
         """The rows of a query, in its order."""
-        few = rows.only(*self.names)
-        few.sql()  # it makes the statement
-        sql, values = few.query.get_parameterized_sql()
+        sql, values = statement_of(rows.only(*self.names)).get_parameterized_sql()
         return self._rows(await fetch_rows(sql, *values))
 
     async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:

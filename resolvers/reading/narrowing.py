@@ -4,7 +4,7 @@ Nobody knows beforehand which it is, so a few rows are walked first. What an ind
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,20 +16,22 @@ from tortoise.queryset import QuerySet
 from database.dialect import READER
 from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
+from resolvers.reading.statement import statement_of
 
+T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
-"""So many rows of the list are walked before an index is asked."""
+"""How many rows of the list are walked before an index is asked."""
 
 FAR: Final = 2_000
-"""So many are walked before an index is asked for the nearest of what is too much to be looked up."""
+"""How many rows are walked before an index with too many matches is asked for the nearest."""
 
 LOOKED_UP: Final = counts.COUNTED
-"""So many rows are looked up by an index at most: where more match, the list is walked."""
+"""How many rows an index looks up at most: where more match, the list is walked."""
 
 _AT_ONCE: Final = 500
-"""So many ids are asked for with one statement."""
+"""How many ids are asked for with one statement."""
 
 
 class Found(NamedTuple):
@@ -37,6 +39,16 @@ class Found(NamedTuple):
 
     ids: Sequence[str] = ()
     lists: Sequence[Q] = ()
+
+
+def asked_for(restrictions: Mapping[str, Any]) -> dict[str, Any]:
+    """The restrictions that have a value: None asks for none."""
+    return {name: value for name, value in restrictions.items() if value is not None}
+
+
+def distinct(values: Sequence[T] | None) -> list[T] | None:
+    """The values that a filter lists, each once; None where it lists none."""
+    return None if values is None else list(set(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +81,7 @@ class Between:
         return rows.order_by(f"-{self.key}" if self.descending else self.key)
 
     def beyond(self, id_: str) -> "Between":
-        """What of the part comes after one of its rows."""
+        """The rest of the part, after one of its rows."""
         return replace(self, high=id_) if self.descending else replace(self, low=id_)
 
     def narrow_ids(self, ids: Sequence[str]) -> list[str]:
@@ -178,11 +190,9 @@ async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[
 
 async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
     """What holds among the first rows of a list: the rows are read in order, until there are enough."""
-    nearest = listed.limit(number)
-    nearest.sql()  # it makes the statement
-    holding.sql()
-    holding.query._from = [nearest.query.as_(holding.model._meta.db_table)]  # type: ignore[list-item]
-    answer = await get_connection(READER).execute_query_dict(*holding.query.get_parameterized_sql())
+    statement = statement_of(holding)
+    statement._from = [statement_of(listed.limit(number)).as_(holding.model._meta.db_table)]  # type: ignore[list-item]
+    answer = await get_connection(READER).execute_query_dict(*statement.get_parameterized_sql())
     return [holding.model._init_from_db(**row) for row in answer]
 
 

@@ -160,7 +160,7 @@ def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
 
 
 def _whole(spans: Iterable[tuple[int, Span]], step: timedelta) -> tuple[list[tuple[int, Span]], list[tuple[int, Span]]]:
-    """What of the spans is whole steps, and what is left at their ends."""
+    """Split the spans into whole steps and the remainders at their ends."""
     told, left = [], []
     for place, span in spans:
         first, last = _at_or_after(span.start, step), _before(span.end, step)

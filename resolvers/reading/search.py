@@ -12,10 +12,10 @@ SHORTEST: Final = 3
 """A text of fewer characters is in no index."""
 
 NEWEST: Final = 10_000
-"""Among so many rows a shorter text is looked for."""
+"""Among how many of the newest rows a shorter text is looked for."""
 
 _AT_THE_SAME_TIME: Final = 200
-"""So many rows may be in another order in the index than by their ids."""
+"""How many rows may be in another order in the index than by their ids."""
 
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -54,7 +54,7 @@ async def ids_of(texts: str, workspace_id: str, text: str) -> list[str] | None:
 
 
 async def nearest_ids(texts: str, workspace_id: str, text: str, part: Between, number: int) -> list[str]:
-    """The ids of what holds a text in a part of a list, in its order: so many, or all there are.
+    """The ids of what holds a text in a part of a list, in its order: up to a limit.
 
     SQLite's index is read in the order in which rows were made, which is that of their ids but for what was made at the
     same time; PostgreSQL's has no order, so that all that hold the text are looked at.

@@ -15,6 +15,7 @@ from models.instant import utc_today
 from resolvers.reading import counts
 from resolvers.reading.narrowing import Narrowing, pieces
 from resolvers.reading.shared import SharedLoader
+from resolvers.reading.statement import statement_of
 
 Measures = Mapping[str, str]
 """What is summed, by its name: SQL of a row's columns, which are whole numbers."""
@@ -91,8 +92,7 @@ async def tally(rows: QuerySet[Any], narrowings: Sequence[Narrowing], measures: 
 
 
 async def _tally_of(few: QuerySet[Any], measures: Measures) -> dict[str, dict[str, int]]:
-    few.sql()  # it makes the statement
-    sql, values = few.query.get_parameterized_sql()
+    sql, values = statement_of(few).get_parameterized_sql()
     statement = f"SELECT currency, {summing(measures)} FROM ({sql}) AS few GROUP BY currency"  # noqa: S608
     found = await get_connection(READER).execute_query_dict(statement, values)
     return {row["currency"]: summed_in(row, measures) for row in found}
@@ -148,4 +148,4 @@ _OF_CUSTOMERS: Final = {
         ) GROUP BY 1, 2
     """,
 }
-"""The invoices of each customer are looked up by their index, up to so many."""
+"""The invoices of each customer are looked up by their index, up to this number."""

@@ -55,7 +55,7 @@ class ApiKeyMutations:
         info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
-    @mutation(description="Revoke an API key: it opens nothing from now on. Needs ADMIN.")
+    @mutation(description="Revoke an API key: it is refused from now on. Needs ADMIN.")
     async def revoke_api_key(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The API key.")]
     ) -> RevokeApiKeyResult:

@@ -15,21 +15,21 @@ from schema.types.metadata import MetadataEntryInput, changed_metadata, given_me
 
 @strawberry.input(description="A new customer.")
 class CreateCustomerInput:
-    name: str = strawberry.field(description="As it is to stand on invoices.")
+    name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="Where invoices go.")
     external_id: str | None = fields.optional("Your own id for it, unique in the workspace.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="What is to change of a customer. What is left out stays.")
+@strawberry.input(description="Changes to a customer. Fields that are left out stay as they are.")
 class UpdateCustomerInput:
     id: strawberry.ID = strawberry.field(description="The customer.")
-    name: str | None = fields.optional("As it is to stand on invoices.")
+    name: str | None = fields.optional("As it appears on invoices.")
     email: str | None = fields.optional("Where invoices go.")
     external_id: str | None = fields.optional("Your own id for it, unique in the workspace; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
-        "What you keep about it for yourself. Entries that aren't named stay; null clears all."
+        "Your own data about it. Entries that aren't named stay; null clears all."
     )
 
 
@@ -71,7 +71,7 @@ class CustomerMutations:
     async def update_customer(
         self,
         info: Info,
-        input: Annotated[UpdateCustomerInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateCustomerInput, strawberry.argument(description="The changes.")],
     ) -> UpdateCustomerResult:
         row = await customer.update_customer(
             info.context,

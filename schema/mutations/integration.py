@@ -32,7 +32,7 @@ class ConnectStripeInput:
     idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="What is to change of an integration. What is left out stays.")
+@strawberry.input(description="Changes to an integration. Fields that are left out stay as they are.")
 class UpdateStripeIntegrationInput:
     id: strawberry.ID = strawberry.field(description="The integration.")
     name: str | None = fields.optional("The connection's name.")
@@ -124,7 +124,7 @@ class IntegrationMutations:
     async def update_stripe_integration(
         self,
         info: Info,
-        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateStripeIntegrationInput, strawberry.argument(description="The changes.")],
     ) -> UpdateStripeIntegrationResult:
         row, applied = await update.update_stripe_integration(
             info.context,
@@ -149,8 +149,8 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Drop the webhook events of an integration that wait for a webhook secret that verifies them: forgeries, or"
-            " what another endpoint signed. Stripe keeps its own: `syncStripeEvents` fetches them. Needs ADMIN."
+            "Drop an integration's QUARANTINED webhook events: forgeries, or events that another endpoint signed."
+            " Genuine ones aren't lost: `syncStripeEvents` fetches them from Stripe. Needs ADMIN."
         )
     )
     async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:

@@ -44,7 +44,8 @@ class CreateInvoiceInput:
 
 
 @strawberry.input(
-    description="What is to change of a draft; of an invoice that is finalized, its metadata. What is left out stays."
+    description="Changes to a draft, or to the metadata of a finalized invoice. Fields that are left out stay as they"
+    " are."
 )
 class UpdateInvoiceInput:
     id: strawberry.ID = strawberry.field(description="The draft.")
@@ -55,8 +56,8 @@ class UpdateInvoiceInput:
     memo: str | None = fields.optional("A remark for yourself; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "What you keep about it for yourself, in any status: with nothing but this a finalized invoice can be"
-            " updated too. Entries that aren't named stay; null clears all."
+            "Your own data about it. An update of this alone is possible in any status. Entries that aren't named"
+            " stay; null clears all."
         ),
     )
 
@@ -150,7 +151,7 @@ class InvoiceMutations:
     async def update_invoice(
         self,
         info: Info,
-        input: Annotated[UpdateInvoiceInput, strawberry.argument(description="What is to change.")],
+        input: Annotated[UpdateInvoiceInput, strawberry.argument(description="The changes.")],
     ) -> UpdateInvoiceResult:
         items = set_or_kept(input.line_items, "lineItems")
         lines: list[LineInput] | Keep = KEEP if items is KEEP else [each.line() for each in items]

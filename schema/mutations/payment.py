@@ -35,7 +35,7 @@ class PaymentMutations:
         self,
         info: Info,
         payment_id: Annotated[strawberry.ID, strawberry.argument(description="The payment.")],
-        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="What it is to pay.")],
+        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="The invoice that it pays.")],
     ) -> ApplyPaymentResult:
         applied, paid = await payment.apply_payment(info.context, payment_id, invoice_id)
         return ApplyPaymentSuccess(payment=Payment.of(applied), invoice=Invoice.of(paid))

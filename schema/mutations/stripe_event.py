@@ -18,12 +18,12 @@ class SyncStripeEventsSuccess:
     already_known: int = strawberry.field(description="How many of them had arrived before.")
     applied: int = strawberry.field(description="How many were applied now.")
     failed: int = strawberry.field(description="How many could not be applied; they are tried again automatically.")
-    since: datetime = strawberry.field(description="From which instant on Stripe was asked.")
+    since: datetime = strawberry.field(description="The instant from which on Stripe was asked.")
     complete: bool = strawberry.field(
-        description="Whether all since then was read. If not, ask again: it goes on from where it stopped."
+        description="Whether everything since then was read. If not, sync again: it continues where it stopped."
     )
     gap: Diagnosis | None = strawberry.field(
-        description="Set when it should have gone back further than the 30 days for which Stripe keeps events."
+        description="Set when the sync should have gone back further than the 30 days for which Stripe keeps events."
     )
 
 
@@ -46,7 +46,7 @@ class StripeEventMutations:
         integration_id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
         since: Annotated[
             datetime | None,
-            strawberry.argument(description="From when on; left out, from where the last sync ended."),
+            strawberry.argument(description="Where to begin; by default where the last sync ended."),
         ] = strawberry.UNSET,
     ) -> SyncStripeEventsResult:
         progress = await sync.sync_stripe_events(info.context, integration_id, given(since))

@@ -16,13 +16,13 @@ from schema.types.webhook_event import WebhookEvent
 DryRun = Annotated[bool | None, strawberry.argument(description="Only say what would change; nothing is written.")]
 
 
-@strawberry.type(description="What trying a webhook event again did, or would do.")
+@strawberry.type(description="What replaying a webhook event did, or would do.")
 class ReplayOutcome:
     webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
     before: WebhookEventStatus = strawberry.field(description="Its status before.")
     after: WebhookEventStatus = strawberry.field(description="Its status after; after a dry run, what it would be.")
     changes: list[str] = strawberry.field(
-        description="What changed, or would, a sentence each; empty when nothing did."
+        description="What changed, or would change, a sentence each; empty when nothing did."
     )
 
     @classmethod
@@ -58,8 +58,8 @@ ReplayWebhookEventsResult = Annotated[ReplayWebhookEventsSuccess | InvalidInput,
 class WebhookEventMutations:
     @mutation(
         description=(
-            "Try a webhook event again by the same way as a delivery: what is HELD, FAILED, UNAPPLIED, QUARANTINED or"
-            " IGNORED. Doing so twice changes nothing more. Needs WRITE."
+            "Process a webhook event again, like a delivery, if it is HELD, FAILED, UNAPPLIED, QUARANTINED or"
+            " IGNORED. A repetition changes nothing more. Needs WRITE."
         )
     )
     async def replay_webhook_event(
@@ -73,8 +73,8 @@ class WebhookEventMutations:
 
     @mutation(
         description=(
-            "Try webhook events again, the oldest first. Without a status in the filter it is all that is HELD, FAILED,"
-            " UNAPPLIED or QUARANTINED. Needs WRITE."
+            "Process webhook events again, the oldest first. Without a status in the filter: all that are HELD,"
+            " FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
         )
     )
     async def replay_webhook_events(

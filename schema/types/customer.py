@@ -10,7 +10,7 @@ from models.ids import Prefix
 from resolvers import invoice_list, payment
 from resolvers.invoice_list import InvoiceQuery
 from resolvers.payment import PaymentQuery
-from resolvers.reading.pages import PageRequest, page
+from resolvers.reading.pages import PageRequest
 from schema.context import Info, all_given
 from schema.filters import InvoiceFilter, PaymentFilter
 from schema.node import Node
@@ -22,12 +22,12 @@ from schema.types.metadata import MetadataEntry, metadata_of
 
 @strawberry.type(description="Who is invoiced.")
 class Customer(Node, prefix=Prefix.CUSTOMER):
-    name: str = strawberry.field(description="As it stands on invoices.")
+    name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="Where invoices go.")
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
     created_at: datetime = strawberry.field(description="When it was made.")
 
-    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
@@ -44,15 +44,16 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
     ) -> LazyInvoiceConnection:
         from schema.types.invoice import InvoiceConnection
 
-        ctx, descending = info.context, newest_first(order)
         query = InvoiceQuery(**{**all_given(filter), "customer_id": self.id})
-        rows, narrowings = await invoice_list.invoices(ctx, query)
-        if query != InvoiceQuery(customer_id=self.id):
-            found = await page(rows, request, descending=descending, narrowings=narrowings)
-        else:
-            found = await page_of_children(
-                ctx.loaders.customer_invoices, self.id, lambda: rows, request, descending=descending
-            )
+        rows, narrowings = await invoice_list.invoices(info.context, query)
+        found = await page_of_children(
+            info.context.loaders.customer_invoices,
+            self.id,
+            lambda: rows,
+            request,
+            descending=newest_first(order),
+            narrowings=None if query == InvoiceQuery(customer_id=self.id) else narrowings,
+        )
         return InvoiceConnection.of(found, query=query)
 
     @strawberry.field(description="Its payments and failed attempts, newest first.")
@@ -67,18 +68,19 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
     ) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection
 
-        ctx = info.context
         query = PaymentQuery(**{**all_given(filter), "customer_id": self.id})
-        rows, narrowings = payment.payments(ctx, query)
-        if query != PaymentQuery(customer_id=self.id):
-            found = await page(rows, request, descending=True, narrowings=narrowings)
-        else:
-            found = await page_of_children(
-                ctx.loaders.customer_payments, self.id, lambda: rows, request, descending=True
-            )
+        rows, narrowings = payment.payments(info.context, query)
+        found = await page_of_children(
+            info.context.loaders.customer_payments,
+            self.id,
+            lambda: rows,
+            request,
+            descending=True,
+            narrowings=None if query == PaymentQuery(customer_id=self.id) else narrowings,
+        )
         return PaymentConnection.of(found, query=query)
 
-    @strawberry.field(description="What its invoices come to, per currency.")
+    @strawberry.field(description="The sums of its invoices, per currency.")
     async def totals(self, info: Info) -> list[CustomerTotals]:
         return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 

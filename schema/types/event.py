@@ -29,7 +29,7 @@ class Event(Node, prefix=Prefix.EVENT):
     actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
     note: str | None = strawberry.field(description="The note given with it.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The state that the invoice was in.")
-    status: InvoiceStatus | None = strawberry.field(description="The state that the invoice came to.")
+    status: InvoiceStatus | None = strawberry.field(description="The state that the invoice moved to.")
     row: strawberry.Private[models.Event]
 
     @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions alike.")

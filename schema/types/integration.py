@@ -33,7 +33,8 @@ class IntegrationHealth:
         description="How many verified webhook events may be about money but can't be read, and wait for a person."
     )
     quarantine_refused: int = strawberry.field(
-        description="How many could not wait, because the quarantine was full; Stripe posts them again for three days."
+        description="How many deliveries were refused because the quarantine was full; Stripe posts them again for"
+        " three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
         description="When the latest delivery came that could not be verified."
@@ -96,7 +97,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     def events_to_send(self) -> list[str]:
         return list(GATEWAY.event_types)
 
-    @strawberry.field(description="The same events, with what Stripe sends each for.")
+    @strawberry.field(description="The same events, each with when Stripe sends it.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)

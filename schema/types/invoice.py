@@ -67,7 +67,9 @@ class PaymentLink:
 
 @strawberry.type(description="An invoice.")
 class Invoice(Node, prefix=Prefix.INVOICE):
-    number: str | None = strawberry.field(description="INV-2026-0001: given without gaps when it is finalized.")
+    number: str | None = strawberry.field(
+        description="INV-2026-0001: assigned, without gaps, when the invoice is finalized."
+    )
     status: InvoiceStatus = strawberry.field(description="Where it stands.")
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     total: Money = strawberry.field(description="The sum of its lines.")
@@ -90,7 +92,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]
 
-    @strawberry.field(description="What the business keeps about it for itself, by key.")
+    @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
@@ -166,6 +168,6 @@ class Invoice(Node, prefix=Prefix.INVOICE):
 class InvoiceConnection(Connection[Invoice]):
     query: strawberry.Private[InvoiceQuery]
 
-    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
     async def totals(self, info: Info) -> list[InvoiceTotals]:
         return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

@@ -10,8 +10,7 @@ from schema.enums import CountPrecision
 from schema.types.money import Money
 
 _PRECISION = strawberry.field(
-    description="Whether these are the sums of all, or there is at least so much: what no sum is kept of is added up"
-    " to 10,000 rows."
+    description="Whether these sums are exact or lower bounds: with some filters 10,000 rows are added up at most."
 )
 
 
@@ -39,7 +38,7 @@ class _Totals:
         ]
 
 
-@strawberry.type(description="What the invoices of a list come to, of one currency.")
+@strawberry.type(description="The sums of a list of invoices in one currency.")
 class InvoiceTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many they are.")
@@ -61,12 +60,12 @@ class InvoiceTotals(_Totals):
         }
 
 
-@strawberry.type(description="What the payments of a list come to, of one currency.")
+@strawberry.type(description="The sums of a list of payments in one currency.")
 class PaymentTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many they are, attempts that failed among them.")
     received: Money = strawberry.field(description="What came in by those that SUCCEEDED, gross of refunds.")
-    refunded: Money = strawberry.field(description="What of `received` was given back.")
+    refunded: Money = strawberry.field(description="The refunded part of `received`.")
     net: Money = strawberry.field(description="`received` without `refunded`.")
     precision: CountPrecision = _PRECISION
 
@@ -76,7 +75,7 @@ class PaymentTotals(_Totals):
         return {"received": received, "refunded": refunded, "net": received - refunded}
 
 
-@strawberry.type(description="What the invoices of a customer come to, of one currency.")
+@strawberry.type(description="The sums of a customer's invoices in one currency.")
 class CustomerTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many invoices, drafts and VOID ones among them.")

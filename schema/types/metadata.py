@@ -11,7 +11,7 @@ from resolvers.metadata import Changes
 from schema.context import Info, given
 
 
-@strawberry.type(description="Something that the business keeps about a customer or an invoice for itself.")
+@strawberry.type(description="An entry of the business's own data about a customer or an invoice.")
 class MetadataEntry:
     key: str = strawberry.field(description="What it is called.")
     value: str = strawberry.field(description="What it says.")

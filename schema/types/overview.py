@@ -20,7 +20,7 @@ class WebhookEventStatusCount:
     count: int = strawberry.field(description="How many have it.")
 
 
-@strawberry.type(description="How many there are of each status. Every status is there, and every count exact.")
+@strawberry.type(description="How many there are of each status. Every status is listed, and every count is exact.")
 class Counts:
     @strawberry.field(description="Invoices.")
     async def invoices(self, info: Info) -> list[InvoiceStatusCount]:

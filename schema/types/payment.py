@@ -48,12 +48,12 @@ class Dispute:
         )
 
 
-@strawberry.type(description="Money that came in, or tried to.")
+@strawberry.type(description="A payment, or an attempt at one.")
 class Payment(Node, prefix=Prefix.PAYMENT):
     status: PaymentStatus = strawberry.field(description="How far it has come.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
-    amount_refunded: Money = strawberry.field(description="What of it was given back.")
-    overpaid: Money = strawberry.field(description="What of it exceeded the invoice.")
+    amount_refunded: Money = strawberry.field(description="The refunded part of it.")
+    overpaid: Money = strawberry.field(description="The part that exceeded the invoice.")
     allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
     unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
     provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
@@ -63,12 +63,12 @@ class Payment(Node, prefix=Prefix.PAYMENT):
         description="The amount that the customer saw and has on their statement, where Stripe converted the price."
     )
     amount_received: Money | None = strawberry.field(
-        description="What came so far of a bank transfer that is not complete."
+        description="The part of an incomplete bank transfer that has come in."
     )
     dispute: Dispute | None = strawberry.field(
-        description="An objection to it: one that is open before those that are decided, then the latest."
+        description="A dispute of it: an open one if there is any, else the latest."
     )
-    disputes: list[Dispute] = strawberry.field(description="All objections to it.")
+    disputes: list[Dispute] = strawberry.field(description="All disputes of it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
@@ -110,6 +110,6 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 class PaymentConnection(Connection[Payment]):
     query: strawberry.Private[PaymentQuery]
 
-    @strawberry.field(description="What the whole list comes to, per currency; added up only when it is asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
     async def totals(self, info: Info) -> list[PaymentTotals]:
         return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

@@ -8,10 +8,10 @@ from resolvers import revenue, totals
 from schema.types.money import Money
 
 
-@strawberry.type(description="OPEN invoices that are overdue for so many days, in UTC.")
+@strawberry.type(description="OPEN invoices by how many days they are overdue, in UTC.")
 class OverdueBucket:
-    from_days: int = strawberry.field(description="Overdue for so many days at least.")
-    to_days: int | None = strawberry.field(description="Overdue for so many days at most; null without an end.")
+    from_days: int = strawberry.field(description="Overdue for at least this many days.")
+    to_days: int | None = strawberry.field(description="Overdue for at most this many days; null for no upper bound.")
     count: int = strawberry.field(description="How many invoices.")
     amount: Money = strawberry.field(description="What remains of them.")
 
@@ -31,18 +31,18 @@ class CurrencyTotals:
     open: Money = strawberry.field(description="What remains of OPEN invoices now.")
     overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
     overdue_by_age: list[OverdueBucket] = strawberry.field(
-        description="`overdue` by how many days ago it was due: 1–30, 31–60, 61–90, and more; always these four."
+        description="`overdue`, split by days past the due date: 1–30, 31–60, 61–90, and more; always these four."
     )
     paid: Money = strawberry.field(
         description=(
-            "What came in for invoices, gross of refunds: applied payments by when they occurred, and what was marked"
-            " paid by hand by when the invoice became PAID."
+            "What came in for invoices, gross of refunds: applied payments, by the time they occurred, and what"
+            " was marked paid by hand, by the time the invoice became PAID."
         )
     )
-    refunded: Money = strawberry.field(description="What was given back of the payments in `paid`.")
-    overpaid: Money = strawberry.field(description="What of the payments in `paid` exceeded their invoices.")
+    refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
+    overpaid: Money = strawberry.field(description="By how much the payments in `paid` exceeded their invoices.")
     unapplied: Money = strawberry.field(
-        description="What came in and fits no invoice, net of refunds; in no other total."
+        description="What came in but fits no invoice, net of refunds. No other total includes it."
     )
 
     @classmethod
@@ -62,22 +62,20 @@ class CurrencyTotals:
 
 @strawberry.type(description="What came in within an interval.")
 class RevenuePoint:
-    start: datetime = strawberry.field(
-        description="When it begins: that of the interval, or `since` within the first one."
-    )
+    start: datetime = strawberry.field(description="The start of its interval; of the first one, `since`.")
     end: datetime = strawberry.field(
-        description="When it ends, and the next begins: that of the interval, or `until` within the last one."
+        description="The end of its interval, where the next begins; of the last one, `until`."
     )
     received: Money = strawberry.field(
         description=(
-            "What came in for invoices, gross of refunds, as `CurrencyTotals.paid`: applied payments by when they"
-            " occurred, and what was marked paid by hand by when the invoice became PAID."
+            "What came in for invoices, gross of refunds, like `CurrencyTotals.paid`: applied payments, by the"
+            " time they occurred, and what was marked paid by hand, by the time the invoice became PAID."
         )
     )
     refunded: Money = strawberry.field(
         description=(
-            "What was given back of the payments in `received`, whenever that was: a refund counts when its payment"
-            " occurred, so that an earlier point changes when money goes back."
+            "The refunds of the payments in `received`, whenever they were made: a refund counts at the time of"
+            " its payment, so it changes an earlier point."
         )
     )
     net: Money = strawberry.field(description="`received` without `refunded`.")
@@ -97,7 +95,7 @@ class RevenuePoint:
 class RevenueSeries:
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     points: list[RevenuePoint] = strawberry.field(
-        description="The intervals in their order, without a gap; of 0 where nothing came."
+        description="The intervals in order, without gaps; 0 where nothing came in."
     )
 
     @classmethod

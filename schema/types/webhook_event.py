@@ -16,17 +16,17 @@ from schema.pages import Connection
 from schema.types.diagnosis import Diagnosis
 
 
-@strawberry.type(description="A time that a webhook event came or was tried.")
+@strawberry.type(description="A delivery of a webhook event, or an attempt to apply it.")
 class WebhookEventAttempt:
     at: datetime = strawberry.field(description="When that was.")
     source: AttemptSource = strawberry.field(description="Why it was looked at.")
     status: WebhookEventStatus = strawberry.field(description="What became of it.")
     reason: Diagnosis | None = strawberry.field(
-        description="Why. Null when PROCESSED, and when it came again after it had been decided on."
+        description="Why. Null when PROCESSED, and when an event was delivered again that had been decided already."
     )
 
 
-@strawberry.type(description="An event of Stripe's, once however often it was delivered.")
+@strawberry.type(description="An event from Stripe: one object, however often it was delivered.")
 class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null when none could be read.")
     type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
@@ -39,13 +39,11 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
         description="The version of Stripe's API that its payload is written in."
     )
     received_at: datetime = strawberry.field(description="When it first came.")
-    processed_at: datetime | None = strawberry.field(description="When it was last decided on.")
+    processed_at: datetime | None = strawberry.field(description="When its status was last decided.")
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description=(
-            "Each time that it came or was tried, oldest first, up to a hundred. What came at the same moment is one."
-        )
+        description=("Each delivery and each attempt, oldest first, up to a hundred. Those at the same moment are one.")
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)

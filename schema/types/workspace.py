@@ -16,8 +16,9 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business: what everything else belongs to. `eventCursor` is read before everything else of the same"
-        " operation: a subscription `after` it misses nothing of what the operation showed; it may repeat."
+        "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
+        " operation: a subscription `after` it misses no change to what the operation showed, though it may"
+        " repeat one."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):

@@ -11,8 +11,9 @@ import pytest
 from graphql import GraphQLError, get_introspection_query, parse
 
 from execution import limits
+from execution.cost import cost_of
 from execution.documents import refusals_of
-from execution.limits import LINES, cost_of, in_our_words, refused_for_variables
+from execution.limits import LINES, in_our_words, refused_for_variables
 from execution.schema import schema
 from tests.support.app import RunningApp, running_app
 from tests.support.graphql_client import GraphQLClient

@@ -102,6 +102,26 @@ async def test_what_failed_is_replayed(business: Business) -> None:
     assert (replayed["outcome"]["before"], replayed["outcome"]["after"]) == ("FAILED", "PROCESSED")
 
 
+async def test_verified_money_that_could_not_be_read_is_replayed(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    unread = paid(business, invoice["id"])
+    unread["data"]["object"]["currency"] = "dollars"
+    await business.deliver(integration["id"], unread)
+    still_unread = await business.mutate(REPLAY, id=(await stored(integration)).id)
+    unread["data"]["object"]["currency"] = "usd"  # what a later version reads
+    async with transaction() as tx:
+        await tx.execute(
+            "UPDATE webhook_events SET payload = $2 WHERE integration_id = $1", integration["id"], stripe.body(unread)
+        )
+
+    replayed = await business.mutate(REPLAY, id=(await stored(integration)).id)
+
+    assert (still_unread["outcome"]["before"], still_unread["outcome"]["after"]) == ("UNAPPLIED", "UNAPPLIED")
+    assert (replayed["outcome"]["before"], replayed["outcome"]["after"]) == ("UNAPPLIED", "PROCESSED")
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
 async def test_many_are_replayed_the_oldest_first_and_together_as_they_would_be(business: Business) -> None:
     integration = await business.connect()
     drafts = [await business.draft("20.00") for _ in range(3)]

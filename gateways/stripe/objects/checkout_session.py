@@ -17,7 +17,10 @@ def completed(session: StripeObject) -> Facts:
     if status == "unpaid":
         return _session(session, Evidence.PENDING)
     if status == "no_payment_required":
-        return {} if session.get("currency") is None else {**_session(session, Evidence.PAID), "amount": 0}
+        is_trial = session.get("mode") == "subscription"  # its Stripe invoices tell what is paid later
+        if is_trial or session.get("currency") is None:
+            return {}
+        return {**_session(session, Evidence.PAID), "amount": 0}
     raise UnreadableError("data.object.payment_status is none that Stripe documents")
 
 

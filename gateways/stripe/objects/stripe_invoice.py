@@ -15,8 +15,8 @@ def paid(invoice: StripeObject) -> Facts:
     whole.
     """
     told = _whole(invoice, Evidence.PAID, "amount_paid")
-    if invoice.get("paid_out_of_band") is True:
-        return told | {"evidence": Evidence.OUT_OF_BAND}
+    if invoice.get("paid_out_of_band") is True:  # before basil, and amount_paid is only what came through Stripe
+        return told | {"evidence": Evidence.OUT_OF_BAND, "amount": integer(invoice, "amount_due", MAX_MINOR_UNITS)}
     old_intent = reference(invoice, "payment_intent")
     entries = [entry for entry in _listed(invoice) if entry.get("status") == "paid"]
     if old_intent is not None or not entries:

@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from edge.graphql.socket import CLOSE_CODES, MAX_MESSAGES_AT_ONCE, OPERATIONS
+from edge.graphql.socket import CLOSE_CODES, OPERATIONS
+from edge.graphql.socket_transport import MAX_MESSAGES_AT_ONCE
 from tests.simulator.serving import eventually
 from tests.support.app import Cli, RunningApp, environment, running_app, settings_env
 from tests.support.documents import CREATE_CUSTOMER

@@ -100,3 +100,11 @@ def test_money_that_came_is_further_than_an_attempt_whatever_was_said_last(
 
         assert found is not None
         assert (found.status, found.amount, found.allocation) == (PaymentStatus.SUCCEEDED, 500, money.allocation)
+
+
+@pytest.mark.parametrize(("first", "second"), [("in_1", None), (None, "in_1")])
+def test_the_stripe_invoice_that_either_names_is_kept(first: str | None, second: str | None) -> None:
+    found = merged([payment(order_id=first), payment(id="pay_2", order_id=second)], "USD").payment
+
+    assert found is not None
+    assert found.order_id == "in_1"

@@ -46,6 +46,13 @@ def completed(payment_status: str = "paid", payment_intent: str | None = "pi_a",
     return stripe.checkout_session_completed(**(OURS | standard | told))
 
 
+def trial() -> Event:
+    """A customer subscribed, and pays nothing yet."""
+    event = completed("no_payment_required", None, invoice="in_a", amount=0)
+    event["data"]["object"] |= {"mode": "subscription", "subscription": "sub_a"}
+    return event
+
+
 def later_succeeded(**told: Any) -> Event:
     """A bank debit through our link came."""
     return stripe.checkout_session_async_succeeded(
@@ -312,7 +319,9 @@ def test_blanks_around_metadata_mean_nothing() -> None:
     [
         completed() | {"data": {"object": {"id": "cs_a", "mode": "setup", "metadata": OURS}}},
         completed("no_payment_required", currency=None, amount=None),
+        trial(),
     ],
+    ids=["a card is saved", "nothing to pay", "a trial begins"],
 )
 def test_a_session_in_which_nothing_is_paid_is_ignored(event: Event) -> None:
     desk = Desk(open_invoice(), [active_link()])
@@ -685,6 +694,21 @@ def test_no_link_is_live_while_money_under_way_covers_the_rest() -> None:
     assert not after.live_links
 
 
+def test_no_link_is_live_while_money_is_under_way_in_the_customers_currency() -> None:
+    """As before 2025-03-31: nobody can say how much of the rest it covers, and both could be paid."""
+    desk = Desk(open_invoice(), [active_link()])
+    session = completed("unpaid", amount=1850, currency="eur", created=1)
+    session["data"]["object"]["currency_conversion"] = {"amount_total": 2000, "source_currency": "usd"}
+
+    desk.take(
+        session,
+        stripe.payment_intent_processing(**OURS, payment_intent="pi_a", amount=1850, currency="eur", created=2),
+    )
+
+    assert desk.payment.status is PaymentStatus.PENDING
+    assert not desk.live_links
+
+
 def test_money_under_way_for_a_part_leaves_the_link() -> None:
     desk = Desk(open_invoice(), [active_link()])
 
@@ -984,7 +1008,8 @@ OUT_OF_BAND: Final = (
     stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=77, shape=stripe.OLD, payment_intent=None),
     stripe.stripe_invoice_paid(**OURS, invoice="in_a", created=77, payments={"": 2000}),
 )
-OUT_OF_BAND[0]["data"]["object"]["paid_out_of_band"] = True
+OUT_OF_BAND[0]["data"]["object"] |= {"paid_out_of_band": True, "amount_paid": 0, "amount_remaining": 2000}
+"""Before 2025-03-31.basil the amount that was paid is what was paid through Stripe."""
 
 
 @pytest.mark.parametrize("event", OUT_OF_BAND)

@@ -197,6 +197,22 @@ def test_payments_of_one_stripe_invoice_pay_the_invoices_that_they_name_each() -
         assert (desk.invoice.amount_paid, desk.invoice_named(other).amount_paid) == (2000, 3000)
 
 
+def test_what_is_under_way_for_another_invoice_takes_no_link_from_this_one() -> None:
+    other = new_id(Prefix.INVOICE)
+    debit = stripe.payment_intent_processing(
+        payment_intent="pi_b", amount=3000, created=1, **(OURS | {"invoice_id": other})
+    )
+    debit["data"]["object"]["payment_details"] = {"order_reference": "in_1"}
+    money = stripe.payment_intent_succeeded(payment_intent="pi_a", amount=500, order="in_1", created=2, **OURS)
+
+    for order in permutations([debit, money]):
+        desk = Desk(open_invoice(), [active_link()])
+        desk.add_invoice(open_invoice(id=other, total=5000))
+        desk.take(*order)
+
+        assert [link.amount for link in desk.live_links] == [1500]
+
+
 def test_an_invoice_whose_payment_an_event_for_another_one_changes_is_counted_again() -> None:
     other = new_id(Prefix.INVOICE)
     desk = Desk(open_invoice(total=5000))
