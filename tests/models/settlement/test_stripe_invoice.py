@@ -369,3 +369,17 @@ def test_a_whole_that_was_paid_counts_after_an_attempt_that_failed() -> None:
     )
 
     assert (desk.invoice.amount_paid, desk.payment.status) == (1500, PaymentStatus.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "unfit", [{"currency": "EUR"}, {"status": InvoiceStatus.VOID}], ids=["another currency", "void"]
+)
+def test_what_was_marked_in_stripe_changes_nothing_of_an_invoice_that_it_does_not_fit(unfit: dict[str, Any]) -> None:
+    desk = Desk(open_invoice(total=2000, **unfit), [active_link()])
+    marked = stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS)
+    marked["data"]["object"] |= {"paid_out_of_band": True, "amount_paid": 0, "amount_remaining": 2000}
+    before = desk.invoice
+
+    verdict = desk.take(marked)
+
+    assert (verdict.status, desk.invoice, desk.payments) == (WebhookEventStatus.UNAPPLIED, before, [])
