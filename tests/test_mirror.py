@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
-from tests.support.import_everything import MODULES, PACKAGES, ROOT
+from tests.world.import_everything import MODULES, PACKAGES, ROOT
 
 ELSEWHERE: Final[dict[str, str]] = {
     "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",

@@ -10,8 +10,8 @@ from models.instant import utc_now
 from models.kinds import InvoiceStatus, PaymentStatus
 from models.sums import merge_all
 from resolvers.revenue import MAX_POINTS
-from tests.schema.caller import Caller
-from tests.schema.rows import AT, Rows
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
 
 Json = dict[str, Any]
 

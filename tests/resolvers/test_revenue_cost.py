@@ -13,9 +13,9 @@ from models.kinds import Allocation, Mode, PaymentStatus, Scope
 from models.sums import merge_all
 from models.workspace import add_workspace
 from tests.resolvers.test_revenue import REVENUE
-from tests.schema.caller import Caller, caller_with
-from tests.schema.rows import Rows
-from tests.support.business import opened_services
+from tests.world.business import opened_services
+from tests.world.caller import Caller, caller_with
+from tests.world.rows import Rows
 
 DENSE: Final = 40
 FIRST: Final = datetime(2026, 11, 1, tzinfo=UTC)

@@ -24,15 +24,15 @@ from models.integration import Integration
 from models.kinds import Scope, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers.context import Services
-from tests.schema.caller import caller_with
-from tests.support import books, migrated
-from tests.support import stripe_payloads as payloads
-from tests.support.app import RunningApp, running_app
-from tests.support.books import ours
-from tests.support.local import LOCAL
-from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, rows, within
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.webhooks.conftest import Stripe
+from tests.world import books, migrated
+from tests.world import stripe_payloads as payloads
+from tests.world.app import RunningApp, running_app
+from tests.world.books import ours
+from tests.world.caller import caller_with
+from tests.world.local import LOCAL
+from tests.world.seed import WEBHOOK_SECRET, Seeded, add_integration, rows, within
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from webhooks.body import MAX_BODY_BYTES
 
 DEPTH: Final = 100_000

@@ -8,7 +8,7 @@ import pytest
 from models.kinds import Allocation, PaymentStatus
 from models.payment import PaymentState
 from models.settlement.identity import applied_as, merged
-from tests.support.desk import CUSTOMER, INVOICE, NOW, payment
+from tests.world.desk import CUSTOMER, INVOICE, NOW, payment
 
 LOST: dict[str, Any] = {
     "invoice_id": None,

@@ -9,8 +9,8 @@ from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.settlement.stripe_invoice import StripeInvoice
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice, payment
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice, payment
 
 OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
 

@@ -3,9 +3,10 @@
 Where a test's invoices come from, from the cheapest to the most real:
 
 - `desk`: one invoice and its books in memory, for the rules of settlement; no database.
-- `books`: rows through the models, for what the inbox does to them; `tests.schema.rows`, for lists and pages.
+- `books`: rows through the models, for what the inbox does to them; `rows`, for lists and pages.
 - `seed`: an integration with sealed secrets, also in a database that another process serves.
-- `callers`: fixtures of who asks a schema in this process, with services and a database that a module shares.
+- `caller`: somebody with an API key who asks the schema in this process; `callers` has fixtures of one with each scope,
+  with services and a database that a module shares.
 - `business`: somebody who uses the API in this process, and their Stripe account at the simulator; `office` has its
   fixtures, and those of an open database and an inbox.
 - `house`: the same over HTTP, of the product as a process; one server for all tests of a worker.
