@@ -22,9 +22,9 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from benchmarks.filling import fill
 from database.access import Database
-from tests.support.app import RunningApp, running_app
-from tests.support.seed import WEBHOOK_SECRET, add_integration
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.world.app import RunningApp, running_app
+from tests.world.seed import WEBHOOK_SECRET, add_integration
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 PAUSE_S: Final = 0.4
 """Longer than a page waits between two answers to what happened."""

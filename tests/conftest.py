@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import migrated
-from tests.support.app import start_app, start_simulator  # noqa: F401 - fixtures
-from tests.support.fast import leave_out, pytest_addoption, pytest_configure  # noqa: F401 - hooks
-from tests.support.house import house, servers  # noqa: F401 - fixtures
-from tests.support.office import (  # noqa: F401 - fixtures
+from tests.world import migrated
+from tests.world.app import start_app, start_simulator  # noqa: F401 - fixtures
+from tests.world.fast import leave_out, pytest_addoption, pytest_configure  # noqa: F401 - hooks
+from tests.world.house import house, servers  # noqa: F401 - fixtures
+from tests.world.office import (  # noqa: F401 - fixtures
     business,
     database,
     feed,
@@ -25,9 +25,9 @@ from tests.support.office import (  # noqa: F401 - fixtures
     stripe_url,
     workspace,
 )
-from tests.support.order import spread
-from tests.support.postgres import Postgres
-from tests.support.valkey import Valkey
+from tests.world.order import spread
+from tests.world.postgres import Postgres
+from tests.world.valkey import Valkey
 
 
 @pytest.hookimpl(trylast=True)

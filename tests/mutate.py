@@ -215,7 +215,7 @@ class Plugin:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave out what needs another process, and put last what takes its time."""
-        from tests.support.fast import needs_servers, takes_its_time  # pytest rewrites some of what it loads
+        from tests.world.fast import needs_servers, takes_its_time  # pytest rewrites some of what it loads
 
         items[:] = sorted((item for item in items if not needs_servers(item)), key=takes_its_time)
 

@@ -19,13 +19,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.simulator.serving import eventually
-from tests.support import documents
-from tests.support.app import ENCRYPTION_KEY
-from tests.support.graphql_client import GraphQLClient, Socket
-from tests.support.house import Servers
-from tests.support.local import LOCAL
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
-from tests.support.surface import ROOTS, Place, Surface
+from tests.world import documents
+from tests.world.app import ENCRYPTION_KEY
+from tests.world.graphql_client import GraphQLClient, Socket
+from tests.world.house import Servers
+from tests.world.local import LOCAL
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.world.surface import ROOTS, Place, Surface
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.import_everything import ROOT
+from tests.world.import_everything import ROOT
 
 PYTHON: Final = f"""#!/usr/bin/env bash
 case "$1 ${{2:-}}" in

@@ -6,11 +6,11 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.documents import CONNECT, INTEGRATION, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.eventually import eventually
-from tests.support.graphql_client import GraphQLClient
-from tests.support.house import House, Servers, secret_key_of
-from tests.support.local import LOCAL
+from tests.world.documents import CONNECT, INTEGRATION, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
+from tests.world.eventually import eventually
+from tests.world.graphql_client import GraphQLClient
+from tests.world.house import House, Servers, secret_key_of
+from tests.world.local import LOCAL
 
 DELIVERIES: Final = 2
 

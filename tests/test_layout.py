@@ -10,7 +10,7 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from tests.support.import_everything import MODULES, PACKAGES, ROOT
+from tests.world.import_everything import MODULES, PACKAGES, ROOT
 
 TOP_LEVEL_NAMES = (*MODULES, *PACKAGES)
 
@@ -40,7 +40,7 @@ def test_a_top_level_name_is_a_package_with_an_init_or_a_module(name: str) -> No
 def test_importing_every_module_does_nothing() -> None:
     """No read of the environment, no connection, no process, no thread; nor a task, for want of a loop."""
     process = subprocess.run(
-        [sys.executable, "-B", "-m", "tests.support.import_everything"],
+        [sys.executable, "-B", "-m", "tests.world.import_everything"],
         cwd=ROOT,
         env={},
         capture_output=True,

@@ -5,10 +5,10 @@ import itertools
 import httpx
 import pytest
 
-from tests.support.documents import DISCONNECT, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.house import SECRET, House
-from tests.support.local import LOCAL
-from tests.support.stripe_payloads import checkout_session_completed
+from tests.world.documents import DISCONNECT, INVOICE_PAID, UPDATE_INTEGRATION, WEBHOOK_EVENTS
+from tests.world.house import SECRET, House
+from tests.world.local import LOCAL
+from tests.world.stripe_payloads import checkout_session_completed
 
 
 @pytest.mark.parametrize("order", ["intent first", "session first"])

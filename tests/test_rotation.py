@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import httpx
 
-from tests.support.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.house import SECRET, House
-from tests.support.local import LOCAL
-from tests.support.stripe_payloads import Event, body, signed_headers
+from tests.world.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
+from tests.world.house import SECRET, House
+from tests.world.local import LOCAL
+from tests.world.stripe_payloads import Event, body, signed_headers
 
 POSTERS: Final = 16
 INVOICES: Final = 8

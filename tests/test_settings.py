@@ -9,7 +9,7 @@ import pytest
 
 from errors import ConfigurationError
 from settings import NAMES, Settings
-from tests.support.app import ENCRYPTION_KEY
+from tests.world.app import ENCRYPTION_KEY
 
 POSTGRES = "postgres://fluxrate:s3cret@db.example.com/fluxrate"
 COMPLETE = {"FLUXRATE_DATABASE_URL": POSTGRES, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY}

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.business import Json, StripeAccount
-from tests.support.documents import CHECK_INTEGRATION, CONNECT, DISCONNECT, INVOICE_PAID, REPAIR_INTEGRATION
-from tests.support.graphql_client import GraphQLClient
-from tests.support.house import House, Servers
+from tests.world.business import Json, StripeAccount
+from tests.world.documents import CHECK_INTEGRATION, CONNECT, DISCONNECT, INVOICE_PAID, REPAIR_INTEGRATION
+from tests.world.graphql_client import GraphQLClient
+from tests.world.house import House, Servers
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from models.integration import SEALED_COLUMNS, bound_to
 from models.secret import Keyring, generate_key, sealing_key_id
-from tests.support.app import (
+from tests.world.app import (
     ENCRYPTION_KEY,
     MAIN,
     Cli,
@@ -24,8 +24,8 @@ from tests.support.app import (
     running_simulator,
     settings_env,
 )
-from tests.support.local import LOCAL
-from tests.support.seed import SECRET_KEY, WEBHOOK_SECRET, add_integration, rows, within
+from tests.world.local import LOCAL
+from tests.world.seed import SECRET_KEY, WEBHOOK_SECRET, add_integration, rows, within
 
 INTERRUPTED = 130
 TEST_KEY = re.compile(r"flx_test_[0-9a-f]{40}")

@@ -17,8 +17,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.app import MAIN, Cli, Running, environment
-from tests.support.local import LOCAL
+from tests.world.app import MAIN, Cli, Running, environment
+from tests.world.local import LOCAL
 
 INTERRUPTED: Final = 130
 PATIENCE_S: Final = 60.0

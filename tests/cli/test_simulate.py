@@ -15,11 +15,11 @@ import pytest
 
 from cli.simulate import ACTIONS, Event
 from simulator.action import ACTIONS as KNOWN
-from tests.support.app import Cli, StartSimulator
-from tests.support.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, INVOICE_PAID
-from tests.support.graphql_client import GraphQLClient
-from tests.support.house import SMALL, House, Servers, serve
-from tests.support.local import LOCAL
+from tests.world.app import Cli, StartSimulator
+from tests.world.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, INVOICE_PAID
+from tests.world.graphql_client import GraphQLClient
+from tests.world.house import SMALL, House, Servers, serve
+from tests.world.local import LOCAL
 
 Json = dict[str, Any]
 

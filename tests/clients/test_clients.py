@@ -13,9 +13,9 @@ import pytest
 
 from edge.graphql.socket import CLOSE_CODES
 from tests.clients.conftest import ROOT, node_environment, recipes, run
-from tests.support.app import RunningApp, running_app
-from tests.support.documents import CREATE_CUSTOMER
-from tests.support.graphql_client import GraphQLClient
+from tests.world.app import RunningApp, running_app
+from tests.world.documents import CREATE_CUSTOMER
+from tests.world.graphql_client import GraphQLClient
 
 FOLLOWING: Final = ["graphql-ws", "apollo", "urql", "graphql-sse", "eventsource"]
 AS_THEY_COME: Final = [

@@ -12,9 +12,9 @@ import pytest
 
 import errors
 from tests.clients.conftest import ROOT, TYPED, recipes, run
-from tests.support.app import RunningApp, running_app
-from tests.support.documents import CREATE_CUSTOMER, CREATE_INVOICE
-from tests.support.graphql_client import GraphQLClient
+from tests.world.app import RunningApp, running_app
+from tests.world.documents import CREATE_CUSTOMER, CREATE_INVOICE
+from tests.world.graphql_client import GraphQLClient
 
 PAGE: Final = (ROOT / "docs" / "use" / "reading.md").read_text()
 QUERY: Final = re.compile(r"^```graphql\n(.*?)^```(?:\n+```json\n(\{.*?)^```)?", re.DOTALL | re.MULTILINE)

@@ -13,9 +13,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, async_playwright, expect
 
 from edge.dashboard import is_built
-from tests.support.app import Running, RunningApp
-from tests.support.house import LARGE, Servers, secret_key_of, serve
-from tests.support.local import LOCAL
+from tests.world.app import Running, RunningApp
+from tests.world.house import LARGE, Servers, secret_key_of, serve
+from tests.world.local import LOCAL
 
 HERE: Final = Path(__file__).resolve().parent
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -9,8 +9,8 @@ import httpx
 from playwright.async_api import async_playwright, expect
 
 from tests.dashboard.conftest import CHROMIUM
-from tests.support.app import Running
-from tests.support.local import LOCAL
+from tests.world.app import Running
+from tests.world.local import LOCAL
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "pictures"
 SIZE: Final[Any] = {"width": 1280, "height": 800}

@@ -4,8 +4,8 @@ import httpx
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import Person
-from tests.support.house import secret_key_of
-from tests.support.local import LOCAL
+from tests.world.house import secret_key_of
+from tests.world.local import LOCAL
 
 NEEDED = [
     "checkout.session.completed",

@@ -8,9 +8,9 @@ import httpx
 from playwright.async_api import Route, expect
 
 from tests.dashboard.conftest import NewPerson, Person
-from tests.support.documents import CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
+from tests.world.documents import CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
 
 MANY: Final = 60
 """More than a page of a list."""

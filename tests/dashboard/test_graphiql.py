@@ -6,7 +6,7 @@ from pathlib import Path
 from playwright.async_api import Browser, Locator, Page, WebSocket, expect
 
 from tests.dashboard.conftest import PATIENCE_MS, NewPerson, Person
-from tests.support.app import running_app
+from tests.world.app import running_app
 
 WORKSPACE = "query Workspace { viewer { workspace { id } } }"
 FOLLOW = "subscription Follow { events { type actor } }"

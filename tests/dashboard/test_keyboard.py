@@ -6,7 +6,7 @@ from typing import Final
 from playwright.async_api import Locator, Page, expect
 
 from tests.dashboard.conftest import NewPerson, Person
-from tests.support.house import secret_key_of
+from tests.world.house import secret_key_of
 
 MAX_TABS: Final = 60
 HAS_RING: Final = """() => {

@@ -4,10 +4,10 @@ import httpx
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import NewPerson, Person
-from tests.support.app import running_app
-from tests.support.house import Servers
-from tests.support.local import LOCAL
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.world.app import running_app
+from tests.world.house import Servers
+from tests.world.local import LOCAL
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 
 async def test_an_invoice_goes_paid_in_two_windows(person: Person, new_person: NewPerson) -> None:

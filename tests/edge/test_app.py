@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from edge.app import Application
 from edge.metrics import Metrics
-from tests.support.app import RunningApp, StartApp, running_app
-from tests.support.local import LOCAL
-from tests.support.postgres import Postgres
+from tests.world.app import RunningApp, StartApp, running_app
+from tests.world.local import LOCAL
+from tests.world.postgres import Postgres
 
 FRIEND = "https://app.example.com"
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from edge.compression import MIN_BYTES
-from tests.support.app import running_app
-from tests.support.house import House
-from tests.support.local import LOCAL
+from tests.world.app import running_app
+from tests.world.house import House
+from tests.world.local import LOCAL
 
 LARGE: Final = "{ __schema { types { name description fields { name description } } } }"
 SMALL: Final = "{ viewer { workspace { name } } }"

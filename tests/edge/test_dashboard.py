@@ -19,8 +19,8 @@ from models.instant import utc_now
 from models.kinds import Mode
 from models.workspace import Workspace
 from settings import Settings
-from tests.support.app import ENCRYPTION_KEY, MAIN, RunningApp, environment, running_app
-from tests.support.local import LOCAL
+from tests.world.app import ENCRYPTION_KEY, MAIN, RunningApp, environment, running_app
+from tests.world.local import LOCAL
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 INDEX: Final = b"<!doctype html><title>Fluxrate</title>"
@@ -62,7 +62,7 @@ def build(dist: Path, *, graphiql: bool = True) -> Path:
 
 
 def entry(dist: Path) -> tuple[str, ...]:
-    return ("-m", "tests.support.with_dist", str(dist))
+    return ("-m", "tests.world.with_dist", str(dist))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from edge.address import address_in
 from edge.forwarded import Forwarded
-from tests.support.app import running_app
-from tests.support.local import LOCAL
+from tests.world.app import running_app
+from tests.world.local import LOCAL
 
 TRUSTED: Final = ("10.0.0.0/8", "2001:db8:aaaa::/48")
 

@@ -4,7 +4,7 @@ import pytest
 from graphql import DocumentNode
 
 from execution import documents
-from tests.schema.caller import Caller
+from tests.world.caller import Caller
 
 
 async def test_a_document_is_parsed_and_validated_once(reader: Caller) -> None:

@@ -16,7 +16,7 @@ from errors import (
     UnavailableError,
 )
 from execution.errors import of_exception, shown_to_client
-from tests.schema.caller import Caller
+from tests.world.caller import Caller
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from execution.cost import cost_of
 from execution.documents import refusals_of
 from execution.limits import LINES, in_our_words, refused_for_variables
 from execution.schema import schema
-from tests.support.app import RunningApp, running_app
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
+from tests.world.app import RunningApp, running_app
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
 
 
 def refused(document: str) -> list[tuple[str, int, str]]:

@@ -12,9 +12,9 @@ import pytest
 from errors import ConfigurationError
 from execution import persisted
 from execution.persisted import DocumentRefusedError, PersistedDocuments, read_trusted
-from tests.support.app import Cli, RunningApp, running_app, settings_env
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
+from tests.world.app import Cli, RunningApp, running_app, settings_env
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
 
 VIEWER = "query Viewer { viewer { workspace { mode } } }"
 ANSWER = {"viewer": {"workspace": {"mode": "TEST"}}}

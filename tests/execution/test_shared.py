@@ -14,9 +14,9 @@ from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
 from feed.cursor import encode_cursor
 from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
-from tests.schema.caller import Caller
-from tests.schema.rows import Rows
-from tests.schema.statements import statements
+from tests.world.caller import Caller
+from tests.world.rows import Rows
+from tests.world.statements import statements
 
 EVENTS: Final = "subscription ($after: String) { events(after: $after) { cursor invoice { id status } } }"
 PATIENCE_S: Final = 20.0

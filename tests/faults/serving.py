@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
-from tests.support.app import MAIN, RunningApp, running_app
+from tests.world.app import MAIN, RunningApp, running_app
 
 OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "10"))
 """How long something is away: longer than anything that the product remembers or waits for by default (5 s)."""

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from tests.faults.serving import serving
-from tests.support.follower import Follower
-from tests.support.postgres import Postgres
-from tests.support.shop import Shop, open_shop
-from tests.support.valkey import Valkey
+from tests.world.follower import Follower
+from tests.world.postgres import Postgres
+from tests.world.shop import Shop, open_shop
+from tests.world.valkey import Valkey
 
 FOLLOWERS = 8
 SALES = 40

@@ -20,13 +20,13 @@ import pytest
 
 from tests.faults.dying import AFTER, BEFORE, POINTS
 from tests.faults.serving import serving
-from tests.support.app import RunningApp
-from tests.support.documents import UPDATE_INTEGRATION
-from tests.support.eventually import eventually
-from tests.support.follower import Follower
-from tests.support.graphql_client import GraphQLClient
-from tests.support.seed import WEBHOOK_SECRET
-from tests.support.shop import Shop, open_shop
+from tests.world.app import RunningApp
+from tests.world.documents import UPDATE_INTEGRATION
+from tests.world.eventually import eventually
+from tests.world.follower import Follower
+from tests.world.graphql_client import GraphQLClient
+from tests.world.seed import WEBHOOK_SECRET
+from tests.world.shop import Shop, open_shop
 
 KILLS: Final = int(os.environ.get("FLUXRATE_FAULT_SEEDS", len(POINTS)))
 ANYWHERE: Final = "anywhere"

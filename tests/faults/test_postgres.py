@@ -14,12 +14,12 @@ import pytest
 
 from feed.cursor import encode_cursor
 from tests.faults.serving import OUTAGE_S, PROMPT_S, serving
-from tests.support.documents import CREATE_CUSTOMER
-from tests.support.follower import Follower
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
-from tests.support.postgres import Postgres
-from tests.support.shop import open_shop
+from tests.world.documents import CREATE_CUSTOMER
+from tests.world.follower import Follower
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
+from tests.world.postgres import Postgres
+from tests.world.shop import open_shop
 
 POOL_SIZE = 8
 

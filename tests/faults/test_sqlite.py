@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from tests.faults.serving import serving
-from tests.support import migrated
-from tests.support.app import RunningApp
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
-from tests.support.shop import open_shop
+from tests.world import migrated
+from tests.world.app import RunningApp
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
+from tests.world.shop import open_shop
 
 PATIENCE_S = 30.0
 """For an answer after as long as a write waits for the file, twice: behind a batch that waits already."""

@@ -14,9 +14,9 @@ import asyncpg
 import httpx
 
 from tests.faults.serving import serving
-from tests.support.app import RunningApp
-from tests.support.local import LOCAL
-from tests.support.shop import open_shop
+from tests.world.app import RunningApp
+from tests.world.local import LOCAL
+from tests.world.shop import open_shop
 
 IN_FLIGHT: Final = 50
 

@@ -13,13 +13,13 @@ import pytest
 
 from database.access import transaction
 from models.instant import utc_now
-from tests.support.app import running_app, running_simulator
-from tests.support.documents import CREATE_INVOICE, FINALIZE, INVOICE
-from tests.support.graphql_client import GraphQLClient
-from tests.support.house import House, Servers
-from tests.support.local import LOCAL
-from tests.support.migrated import sqlite_url
-from tests.support.seed import within
+from tests.world.app import running_app, running_simulator
+from tests.world.documents import CREATE_INVOICE, FINALIZE, INVOICE
+from tests.world.graphql_client import GraphQLClient
+from tests.world.house import House, Servers
+from tests.world.local import LOCAL
+from tests.world.migrated import sqlite_url
+from tests.world.seed import within
 
 LINKS = "/v1/payment_links"
 PATIENCE_S = 60.0

@@ -13,11 +13,11 @@ import pytest
 from redis import Redis
 
 from tests.faults.serving import serving
-from tests.support.app import RunningApp
-from tests.support.follower import Follower
-from tests.support.postgres import Postgres
-from tests.support.shop import open_shop
-from tests.support.valkey import Valkey
+from tests.world.app import RunningApp
+from tests.world.follower import Follower
+from tests.world.postgres import Postgres
+from tests.world.shop import open_shop
+from tests.world.valkey import Valkey
 
 IN_A_ROW = 10
 A_SECOND_EACH = float(IN_A_ROW)

@@ -14,8 +14,8 @@ from models.instant import utc_now
 from models.kinds import EventType
 from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
-from tests.support.eventually import eventually
-from tests.support.valkey import Valkey
+from tests.world.eventually import eventually
+from tests.world.valkey import Valkey
 
 PATIENCE_S: Final = 20.0
 SOME_WERE_LOST: Final = (None, None)

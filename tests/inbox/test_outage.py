@@ -11,10 +11,10 @@ from errors import UnavailableError
 from inbox.delivery import Receipt
 from inbox.queue import Inbox
 from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
-from tests.support import books
-from tests.support import stripe_payloads as stripe
-from tests.support.books import deliveries, ours
-from tests.support.postgres import Postgres
+from tests.world import books
+from tests.world import stripe_payloads as stripe
+from tests.world.books import deliveries, ours
+from tests.world.postgres import Postgres
 
 
 @pytest.fixture

@@ -24,10 +24,10 @@ from models.integration import Integration, IntegrationTraffic
 from models.kinds import EventType, Mode, WebhookEventStatus
 from models.webhook_event import WebhookEvent
 from models.webhook_secret import STRIPE_HAS_STOPPED, retire_previous_secrets, save_webhook_secret
-from tests.support import stripe_payloads as stripe
-from tests.support.business import Business
-from tests.support.eventually import eventually
-from tests.support.stripe_payloads import body, signed_headers
+from tests.world import stripe_payloads as stripe
+from tests.world.business import Business
+from tests.world.eventually import eventually
+from tests.world.stripe_payloads import body, signed_headers
 from webhooks.stripe import StripeWebhook
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -36,11 +36,11 @@ from models.payment_link import LIVE
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
-from tests.support import books
-from tests.support import stripe_payloads as stripe
-from tests.support.books import deliveries, delivery, ours
-from tests.support.second_inbox import deliver_apart
-from tests.support.stripe_payloads import Event
+from tests.world import books
+from tests.world import stripe_payloads as stripe
+from tests.world.books import deliveries, delivery, ours
+from tests.world.second_inbox import deliver_apart
+from tests.world.stripe_payloads import Event
 
 Logged = list[MutableMapping[str, Any]]
 

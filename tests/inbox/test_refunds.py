@@ -14,8 +14,8 @@ from models.integration import Integration
 from models.kinds import Allocation, EventType, WebhookEventStatus
 from models.payment import Payment
 from models.webhook_event import WebhookEvent
-from tests.support import stripe_payloads as stripe
-from tests.support.business import Business
+from tests.world import stripe_payloads as stripe
+from tests.world.business import Business
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

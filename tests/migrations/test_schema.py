@@ -15,9 +15,9 @@ from database.scope import unscoped
 from tests.migrations import declared, found
 from tests.migrations.violations import VIOLATIONS
 from tests.models.rows import ROWS, TWINS, insert, insert_all, rehearsal
-from tests.support.apart import run_apart
-from tests.support.migrated import make_sqlite_template, sqlite_url
-from tests.support.postgres import Postgres
+from tests.world.apart import run_apart
+from tests.world.migrated import make_sqlite_template, sqlite_url
+from tests.world.postgres import Postgres
 
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, sqlite3.IntegrityError)
 KEPT = {

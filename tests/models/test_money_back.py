@@ -13,8 +13,8 @@ from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, We
 from models.payment import PaymentState
 from models.payment_fact import UnreadableError
 from models.settlement import Ledger, allocate
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
 PAID_AT: Final = 1_700_000_000
 OURS: Final[Any] = {"invoice_id": INVOICE, "workspace_id": WORKSPACE}

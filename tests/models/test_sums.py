@@ -12,7 +12,7 @@ from database.access import Database, fetch, reading_dialect, transaction
 from models.instant import from_row
 from models.sums import SUMS, merge, merge_all, mistakes, rebuild
 from tests.models.rows import AT, ROWS, insert, insert_all
-from tests.support.eventually import eventually
+from tests.world.eventually import eventually
 
 PARENTS = ("workspaces", "integrations", "customers", "invoices")
 

@@ -31,10 +31,10 @@ from resolvers import invoice as use_cases
 from resolvers.context import Services
 from tests.models.interrupting import Interrupted, Moment
 from tests.simulator.serving import serve
-from tests.support import documents
-from tests.support.business import Business
-from tests.support.eventually import eventually
-from tests.support.stripe_payloads import payment_intent_succeeded
+from tests.world import documents
+from tests.world.business import Business
+from tests.world.eventually import eventually
+from tests.world.stripe_payloads import payment_intent_succeeded
 from workers import links
 from workers.links import LinkSweep
 

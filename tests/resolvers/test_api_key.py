@@ -15,10 +15,10 @@ from models.kinds import EventType
 from models.secret import Keyring, generate_key
 from resolvers.auth import authenticate
 from resolvers.context import Services
-from tests.schema.caller import Caller
-from tests.support import books, documents
-from tests.support.app import ENCRYPTION_KEY
-from tests.support.business import Business, Json
+from tests.world import books, documents
+from tests.world.app import ENCRYPTION_KEY
+from tests.world.business import Business, Json
+from tests.world.caller import Caller
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,8 +8,8 @@ import pytest
 from models.ids import Prefix, new_id
 from models.kinds import EventType
 from resolvers.context import Services
-from tests.support import books, documents
-from tests.support.business import Business, Json, new_business
+from tests.world import books, documents
+from tests.world.business import Business, Json, new_business
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 
 from execution.schema import schema
-from tests.support import documents
-from tests.support.business import Business, Json
-from tests.support.stripe_payloads import payment_intent_succeeded
+from tests.world import documents
+from tests.world.business import Business, Json
+from tests.world.stripe_payloads import payment_intent_succeeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

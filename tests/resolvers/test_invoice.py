@@ -12,10 +12,10 @@ from models.ids import Prefix, new_id
 from models.invoice import TRANSITIONS
 from models.kinds import EventType, InvoiceStatus, Scope
 from resolvers.context import Services
-from tests.schema.caller import caller_with
-from tests.support import documents
-from tests.support.business import Business, Json, new_business
-from tests.support.stripe_payloads import payment_intent_succeeded
+from tests.world import documents
+from tests.world.business import Business, Json, new_business
+from tests.world.caller import caller_with
+from tests.world.stripe_payloads import payment_intent_succeeded
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,8 +8,8 @@ import pytest
 from database.scope import unscoped
 from models.kinds import EventType
 from models.metadata import MAX_ENTRIES, Metadata
-from tests.support import documents
-from tests.support.business import Business, Json
+from tests.world import documents
+from tests.world.business import Business, Json
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,8 +7,8 @@ from database.access import transaction
 from models.instant import utc_now
 from models.kinds import InvoiceStatus, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from models.sums import merge_all
-from tests.schema.caller import Caller
-from tests.schema.rows import AT, Rows
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
 
 COUNTS: Final = "{ counts { invoices { status count } webhookEvents { status count } } }"
 ATTENTION: Final = """

@@ -12,11 +12,11 @@ from models.event import Event
 from models.kinds import EventType, PaymentLinkStatus, Scope, WebhookEventStatus
 from models.payment import Payment
 from models.webhook_event import WebhookEvent
-from tests.schema.caller import caller_with
-from tests.support import documents
-from tests.support import stripe_payloads as stripe
-from tests.support.business import Business
-from tests.support.eventually import eventually
+from tests.world import documents
+from tests.world import stripe_payloads as stripe
+from tests.world.business import Business
+from tests.world.caller import caller_with
+from tests.world.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

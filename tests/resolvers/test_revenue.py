@@ -6,18 +6,12 @@ from typing import Any, Final
 
 import pytest
 
-from benchmarks.visits import visits
-from database.access import transaction
-from database.bulk import insert_rows
-from models.ids import Prefix, new_id
 from models.instant import utc_now
-from models.kinds import Allocation, InvoiceStatus, Mode, PaymentStatus, Scope
+from models.kinds import InvoiceStatus, PaymentStatus
 from models.sums import merge_all
-from models.workspace import add_workspace
 from resolvers.revenue import MAX_POINTS
-from tests.schema.caller import Caller, caller_with
-from tests.schema.rows import AT, Rows
-from tests.support.business import opened_services
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
 
 Json = dict[str, Any]
 
@@ -276,62 +270,3 @@ async def test_what_came_in_is_counted_up_to_an_instant(reader: Caller, rows: Ro
 
     assert [before[name]["minorUnits"] for name in ("paid", "open")] == ["500", "10000"]
     assert [never[name]["minorUnits"] for name in ("paid", "open")] == ["0", "10000"]
-
-
-# --- What it costs ---------------------------------------------------------------------------------------------
-
-DENSE: Final = 40
-FIRST: Final = datetime(2026, 11, 1, tzinfo=UTC)
-
-
-async def _fill(workspace_id: str, integration_id: str, invoice_id: str, each_quarter_hour: int) -> None:
-    """Four days in which as many payments came in each quarter of an hour."""
-    types = {
-        "id": "text", "workspace_id": "text", "integration_id": "text", "provider_payment_id": "text",
-        "invoice_id": "text", "status": "text", "amount": "bigint", "currency": "text", "allocation": "text",
-        "decided_by": "text", "occurred_at": "timestamptz", "created_at": "timestamptz",
-    }  # fmt: skip
-    made: list[tuple[object, ...]] = []
-    for quarter in range(4 * 96):
-        for place in range(each_quarter_hour):
-            at, id_ = FIRST + timedelta(minutes=15 * quarter, seconds=20 * place), new_id(Prefix.PAYMENT)
-            made.append(
-                (id_, workspace_id, integration_id, f"pi_{id_}", invoice_id, PaymentStatus.SUCCEEDED.value, 100, "USD",
-                 Allocation.APPLIED.value, "", at, at)
-            )  # fmt: skip
-    async with transaction() as tx:
-        await insert_rows(tx, "payments", types, made)
-        await tx.execute("ANALYZE")
-    await merge_all()
-
-
-GRAINS: Final = (("DAY", "Asia/Kolkata"), ("HOUR", "Asia/Kathmandu"), ("DAY", "UTC"))
-
-
-async def _asked(reader: Caller, interval: str, zone: str) -> tuple[int, int]:
-    """What the four days cost to ask for, and how much came in."""
-    given = {"since": "2026-11-01T00:00:00Z", "until": "2026-11-05T00:00:00Z", "interval": interval, "zone": zone}
-    for _ in range(7):
-        await reader.query(REVENUE, **given)
-    cost = await visits(lambda: reader.query(REVENUE, **given))
-    (series,) = (await reader.query(REVENUE, **given))["revenue"]
-    return cost, sum(int(point["received"]["minorUnits"]) for point in series["points"])
-
-
-@pytest.mark.timeout(120)
-async def test_points_cost_the_same_however_many_payments_came(database_url: str) -> None:
-    """Half an hour of payments aside that are counted one by one at the ends, less than a quarter each."""
-    async with opened_services(database_url, None) as own:
-        async with transaction() as tx:
-            workspace = await add_workspace(tx, "Acme", Mode.TEST)
-        reader, rows = await caller_with(own, workspace, Scope.READ), Rows(workspace.id)
-        integration, invoice = await rows.integration(), await rows.invoice(await rows.customer())
-
-        await _fill(rows.workspace_id, integration.id, invoice.id, 1)
-        few = {grain: await _asked(reader, *grain) for grain in GRAINS}
-        await _fill(rows.workspace_id, integration.id, invoice.id, DENSE - 1)
-        many = {grain: await _asked(reader, *grain) for grain in GRAINS}
-
-    assert [received for _, received in few.values()] == [4 * 96 * 100] * len(GRAINS)
-    assert [received for _, received in many.values()] == [DENSE * 4 * 96 * 100] * len(GRAINS)
-    assert [grain for grain in GRAINS if many[grain][0] > 1.3 * few[grain][0] + 40] == []

@@ -9,8 +9,8 @@ import pytest
 
 from models.kinds import InvoiceStatus, PaymentStatus
 from resolvers.reading import counts
-from tests.schema.caller import Caller
-from tests.schema.rows import AT, Rows
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
 
 MAX: Final = 10**15
 

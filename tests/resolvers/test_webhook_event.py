@@ -8,8 +8,8 @@ from database.access import transaction
 from database.scope import unscoped
 from models.kinds import WebhookEventStatus
 from models.webhook_event import WebhookEvent
-from tests.support import stripe_payloads as stripe
-from tests.support.business import Business
+from tests.world import stripe_payloads as stripe
+from tests.world.business import Business
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

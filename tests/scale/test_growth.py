@@ -18,12 +18,12 @@ from models.sums import merge_all
 from models.workspace import Workspace, add_workspace
 from resolvers.context import Services
 from resolvers.reading.narrowing import NEAR
-from tests.schema.caller import Caller, caller_with
-from tests.support.apart import run_apart
-from tests.support.business import opened_services
-from tests.support.migrated import make_sqlite_template, one_file, sqlite_url
-from tests.support.postgres import Postgres
-from tests.support.seed import add_integration
+from tests.world.apart import run_apart
+from tests.world.business import opened_services
+from tests.world.caller import Caller, caller_with
+from tests.world.migrated import make_sqlite_template, one_file, sqlite_url
+from tests.world.postgres import Postgres
+from tests.world.seed import add_integration
 from workers.links import LinkSweep
 from workers.sweep import Sweep
 

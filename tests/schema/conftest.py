@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.callers import (  # noqa: F401 - fixtures
+from tests.world.callers import (  # noqa: F401 - fixtures
     admin,
     reader,
     rows,

@@ -6,8 +6,8 @@ import pytest
 
 from execution.schema import schema
 from models.kinds import InvoiceStatus
-from tests.schema.caller import Caller
-from tests.schema.rows import Rows
+from tests.world.caller import Caller
+from tests.world.rows import Rows
 
 _UPDATE = """
 mutation ($input: UpdateCustomerInput!) {

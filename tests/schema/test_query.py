@@ -9,9 +9,9 @@ from models.instant import utc_now
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers.reading import counts
-from tests.schema.caller import Caller
-from tests.schema.rows import AT, Rows
-from tests.schema.statements import statements
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
+from tests.world.statements import statements
 
 
 async def test_the_viewer_is_the_caller(reader: Caller, workspace: Workspace) -> None:

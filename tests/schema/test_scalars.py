@@ -14,8 +14,8 @@ from schema.scalars import (
     print_decimal,
     print_instant,
 )
-from tests.schema.caller import Caller
-from tests.schema.rows import Rows
+from tests.world.caller import Caller
+from tests.world.rows import Rows
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from execution.schema import schema
 from feed import follow
 from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from resolvers.context import Services
-from tests.schema.caller import Caller
-from tests.schema.rows import Rows
-from tests.support.eventually import eventually
+from tests.world.caller import Caller
+from tests.world.eventually import eventually
+from tests.world.rows import Rows
 
 
 class Followed:

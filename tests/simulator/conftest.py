@@ -10,7 +10,7 @@ import stripe
 
 from simulator.app import create_app
 from tests.simulator.serving import Receiver, serve
-from tests.support.local import LOCAL
+from tests.world.local import LOCAL
 
 MakeClient = Callable[..., stripe.StripeClient]
 MakeLink = Callable[..., Awaitable[stripe.PaymentLink]]

@@ -14,9 +14,9 @@ from models.kinds import Mode
 from models.workspace import add_workspace
 from resolvers.context import Services
 from settings import Settings
-from tests.support.app import ENCRYPTION_KEY
-from tests.support.seed import Seeded, add_integration
-from tests.support.stripe_payloads import signed_headers
+from tests.world.app import ENCRYPTION_KEY
+from tests.world.seed import Seeded, add_integration
+from tests.world.stripe_payloads import signed_headers
 from webhooks.stripe import PostOutcome, StripeWebhook
 
 

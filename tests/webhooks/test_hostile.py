@@ -24,15 +24,15 @@ from models.integration import Integration
 from models.kinds import Scope, WebhookEventStatus
 from models.workspace import Workspace
 from resolvers.context import Services
-from tests.schema.caller import caller_with
-from tests.support import books, migrated
-from tests.support import stripe_payloads as payloads
-from tests.support.app import RunningApp, running_app
-from tests.support.books import ours
-from tests.support.local import LOCAL
-from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, rows, within
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.webhooks.conftest import Stripe
+from tests.world import books, migrated
+from tests.world import stripe_payloads as payloads
+from tests.world.app import RunningApp, running_app
+from tests.world.books import ours
+from tests.world.caller import caller_with
+from tests.world.local import LOCAL
+from tests.world.seed import WEBHOOK_SECRET, Seeded, add_integration, rows, within
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from webhooks.body import MAX_BODY_BYTES
 
 DEPTH: Final = 100_000
@@ -229,7 +229,7 @@ async def test_an_event_with_any_field_of_another_type_is_acknowledged_kept_and_
 ) -> None:
     """Every field of every type and shape that is handled, replaced by each of nine values.
 
-    What is read depends on no database: PostgreSQL is shown the newest shape alone.
+    What is read depends on no database: PostgreSQL is shown a tenth of the newest shape, each field with another value.
     """
     account = await unscoped(Integration).get(id=integration.id)
     paid = payloads.fresh("pi")
@@ -240,6 +240,8 @@ async def test_an_event_with_any_field_of_another_type_is_acknowledged_kept_and_
             sent += distorted(make, {**ours(await books.add_invoice(account)), "shape": shape})
         for make in MONEY_BACK:
             sent += distorted(make, {"payment_intent": paid, "shape": shape})
+    if reading_dialect() != "sqlite":
+        sent = [sent[0], *sent[1 :: len(REPLACEMENTS) + 1]]
 
     for some in batched_bodies(sent[1:]):
         answers = await asyncio.gather(*(stripe.post(integration, each, WEBHOOK_SECRET) for each in some))

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.support.documents import WEBHOOK_EVENTS
-from tests.support.house import House
-from tests.support.recorded import RECORDED, load, needs_recorded
-from tests.support.stripe_payloads import Event, fresh
+from tests.world.documents import WEBHOOK_EVENTS
+from tests.world.house import House
+from tests.world.recorded import RECORDED, load, needs_recorded
+from tests.world.stripe_payloads import Event, fresh
 
 UNHANDLED: Final = ("IGNORED", "EVENT_TYPE_NOT_HANDLED")
 UNKNOWN: Final = ("IGNORED", "PAYMENT_UNKNOWN")

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support.documents import CONNECT, UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.support.house import SECRET, House, secret_key_of
-from tests.support.stripe_payloads import body
+from tests.world.documents import CONNECT, UPDATE_INTEGRATION, WEBHOOK_EVENTS
+from tests.world.house import SECRET, House, secret_key_of
+from tests.world.stripe_payloads import body
 
 OTHERS_SECRET: Final = "whsec_ofAnotherWorkspace1"
 REFUSED: Final = (400, b'{"error":"refused"}')

@@ -12,11 +12,11 @@ from database.access import fetch, transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from resolvers.context import Services
-from tests.support.app import StartApp
-from tests.support.local import LOCAL
-from tests.support.seed import KEYRING, WEBHOOK_SECRET, Seeded, add_integration, rows, within
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.webhooks.conftest import Stripe
+from tests.world.app import StartApp
+from tests.world.local import LOCAL
+from tests.world.seed import KEYRING, WEBHOOK_SECRET, Seeded, add_integration, rows, within
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from webhooks import body as reading
 from webhooks.body import MAX_BODY_BYTES
 from webhooks.directory import Directory

@@ -16,8 +16,8 @@ from models.kinds import WebhookEventStatus
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
 from payment_links import lifecycle
-from tests.support import stripe_payloads as stripe
-from tests.support.business import Business
+from tests.world import stripe_payloads as stripe
+from tests.world.business import Business
 from workers.reconcile import Reconciliation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -18,11 +18,11 @@ from models.secret import Keyring
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.inbox.test_queue import mend, refuse_payments
-from tests.support import books
-from tests.support import stripe_payloads as stripe
-from tests.support.app import ENCRYPTION_KEY
-from tests.support.books import delivery, ours
-from tests.support.eventually import eventually
+from tests.world import books
+from tests.world import stripe_payloads as stripe
+from tests.world.app import ENCRYPTION_KEY
+from tests.world.books import delivery, ours
+from tests.world.eventually import eventually
 from workers import sweep
 from workers.sweep import Sweep
 

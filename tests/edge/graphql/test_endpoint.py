@@ -6,8 +6,8 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.app import RunningApp, running_app
-from tests.support.local import LOCAL
+from tests.world.app import RunningApp, running_app
+from tests.world.local import LOCAL
 
 RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"

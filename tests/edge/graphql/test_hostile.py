@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.app import RunningApp, running_app
-from tests.support.local import LOCAL
+from tests.world.app import RunningApp, running_app
+from tests.world.local import LOCAL
 
 FRIEND: Final = "https://dashboard.example.com"
 JSON: Final = {"Content-Type": "application/json"}

@@ -11,8 +11,8 @@ from models.instant import utc_now
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.operator import revoke_key
-from tests.schema.caller import Caller
-from tests.support import documents
+from tests.world import documents
+from tests.world.caller import Caller
 
 
 class Called:

@@ -22,7 +22,7 @@ from main import create_app
 from models.kinds import Mode
 from resolvers.operator import create_workspace
 from settings import Settings
-from tests.support.app import ENCRYPTION_KEY
+from tests.world.app import ENCRYPTION_KEY
 
 T = TypeVar("T")
 

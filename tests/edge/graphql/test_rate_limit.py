@@ -22,10 +22,10 @@ from edge.graphql import rate_limit
 from edge.graphql.rate_limit import FAILURE_COUNTS, RateLimits, address_of
 from errors import RateLimitedError
 from models.instant import utc_now
-from tests.support.app import RunningApp, running_app
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
-from tests.support.valkey import Valkey
+from tests.world.app import RunningApp, running_app
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
+from tests.world.valkey import Valkey
 
 QUERY = {"query": "{ __typename }"}
 

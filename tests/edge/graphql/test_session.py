@@ -19,13 +19,13 @@ from models.kinds import Mode
 from models.secret import Keyring, generate_key
 from models.session import Session
 from resolvers.operator import create_workspace
-from tests.support import documents
-from tests.support.app import ENCRYPTION_KEY, RunningApp, running_app
-from tests.support.graphql_client import Socket
-from tests.support.local import LOCAL
-from tests.support.migrated import sqlite_url
-from tests.support.postgres import Postgres
-from tests.support.seed import within
+from tests.world import documents
+from tests.world.app import ENCRYPTION_KEY, RunningApp, running_app
+from tests.world.graphql_client import Socket
+from tests.world.local import LOCAL
+from tests.world.migrated import sqlite_url
+from tests.world.postgres import Postgres
+from tests.world.seed import within
 
 Json = dict[str, Any]
 

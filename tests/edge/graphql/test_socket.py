@@ -20,10 +20,10 @@ from websockets.typing import Origin, Subprotocol
 from edge.graphql.socket import CLOSE_CODES, OPERATIONS
 from edge.graphql.socket_transport import MAX_MESSAGES_AT_ONCE
 from tests.simulator.serving import eventually
-from tests.support.app import Cli, RunningApp, environment, running_app, settings_env
-from tests.support.documents import CREATE_CUSTOMER
-from tests.support.local import LOCAL
-from tests.support.postgres import Postgres
+from tests.world.app import Cli, RunningApp, environment, running_app, settings_env
+from tests.world.documents import CREATE_CUSTOMER
+from tests.world.local import LOCAL
+from tests.world.postgres import Postgres
 
 Json = dict[str, Any]
 

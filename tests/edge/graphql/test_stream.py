@@ -18,11 +18,11 @@ from feed.cursor import encode_cursor
 from models.workspace import Workspace
 from resolvers.context import Services
 from resolvers.operator import revoke_key
-from tests.schema.caller import Caller
-from tests.support.app import RunningApp, running_app
-from tests.support.documents import CREATE_CUSTOMER, REVOKE_API_KEY
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
+from tests.world.app import RunningApp, running_app
+from tests.world.caller import Caller
+from tests.world.documents import CREATE_CUSTOMER, REVOKE_API_KEY
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
 
 EVENTS: Final = "subscription ($after: String) { events(after: $after) { type cursor } }"
 ENDED: Final = "event: complete\ndata:\n\n"

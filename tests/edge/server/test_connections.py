@@ -20,12 +20,12 @@ from structlog.testing import capture_logs
 
 from edge.address import Networks, client_of
 from edge.server.connections import Capacity, Connections
-from tests.support import migrated
-from tests.support.app import RunningApp, running_app
-from tests.support.graphql_client import GraphQLClient, Socket
-from tests.support.local import LOCAL
-from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, within
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.world import migrated
+from tests.world.app import RunningApp, running_app
+from tests.world.graphql_client import GraphQLClient, Socket
+from tests.world.local import LOCAL
+from tests.world.seed import WEBHOOK_SECRET, Seeded, add_integration, within
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 ALL: Final = 1200
 """More than there are descriptors."""

@@ -17,10 +17,10 @@ from starlette.types import Receive, Scope, Send
 
 from edge.server import listen
 from edge.server.http import MAX_DRAINED_BYTES, BoundedProtocol
-from tests.support import migrated
-from tests.support.app import running_app
-from tests.support.seed import WEBHOOK_SECRET, add_integration, within
-from tests.support.stripe_payloads import signed_headers
+from tests.world import migrated
+from tests.world.app import running_app
+from tests.world.seed import WEBHOOK_SECRET, add_integration, within
+from tests.world.stripe_payloads import signed_headers
 
 LARGE: Final = 10 * 1024 * 1024
 AS_NGINX: Final = "HTTP/1.0\r\nConnection: close"

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.kinds import Allocation, EventType, InvoiceStatus, PaymentLinkStatus, PaymentStatus, WebhookEventStatus
 from resolvers.reading.pages import encode_cursor
-from tests.schema.rows import AT, Rows
+from tests.world.rows import AT, Rows
 
 
 @dataclass(frozen=True)

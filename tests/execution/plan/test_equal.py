@@ -18,8 +18,8 @@ from models.workspace import Workspace
 from resolvers.context import Services
 from tests.execution.plan.documents import Asked, queries
 from tests.execution.plan.estate import furnish, odd_of, pool_of
-from tests.schema.caller import Caller, caller_with
-from tests.schema.rows import Rows
+from tests.world.caller import Caller, caller_with
+from tests.world.rows import Rows
 
 EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "25"))
 

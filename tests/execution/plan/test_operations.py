@@ -8,7 +8,7 @@ from execution.schema import schema
 from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.context import Services
-from tests.schema.caller import caller_with
+from tests.world.caller import caller_with
 
 DOCUMENT = """
 query Decides($x: Boolean!) { viewer @include(if: $x) { apiKey { name } } }

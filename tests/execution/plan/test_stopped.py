@@ -15,7 +15,7 @@ from execution.schema import schema
 from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.context import Services
-from tests.schema.caller import caller_with
+from tests.world.caller import caller_with
 
 
 def interrupted() -> sqlite3.OperationalError:

@@ -12,7 +12,7 @@ from gateways.base import EventPage
 from gateways.stripe.client import API_VERSION, StripeGateway
 from gateways.stripe.decoding import decoded
 from gateways.stripe.events import EVENTS_TO_SEND
-from tests.support.business import StripeAccount
+from tests.world.business import StripeAccount
 
 URL = "http://127.0.0.1:9/webhooks/stripe/token"
 ENDPOINTS = "/v1/webhook_endpoints"

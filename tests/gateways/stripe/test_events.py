@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS, read
 from inbox.delivery import body_key
 from models.payment_fact import Evidence, PaymentFact, UnreadableError
-from tests.support import stripe_payloads as stripe
-from tests.support.recorded import RECORDED, load, needs_recorded
-from tests.support.stripe_payloads import OLD, SHAPES, Event, Shape
+from tests.world import stripe_payloads as stripe
+from tests.world.recorded import RECORDED, load, needs_recorded
+from tests.world.stripe_payloads import OLD, SHAPES, Event, Shape
 
 WHOSE: Final = {"invoice_id": "inv_a", "customer_id": "cust_a", "workspace_id": "ws_a"}
 """Metadata as links of ours carry it."""

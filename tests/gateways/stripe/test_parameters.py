@@ -17,8 +17,8 @@ from typing_extensions import is_typeddict
 
 from simulator.app import create_app
 from tests.simulator.serving import serve
-from tests.support import documents
-from tests.support.business import Business, Json, new_business, opened_services
+from tests.world import documents
+from tests.world.business import Business, Json, new_business, opened_services
 
 SENT_WITH: Final[dict[tuple[str, str], Any]] = {
     ("GET", "/v1/account"): None,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from gateways.stripe.events import read
 from models.ids import Prefix, new_id
 from models.payment_fact import PaymentFact
-from tests.support import stripe_payloads as stripe
+from tests.world import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
 INVOICES: Final = tuple(new_id(Prefix.INVOICE) for _ in range(3))

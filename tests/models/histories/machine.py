@@ -17,7 +17,7 @@ from tests.models.histories import facts
 from tests.models.histories.facts import CUSTOMERS, INVOICES, MONEY, NO_INVOICE, WORKSPACE, Fact, Payment, Stripe
 from tests.models.histories.ledger import BY_HAND, OWING, WAYS, Account, Bill, Ledger
 from tests.models.histories.twin import DOORS, NOW, Twin
-from tests.support.desk import active_link, open_invoice
+from tests.world.desk import active_link, open_invoice
 
 ODDITIES: Final = (
     "currency",

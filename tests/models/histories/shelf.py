@@ -27,7 +27,7 @@ from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
 from tests.models.histories.facts import CUSTOMERS, WORKSPACE, Fact
 from tests.models.histories.twin import AGAIN, DOORS, Delivery, Entry, Twin
-from tests.support import books as rows
+from tests.world import books as rows
 
 ResultT = TypeVar("ResultT")
 

@@ -20,8 +20,8 @@ from models.instant import from_epoch
 from models.kinds import EventType
 from models.payment_fact import PaymentFact
 from tests.models.histories.machine import Histories
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
 ASKED: Final = os.environ.get("FLUXRATE_HISTORIES")
 HISTORIES: Final = int(ASKED or "600")

@@ -8,7 +8,7 @@ import pytest
 from models.kinds import Allocation, PaymentStatus
 from models.payment import PaymentState
 from models.settlement.identity import applied_as, merged
-from tests.support.desk import CUSTOMER, INVOICE, NOW, payment
+from tests.world.desk import CUSTOMER, INVOICE, NOW, payment
 
 LOST: dict[str, Any] = {
     "invoice_id": None,
@@ -85,3 +85,26 @@ def test_the_oldest_keeps_its_id_and_takes_the_names_of_the_others() -> None:
 
 def test_nothing_merges_to_nothing() -> None:
     assert merged([], "USD").payment is None
+
+
+@pytest.mark.parametrize("status", [PaymentStatus.FAILED, PaymentStatus.PENDING])
+@pytest.mark.parametrize("is_applied", [True, False])
+def test_money_that_came_is_further_than_an_attempt_whatever_was_said_last(
+    status: PaymentStatus, is_applied: bool
+) -> None:
+    money = payment(decided_by="1", **({} if is_applied else LOST))
+    attempt = payment(id="pay_2", status=status, amount=700, decided_by="9")
+
+    for both in ([money, attempt], [attempt._replace(id="pay_1"), money._replace(id="pay_2")]):
+        found = merged(both, "USD").payment
+
+        assert found is not None
+        assert (found.status, found.amount, found.allocation) == (PaymentStatus.SUCCEEDED, 500, money.allocation)
+
+
+@pytest.mark.parametrize(("first", "second"), [("in_1", None), (None, "in_1")])
+def test_the_stripe_invoice_that_either_names_is_kept(first: str | None, second: str | None) -> None:
+    found = merged([payment(order_id=first), payment(id="pay_2", order_id=second)], "USD").payment
+
+    assert found is not None
+    assert found.order_id == "in_1"

@@ -5,7 +5,7 @@ import pytest
 from models.kinds import InvoiceStatus, PaymentLinkStatus, PaymentStatus
 from models.payment_link import LinkState
 from models.settlement.links import links_after
-from tests.support.desk import active_link, open_invoice, payment
+from tests.world.desk import active_link, open_invoice, payment
 
 ACTIVE, PENDING = PaymentLinkStatus.ACTIVE, PaymentLinkStatus.PENDING
 

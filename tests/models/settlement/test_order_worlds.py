@@ -19,8 +19,8 @@ from models.instant import from_epoch
 from models.invoice import InvoiceState
 from models.payment import PaymentState
 from models.payment_fact import PaymentFact
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
 ASKED: Final = os.environ.get("FLUXRATE_HISTORIES")
 OTHER: Final = new_id(Prefix.INVOICE)

@@ -6,8 +6,8 @@ from typing import Any, Final
 from models.ids import Prefix, new_id
 from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.settlement import settle
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
 OURS: Final[Any] = {"invoice_id": INVOICE, "workspace_id": WORKSPACE}
 

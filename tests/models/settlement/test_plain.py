@@ -16,7 +16,7 @@ from models.payment_link import LinkState
 from models.settlement import Case
 from models.settlement.decide import settle_at_length
 from models.settlement.plain import settle_plainly
-from tests.support.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, active_link, open_invoice
+from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, active_link, open_invoice
 
 PAYMENT: Final = PaymentState(
     id="pay_1",

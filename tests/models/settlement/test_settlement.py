@@ -19,9 +19,9 @@ from models.kinds import (
 )
 from models.reason import Reason
 from models.settlement import settle
-from tests.support import stripe_payloads as stripe
-from tests.support.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice
-from tests.support.stripe_payloads import Event
+from tests.world import stripe_payloads as stripe
+from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice
+from tests.world.stripe_payloads import Event
 
 OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
 """The metadata of the links that we make."""

@@ -21,11 +21,11 @@ from gateways.stripe.events import EVENTS_TO_SEND
 from models.integration import SEALED_COLUMNS, Integration, bound_to
 from models.kinds import EventType, Mode, PaymentLinkStatus
 from resolvers.context import Services
-from tests.schema.caller import Caller
-from tests.support import books, documents
-from tests.support.business import Business, new_business
-from tests.support.eventually import eventually
-from tests.support.stripe_payloads import body, payment_intent_succeeded, signed_headers
+from tests.world import books, documents
+from tests.world.business import Business, new_business
+from tests.world.caller import Caller
+from tests.world.eventually import eventually
+from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -22,11 +22,11 @@ from models.instant import utc_now
 from models.integration import Integration, bound_to
 from models.kinds import EventType, PaymentLinkStatus
 from payment_links import lifecycle
-from tests.schema.caller import Caller
-from tests.support import books, documents
-from tests.support.business import Business, Json
-from tests.support.eventually import eventually
-from tests.support.stripe_payloads import body, fresh, payment_intent_succeeded, signed_headers
+from tests.world import books, documents
+from tests.world.business import Business, Json
+from tests.world.caller import Caller
+from tests.world.eventually import eventually
+from tests.world.stripe_payloads import body, fresh, payment_intent_succeeded, signed_headers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

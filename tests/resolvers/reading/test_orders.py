@@ -14,8 +14,8 @@ from models.invoice import Invoice
 from models.kinds import InvoiceStatus, PaymentStatus
 from models.payment import Payment
 from resolvers.reading import narrowing, orders
-from tests.schema.caller import Caller
-from tests.schema.rows import AT, Rows
+from tests.world.caller import Caller
+from tests.world.rows import AT, Rows
 
 Sorting = Callable[[Any], tuple[Any, ...] | None]
 """A row's values in an order; None where it has none."""

@@ -16,8 +16,8 @@ from resolvers.context import Services
 from resolvers.reading.narrowing import FAR, LOOKED_UP, NEAR
 from resolvers.reading.search import NEWEST
 from tests.models.rows import rehearsal
-from tests.schema.caller import caller_with
-from tests.support.business import Business, new_business
+from tests.world.business import Business, new_business
+from tests.world.caller import caller_with
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

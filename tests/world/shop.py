@@ -27,10 +27,10 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import Allocation, EventType, InvoiceStatus, Mode, PaymentStatus, WebhookEventStatus
 from resolvers import operator
-from tests.support import books
-from tests.support import stripe_payloads as stripe
-from tests.support.local import LOCAL
-from tests.support.seed import WEBHOOK_SECRET, Seeded, add_integration, within
+from tests.world import books
+from tests.world import stripe_payloads as stripe
+from tests.world.local import LOCAL
+from tests.world.seed import WEBHOOK_SECRET, Seeded, add_integration, within
 
 PATIENCE_S: Final = 30.0
 _BROKEN: Final = "no answer"

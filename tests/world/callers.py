@@ -17,8 +17,8 @@ from models.workspace import Workspace, add_workspace
 from parts import compose
 from resolvers.context import Services
 from settings import Settings
-from tests.schema.caller import Caller, caller_with
-from tests.schema.rows import Rows
+from tests.world.caller import Caller, caller_with
+from tests.world.rows import Rows
 from workers.links import LinkSweep
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from tests.support.house import LARGE
+from tests.world.house import LARGE
 
 KINDS: Final = frozenset({"postgres", LARGE})
 """Parameters of fixtures that ask for PostgreSQL."""

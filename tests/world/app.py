@@ -27,9 +27,9 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from settings import EMBEDDED_DATABASE
-from tests.support.loaded import Process, started
-from tests.support.migrated import sqlite_url
-from tests.support.orphans import Heir
+from tests.world.loaded import Process, started
+from tests.world.migrated import sqlite_url
+from tests.world.orphans import Heir
 
 MAIN: Final = Path(__file__).resolve().parents[2] / "main.py"
 ENCRYPTION_KEY: Final = "dGVzdHMgb25seTogYSBrZXkgb2YgMzIgYnl0ZXMgISE="
@@ -245,7 +245,7 @@ class RunningApp(Running):
         """Make a workspace, by what `fluxrate workspace create` calls: a process for each is where the time went."""
         from models.kinds import Mode
         from resolvers.operator import create_workspace
-        from tests.support.seed import within  # it imports this module
+        from tests.world.seed import within  # it imports this module
 
         workspace, key = within(self.database_url, lambda: create_workspace("Acme", Mode.TEST))
         return NewWorkspace(workspace.id, key)

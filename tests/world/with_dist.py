@@ -1,4 +1,4 @@
-"""Serve with a dashboard that was built elsewhere: `python -m tests.support.with_dist FOLDER serve …`."""
+"""Serve with a dashboard that was built elsewhere: `python -m tests.world.with_dist FOLDER serve …`."""
 
 import sys
 from functools import partial

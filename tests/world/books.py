@@ -20,7 +20,7 @@ from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
-from tests.support import stripe_payloads as stripe
+from tests.world import stripe_payloads as stripe
 
 RowT = TypeVar("RowT", bound=Model)
 

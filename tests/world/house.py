@@ -9,13 +9,13 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.support.app import Running, RunningApp, running_app, running_simulator
-from tests.support.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE, INVOICE, UPDATE_INTEGRATION
-from tests.support.graphql_client import GraphQLClient
-from tests.support.local import LOCAL
-from tests.support.postgres import Postgres
-from tests.support.stripe_payloads import Event, body, payment_intent_succeeded, signed_headers
-from tests.support.valkey import Valkey
+from tests.world.app import Running, RunningApp, running_app, running_simulator
+from tests.world.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE, INVOICE, UPDATE_INTEGRATION
+from tests.world.graphql_client import GraphQLClient
+from tests.world.local import LOCAL
+from tests.world.postgres import Postgres
+from tests.world.stripe_payloads import Event, body, payment_intent_succeeded, signed_headers
+from tests.world.valkey import Valkey
 
 SECRET: Final = "whsec_abcdefghijklmnop"
 

@@ -18,9 +18,9 @@ from resolvers.context import Services
 from resolvers.reading.loaders import Loaders
 from simulator.app import create_app
 from tests.simulator.serving import serve
-from tests.support import books, migrated
-from tests.support.business import Business, new_business, opened_services
-from tests.support.postgres import Postgres
+from tests.world import books, migrated
+from tests.world.business import Business, new_business, opened_services
+from tests.world.postgres import Postgres
 
 
 @pytest.fixture

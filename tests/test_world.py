@@ -12,10 +12,10 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.support.apart import run_apart
-from tests.support.loaded import Process, started
-from tests.support.postgres import Postgres
-from tests.support.valkey import Valkey
+from tests.world.apart import run_apart
+from tests.world.loaded import Process, started
+from tests.world.postgres import Postgres
+from tests.world.valkey import Valkey
 
 
 async def _scalar(url: str, query: str) -> object:

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
-from tests.support.import_everything import ROOT, module_names
+from tests.world.import_everything import ROOT, module_names
 
 _LARGEST: Final = 1 << 20
 _MEASURED: Final = "COVERAGE_PROCESS_CONFIG"

@@ -4,7 +4,7 @@ from itertools import groupby
 
 import pytest
 
-from tests.support.fast import takes_its_time
+from tests.world.fast import takes_its_time
 
 
 def spread(config: pytest.Config, items: list[pytest.Item]) -> None:

