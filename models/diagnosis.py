@@ -81,7 +81,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "Nothing to do: it is tried again for three days, and applied once the payment is known.",
     ),
     Reason.PAYMENT_UNCLEAR: (
-        "The event may be about money that is counted already under another name, and the two together would pay the"
+        "The event may report money that is counted already under another name, and the two together would pay the"
         " invoice: it waits for the event that names both.",
         "Nothing to do: it is tried again within seconds, and counts then.",
     ),
