@@ -72,8 +72,8 @@ def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> 
             yield
 
     return Application(
+        short=[webhook.route],
         routes=[
-            webhook.route,
             WebSocketRoute("/graphql", graphql),
             Route("/graphql", with_cors(graphql, settings.allowed_origins)),
             *([Route("/session", SessionEndpoint(graphql, cookies))] if cookies else ()),

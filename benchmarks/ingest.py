@@ -2,7 +2,8 @@
 
 Each webhook is a signed payment_intent.succeeded that pays an invoice of its own: verified, kept, the invoice PAID,
 its link spent, the events logged, committed, answered. Rounds alternate between the floor and each database, so that
-a machine that slows down slows all; the ratio is taken round by round and the median is what counts.
+a machine that slows down slows all; the ratio is taken round by round and the median is what counts. Beside it stands
+the processor time per webhook, of the server and of PostgreSQL's sessions, which tells more on a machine that is busy.
 """
 
 import argparse
@@ -13,9 +14,9 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,8 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.load import Outcome, post_all, request
-from benchmarks.servers import fluxrate, postgres, uvicorn
+from benchmarks.processes import database_cpu_s
+from benchmarks.servers import Server, fluxrate, postgres, uvicorn
 from database.access import Database, Transaction, transaction
 from database.bulk import insert_rows
 from database.migrate import migrate
@@ -177,6 +179,34 @@ async def count_paid(target: Target) -> int:
         return int(rows[0]["paid"])
 
 
+@dataclass(slots=True)
+class Contender:
+    """A server, and how its rounds went: what was answered, and the processor time of each webhook in microseconds."""
+
+    server: Server
+    target: Target
+    database_cpu_s: Callable[[], float]
+    outcomes: list[Outcome] = field(default_factory=list)
+    server_us: list[float] = field(default_factory=list)
+    database_us: list[float] = field(default_factory=list)
+
+    def post(self, invoice_ids: Sequence[str], connections: int) -> Outcome:
+        """Measure a round."""
+        requests = webhooks(self.target, invoice_ids)
+        server, database = self.server.cpu_s, self.database_cpu_s()
+        outcome = asyncio.run(post_all(self.server.port, requests, connections))
+        self.server_us.append((self.server.cpu_s - server) / len(requests) * 1e6)
+        self.database_us.append((self.database_cpu_s() - database) / len(requests) * 1e6)
+        self.outcomes.append(outcome)
+        return outcome
+
+
+async def _sessions_cpu_s(url: str) -> Callable[[], float]:
+    """What tells PostgreSQL's processor time; SQLite's is its server's own."""
+    async with Database(url) as database:
+        return await database_cpu_s() if database.dialect == "postgres" else lambda: 0.0
+
+
 def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
     """Measure and print; the exit status."""
     keyring = Keyring.parse([key := generate_key()])
@@ -184,40 +214,43 @@ def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-")))
         urls = {"postgres": stack.enter_context(postgres()), "sqlite": f"sqlite://{folder}/benchmark.sqlite3"}
         targets = [asyncio.run(prepare(name, url, keyring, (rounds + 1) * per_round)) for name, url in urls.items()]
-        ports = {"bare": stack.enter_context(uvicorn("benchmarks.bare:create_app")).port}
+        bare = stack.enter_context(uvicorn("benchmarks.bare:create_app"))
+        contenders = {"bare": Contender(bare, targets[0], lambda: 0.0)}
         for target in targets:
             environment = {"FLUXRATE_DATABASE_URL": target.url, "FLUXRATE_ENCRYPTION_KEYS": key}
-            ports[target.name] = stack.enter_context(fluxrate(environment)).port
-        outcomes: dict[str, list[Outcome]] = {name: [] for name in ports}
+            server = stack.enter_context(fluxrate(environment))
+            contenders[target.name] = Contender(server, target, asyncio.run(_sessions_cpu_s(target.url)))
         for number in track(range(rounds + 1), "Rounds (the first warms up)", console=console):
-            for name, port in ports.items():
-                target = next((target for target in targets if target.name == name), targets[0])
-                chosen = target.invoice_ids[number * per_round : (number + 1) * per_round]
-                outcome = asyncio.run(post_all(port, webhooks(target, chosen), connections))
+            for name, contender in contenders.items():
+                chosen = contender.target.invoice_ids[number * per_round : (number + 1) * per_round]
+                outcome = contender.post(chosen, connections)
                 if set(outcome.statuses) != {200}:
                     console.print(f"[red]{name} answered {outcome.statuses}")
                     return 1
-                outcomes[name].append(outcome)
         for target in targets:
             if (paid := asyncio.run(count_paid(target))) != len(target.invoice_ids):
                 console.print(f"[red]{target.name}: {paid} of {len(target.invoice_ids)} invoices are PAID")
                 return 1
-    console.print(_table({name: measured[1:] for name, measured in outcomes.items()}))
+    console.print(_table(contenders))
     return 0
 
 
-def _table(outcomes: dict[str, list[Outcome]]) -> Table:
+def _table(contenders: dict[str, Contender]) -> Table:
     table = Table("server", "webhooks/s (median)", "ratio to bare (min, median, max)", "p50 ms", "p99 ms")
-    for name, measured in outcomes.items():
-        ratios = sorted(
-            own.per_second / floor.per_second for own, floor in zip(measured, outcomes["bare"], strict=True)
-        )
+    for column in ("server's CPU µs", "PostgreSQL's"):
+        table.add_column(column)
+    floor = contenders["bare"].outcomes[1:]
+    for name, contender in contenders.items():
+        measured = contender.outcomes[1:]
+        ratios = sorted(own.per_second / bare.per_second for own, bare in zip(measured, floor, strict=True))
         table.add_row(
             name,
             f"{statistics.median(outcome.per_second for outcome in measured):.0f}",
             f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
             f"{statistics.median(outcome.percentile_ms(0.5) for outcome in measured):.1f}",
             f"{statistics.median(outcome.percentile_ms(0.99) for outcome in measured):.1f}",
+            f"{statistics.median(contender.server_us[1:]):.0f}",
+            f"{statistics.median(contender.database_us[1:]):.0f}",
         )
     return table
 

@@ -1,8 +1,10 @@
 """Writing many rows with one statement: `unnest` on PostgreSQL, one prepared statement run in C on SQLite."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
+from operator import ge
 from typing import Final
 
 import orjson
@@ -37,7 +39,9 @@ async def insert_rows(tx: Transaction, table: str, columns: Columns, rows: Seque
         return
     names, types = tuple(columns), tuple(columns.values())
     if tx.dialect == "postgres":
-        await tx.execute(_insert_unnested(table, names, types), *_by_column(rows))
+        given = list(zip(*rows, strict=True))
+        shared = _SHAPES[table, names].of(given, len(rows))
+        await tx.execute(_insert_unnested(table, names, types, shared), *_parameters(given, shared))
     else:
         await tx.execute_many(_insert_one(table, names), rows)
 
@@ -48,7 +52,9 @@ async def update_rows(tx: Transaction, table: str, columns: Columns, rows: Seque
         return
     names, types = tuple(columns), tuple(columns.values())
     if tx.dialect == "postgres":
-        await tx.execute(_update_unnested(table, names, types), *_by_column(rows))
+        given = list(zip(*rows, strict=True))
+        shared = _SHAPES[table, names].of(given, len(rows))
+        await tx.execute(_update_unnested(table, names, types, shared), *_parameters(given, shared))
     else:
         await tx.execute_many(_update_one(table, names), rows)
 
@@ -83,14 +89,64 @@ def listed(dialect: Dialect, values: Iterable[str]) -> object:
     return list(values) if dialect == "postgres" else orjson.dumps(list(values)).decode()
 
 
-def _by_column(rows: Sequence[Sequence[object]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+Shape = tuple[bool, ...]
+"""Of each column, whether all rows hold the same in it: that is written once, not as an array."""
+
+_MAX_SHAPES: Final = 4
+_MIN_ROWS: Final = 4
+"""How many rows make a new form: two hold the same by chance more often."""
+
+
+class _Shapes:
+    """The forms in which a statement is sent. They are few: PostgreSQL prepares each on its own.
+
+    asyncpg looks at each element of an array, and most columns of a batch hold the same in all its rows.
+    """
+
+    def __init__(self) -> None:
+        self._known: list[Shape] = []
+
+    def of(self, given: Sequence[Sequence[object]], count: int) -> Shape:
+        """The form for these columns, of which the first is never shared."""
+        same = False, *(column.count(column[0]) == count for column in given[1:])
+        if same in self._known:
+            return same
+        if count >= _MIN_ROWS and len(self._known) < _MAX_SHAPES:
+            self._known.append(same)
+            return same
+        fitting = [shape for shape in self._known if all(map(ge, same, shape))]
+        return max(fitting, key=sum, default=(False,) * len(given))
+
+
+_SHAPES: Final = defaultdict[tuple[str, tuple[str, ...]], _Shapes](_Shapes)
+
+
+def _parameters(given: Iterable[Sequence[object]], shared: Shape) -> list[object]:
+    return [column[0] if is_shared else list(column) for column, is_shared in zip(given, shared, strict=True)]
+
+
+def _marks(types: Iterable[str], shared: Shape) -> list[str]:
+    placed = enumerate(zip(types, shared, strict=True), start=1)
+    return [f"${position}::{type_}{'' if is_shared else '[]'}" for position, (type_, is_shared) in placed]
+
+
+def _unnested(names: tuple[str, ...], marks: Sequence[str], shared: Shape) -> str:
+    """What the rows do not share, as a table named `given`."""
+    own = [(name, mark) for name, mark, is_shared in zip(names, marks, shared, strict=True) if not is_shared]
+    return f"unnest({', '.join(mark for _, mark in own)}) AS given ({', '.join(name for name, _ in own)})"
+
+
+def _values(names: tuple[str, ...], marks: Sequence[str], shared: Shape) -> list[str]:
+    return [mark if is_shared else f"given.{name}" for name, mark, is_shared in zip(names, marks, shared, strict=True)]
 
 
 @cache
-def _insert_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"${position}::{type_}[]" for position, type_ in enumerate(types, start=1))
-    return f"INSERT INTO {table} ({', '.join(names)}) SELECT * FROM unnest({arrays})"  # noqa: S608
+def _insert_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...], shared: Shape) -> str:
+    marks = _marks(types, shared)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(_values(names, marks, shared))}"  # noqa: S608
+        f" FROM {_unnested(names, marks, shared)}"
+    )
 
 
 @cache
@@ -100,12 +156,13 @@ def _insert_one(table: str, names: tuple[str, ...]) -> str:
 
 
 @cache
-def _update_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...]) -> str:
-    arrays = ", ".join(f"${position}::{type_}[]" for position, type_ in enumerate(types, start=1))
-    assignments = ", ".join(f"{name} = changed.{name}" for name in names[1:])
+def _update_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...], shared: Shape) -> str:
+    marks = _marks(types, shared)
+    values = _values(names, marks, shared)
+    assignments = ", ".join(f"{name} = {value}" for name, value in zip(names[1:], values[1:], strict=True))
     return (
-        f"UPDATE {table} SET {assignments} FROM unnest({arrays}) AS changed ({', '.join(names)})"  # noqa: S608
-        f" WHERE {table}.{names[0]} = changed.{names[0]}"
+        f"UPDATE {table} SET {assignments} FROM {_unnested(names, marks, shared)}"  # noqa: S608
+        f" WHERE {table}.{names[0]} = given.{names[0]}"
     )
 
 

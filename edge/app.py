@@ -1,7 +1,7 @@
 """The application as the server sees it: Starlette with telemetry, and JSON for what is not found."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.forwarded import Forwarded
@@ -19,12 +19,17 @@ from errors import FluxrateError
 
 
 class Application(Starlette):
-    """Starlette with telemetry around it. Requests to the paths of `quiet` are logged when they fail only."""
+    """Starlette with telemetry around it. Requests to the paths of `quiet` are logged when they fail only.
+
+    `short` routes are asked first, and without Starlette's layers: the telemetry alone answers and logs what they
+    raise.
+    """
 
     def __init__(
         self,
         *,
         routes: Sequence[BaseRoute],
+        short: Sequence[Route] = (),
         quiet: frozenset[str],
         metrics: Metrics,
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
@@ -38,7 +43,9 @@ class Application(Starlette):
         self.router.redirect_slashes = False
         self.count_dropped = metrics.count_dropped
         self._forwarded = Forwarded(trusted_proxies)
-        self._observed = Telemetry(super().__call__, metrics, _template_of, quiet)
+        self._short = tuple(short)
+        self._layered = super().__call__
+        self._observed = Telemetry(self._served, metrics, _template_of, quiet)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -47,6 +54,14 @@ class Application(Starlette):
         else:
             self._forwarded.read(scope)
             await self._observed(scope, receive, send)
+
+    def _served(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        for route in self._short:
+            match, found = route.matches(scope)
+            if match is Match.FULL:
+                scope.update(found, route=route)
+                return route.app(scope, receive, send)
+        return self._layered(scope, receive, send)
 
 
 def with_cors(app: ASGIApp, allowed_origins: Sequence[str]) -> ASGIApp:

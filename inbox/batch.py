@@ -87,10 +87,12 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     if delivery.event is None:
         _log_webhook_event(posting, now)
         return False
-    settled = books.settle(delivery.origin, delivery.event)
+    is_patient = not delivery.again and _tries(posting) == 0
+    settled = books.settle(delivery.origin, delivery.event, is_patient=is_patient)
     case, verdict = max(settled, key=lambda part: _WEIGHT[part[1].status])
     _conclude(posting, verdict.status, verdict.code)
-    if verdict.code == Reason.PAYMENT_UNKNOWN and _is_awaited(posting, now):
+    is_unclear = verdict.code == Reason.PAYMENT_UNCLEAR
+    if is_unclear or (verdict.code == Reason.PAYMENT_UNKNOWN and _is_awaited(posting, now)):
         posting.retry_at = now + _pause(posting)
     payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
     posting.payment_id = verdict.payment_id

@@ -99,11 +99,14 @@ class Books:
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
 
-    def settle(self, origin: Origin, event: PaymentFact) -> list[tuple[Case, Verdict]]:
-        """Settle an event, payment by payment: what was looked at and what was decided, which is taken over."""
+    def settle(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> list[tuple[Case, Verdict]]:
+        """Settle an event, payment by payment: what was looked at and what was decided, which is taken over.
+
+        `is_patient`: what is unclear may wait, but not a part of an event.
+        """
         settled = []
         for part in event.each:
-            case = self.case(origin, part)
+            case = self.case(origin, part)._replace(is_patient=is_patient and not event.parts)
             verdict = settle(case)
             self.enter(origin, case.invoice.id if case.invoice else None, verdict)
             settled.append((case, self._with_others_invoices(origin, case, verdict)))

@@ -116,6 +116,7 @@ class Inbox:
                     return
                 self._ready.clear()
                 await self._ready.wait()
+                await self._gather()
                 continue
             share = -(-len(self._queue) // self._idle)  # an even part for each flusher that has nothing to do
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, share))]
@@ -123,6 +124,13 @@ class Inbox:
             self._idle -= 1
             await self._settle(batch)
             self._idle += 1
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the event loop brings more: those who were answered together come again together."""
+        queued = 0
+        while queued < min(len(self._queue), MAX_BATCH):
+            queued = len(self._queue)
+            await asyncio.sleep(0)
 
     async def _settle(self, batch: Sequence[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
         try:

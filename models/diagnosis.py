@@ -80,6 +80,11 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         " system that shares this Stripe account.",
         "Nothing to do: it is tried again for three days, and applied once the payment is known.",
     ),
+    Reason.PAYMENT_UNCLEAR: (
+        "The event may tell of money that is counted already under another name, and the two together would pay the"
+        " invoice: it waits for the event that names both.",
+        "Nothing to do: it is tried again within seconds, and counts then.",
+    ),
     # Webhook events that can't be verified
     Reason.SIGNATURE_MISSING: (
         "The delivery has no Stripe-Signature that can be read, so nothing shows that Stripe sent it.",

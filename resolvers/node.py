@@ -29,7 +29,7 @@ async def node(ctx: Context, id_: str) -> Model | None:
         return await ctx.rows(ApiKey).filter(id=id_).first() if Scope.ADMIN in ctx.caller.scopes else None
     if kind is Prefix.EVENT:
         return await ctx.rows(Event).filter(id=id_).first()
-    loader = None if kind is None else ctx.loaders.nodes.get(kind)
+    loader = None if kind is None else ctx.loaders.of(kind)
     return None if loader is None else await loader.load(id_)
 
 

@@ -60,8 +60,8 @@ def link(prefix: Prefix, key: str, description: str, *, required: bool = False) 
     id_of = attrgetter(key)
 
     async def resolve(self: Any, info: Info) -> Any:
-        id_ = id_of(self)
-        found = None if id_ is None else await info.context.loaders.nodes[prefix].load(id_)
+        id_, loader = id_of(self), info.context.loaders.of(prefix)
+        found = None if id_ is None or loader is None else await loader.load(id_)
         if found is None and required:
             raise LookupError(f"{id_} is gone")
         return shown(prefix, found)

@@ -17,6 +17,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
     "tests/edge/graphql/test_socket.py": "edge/graphql: socket_messages socket_transport; edge/server: websocket",
     "tests/edge/server/test_connections.py": "edge/server: listen",
+    "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
     "tests/schema/test_subscription.py": "feed: cursor follow",
     "tests/feed/test_bus.py": "feed: redis",
@@ -74,7 +75,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/simulator/test_payment_link.py": "simulator: expansion line_item parameters",
     "tests/webhooks/test_stripe.py": "webhooks: body directory",
     "tests/execution/test_errors.py": ". : errors",
-    "tests/execution/test_limits.py": "execution: cost",
     "tests/test_main_job.py": ". : main parts",
 }
 """What is shown with something else, by the test that shows it: each folder's modules. It only ever gets shorter."""

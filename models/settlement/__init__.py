@@ -6,7 +6,8 @@ recomputed from all of the invoice's payments.
 
 `settle` reads these chapters in order: `refusal` (is the event ours, does its money fit), `identity` (which known
 payments it is about), `learn` (what it adds to them), `tally` (what the invoice comes to), `links` (what can still be
-paid) and `log` (what to write down). `case` is what they share.
+paid) and `log` (what to write down). `case` is what they share. `plain` is a short way to the same verdict, for nearly
+all payments.
 """
 
 from models.settlement.case import Absorbed, Case, Ledger, LogEntry, Verdict

@@ -23,7 +23,7 @@ class Case(NamedTuple):
 
     `invoice_id` is the event's own or, where it carries none, that of the link or payment it belongs to; `invoice` is
     None when this workspace has no such invoice. `link_invoice_id` is whose link the event names, if one of ours.
-    `new_payment_id` and `new_link_id` are for what has to be made.
+    `new_payment_id` and `new_link_id` are for what has to be made. `is_patient`: what is unclear may wait.
     """
 
     event: PaymentFact
@@ -37,6 +37,7 @@ class Case(NamedTuple):
     link_invoice_id: str | None
     new_payment_id: str
     new_link_id: str
+    is_patient: bool = False
 
     @property
     def wanted_currency(self) -> str | None:

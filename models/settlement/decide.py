@@ -5,14 +5,15 @@ from typing import Final
 
 from models.instant import from_epoch
 from models.invoice import InvoiceState, MarkedPaid
-from models.kinds import Allocation, WebhookEventStatus
+from models.kinds import Allocation, InvoiceStatus, WebhookEventStatus
 from models.payment import PaymentState
 from models.payment_fact import Evidence, PaymentFact
 from models.reason import Reason
 from models.settlement.case import Case, Ledger, LogEntry, Verdict
-from models.settlement.identity import Subject, applied_as, subject_of
+from models.settlement.identity import Subject, applied_as, may_be_counted_already, subject_of
 from models.settlement.learn import Learned, is_in_another_currency, learn
 from models.settlement.log import log_of_invoice, log_of_money_back, log_of_payment
+from models.settlement.plain import settle_plainly
 from models.settlement.refusal import why_ignored, why_unapplied
 from models.settlement.tally import recounted
 
@@ -21,6 +22,19 @@ _MONEY: Final = frozenset({Evidence.PAID, Evidence.REFUNDED})
 
 def settle(case: Case) -> Verdict:
     """Decide what an event does to the books."""
+    verdict = settle_plainly(case) or settle_at_length(case)
+    if case.is_patient and _pays(case.invoice, verdict.invoice) and may_be_counted_already(case):
+        return Verdict(WebhookEventStatus.IGNORED, Reason.PAYMENT_UNCLEAR)
+    return verdict
+
+
+def _pays(before: InvoiceState | None, after: InvoiceState | None) -> bool:
+    is_paid = after is not None and after.status is InvoiceStatus.PAID
+    return is_paid and (before is None or before.status is not InvoiceStatus.PAID)
+
+
+def settle_at_length(case: Case) -> Verdict:
+    """Decide what any event does to the books."""
     ignored = why_ignored(case)
     if ignored is not None:
         return Verdict(WebhookEventStatus.IGNORED, ignored)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from models.kinds import PaymentStatus
 from models.money_back import disputes_of_both
 from models.payment import PaymentState
-from models.payment_fact import PaymentFact, Presentment
+from models.payment_fact import Evidence, PaymentFact, Presentment
 from models.settlement.case import Absorbed, Case
 from models.settlement.stripe_invoice import StripeInvoice
 
@@ -43,6 +43,20 @@ def subject_of(case: Case) -> Subject:
     own = _without(others, case, own_invoice) if others else case
     order_id = own.event.order_id or next((payment.order_id for payment in known), None)
     return Subject(own, known, StripeInvoice.among(own.payments, order_id))
+
+
+def may_be_counted_already(case: Case) -> bool:
+    """Whether an event's money may be that of a payment with other names: no event has named both yet.
+
+    One goes by its Stripe invoice, the other by its payment intent, and what names both may have been overtaken.
+    """
+    event = case.event
+    if event.evidence not in {Evidence.PAID, Evidence.REFUNDED}:
+        return False
+    counted = [each for each in case.payments if each.counts and each.currency == event.currency]
+    if event.is_whole:
+        return any(payment.order_id is None and payment.amount <= event.amount for payment in counted)
+    return event.order_id is None and any(each.is_whole and each.amount >= event.amount for each in counted)
 
 
 def _without(others: Sequence[PaymentState], case: Case, own_invoice: str | None) -> Case:

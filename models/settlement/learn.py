@@ -90,7 +90,7 @@ def _first_known(case: Case, misfit: Reason | None) -> PaymentState:
         failure_code=event.failure_code if status is PaymentStatus.FAILED else None,
         failure_message=event.failure_message if status is PaymentStatus.FAILED else None,
         decided_by=_decided_by(event),
-        occurred_at=_paid_at(event),
+        occurred_at=paid_at(event),
         amount_received=event.amount_received,
         order_id=event.order_id,
         is_whole=event.is_whole,
@@ -147,9 +147,9 @@ def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currenc
     is_known, is_said = bool(known.decided_by), event.evidence is Evidence.PAID
     occurred_at = known.occurred_at
     if is_known is is_said:
-        occurred_at = min(known.occurred_at, _paid_at(event))
+        occurred_at = min(known.occurred_at, paid_at(event))
     elif is_said:
-        occurred_at = _paid_at(event)
+        occurred_at = paid_at(event)
     amount, currency = amount_of_both(
         Amount(known.amount, known.currency), Amount(event.amount, event.currency), wanted_currency
     )
@@ -163,7 +163,7 @@ def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatu
         status=status,
         amount=event.amount,
         currency=event.currency,
-        occurred_at=_paid_at(event),
+        occurred_at=paid_at(event),
         decided_by=_decided_by(event),
         amount_received=event.amount_received,
         is_whole=payment.is_whole and event.is_whole,
@@ -177,7 +177,8 @@ def _decided_by(event: PaymentFact) -> str:
     return "" if event.evidence is Evidence.REFUNDED else event.order
 
 
-def _paid_at(event: PaymentFact) -> datetime:
+def paid_at(event: PaymentFact) -> datetime:
+    """When the money of an event came."""
     return from_epoch(event.created if event.paid_at is None else event.paid_at)
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from tortoise.models import Model
 
@@ -87,6 +87,16 @@ def children_query(
     )
 
 
+_BY_PREFIX: Final[Mapping[Prefix, str]] = {
+    Prefix.INTEGRATION: "integrations",
+    Prefix.CUSTOMER: "customers",
+    Prefix.INVOICE: "invoices",
+    Prefix.PAYMENT: "payments",
+    Prefix.WEBHOOK_EVENT: "webhook_events",
+}
+"""What an id's prefix says that it is loaded by."""
+
+
 class Loaders:
     """One loader per kind of question, for one workspace and one moment: make new ones to see changes."""
 
@@ -108,14 +118,13 @@ class Loaders:
         self.attempts = ChildrenLoader(
             WebhookEventAttempt, workspace_id, "webhook_event_id", "id", descending=False, most=2 * MAX_KEPT
         )
-        self.nodes: Mapping[Prefix, RowLoader[Any]] = {
-            Prefix.INTEGRATION: self.integrations,
-            Prefix.CUSTOMER: self.customers,
-            Prefix.INVOICE: self.invoices,
-            Prefix.PAYMENT: self.payments,
-            Prefix.WEBHOOK_EVENT: self.webhook_events,
-        }
         self._pages: dict[Hashable, Any] = {}
+
+    def of(self, prefix: Prefix) -> RowLoader[Any] | None:
+        """The loader of what a prefix names."""
+        name = _BY_PREFIX.get(prefix)
+        loader: RowLoader[Any] | None = None if name is None else getattr(self, name)
+        return loader
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
         """Payments of invoices, by id."""

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from database.access import Database, fetch, transaction
 from database.access import reading_dialect as dialect
@@ -70,6 +72,39 @@ async def test_rows_are_updated_by_their_id_and_others_stay(workspaces: Database
     assert [names[f"cust_{number:03d}"] for number in range(50)] == [
         f"Ada {number}" if number < count else "Ada" for number in range(50)
     ]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    batches=st.lists(
+        st.lists(st.tuples(st.sampled_from(["Ada", "Bo"]), st.sampled_from([None, "x"])), min_size=1, max_size=6),
+        min_size=1,
+        max_size=6,
+    )
+)
+async def test_rows_hold_what_was_given_whatever_they_have_in_common(
+    workspaces: Database, batches: list[list[tuple[str, str | None]]]
+) -> None:
+    async with transaction() as tx:
+        await tx.execute("DELETE FROM customers")
+        for each, batch in enumerate(batches):
+            made = [
+                (f"cust_{each}_{n}", "ws_1", name, f"{email}@", None, AT, AT) for n, (name, email) in enumerate(batch)
+            ]
+            await insert_rows(tx, "customers", CUSTOMERS, made)
+            changes = [
+                (row[0], name[::-1], email and f"{row[0]}{email}")
+                for row, (name, email) in zip(made, batch, strict=True)
+            ]
+            await update_rows(tx, "customers", {"id": "text", "name": "text", "external_id": "text"}, changes)
+
+    assert {
+        (row["id"], row["name"], row["email"], row["external_id"]) for row in await fetch("SELECT * FROM customers")
+    } == {
+        (f"cust_{each}_{n}", name[::-1], f"{email}@", email and f"cust_{each}_{n}{email}")
+        for each, batch in enumerate(batches)
+        for n, (name, email) in enumerate(batch)
+    }
 
 
 @pytest.mark.parametrize("values", [[], ["cust_1"], ["cust_1", "cust_2", "cust_3"], ["it's", '"', "é🙂", "cust_2"]])

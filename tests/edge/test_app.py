@@ -3,7 +3,7 @@
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -77,6 +77,15 @@ def test_every_answer_has_a_request_id(http: httpx.Client) -> None:
         assert re.fullmatch(r"[0-9a-f]{32}", http.get(path).headers["x-request-id"])
         assert http.get(path, headers={"X-Request-Id": "a-b_c.1"}).headers["x-request-id"] == "a-b_c.1"
         assert http.get(path, headers={"X-Request-Id": "x" * 65}).headers["x-request-id"] != "x" * 65
+
+
+async def test_no_two_answers_have_the_same_request_id() -> None:
+    """They are drawn many at once."""
+    app = Application(routes=[], quiet=frozenset({"unmatched"}), metrics=Metrics(), lifespan=_nothing)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        ids = [(await client.get("/")).headers["x-request-id"] for _ in range(600)]
+
+    assert len(set(ids)) == 600
 
 
 def test_the_log_has_templates_and_no_secrets(app: RunningApp, http: httpx.Client) -> None:
@@ -160,16 +169,20 @@ async def _fails(_: Request) -> Response:
     raise RuntimeError("hush")
 
 
-async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id() -> None:
-    @asynccontextmanager
-    async def lifespan(_: Starlette):  # type: ignore[no-untyped-def]
-        yield
+@asynccontextmanager
+async def _nothing(_: Starlette) -> AsyncIterator[None]:
+    yield
 
+
+@pytest.mark.parametrize("is_short", [False, True])
+async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id(is_short: bool) -> None:
+    routes = [Route("/fails", _fails), Route("/quiet/{x}", _fails)]
     app = Application(
-        routes=[Route("/fails", _fails), Route("/quiet/{x}", _fails)],
+        routes=[] if is_short else routes,
+        short=routes if is_short else [],
         quiet=frozenset({"/quiet/{x}"}),
         metrics=Metrics(),
-        lifespan=lifespan,
+        lifespan=_nothing,
     )
     transport = httpx.ASGITransport(app)
 

@@ -10,7 +10,7 @@ import pytest
 from tortoise.context import require_context
 from tortoise.models import Model
 
-from database.access import Database, transaction
+from database.access import Database, fetch, transaction
 from database.scope import unscoped
 from tests.migrations import declared, found
 from tests.migrations.violations import VIOLATIONS
@@ -207,3 +207,16 @@ async def test_the_models_read_the_rows_back_as_they_were_written(filled_url: st
             read = await unscoped(model).get()
 
             assert {column: getattr(read, column) for column in ROWS[table]} == ROWS[table]
+
+
+async def test_what_was_posted_is_packed_by_lz4_where_the_server_has_it(migrated_postgres_url: str) -> None:
+    async with Database(migrated_postgres_url):
+        (server,) = await fetch(
+            "SELECT 'lz4' = ANY(enumvals) AS has_lz4 FROM pg_settings WHERE name = 'default_toast_compression'"
+        )
+        (packed,) = await fetch(
+            "SELECT attcompression = 'l' AS by_lz4 FROM pg_attribute"
+            " WHERE attrelid = 'webhook_events'::regclass AND attname = 'payload'"
+        )
+
+    assert packed["by_lz4"] == server["has_lz4"]

@@ -148,3 +148,32 @@ async def test_what_an_earlier_version_could_not_read_is_applied_by_one_that_can
     assert (await books.again(invoice)).status is InvoiceStatus.PAID
     tried = await books.again(second)
     assert (tried.status, tried.reader_version) == (WebhookEventStatus.UNAPPLIED, READER_VERSION)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+async def test_money_that_may_be_counted_already_waits_once_for_what_says_so(
+    database: Database, workspace: Workspace, integration: Integration, is_tied: bool
+) -> None:
+    """Half of an invoice, told by its Stripe invoice and by its intent; only the session names both."""
+    invoice = await books.add_invoice(integration)
+    told = ours(invoice) | {"amount": 1000}
+    events = [
+        stripe.payment_intent_succeeded(**told, payment_intent="pi_a", order="cs_a"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+        stripe.checkout_session_completed(**told, session="cs_a", payment_intent="pi_a", invoice="in_a"),
+    ]
+    async with process(database) as inbox:
+        for event in events[: 3 if is_tied else 2]:
+            await inbox.accept(delivery(integration, event))
+        waiting = (await books.webhook_events_of(workspace))[1]
+        meanwhile = await books.again(invoice)
+        await due_now(waiting)
+        await eventually(lambda: has_attempts(waiting, 2))
+
+    assert (waiting.status, waiting.reason_code) == (WebhookEventStatus.IGNORED, "PAYMENT_UNCLEAR")
+    assert (meanwhile.status, meanwhile.amount_paid) == (InvoiceStatus.OPEN, 1000)
+    assert {each.status for each in await books.webhook_events_of(workspace)} == {WebhookEventStatus.PROCESSED}
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid) == (
+        (InvoiceStatus.OPEN, 1000) if is_tied else (InvoiceStatus.PAID, 2000)  # two after all
+    )

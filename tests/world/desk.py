@@ -163,12 +163,12 @@ class Desk:
         self._books.enter(self._origin, invoice_id, verdict)
         self._reload()
 
-    def take(self, *events: stripe.Event | PaymentFact) -> Verdict:
-        """Settle events in the order given; the verdict on the last."""
+    def take(self, *events: stripe.Event | PaymentFact, is_patient: bool = False) -> Verdict:
+        """Settle events in the order given, `is_patient` where what is unclear waits; the verdict on the last."""
         verdict: Verdict | None = None
         for event in events:
             known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
-            for _, verdict in self._books.settle(self._origin, known):
+            for _, verdict in self._books.settle(self._origin, known, is_patient=is_patient):
                 self.log += [entry.type for entry in verdict.log]
             self._reload()
         assert verdict is not None

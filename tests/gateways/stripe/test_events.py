@@ -84,6 +84,9 @@ def test_each_of_the_handled_types_is_one_that_we_ask_stripe_for() -> None:
             stripe.checkout_session_completed(session="cs_a", payment_intent="pi_a", invoice="in_a"),
             ("pi_a", "cs_a"),
         ),
+        (stripe.payment_intent_succeeded(payment_intent="pi_a", order="cs_a"), ("pi_a", "cs_a")),
+        (stripe.payment_intent_succeeded(payment_intent="pi_a", order="in_a"), ("pi_a",)),
+        (stripe.payment_intent_succeeded(payment_intent="pi_a", order="PO-4711"), ("pi_a",)),
         (stripe.stripe_invoice_paid(invoice="in_a", payment_intent="pi_a", shape=OLD), ("pi_a",)),
         (stripe.stripe_invoice_paid(invoice="in_a", payment_intent={"id": "pi_a"}, shape=OLD), ("pi_a",)),
         (stripe.stripe_invoice_paid(invoice="in_a", payment_intent="pi_a"), ("pi_a",)),
@@ -416,6 +419,13 @@ def test_a_payment_of_a_stripe_invoice_that_was_canceled_is_none() -> None:
     known = read_event(event)
 
     assert [(part.provider_ids, part.amount) for part in known.each] == [(("pi_b",), 500)]
+
+
+def test_an_attempt_that_was_given_up_lends_its_name_to_no_other() -> None:
+    event = stripe.stripe_invoice_failed(invoice="in_a", amount=500, payments={"pi_a": 500, "pi_b": 500})
+    subject(event)["payments"]["data"][0]["status"] = "canceled"
+
+    assert read_event(event).provider_ids == ("pi_b",)
 
 
 def test_an_amount_is_missing_only_where_stripe_may_leave_it_out() -> None:

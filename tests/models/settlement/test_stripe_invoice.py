@@ -8,6 +8,7 @@ import pytest
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
 from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.reason import Reason
 from models.settlement.stripe_invoice import StripeInvoice
 from tests.world import stripe_payloads as stripe
 from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice, payment
@@ -49,6 +50,15 @@ def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides() -> N
             "pi_a": 2000,
             "in_1": 3000,
         }
+
+
+def test_what_is_told_again_of_a_payment_takes_nothing_from_the_rest() -> None:
+    payment = stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS)
+    desk = Desk(open_invoice(total=5000))
+
+    desk.take(payment, stripe.stripe_invoice_paid(invoice="in_1", amount=5000, **OURS), payment | {"id": "evt_again"})
+
+    assert {each.provider_payment_id: each.amount for each in desk.payments} == {"pi_a": 2000, "in_1": 3000}
 
 
 def test_a_stripe_invoice_that_was_paid_further_is_told_as_a_larger_whole() -> None:
@@ -98,6 +108,19 @@ def test_names_that_are_tied_later_in_two_currencies_are_one_payment_of_the_invo
         assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
 
 
+def test_what_went_back_in_another_currency_is_not_taken_over_when_payments_turn_out_to_be_one() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(
+        stripe.checkout_session_completed(session="cs_a", payment_intent=None, amount=2000, created=1, **OURS),
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=3100, currency="jpy", created=2, **OURS),
+        stripe.charge_refunded(payment_intent="pi_a", amount=3100, refunded=1500, currency="jpy", created=3, **OURS),
+        stripe.checkout_session_completed(session="cs_a", payment_intent="pi_a", amount=2000, created=4, **OURS),
+    )
+
+    assert (desk.payment.amount, desk.payment.currency, desk.payment.amount_refunded) == (2000, "USD", 0)
+
+
 # --- Several payments in one event -----------------------------------------------------------------------------
 
 
@@ -126,6 +149,9 @@ def test_what_a_list_leaves_out_is_counted_all_the_same() -> None:
         assert desk.invoice.status is InvoiceStatus.PAID
         assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1400, 600)
         assert {payment.provider_payment_id for payment in desk.payments} == {"pi_a", "pi_b"}
+    desk = Desk(open_invoice())
+    desk.take(listed)
+    assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {"pi_a": 1000, "in_1": 400}
 
 
 # --- Out of band -----------------------------------------------------------------------------------------------
@@ -144,6 +170,20 @@ def test_what_was_marked_in_stripe_fills_what_was_lacking_then(paid_at: int, out
         assert (desk.invoice.status, desk.invoice.paid_at) == (InvoiceStatus.PAID, from_epoch(20))
         assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1500, out_of_band)
         assert (desk.payment.overpaid, desk.live_links) == (overpaid, [])
+
+
+def test_of_what_was_marked_in_stripe_the_largest_amount_and_the_first_instant_count() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=amount, payments={"": amount}, created=at, **OURS)
+        for amount, at in ((1200, 20), (500, 10), (800, 30))
+    ]
+    money = stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1500, created=15, **OURS)
+
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+        desk.take(money, *order)
+
+        assert (desk.invoice.amount_paid_out_of_band, desk.payment.overpaid) == (1200, 700)
 
 
 def test_what_was_marked_by_hand_stays_beside_what_was_marked_in_stripe() -> None:
@@ -383,3 +423,97 @@ def test_what_was_marked_in_stripe_changes_nothing_of_an_invoice_that_it_does_no
     verdict = desk.take(marked)
 
     assert (verdict.status, desk.invoice, desk.payments) == (WebhookEventStatus.UNAPPLIED, before, [])
+
+
+# --- What no event ties together yet ---------------------------------------------------------------------------
+
+
+def half_of_an_invoice() -> list[stripe.Event]:
+    """A payment of 10.00 by a link that has a Stripe invoice made afterwards: only the session names both."""
+    return [
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="cs_a", created=1, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_a", amount=1000, created=1, **OURS),
+        stripe.checkout_session_completed(
+            session="cs_a", payment_intent="pi_a", invoice="in_a", amount=1000, created=1, **OURS
+        ),
+    ]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_money_that_two_events_tell_under_different_names_pays_no_invoice_twice(order: tuple[int, ...]) -> None:
+    events = half_of_an_invoice()
+    desk = Desk(open_invoice())
+
+    verdicts = [desk.take(events[number], is_patient=True) for number in order]
+    waiting = [number for number, verdict in zip(order, verdicts, strict=True) if verdict.code is not None]
+    desk.take(*(events[number] for number in waiting or order))
+
+    assert {verdict.code for verdict in verdicts} <= {None, Reason.PAYMENT_UNCLEAR}
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.payment.amount) == (InvoiceStatus.OPEN, 1000, 1000)
+    assert desk.log.count(EventType.PAYMENT_SUCCEEDED) == 1
+
+
+def test_a_refund_that_overtakes_its_payment_pays_no_invoice_twice() -> None:
+    desk = Desk(open_invoice())
+    refunded = stripe.charge_refunded(payment_intent="pi_a", amount=1000, refunded=600, **OURS)
+    whole = stripe.stripe_invoice_paid(invoice="in_a", amount=1500, **OURS)
+    payment = stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="in_a", **OURS)
+
+    waited = [desk.take(event, is_patient=True).code for event in (refunded, whole, payment)]
+    desk.take(whole)
+
+    assert waited == [None, Reason.PAYMENT_UNCLEAR, None]
+    assert (desk.invoice.status, desk.invoice.amount_paid, desk.invoice.amount_refunded) == (
+        InvoiceStatus.OPEN,
+        1500,
+        600,
+    )
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_what_nothing_ties_together_in_time_counts_as_two(order: tuple[int, ...]) -> None:
+    events = half_of_an_invoice()
+    desk = Desk(open_invoice())
+
+    first, second = (desk.take(events[number], is_patient=True).code for number in order)
+    again = desk.take(events[order[1]])
+
+    assert (first, second, again.code) == (None, Reason.PAYMENT_UNCLEAR, None)
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+def test_what_pays_no_invoice_by_being_counted_does_not_wait() -> None:
+    desk = Desk(open_invoice(total=5000))
+    paid = Desk(open_invoice(total=1000))
+
+    codes = [each.take(*half_of_an_invoice()[:2], is_patient=True).code for each in (desk, paid)]
+
+    assert codes == [None, None]
+    assert (desk.invoice.amount_paid, sum(payment.overpaid for payment in paid.payments)) == (2000, 1000)
+
+
+@pytest.mark.parametrize(
+    ("counted", "paying"),
+    [
+        (
+            stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1500, **OURS),
+            stripe.stripe_invoice_paid(invoice="in_a", amount=500, **OURS),
+        ),
+        (
+            stripe.stripe_invoice_paid(invoice="in_a", amount=1000, **OURS),
+            stripe.payment_intent_succeeded(payment_intent="pi_b", amount=1000, order="in_b", **OURS),
+        ),
+        (
+            stripe.stripe_invoice_paid(invoice="in_a", amount=500, **OURS),
+            stripe.payment_intent_succeeded(payment_intent="pi_b", amount=1500, **OURS),
+        ),
+    ],
+    ids=["more than the whole", "another Stripe invoice's", "less than the payment"],
+)
+def test_money_that_can_not_be_the_same_does_not_wait(counted: stripe.Event, paying: stripe.Event) -> None:
+    desk = Desk(open_invoice())
+
+    codes = [desk.take(event, is_patient=True).code for event in (counted, paying)]
+
+    assert codes == [None, None]
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
