@@ -111,15 +111,19 @@ class _Loaded:
         with theirs:
             theirs.set_inheritable(True)
             env = {name: value for name, value in os.environ.items() if not name.startswith("FLUXRATE_")}
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(theirs.fileno())],
-                cwd=ROOT,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for the tests, which end what they started
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", __name__, str(theirs.fileno())],
+                    cwd=ROOT,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C is for the tests, which end what they started
+                )
+            except BaseException:
+                self._socket.close()
+                raise
 
     def fork(self, wanted: Mapping[str, Any], out: IO[bytes], err: IO[bytes]) -> Forked:
         """A process as it is wanted."""

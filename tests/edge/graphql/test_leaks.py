@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import pytest
 import stripe  # noqa: F401 - the product loads it when it has time
+import structlog
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -59,9 +60,11 @@ def left() -> Left:
 async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
     """The product on a real port of this very process, and an API key."""
     environ = {"FLUXRATE_DATABASE_URL": migrated_sqlite_url, "FLUXRATE_ENCRYPTION_KEYS": ENCRYPTION_KEY}
-    bound = listen.bind("127.0.0.1", 0)
+    bound, logging = listen.bind("127.0.0.1", 0), structlog.get_config()
+    app = create_app(Settings.from_env({**environ, "FLUXRATE_SYNC_INTERVAL_S": "0"}))
+    structlog.configure(cache_logger_on_first_use=False)  # or later tests of this process could capture nothing
     config = uvicorn.Config(
-        create_app(Settings.from_env({**environ, "FLUXRATE_SYNC_INTERVAL_S": "0"})),
+        app,
         http=BoundedProtocol,
         ws=BoundedWebSocket,
         lifespan="on",
@@ -78,6 +81,7 @@ async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
     serving.should_exit = True
     await task
     bound.close()
+    structlog.configure(**logging)
 
 
 @asynccontextmanager

@@ -391,6 +391,40 @@ def test_the_rest_is_replaced_only_once_nothing_is_left_of_it(amount: int, is_re
     assert not StripeInvoice.among([rest], "in_1").replaces_rest([rest], now)
 
 
+@pytest.mark.parametrize("amounts", [(2000, 1500), (1500, 2000)])
+def test_the_largest_whole_that_was_paid_holds_the_others(amounts: tuple[int, int]) -> None:
+    desk = Desk(open_invoice(total=2000), [active_link()])
+
+    desk.take(*(stripe.stripe_invoice_paid(invoice="in_1", amount=amount, **OURS) for amount in amounts))
+
+    assert (desk.invoice.amount_paid, desk.payment.amount) == (2000, 2000)
+
+
+def test_a_whole_that_was_paid_counts_after_an_attempt_that_failed() -> None:
+    desk = Desk(open_invoice(total=2000), [active_link()])
+
+    desk.take(
+        stripe.stripe_invoice_failed(invoice="in_1", amount=2000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1500, **OURS),
+    )
+
+    assert (desk.invoice.amount_paid, desk.payment.status) == (1500, PaymentStatus.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    "unfit", [{"currency": "EUR"}, {"status": InvoiceStatus.VOID}], ids=["another currency", "void"]
+)
+def test_what_was_marked_in_stripe_changes_nothing_of_an_invoice_that_it_does_not_fit(unfit: dict[str, Any]) -> None:
+    desk = Desk(open_invoice(total=2000, **unfit), [active_link()])
+    marked = stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS)
+    marked["data"]["object"] |= {"paid_out_of_band": True, "amount_paid": 0, "amount_remaining": 2000}
+    before = desk.invoice
+
+    verdict = desk.take(marked)
+
+    assert (verdict.status, desk.invoice, desk.payments) == (WebhookEventStatus.UNAPPLIED, before, [])
+
+
 # --- What no event ties together yet ---------------------------------------------------------------------------
 
 
@@ -483,37 +517,3 @@ def test_money_that_can_not_be_the_same_does_not_wait(counted: stripe.Event, pay
 
     assert codes == [None, None]
     assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
-
-
-@pytest.mark.parametrize("amounts", [(2000, 1500), (1500, 2000)])
-def test_the_largest_whole_that_was_paid_holds_the_others(amounts: tuple[int, int]) -> None:
-    desk = Desk(open_invoice(total=2000), [active_link()])
-
-    desk.take(*(stripe.stripe_invoice_paid(invoice="in_1", amount=amount, **OURS) for amount in amounts))
-
-    assert (desk.invoice.amount_paid, desk.payment.amount) == (2000, 2000)
-
-
-def test_a_whole_that_was_paid_counts_after_an_attempt_that_failed() -> None:
-    desk = Desk(open_invoice(total=2000), [active_link()])
-
-    desk.take(
-        stripe.stripe_invoice_failed(invoice="in_1", amount=2000, **OURS),
-        stripe.stripe_invoice_paid(invoice="in_1", amount=1500, **OURS),
-    )
-
-    assert (desk.invoice.amount_paid, desk.payment.status) == (1500, PaymentStatus.SUCCEEDED)
-
-
-@pytest.mark.parametrize(
-    "unfit", [{"currency": "EUR"}, {"status": InvoiceStatus.VOID}], ids=["another currency", "void"]
-)
-def test_what_was_marked_in_stripe_changes_nothing_of_an_invoice_that_it_does_not_fit(unfit: dict[str, Any]) -> None:
-    desk = Desk(open_invoice(total=2000, **unfit), [active_link()])
-    marked = stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS)
-    marked["data"]["object"] |= {"paid_out_of_band": True, "amount_paid": 0, "amount_remaining": 2000}
-    before = desk.invoice
-
-    verdict = desk.take(marked)
-
-    assert (verdict.status, desk.invoice, desk.payments) == (WebhookEventStatus.UNAPPLIED, before, [])
