@@ -205,9 +205,26 @@ async def follow_load(contender: Contender, given: argparse.Namespace) -> list[f
     return [(at - began_at - number * interval_s) * 1000 for number, at in enumerate(arrivals[:total])]
 
 
-def table(found: list[Contender]) -> Table:
-    """What was measured, beside the floor."""
+def figures(found: list[Contender]) -> dict[str, dict[str, float]]:
+    """What was measured of each server, beside the floor: medians but for the least and the largest ratio."""
     floor = next((contender for contender in found if contender.name == FLOOR), found[0])
+    measured = {}
+    for contender in found:
+        ratios = sorted(own / bare for own, bare in zip(contender.cpu_us, floor.cpu_us, strict=True))
+        measured[contender.name] = {
+            "CPU µs": statistics.median(contender.cpu_us),
+            "least ratio": ratios[0],
+            "ratio": statistics.median(ratios),
+            "largest ratio": ratios[-1],
+            "ms to the last": statistics.median(contender.last_ms),
+            "KiB/socket": contender.bytes_per_socket / 1024,
+            "CPU ms unheard": contender.telling_ms,
+        }
+    return measured
+
+
+def table(measured: dict[str, dict[str, float]]) -> Table:
+    """What was measured, beside the floor."""
     shown = Table(
         "server",
         "CPU µs per delivery",
@@ -216,15 +233,14 @@ def table(found: list[Contender]) -> Table:
         "KiB/socket",
         "CPU ms of an event nobody follows",
     )
-    for contender in found:
-        ratios = sorted(own / bare for own, bare in zip(contender.cpu_us, floor.cpu_us, strict=True))
+    for name, each in measured.items():
         shown.add_row(
-            contender.name,
-            f"{statistics.median(contender.cpu_us):.1f}",
-            f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
-            f"{statistics.median(contender.last_ms):.1f}",
-            f"{contender.bytes_per_socket / 1024:.1f}",
-            f"{contender.telling_ms:.2f}",
+            name,
+            f"{each['CPU µs']:.1f}",
+            f"{each['least ratio']:.2f}  {each['ratio']:.2f}  {each['largest ratio']:.2f}",
+            f"{each['ms to the last']:.1f}",
+            f"{each['KiB/socket']:.1f}",
+            f"{each['CPU ms unheard']:.2f}",
         )
     return shown
 
@@ -245,7 +261,11 @@ def run(given: argparse.Namespace, console: Console) -> None:
         if not given.alone:
             found += peers(stack, given.sockets)
         asyncio.run(measure(found, given, console))
-        console.print(table(found))
+        measured = figures(found)
+        if given.json:
+            print(json.dumps(measured))
+        else:
+            console.print(table(measured))
 
 
 def main() -> None:
@@ -260,7 +280,9 @@ def main() -> None:
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")
     parser.add_argument("--webhooks-per-second", type=int, default=0)
     parser.add_argument("--seconds", type=int, default=10)
-    run(parser.parse_args(), Console())
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    given = parser.parse_args()
+    run(given, Console(stderr=given.json))
 
 
 if __name__ == "__main__":

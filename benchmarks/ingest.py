@@ -207,7 +207,7 @@ async def _sessions_cpu_s(url: str) -> Callable[[], float]:
         return await database_cpu_s() if database.dialect == "postgres" else lambda: 0.0
 
 
-def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
+def run(rounds: int, per_round: int, connections: int, console: Console, *, as_json: bool) -> int:
     """Measure and print; the exit status."""
     keyring = Keyring.parse([key := generate_key()])
     with ExitStack() as stack:
@@ -231,26 +231,47 @@ def run(rounds: int, per_round: int, connections: int, console: Console) -> int:
             if (paid := asyncio.run(count_paid(target))) != len(target.invoice_ids):
                 console.print(f"[red]{target.name}: {paid} of {len(target.invoice_ids)} invoices are PAID")
                 return 1
-    console.print(_table(contenders))
+    found = figures(contenders)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        console.print(_table(found))
     return 0
 
 
-def _table(contenders: dict[str, Contender]) -> Table:
-    table = Table("server", "webhooks/s (median)", "ratio to bare (min, median, max)", "p50 ms", "p99 ms")
-    for column in ("server's CPU µs", "PostgreSQL's"):
-        table.add_column(column)
+def figures(contenders: dict[str, Contender]) -> dict[str, dict[str, float]]:
+    """What came of each server's rounds, medians but for the least and the largest ratio."""
     floor = contenders["bare"].outcomes[1:]
+    found = {}
     for name, contender in contenders.items():
         measured = contender.outcomes[1:]
         ratios = sorted(own.per_second / bare.per_second for own, bare in zip(measured, floor, strict=True))
+        found[name] = {
+            "webhooks/s": statistics.median(outcome.per_second for outcome in measured),
+            "least ratio": ratios[0],
+            "ratio": statistics.median(ratios),
+            "largest ratio": ratios[-1],
+            "p50 ms": statistics.median(outcome.percentile_ms(0.5) for outcome in measured),
+            "p99 ms": statistics.median(outcome.percentile_ms(0.99) for outcome in measured),
+            "CPU µs": statistics.median(contender.server_us[1:]),
+            "database's CPU µs": statistics.median(contender.database_us[1:]),
+        }
+    return found
+
+
+def _table(found: dict[str, dict[str, float]]) -> Table:
+    table = Table("server", "webhooks/s (median)", "ratio to bare (min, median, max)", "p50 ms", "p99 ms")
+    for column in ("server's CPU µs", "PostgreSQL's"):
+        table.add_column(column)
+    for name, each in found.items():
         table.add_row(
             name,
-            f"{statistics.median(outcome.per_second for outcome in measured):.0f}",
-            f"{ratios[0]:.2f}  {statistics.median(ratios):.2f}  {ratios[-1]:.2f}",
-            f"{statistics.median(outcome.percentile_ms(0.5) for outcome in measured):.1f}",
-            f"{statistics.median(outcome.percentile_ms(0.99) for outcome in measured):.1f}",
-            f"{statistics.median(contender.server_us[1:]):.0f}",
-            f"{statistics.median(contender.database_us[1:]):.0f}",
+            f"{each['webhooks/s']:.0f}",
+            f"{each['least ratio']:.2f}  {each['ratio']:.2f}  {each['largest ratio']:.2f}",
+            f"{each['p50 ms']:.1f}",
+            f"{each['p99 ms']:.1f}",
+            f"{each['CPU µs']:.0f}",
+            format(each["database's CPU µs"], ".0f"),
         )
     return table
 
@@ -261,8 +282,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--webhooks", type=int, default=4000, help="per round and server")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     given = parser.parse_args()
-    raise SystemExit(run(given.rounds, given.webhooks, given.connections, Console()))
+    console = Console(stderr=given.json)
+    raise SystemExit(run(given.rounds, given.webhooks, given.connections, console, as_json=given.json))
 
 
 if __name__ == "__main__":

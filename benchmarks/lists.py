@@ -121,23 +121,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000, help="invoices of the workspace")
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    peers: list[Literal["plain", "jit"]] = ["plain", "jit"]
-    headings = ["", *WAYS, "mercurius", "mercurius, JIT", "plan / mercurius"]
-    table = Table(*headings, title="Milliseconds of processor time per request")
+    peers: dict[str, Literal["plain", "jit"]] = {"mercurius": "plain", "mercurius, JIT": "jit"}
+    found: dict[str, dict[str, float]] = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-lists-")))
-        of_peers = {jit: of_mercurius(folder, jit) for jit in peers}
+        of_peers = {peer: of_mercurius(folder, jit) for peer, jit in peers.items()}
         for database in arguments.database or ["sqlite", "postgres"]:
             path = folder / "lists.sqlite3"
             path.touch()
             url = f"sqlite://{path}" if database == "sqlite" else stack.enter_context(postgres())
             for name, ways in asyncio.run(measure(url, arguments.rows)).items():
-                measured = [*(ways[way] for way in WAYS), *(of_peers[jit][name] for jit in peers)]
-                measured.append(ways["plan"] / of_peers["plain"][name])
-                table.add_row(f"{database}: {name}", *(f"{each:.2f}" for each in measured))
-    Console(width=120).print(table)
+                found[f"{database}: {name}"] = ways | {peer: each[name] for peer, each in of_peers.items()}
+    if arguments.json:
+        print(orjson.dumps(found).decode())
+    else:
+        Console(width=120).print(_table(found))
+
+
+def _table(found: dict[str, dict[str, float]]) -> Table:
+    headings = [*WAYS, "mercurius", "mercurius, JIT"]
+    table = Table("", *headings, "plan / mercurius", title="Milliseconds of processor time per request")
+    for name, each in found.items():
+        ratio = each["plan"] / each["mercurius"]
+        table.add_row(name, *(f"{each[heading]:.2f}" for heading in headings), f"{ratio:.2f}")
+    return table
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from execution.documents import MAX_KEPT_LENGTH, Document, Lately
 from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
 from schema.context import Operation
 
-MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
+MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
 """What the plans that are kept take together, as far as is known before."""
 
 BYTES_PER_FIELD: Final = 4096

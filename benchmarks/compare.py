@@ -1,0 +1,221 @@
+"""Fluxrate beside its peers on this machine, in under fifteen minutes: `python -m benchmarks.compare [--write]`.
+
+Each row names the work, the peer, how equal the work is, what both take and whether Fluxrate takes no more than is
+wanted. A ratio is of the same run: machines are noisy, so is what they say alone. `--write` puts the table into
+docs/develop/comparison.md and the plot beside it.
+"""
+
+import argparse
+import json
+import math
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.servers import ROOT
+
+DOCUMENT: Final = ROOT / "docs" / "develop" / "comparison.md"
+PLOT: Final = ROOT / "docs" / "pictures" / "comparison.svg"
+
+RUNS: Final[Mapping[str, list[str]]] = {
+    "ingest": ["benchmarks.ingest", "--rounds", "5", "--webhooks", "1500"],
+    "ingest 128": ["benchmarks.ingest", "--rounds", "5", "--webhooks", "1500", "--connections", "128"],
+    "lists": ["benchmarks.lists"],
+    "fanout": ["benchmarks.fanout"],
+    "fanout different": ["benchmarks.fanout", "--different", "--rounds", "3", "--events", "8"],
+}
+"""The benchmarks that are run, one after the other."""
+
+_FLOOR: Final = "bare Starlette broadcast"
+_LIST: Final = "100 invoices with customer and payments"
+_ONE: Final = "an invoice with its customer"
+_STORED: Final = "the peer answers 200 and does nothing else"
+_IN_MEMORY: Final = "the peer has the objects in memory: no database, no authentication"
+_NO_INGEST: Final = "ours verifies, keeps and applies the webhook, too"
+
+Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A piece of work: processor time of both, in a unit, and the ratio that is wanted at most."""
+
+    work: str
+    peer: str
+    equal: str
+    unit: str
+    ours: float
+    theirs: float
+    wanted: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times the peer's time ours is."""
+        return self.ours / self.theirs
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether it takes more than is wanted."""
+        return self.ratio > self.wanted
+
+
+def rows_of(measured: Measured) -> list[Row]:
+    """The rows of the comparison."""
+    found = []
+    for run, connections in (("ingest", 64), ("ingest 128", 128)):
+        for database in ("postgres", "sqlite"):
+            ours, bare = measured[run][database], measured[run]["bare"]
+            work = f"a webhook that pays, {database}, {connections} connections"
+            cpu = ours["CPU µs"] + ours["database's CPU µs"]
+            found.append(Row(work, "bare Starlette", _STORED, "CPU µs", cpu, bare["CPU µs"], 1 / 0.3))
+    for database in ("postgres", "sqlite"):
+        for name, wanted in ((_LIST, 1.2), (_ONE, 1.2)):
+            each = measured["lists"][f"{database}: {name}"]
+            found.append(
+                Row(f"{name}, {database}", "mercurius", _IN_MEMORY, "CPU ms", each["plan"], each["mercurius"], wanted)
+            )
+            found.append(
+                Row(f"{name}, {database}", "graphql-core", "equal", "CPU ms", each["plan"], each["graphql-core"], 1)
+            )
+    for run, work in (("fanout", "the same"), ("fanout different", "different variables")):
+        of_all = measured[run]
+        ours_us = of_all["Fluxrate"]["CPU µs"]
+        for peer, wanted in ((_FLOOR, 1.0), ("mercurius", 1 / 3), ("stock Strawberry", 0.1)):
+            title = f"an event to each of 1,000 sockets, {work}"
+            found.append(Row(title, peer, _NO_INGEST, "CPU µs", ours_us, of_all[peer]["CPU µs"], wanted))
+    return found
+
+
+def run(console: Console) -> Measured:
+    """Run all benchmarks, with progress."""
+    measured = {}
+    for name in track(RUNS, "Benchmarks", console=console):
+        command = [sys.executable, "-m", *RUNS[name], "--json"]
+        answer = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        measured[name] = json.loads(answer.stdout.splitlines()[-1])
+    return measured
+
+
+# --- What is shown ---------------------------------------------------------------------------------------------
+
+HEADINGS: Final = ("work", "peer", "how equal", "unit", "Fluxrate", "peer's", "ratio", "wanted", "")
+
+
+def cells(row: Row) -> list[str]:
+    """A row's texts."""
+    verdict = "falls short" if row.falls_short else "met"
+    figures = [f"{row.ours:.3g}", f"{row.theirs:.3g}", f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
+    return [row.work, row.peer, row.equal, row.unit, *figures, verdict]
+
+
+def document_of(rows: list[Row], measured: Measured) -> str:
+    """The page with the table."""
+    python = f"Python {platform.python_version()}"
+    packages = ", ".join(f"{each} {version(each)}" for each in ("starlette", "uvicorn", "strawberry-graphql"))
+    peers = json.loads((ROOT / "benchmarks" / "mercurius" / "package.json").read_text())["dependencies"]
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|---|--:|--:|--:|--:|---|"]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in rows]
+    ingest = [
+        f"| {database}, {run.removeprefix('ingest ').replace('ingest', '64')} connections |"
+        f" {each['webhooks/s']:.0f} | {each['least ratio']:.2f} {each['ratio']:.2f} {each['largest ratio']:.2f} |"
+        f" {each['p50 ms']:.1f} | {each['p99 ms']:.1f} |"
+        for run in ("ingest", "ingest 128")
+        for database, each in measured[run].items()
+    ]
+    return "\n".join(
+        [
+            "# Beside its peers",
+            "",
+            "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
+            "All figures of a row come from the same run: processor time, since it tells more on a busy machine.",
+            f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
+            "",
+            "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
+            "",
+            *lines,
+            "",
+            "## Webhooks a second",
+            "",
+            "| server | webhooks/s | ratio to bare: least, median, largest | p50 ms | p99 ms |",
+            "|---|--:|--:|--:|--:|",
+            *ingest,
+            "",
+        ]
+    )
+
+
+_BAR: Final = 26
+_LEFT: Final = 470
+_WIDTH: Final = 900
+_STYLE: Final = """
+  text { font: 13px system-ui, sans-serif; fill: #1c2433; }
+  .met { fill: #2f6fed; } .short { fill: #c77700; } .peer { stroke: #1c2433; stroke-dasharray: 3 3; }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6eaf2; } .met { fill: #7aa5ff; } .short { fill: #f0a83c; } .peer { stroke: #e6eaf2; }
+  }
+"""
+
+
+def plot_of(rows: list[Row]) -> str:
+    """Each ratio as a bar on a logarithmic scale, and the peer as a line, in light and dark."""
+    logs = [math.log10(row.ratio) for row in rows]
+    least, most = min(*logs, 0.0) - 0.1, max(*logs, 0.0) + 0.35
+    scale = (_WIDTH - _LEFT) / (most - least)
+    at_peer = _LEFT - least * scale
+    height = _BAR * len(rows) + 34
+    bars = []
+    for place, (row, log) in enumerate(zip(rows, logs, strict=True)):
+        top = 8 + place * _BAR
+        left, right = sorted((at_peer, _LEFT + (log - least) * scale))
+        kind = "short" if row.falls_short else "met"
+        bars += [
+            f'<text x="{_LEFT - 10}" y="{top + 15}" text-anchor="end">{row.work} / {row.peer}</text>',
+            f'<rect class="{kind}" x="{left:.1f}" y="{top + 3}" width="{right - left + 1:.1f}" height="16" rx="3"/>',
+            f'<text x="{right + 6:.1f}" y="{top + 15}">{row.ratio:.2f}</text>',
+        ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+            "<title>Processor time as a multiple of the peer's; shorter is better, the line is the peer</title>",
+            f"<style>{_STYLE}</style>",
+            *bars,
+            f'<line class="peer" x1="{at_peer:.1f}" x2="{at_peer:.1f}" y1="4" y2="{height - 22}"/>',
+            f'<text x="{at_peer:.1f}" y="{height - 6}" text-anchor="middle">the peer</text>',
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write docs/develop/comparison.md and its plot, too")
+    parser.add_argument("--of", type=Path, help="a file that --json wrote, to be shown in another form")
+    parser.add_argument("--json", action="store_true", help="print what was measured as one JSON object")
+    given = parser.parse_args()
+    measured: Any = json.loads(given.of.read_text()) if given.of else run(Console(stderr=True))
+    rows = rows_of(measured)
+    if given.write:
+        DOCUMENT.write_text(document_of(rows, measured))
+        PLOT.write_text(plot_of(rows))
+    if given.json:
+        print(json.dumps(measured))
+        return
+    table = Table(*HEADINGS)
+    for row in rows:
+        table.add_row(*cells(row))
+    Console(width=180).print(table)
+
+
+if __name__ == "__main__":
+    main()
