@@ -40,7 +40,7 @@ V = TypeVar("V")
 
 _MAX_FOLLOWED: Final = 256
 MAX_KEPT_LENGTH: Final = 16 * 1024
-_MAX_KEPT_CHARACTERS: Final = 512 * 1024
+_MAX_KEPT_CHARACTERS: Final = 128 * 1024
 """How many are kept in all: parsed, each takes up to 300 bytes."""
 
 _DEFINED_AND_USED: Final = 2
