@@ -117,8 +117,8 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
             );
           })}
         </div>
-        {(hasMore || isReordered) && isLoading && <Loading />}
       </div>
+      {(hasMore || isReordered) && isLoading && <Loading />}
     </>
   );
 }
