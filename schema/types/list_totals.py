@@ -1,5 +1,6 @@
 """What a list comes to, currency by currency."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -18,9 +19,9 @@ class _Totals:
     """What rows of one currency come to: their number, and some sums."""
 
     @classmethod
+    @abstractmethod
     def amounts(cls, sums: Sums) -> Mapping[str, int]:
         """The sum that each field shows."""
-        raise NotImplementedError
 
     @classmethod
     def all_of(cls, found: Tally) -> list[Self]:
