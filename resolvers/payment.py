@@ -60,7 +60,8 @@ class PaymentQuery:
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
-    return ctx.rows(Payment).filter(*_restrictions(query)), _narrowings(ctx, query)
+    rows = ctx.listed(Payment, query.invoice_id, query.customer_id, query.integration_id)
+    return rows.filter(*_restrictions(query)), _narrowings(ctx, query)
 
 
 def _restrictions(query: PaymentQuery) -> list[Q]:
@@ -121,7 +122,7 @@ def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descend
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
     """How many payments a query asks for, where sums know."""
     keys = _keys_of_sums(query)
-    return None if keys is None else summed("payment_sums", ctx.workspace_id, **keys)
+    return None if keys is None else summed("payment_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
@@ -129,7 +130,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
-        return await tally_kept("payment_sums", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
+        return await tally_kept("payment_totals", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
     return await tally(*payments(ctx, query), PAYMENT_MEASURES)
 
 
