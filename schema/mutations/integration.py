@@ -38,7 +38,7 @@ class UpdateStripeIntegrationInput:
     name: str | None = fields.optional("The connection's name.")
     secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours."
+        "The endpoint's signing secret (whsec_…). The previous one verifies for up to 24 hours more."
     )
     is_active: bool | None = fields.optional("false: deliveries are stored. true again: they are applied, in order.")
     allow_account_change: bool | None = strawberry.field(
