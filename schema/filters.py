@@ -19,13 +19,13 @@ from schema import fields
 from schema.enums import OrderDirection
 
 
-@strawberry.input(description="Which invoices; everything given must hold.")
+@strawberry.input(description="Which invoices to select; all conditions must hold.")
 class InvoiceFilter:
     ids: list[strawberry.ID] | None = fields.optional("With one of these ids, at most 100.")
     search: str | None = fields.optional(
         "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
         " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
-        " one or two characters is looked for among the newest 10,000 invoices and customers."
+        " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = fields.optional("With exactly this number.")
     status: list[InvoiceStatus] | None = fields.optional("In one of these states.")
@@ -59,14 +59,14 @@ class InvoiceFilter:
     )
 
 
-@strawberry.input(description="Which webhook events; everything given must hold.")
+@strawberry.input(description="Which webhook events to select; all conditions must hold.")
 class WebhookEventFilter:
     search: str | None = fields.optional(
         "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
         " this text."
     )
     integration_id: strawberry.ID | None = fields.optional("Sent to this integration.")
-    status: list[WebhookEventStatus] | None = fields.optional("With one of these outcomes.")
+    status: list[WebhookEventStatus] | None = fields.optional("With one of these statuses.")
     type: list[str] | None = fields.optional('Of one of Stripe\'s types, like "payment_intent.succeeded".')
     invoice_id: strawberry.ID | None = fields.optional("About this invoice.")
     reason_code: str | None = fields.optional("Not PROCESSED for this reason: the `code` of its `reason`.")
@@ -74,7 +74,7 @@ class WebhookEventFilter:
     received_before: datetime | None = fields.optional("First received before this instant.")
 
 
-@strawberry.input(description="Which payments; everything given must hold.")
+@strawberry.input(description="Which payments to select; all conditions must hold.")
 class PaymentFilter:
     status: list[PaymentStatus] | None = fields.optional("In one of these states.")
     allocation: Allocation | None = fields.optional("Only those that count for an invoice, or only those that don't.")
@@ -85,15 +85,16 @@ class PaymentFilter:
     occurred_after: datetime | None = fields.optional("That happened after this instant, by Stripe's clock.")
     occurred_before: datetime | None = fields.optional("That happened before this instant, by Stripe's clock.")
     to_apply: bool | None = fields.optional(
-        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: none of these."
+        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: only the"
+        " others."
     )
     overpaid: bool | None = fields.optional(
-        "true: only those that exceeded their invoice by more than was refunded of them; false: none of these."
+        "true: only those whose excess over the invoice was not refunded in full; false: only the others."
     )
-    disputed: bool | None = fields.optional("true: only those whose dispute is not decided; false: none of these.")
+    disputed: bool | None = fields.optional("true: only those whose dispute is not decided; false: only the others.")
 
 
-@strawberry.input(description="Which events; everything given must hold.")
+@strawberry.input(description="Which events to select; all conditions must hold.")
 class EventFilter:
     type: list[EventType] | None = fields.optional("Of one of these types.")
     invoice_id: strawberry.ID | None = fields.optional("About this invoice.")
