@@ -59,7 +59,7 @@ class IntegrationHealth:
 class StripeEventType:
     type: str = strawberry.field(description="Stripe's name for it.")
     is_needed: bool = strawberry.field(description="Whether it is needed to mark invoices as paid.")
-    sent_when: str = strawberry.field(description="When Stripe sends it: “money came”.")
+    sent_when: str = strawberry.field(description="When Stripe sends it: “a payment succeeded”.")
 
 
 @strawberry.type(description="A Stripe account connected to this workspace.")
