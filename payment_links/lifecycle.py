@@ -225,7 +225,7 @@ class NewLink(NamedTuple):
     link: LinkState
 
 
-_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "updated_at"])
+_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "tries", "updated_at"])
 _NEW: Final = _CHANGES | columns_of(
     PaymentLink,
     [
@@ -242,14 +242,15 @@ _NEW: Final = _CHANGES | columns_of(
 
 
 async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[NewLink], now: datetime) -> None:
-    """Write links as settlement left them; it has logged what happened."""
-    rows = [(link.id, link.status.value, _stop_at(link, now), now) for link in changed]
+    """Write links as settlement left them; it has logged what happened. To stop one has as many tries of its own."""
+    rows = [(link.id, link.status.value, _stop_at(link, now), 0, now) for link in changed]
     await update_rows(tx, "payment_links", _CHANGES, rows)
     planned = [
         (
             link.id,
             link.status.value,
             None if link.status is _DEACTIVATED else now,
+            0,
             now,
             workspace_id,
             invoice_id,
