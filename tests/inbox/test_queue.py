@@ -411,6 +411,26 @@ async def test_one_event_may_replace_what_is_left_and_leave_something_anew(
     assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
 
 
+async def test_each_payment_of_a_stripe_invoice_is_logged_with_the_invoice_that_it_pays(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """One pays another invoice than the Stripe invoice's metadata names, and is told to be larger than it was known."""
+    named, other = await books.add_invoice(integration), await books.add_invoice(integration)
+    events = [
+        stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_b", amount=500),
+        stripe.stripe_invoice_paid(**ours(named), invoice="in_a", amount=2500, payments={"pi_a": 500, "pi_b": 2000}),
+    ]
+
+    await deliver_in_turn(inbox, integration, *events)
+
+    paid = [(entry.invoice_id, entry.status) for entry in await books.log_of(workspace) if entry.status is not None]
+    assert paid == [
+        (other.id, InvoiceStatus.OPEN),
+        (named.id, InvoiceStatus.OPEN),
+        (other.id, InvoiceStatus.PAID),
+    ]
+
+
 async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
