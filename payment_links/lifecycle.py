@@ -181,6 +181,13 @@ async def retire(invoice: Invoice, actor: str) -> list[Happening]:
     return [_happening(EventType.PAYMENT_LINK_DEACTIVATED, link, invoice, actor) for link in retired]
 
 
+async def stop_now(workspace_id: str, integration_id: str) -> None:
+    """Links that wait for the next try to make them unpayable are due at once: later there is no key for it."""
+    now = utc_now()
+    waiting = scoped(PaymentLink, workspace_id).filter(integration_id=integration_id, due_at__gt=now)
+    await waiting.exclude(status__in=list(LIVE)).update(due_at=now)
+
+
 async def stopped(link: PaymentLink, *, is_closed: bool, looks_again: bool) -> None:
     """Write that a link is unpayable. `is_closed`: no customer has a page of it open any more. `looks_again`: Stripe
     may yet be making it, so that it has to be looked for once more.

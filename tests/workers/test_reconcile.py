@@ -1,5 +1,6 @@
 """What Stripe's posts did not bring is fetched: events since the last time, and links that were paid."""
 
+import time
 from datetime import timedelta
 from typing import Any, Final
 
@@ -163,12 +164,15 @@ async def test_an_instant_to_come_is_refused(business: Business, days: int, code
 
 
 async def test_a_rate_limit_is_waited_out(business: Business) -> None:
+    """Stripe does not say for how long: for a second, each time."""
     integration = await business.connect()
     await paid_unheard(business)
     await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429, times=2)
+    began = time.monotonic()
 
     synced = await business.mutate(SYNC, id=integration["id"])
 
+    assert time.monotonic() - began >= 2
     assert (synced["applied"], synced["complete"]) == (2, True)
 
 
