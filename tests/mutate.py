@@ -4,8 +4,9 @@
 
 The tests are collected once, and run once to see which of them run which lines. For each change a fork of that process
 swaps the code of one function and runs the tests that run the changed statement until one fails: those that need no
-other process, on SQLite, the fastest modules first and the random histories last. What stands outside of functions,
-such as tables and the declarations of classes, isn't changed, nor is what is written to the terminal or asserted.
+other process but Valkey, on SQLite, the fastest modules first and the random histories last. What stands outside of
+functions, such as tables and the declarations of classes, isn't changed, nor is what is written to the terminal or
+asserted.
 """
 
 import argparse
@@ -35,7 +36,15 @@ PACKAGES: Final = {
     "settlement": ("models/settlement", ["tests/models/settlement", "tests/models/test_money_back.py"]),
     "inbox": ("inbox", ["tests/inbox", "tests/workers/test_sweep.py", "tests/workers/test_reconcile.py"]),
     "payment_links": ("payment_links", ["tests/payment_links"]),
-    "feed": ("feed", ["tests/feed", "tests/schema/test_subscription.py"]),
+    "feed": (
+        "feed",
+        [
+            "tests/feed",
+            "tests/schema/test_subscription.py",
+            "tests/edge/graphql/test_keys.py",
+            "tests/execution/test_shared.py",
+        ],
+    ),
 }
 """What is changed, and what shows it."""
 
@@ -282,10 +291,11 @@ class Plugin:
     found: int = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what needs another process, and put last what takes its time."""
+        """Leave out what needs other processes, and put last what takes its time."""
         from tests.world.fast import needs_servers, takes_its_time  # pytest rewrites some of what it loads
 
-        items[:] = sorted((item for item in items if not needs_servers(item)), key=takes_its_time)
+        chosen = [item for item in items if not needs_servers(item, but_for="valkey_server")]
+        items[:] = sorted(chosen, key=takes_its_time)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests as they are, then with each change."""
