@@ -61,7 +61,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/schema/test_query.py": (
         "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
-        " schema: enums fields node pages; schema/types: event workspace"
+        " schema: enums fields filters node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
     "tests/test_access.py": "resolvers: context operator; schema: context",
