@@ -19,7 +19,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
-    "tests/schema/test_subscription.py": "feed: cursor follow",
+    "tests/schema/test_subscription.py": "feed: cursor follow follower",
     "tests/feed/test_bus.py": "feed: redis",
     "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
     "tests/gateways/stripe/test_events.py": (
