@@ -39,7 +39,7 @@ class Follower(ABC, Generic[ItemT]):
 
     @abstractmethod
     def leave(self) -> None:
-        """Have it offered no more."""
+        """Stop offering it anything."""
 
     @abstractmethod
     def missed(self) -> AsyncGenerator[ItemT, None]:

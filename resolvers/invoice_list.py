@@ -43,7 +43,7 @@ class InvoiceQuery:
     search: str | None = restriction(
         "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
         " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
-        " one or two characters is looked for among the newest 10,000 invoices and customers."
+        " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = restriction("With exactly this number.")
     status: Sequence[InvoiceStatus] | None = restriction("In one of these states.")
@@ -82,7 +82,8 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
         InvalidInputError: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
-    return ctx.rows(Invoice).filter(*restrictions(ctx, query)), await narrowings(ctx, query)
+    rows = ctx.listed(Invoice, query.customer_id, query.integration_id)
+    return rows.filter(*restrictions(ctx, query)), await narrowings(ctx, query)
 
 
 def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
@@ -111,7 +112,7 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
 def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
     """How many invoices a query asks for, where sums know."""
     keys = _keys_of_sums(query)
-    return None if keys is None else summed("invoice_sums", ctx.workspace_id, **keys)
+    return None if keys is None else summed("invoice_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
@@ -123,7 +124,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
-        return await tally_kept("invoice_sums", ctx.workspace_id, KEPT_INVOICE_MEASURES, **keys)
+        return await tally_kept("invoice_totals", ctx.workspace_id, KEPT_INVOICE_MEASURES, **keys)
     return await tally(*await invoices(ctx, query), INVOICE_MEASURES)
 
 
@@ -147,7 +148,7 @@ async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
         "finalized_at": {"finalized_at__gt": query.finalized_after, "finalized_at__lt": query.finalized_before},
         "paid_at": {"paid_at__gt": query.paid_after, "paid_at__lt": query.paid_before},
     }
-    found = [] if customers is None else [among("customer_id", customers)]
+    found = [] if customers is None else [among("customer_id", customers, ctx.workspace_id)]
     for column, range_ in ranges.items():
         asked = asked_for(range_)
         if asked:
@@ -203,15 +204,15 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     if text is None:
         return []
     narrowed = await searched(ctx, text, ["filter", "search"])
-    customers = [row.id for row in await take(ctx.rows(Customer), narrowed, EVERYTHING, MAX_CUSTOMERS)]
+    customers = [row.id for row in await take(ctx.listed(Customer), narrowed, EVERYTHING, MAX_CUSTOMERS)]
     texts = Q(number__icontains=text) | Q(memo__icontains=text)
-    of_texts = await holding(ctx.rows(Invoice), "invoice", ctx.workspace_id, text, texts)
+    of_texts = await holding(ctx.listed(Invoice), "invoice", ctx.workspace_id, text, texts)
     if not customers:
         return [of_texts]
 
     async def find() -> Found | None:
         found = await of_texts.find()
-        return found and Found(found.ids, [Q(customer_id=id_) for id_ in customers])
+        return found and Found(found.ids, [Q(customer_id=id_, workspace_id=ctx.workspace_id) for id_ in customers])
 
     return [Narrowing(of_texts.holds | Q(customer_id__in=customers), find)]
 

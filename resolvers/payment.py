@@ -54,18 +54,20 @@ class PaymentQuery:
     occurred_after: datetime | None = restriction("That happened after this instant, by Stripe's clock.")
     occurred_before: datetime | None = restriction("That happened before this instant, by Stripe's clock.")
     to_apply: bool | None = restriction(
-        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: none of these."
+        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: only the"
+        " others."
     )
     overpaid: bool | None = restriction(
-        "true: only those that exceeded their invoice by more than was refunded of them; false: none of these."
+        "true: only those whose excess over the invoice was not refunded in full; false: only the others."
     )
-    disputed: bool | None = restriction("true: only those whose dispute is not decided; false: none of these.")
+    disputed: bool | None = restriction("true: only those whose dispute is not decided; false: only the others.")
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
-    return ctx.rows(Payment).filter(*_restrictions(query)), _narrowings(ctx, query)
+    rows = ctx.listed(Payment, query.invoice_id, query.customer_id, query.integration_id)
+    return rows.filter(*_restrictions(query)), _narrowings(ctx, query)
 
 
 def _restrictions(query: PaymentQuery) -> list[Q]:
@@ -126,7 +128,7 @@ def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descend
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
     """How many payments a query asks for, where sums know."""
     keys = _keys_of_sums(query)
-    return None if keys is None else summed("payment_sums", ctx.workspace_id, **keys)
+    return None if keys is None else summed("payment_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
@@ -134,7 +136,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
-        return await tally_kept("payment_sums", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
+        return await tally_kept("payment_totals", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
     return await tally(*payments(ctx, query), PAYMENT_MEASURES)
 
 

@@ -34,22 +34,22 @@ def restricting(query: type[Any], description: str) -> Callable[[type[FilterT]],
     return declare
 
 
-@restricting(InvoiceQuery, "Which invoices; everything given must hold.")
+@restricting(InvoiceQuery, "Which invoices to select; all conditions must hold.")
 class InvoiceFilter:
     pass
 
 
-@restricting(WebhookEventQuery, "Which webhook events; everything given must hold.")
+@restricting(WebhookEventQuery, "Which webhook events to select; all conditions must hold.")
 class WebhookEventFilter:
     pass
 
 
-@restricting(PaymentQuery, "Which payments; everything given must hold.")
+@restricting(PaymentQuery, "Which payments to select; all conditions must hold.")
 class PaymentFilter:
     pass
 
 
-@restricting(EventQuery, "Which events; everything given must hold.")
+@restricting(EventQuery, "Which events to select; all conditions must hold.")
 class EventFilter:
     pass
 

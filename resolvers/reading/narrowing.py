@@ -67,7 +67,8 @@ class Between:
             rows = rows.filter(**{f"{self.key}__gt": self.low})
         if self.high is not None:
             rows = rows.filter(**{f"{self.key}__lt": self.high})
-        return rows.order_by(f"-{self.key}" if self.descending else self.key)
+        way = "-" if self.descending else ""
+        return rows.order_by(f"{way}workspace_id", f"{way}{self.key}")
 
     def beyond(self, id_: str) -> "Between":
         """The rest of the part, after one of its rows."""
@@ -93,11 +94,11 @@ def by_index(rows: QuerySet[Any], column: str, holds: Q) -> Narrowing:
     return Narrowing(holds, find)
 
 
-def among(column: str, values: Sequence[str]) -> Narrowing:
+def among(column: str, values: Sequence[str], workspace_id: str) -> Narrowing:
     """A column with one of a few values, each of which has an index in the list's order."""
 
     async def find() -> Found | None:
-        return Found(lists=[Q(**{column: value}) for value in values])
+        return Found(lists=[Q(**{column: value}, workspace_id=workspace_id) for value in values])
 
     meant: dict[str, Any] = {f"{column}__in": list(values)}
     return Narrowing(Q(**meant), find)
