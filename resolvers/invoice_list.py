@@ -22,7 +22,8 @@ from models.text import MAX_TEXT_LENGTH, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, asked_for, by_index, distinct, take
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
 from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
@@ -38,27 +39,40 @@ MAX_CUSTOMERS: Final = 50
 class InvoiceQuery:
     """Which invoices are wanted; None asks for no restriction."""
 
-    ids: Sequence[str] | None = None
-    search: str | None = None
-    number: str | None = None
-    status: Sequence[InvoiceStatus] | None = None
-    customer_id: str | None = None
-    customer_ids: Sequence[str] | None = None
-    integration_id: str | None = None
-    currency: str | None = None
-    total_min: Decimal | None = None
-    total_max: Decimal | None = None
-    partially_paid: bool | None = None
-    payment_link_failed: bool | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    finalized_after: datetime | None = None
-    finalized_before: datetime | None = None
-    paid_after: datetime | None = None
-    paid_before: datetime | None = None
-    due_after: date | None = None
-    due_before: date | None = None
-    overdue: bool | None = None
+    ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
+    search: str | None = restriction(
+        "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
+        " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        " one or two characters is searched for among the newest 10,000 invoices and customers only."
+    )
+    number: str | None = restriction("With exactly this number.")
+    status: Sequence[InvoiceStatus] | None = restriction("In one of these states.")
+    customer_id: str | None = restriction("Of this customer.", is_id=True)
+    customer_ids: Sequence[str] | None = restriction("Of one of these customers, at most 50.", is_id=True)
+    integration_id: str | None = restriction("Whose Payment Links are made with this integration.", is_id=True)
+    currency: str | None = restriction("In this currency, ISO 4217.")
+    total_min: Decimal | None = restriction(
+        "With this total or more, in the major unit of `currency`, which must be given."
+    )
+    total_max: Decimal | None = restriction(
+        "With this total or less, in the major unit of `currency`, which must be given."
+    )
+    partially_paid: bool | None = restriction(
+        "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
+    )
+    payment_link_failed: bool | None = restriction(
+        "true: only those whose Payment Link Stripe did not make (`paymentLink.problem` says why); false:"
+        " only the others."
+    )
+    created_after: datetime | None = restriction("Created after this instant.")
+    created_before: datetime | None = restriction("Created before this instant.")
+    finalized_after: datetime | None = restriction("Finalized after this instant.")
+    finalized_before: datetime | None = restriction("Finalized before this instant.")
+    paid_after: datetime | None = restriction("That became PAID after this instant.")
+    paid_before: datetime | None = restriction("That became PAID before this instant.")
+    due_after: date | None = restriction("Due after this day.")
+    due_before: date | None = restriction("Due before this day.")
+    overdue: bool | None = restriction("true: only those that are OPEN past their due date; false: only the others.")
 
 
 async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:

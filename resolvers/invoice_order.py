@@ -13,7 +13,8 @@ from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
-from resolvers.reading.narrowing import Found, Narrowing, among, asked_for
+from resolvers.reading.filters import asked_for
+from resolvers.reading.narrowing import Found, Narrowing, among
 from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 

@@ -34,7 +34,8 @@ from models.payment import DISPUTED, OVERPAID, TO_APPLY, UNSETTLED, Payment, Pay
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Narrowing, asked_for, by_index, distinct
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import Narrowing, by_index
 from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
 from resolvers.reading.walks import ByColumns, Value, between
@@ -44,17 +45,22 @@ from resolvers.reading.walks import ByColumns, Value, between
 class PaymentQuery:
     """Which payments are wanted; None asks for no restriction."""
 
-    status: Sequence[PaymentStatus] | None = None
-    allocation: Allocation | None = None
-    invoice_id: str | None = None
-    customer_id: str | None = None
-    integration_id: str | None = None
-    currency: str | None = None
-    occurred_after: datetime | None = None
-    occurred_before: datetime | None = None
-    to_apply: bool | None = None
-    overpaid: bool | None = None
-    disputed: bool | None = None
+    status: Sequence[PaymentStatus] | None = restriction("In one of these states.")
+    allocation: Allocation | None = restriction("Only those that count for an invoice, or only those that don't.")
+    invoice_id: str | None = restriction("For this invoice.", is_id=True)
+    customer_id: str | None = restriction("Of this customer.", is_id=True)
+    integration_id: str | None = restriction("That came in through this integration.", is_id=True)
+    currency: str | None = restriction("In this currency, ISO 4217.")
+    occurred_after: datetime | None = restriction("That happened after this instant, by Stripe's clock.")
+    occurred_before: datetime | None = restriction("That happened before this instant, by Stripe's clock.")
+    to_apply: bool | None = restriction(
+        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: only the"
+        " others."
+    )
+    overpaid: bool | None = restriction(
+        "true: only those whose excess over the invoice was not refunded in full; false: only the others."
+    )
+    disputed: bool | None = restriction("true: only those whose dispute is not decided; false: only the others.")
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:

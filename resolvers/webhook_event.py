@@ -32,7 +32,8 @@ from models.webhook_event import (
 )
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Found, Narrowing, asked_for, distinct
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import Found, Narrowing
 from resolvers.reading.pages import made_between
 
 MAX_REPLAYED: Final = 100
@@ -54,14 +55,17 @@ _REPLAYABLE: Final = frozenset({*_REPLAYED_BY_DEFAULT, WebhookEventStatus.IGNORE
 class WebhookEventQuery:
     """Which webhook events are wanted; None asks for no restriction."""
 
-    search: str | None = None
-    integration_id: str | None = None
-    status: Sequence[WebhookEventStatus] | None = None
-    type: Sequence[str] | None = None
-    invoice_id: str | None = None
-    reason_code: str | None = None
-    received_after: datetime | None = None
-    received_before: datetime | None = None
+    search: str | None = restriction(
+        "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
+        " this text."
+    )
+    integration_id: str | None = restriction("Sent to this integration.", is_id=True)
+    status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
+    type: Sequence[str] | None = restriction('Of one of Stripe\'s types, like "payment_intent.succeeded".')
+    invoice_id: str | None = restriction("About this invoice.", is_id=True)
+    reason_code: str | None = restriction("Not PROCESSED for this reason: the `code` of its `reason`.")
+    received_after: datetime | None = restriction("First received after this instant.")
+    received_before: datetime | None = restriction("First received before this instant.")
 
 
 @dataclass(frozen=True, slots=True)

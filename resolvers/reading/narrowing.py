@@ -4,7 +4,7 @@ Nobody knows beforehand which it is, so a few rows are walked first. What an ind
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -18,7 +18,6 @@ from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
 from resolvers.reading.statement import statement_of
 
-T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
@@ -39,16 +38,6 @@ class Found(NamedTuple):
 
     ids: Sequence[str] = ()
     lists: Sequence[Q] = ()
-
-
-def asked_for(restrictions: Mapping[str, Any]) -> dict[str, Any]:
-    """The restrictions that have a value: None asks for none."""
-    return {name: value for name, value in restrictions.items() if value is not None}
-
-
-def distinct(values: Sequence[T] | None) -> list[T] | None:
-    """The values that a filter lists, each once; None where it lists none."""
-    return None if values is None else list(set(values))
 
 
 @dataclass(frozen=True, slots=True)
