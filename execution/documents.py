@@ -21,7 +21,8 @@ from graphql import (
     specified_rules,
     visit,
 )
-from graphql.language import FieldNode, VariableNode
+from graphql.language import FieldNode, Location, Token, TokenKind, VariableNode
+from graphql.language.parser import Parser
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
@@ -136,8 +137,25 @@ class Lately(Generic[K, V]):
         return made
 
 
+class _Parser(Parser):
+    """Makes nodes that know where they are, but not their tokens: a document that is kept would keep all of them."""
+
+    def loc(self, start_token: Token) -> Location | None:
+        """Where a node is that begins with a token."""
+        location = super().loc(start_token)
+        if location is not None:
+            location.start_token = location.end_token = _NO_TOKEN
+        return location
+
+
+_NO_TOKEN: Final = Token(TokenKind.SOF, 0, 0, 0, 0)
+
+
 def _parse(query: str) -> DocumentNode:
-    return parse(query, max_tokens=TOKENS.maximum)
+    try:
+        return _Parser(query, max_tokens=TOKENS.maximum).parse_document()
+    except RecursionError:
+        return parse(query, max_tokens=TOKENS.maximum)  # which has an error for it
 
 
 _parsed: Final = Lately(_parse)
