@@ -22,12 +22,11 @@ from edge.graphql.keys import KeyWatch, ends_with
 from edge.graphql.socket_messages import invalid_because
 from edge.graphql.socket_transport import Socket, SocketAdapter
 from errors import RateLimitedError, UnauthenticatedError
-from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
-from execution.shared import Asked, GoneError, Shown, StuckError, tell
+from execution.shown import Asked, GoneError, Send, Shown, StuckError, tell
 from models.session import Session
 from resolvers.auth import Credential
 from schema.context import Operation, new_request_id
@@ -87,9 +86,7 @@ class Endpoint(Protocol):
     async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
         """Count each mutation that an operation makes."""
 
-    def results(
-        self, asked: Asked, operation: Operation, send: shared.Send | None = None
-    ) -> AsyncGenerator[Shown, None]:
+    def results(self, asked: Asked, operation: Operation, send: Send | None = None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation."""
 
 
@@ -246,7 +243,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
             if self.operations.get(operation.id) is operation:
                 del self.operations[operation.id]
 
-    def _sender(self, operation: SocketOperation[Operation, None]) -> shared.Send:
+    def _sender(self, operation: SocketOperation[Operation, None]) -> Send:
         """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
         begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
         around, id_, operations = len(begin) + len(end), operation.id, self.operations
