@@ -100,7 +100,8 @@ class Sync:
         position = traffic.synced_until or integration.created_at
         now = utc_now()
         asked = since or position - OVERLAP
-        begin = max(asked, now - EVENTS_LISTED_FOR)
+        oldest = now - EVENTS_LISTED_FOR
+        begin = max(asked, oldest)
         progress = Progress(since=begin, until=begin, gap=_gap(asked, begin))
         deadline = None if within_s is None else time.monotonic() + within_s
         windows: list[Window] = [(int(begin.timestamp()), int(now.timestamp()) + 1)]
@@ -119,7 +120,7 @@ class Sync:
                 continue
             progress = await self._apply(integration, events, progress)
             progress = replace(progress, until=min(from_epoch(window[1]), now))
-            if begin <= position:
+            if begin <= max(position, oldest):  # it leaves nothing unread that can be read
                 await _move_position(integration, progress.until)
             on_progress(progress)
         return replace(progress, complete=True)
