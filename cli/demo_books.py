@@ -92,7 +92,7 @@ class Books:
         self._now = int(time.time())
         self._integration = ""
 
-    def fill(self, told: Callable[[str], None]) -> OpenInvoice:
+    def fill(self, on_progress: Callable[[str], None]) -> OpenInvoice:
         """Fill an empty workspace, and give an open invoice to try. It reports its progress.
 
         Raises:
@@ -101,7 +101,7 @@ class Books:
         with self._http:
             self._connect()
             customers = [self._add_customer(name) for name, _ in CUSTOMERS]
-            told(f"Connected the simulated Stripe account, added {len(customers)} customers.")
+            on_progress(f"Connected the simulated Stripe account, added {len(customers)} customers.")
             cases = list(_mixed_cases())
             to_try = None
             for position, case in enumerate(cases):
@@ -109,7 +109,7 @@ class Books:
                 if case == "open" and made is not None and to_try is None:
                     to_try = OpenInvoice(made.id, made.number, made.url)
                 if (position + 1) % TOLD_EVERY == 0 or position + 1 == len(cases):
-                    told(f"{position + 1} of {len(cases)} invoices.")
+                    on_progress(f"{position + 1} of {len(cases)} invoices.")
             self._pay_for_no_invoice(customers[0])
         if to_try is None:
             raise FluxrateError("The demo has no open invoice to try.")

@@ -47,7 +47,7 @@ async def _sync(settings: Settings, ids: list[str], since: datetime | None, *, a
                 progress = await services.sync.fetch_events(
                     integration,
                     since,
-                    told=lambda so_far, name=integration.name: status.update(  # type: ignore[misc]
+                    on_progress=lambda so_far, name=integration.name: status.update(  # type: ignore[misc]
                         f"{name}: {so_far.found} events read, {so_far.applied} applied, up to {iso(so_far.until)}"
                     ),
                 )

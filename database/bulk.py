@@ -1,7 +1,7 @@
 """Writing many rows with one statement: `unnest` on PostgreSQL, one prepared statement run in C on SQLite."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from operator import ge
@@ -35,28 +35,31 @@ def columns_of(model: type[Model], names: Iterable[str]) -> dict[str, str]:
 
 async def insert_rows(tx: Transaction, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:
     """Insert rows; a conflict with a constraint raises."""
-    if not rows:
-        return
-    names, types = tuple(columns), tuple(columns.values())
-    if tx.dialect == "postgres":
-        given = list(zip(*rows, strict=True))
-        shared = _SHAPES[table, names].of(given, len(rows))
-        await tx.execute(_insert_unnested(table, names, types, shared), *_parameters(given, shared))
-    else:
-        await tx.execute_many(_insert_one(table, names), rows)
+    await _write_rows(tx, table, columns, rows, _insert_unnested, _insert_one)
 
 
 async def update_rows(tx: Transaction, table: str, columns: Columns, rows: Sequence[Sequence[object]]) -> None:
     """Update rows by their id, which is the first column."""
+    await _write_rows(tx, table, columns, rows, _update_unnested, _update_one)
+
+
+async def _write_rows(
+    tx: Transaction,
+    table: str,
+    columns: Columns,
+    rows: Sequence[Sequence[object]],
+    unnested: Callable[[str, tuple[str, ...], tuple[str, ...], "Shape"], str],
+    one: Callable[[str, tuple[str, ...]], str],
+) -> None:
     if not rows:
         return
     names, types = tuple(columns), tuple(columns.values())
     if tx.dialect == "postgres":
         given = list(zip(*rows, strict=True))
         shared = _SHAPES[table, names].of(given, len(rows))
-        await tx.execute(_update_unnested(table, names, types, shared), *_parameters(given, shared))
+        await tx.execute(unnested(table, names, types, shared), *_parameters(given, shared))
     else:
-        await tx.execute_many(_update_one(table, names), rows)
+        await tx.execute_many(one(table, names), rows)
 
 
 def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) -> tuple[str, object]:

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from datetime import timedelta
+from typing import Any, Final, Protocol
 
 from models.invoice import Invoice, LineItem
 from models.payment_fact import PaymentFact
 from models.reason import Reason
+
+EVENTS_LISTED_FOR: Final = timedelta(days=30)
+"""How long a provider lists what happened. Source: Stripe, "List all events"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class Examine(Protocol):
     ) -> tuple[Reason, str | None]: ...
 
 
-class EventType(Protocol):
+class ReadEventType(Protocol):
     """A type of event that is read."""
 
     @property
@@ -109,6 +113,6 @@ class Gateway:
     verify: Verify
     could_sign: Callable[[bytes | str | None, float], bool]
     examine: Examine
-    event_types: Mapping[str, EventType]
+    event_types: Mapping[str, ReadEventType]
     step_of: Callable[[str], int]
     is_chargeable: Callable[[int, str], bool]

@@ -9,7 +9,7 @@ from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
 from inbox.loading import Loader
 from inbox.outcomes import write_postings
-from inbox.postings import Door, Posting, is_due, key_of, lock_integrations, postings_of
+from inbox.postings import Posting, Recipient, is_due, key_of, lock_integrations, postings_of
 from inbox.writing import write_books
 from models.event import STRIPE, Happening, append
 from models.instant import utc_now
@@ -62,7 +62,7 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
     for posting in postings.values():
         if posting.known is None or not posting.known.is_finished:
             _conclude(posting, WebhookEventStatus.FAILED, Reason.INTERNAL_ERROR, reference)
-            posting.settled = True
+            posting.is_tried = True
             posting.retry_at = now + _pause(posting)
             _log_webhook_event(posting, now)
     await write_postings(tx, list(postings.values()), now)
@@ -73,7 +73,7 @@ async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> t
 # --- Settling --------------------------------------------------------------------------------------------------
 
 
-def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Door]) -> bool:
+def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping[str, Recipient]) -> bool:
     delivery = posting.delivery
     if delivery.unreadable is not None and delivery.unreadable.is_money:
         _conclude(posting, WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD, str(delivery.unreadable))
@@ -83,7 +83,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
         _conclude(posting, WebhookEventStatus.HELD, Reason.INTEGRATION_INACTIVE)
         _log_webhook_event(posting, now)
         return False
-    posting.settled = True
+    posting.is_tried = True
     if delivery.event is None:
         _log_webhook_event(posting, now)
         return False

@@ -43,7 +43,7 @@ _OUTCOME: Final = Columns[Posting](
     WebhookEvent,
     ("id", "status", "reason_code", "reason_detail", "invoice_id", "customer_id", "payment_id", "retry_at"),
     id=attrgetter("webhook_event_id"),
-    attempts=lambda posting: (posting.known.attempts if posting.known else 0) + posting.settled,
+    attempts=lambda posting: (posting.known.attempts if posting.known else 0) + posting.is_tried,
     reader_version=_reader_version,
     deliveries=lambda posting: (posting.known.deliveries if posting.known else 0) + posting.posts,
 )
@@ -64,20 +64,20 @@ _CONTENT: Final = Columns[Delivery](
 async def write_postings(tx: Transaction, postings: Sequence[Posting], now: datetime) -> None:
     outcome = _OUTCOME.types | columns_of(WebhookEvent, ["processed_at"])
     new = [posting for posting in postings if posting.known is None]
-    settled = [posting for posting in postings if posting.known is not None and posting.status is not None]
+    changed = [posting for posting in postings if posting.known is not None and posting.status is not None]
     counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
-    await keep_firsts(tx, [p.webhook_event_id for p in (*settled, *counted)])
+    await keep_firsts(tx, [p.webhook_event_id for p in (*changed, *counted)])
     await insert_rows(
         tx, "webhook_events", outcome | _CONTENT.types, [(*_outcome(p, now), *_CONTENT.of(p.delivery)) for p in new]
     )
-    await update_rows(tx, "webhook_events", outcome, [_outcome(p, now) for p in settled])
+    await update_rows(tx, "webhook_events", outcome, [_outcome(p, now) for p in changed])
     await update_rows(
         tx,
         "webhook_events",
         columns_of(WebhookEvent, ["id", "deliveries"]),
         [(p.webhook_event_id, p.posts + p.known.deliveries) for p in counted if p.known],
     )
-    await keep_attempts(tx, [_attempt(p, p.known, now) for p in (*settled, *counted) if _is_noted(p.known)])
+    await keep_attempts(tx, [_attempt(p, p.known, now) for p in (*changed, *counted) if _is_noted(p.known)])
     await _count_traffic(tx, postings)
 
 
@@ -94,7 +94,7 @@ def _attempt(posting: Posting, known: Known, now: datetime) -> Attempt:
 
 
 def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
-    is_decided = posting.settled and posting.status is not WebhookEventStatus.FAILED
+    is_decided = posting.is_tried and posting.status is not WebhookEventStatus.FAILED
     return (*_OUTCOME.of(posting), now if is_decided else None)
 
 

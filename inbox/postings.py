@@ -48,7 +48,7 @@ class Posting:
     status: WebhookEventStatus | None = None
     reason_code: str | None = None
     reason_detail: str | None = None
-    settled: bool = False
+    is_tried: bool = False
     invoice_id: str | None = None
     customer_id: str | None = None
     payment_id: str | None = None
@@ -57,7 +57,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Recipient:
     """An integration that deliveries came to, with its sealed webhook secrets as they are stored now."""
 
     is_active: bool
@@ -74,7 +74,7 @@ class Door:
         return self.is_active or (delivery.again and self.is_disconnected)
 
 
-async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
+async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Recipient]:
     among, values = any_of(tx.dialect, "id", 1, sorted(ids))
     query = (
         "SELECT id, is_active, disconnected_at, webhook_secret_sealed, previous_webhook_secret_sealed"  # noqa: S608
@@ -82,7 +82,7 @@ async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
     )
     rows = await tx.fetch(tx.for_share(query, by="id"), values)
     return {
-        row["id"]: Door(
+        row["id"]: Recipient(
             bool(row["is_active"]),
             row["disconnected_at"] is not None,
             row["webhook_secret_sealed"],
@@ -93,12 +93,12 @@ async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Door]:
 
 
 async def postings_of(
-    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Door]
+    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Recipient]
 ) -> dict[tuple[str, str], Posting]:
     accepted = [
         delivery
         for delivery in deliveries
-        if (door := integrations.get(delivery.origin.integration_id)) is not None and door.admits(delivery)
+        if (recipient := integrations.get(delivery.origin.integration_id)) is not None and recipient.admits(delivery)
     ]
     known = await _lock_known(tx, accepted) if accepted else {}
     waited = await _take_from_quarantine(tx, accepted)
@@ -114,10 +114,10 @@ async def postings_of(
             posting.delivery = replace(posting.delivery, again=True)
         if delivery.quarantined_id is None or delivery.quarantined_id in waited:
             posting.posts += delivery.posts
-        door = integrations[delivery.origin.integration_id]  # what verified it may have been replaced meanwhile
-        posting.signed_with_current |= bool(delivery.posts) and door.secret in delivery.signed_by
-        posting.signed_with_previous |= bool(delivery.posts) and door.previous_secret in delivery.signed_by
-        posting.is_outdated |= delivery.judged_by not in {(), (door.secret, door.previous_secret)}
+        recipient = integrations[delivery.origin.integration_id]  # what verified it may have been replaced meanwhile
+        posting.signed_with_current |= bool(delivery.posts) and recipient.secret in delivery.signed_by
+        posting.signed_with_previous |= bool(delivery.posts) and recipient.previous_secret in delivery.signed_by
+        posting.is_outdated |= delivery.judged_by not in {(), (recipient.secret, recipient.previous_secret)}
     return postings
 
 
@@ -160,7 +160,7 @@ def key_of(delivery: Delivery) -> tuple[str, str]:
     return delivery.origin.integration_id, delivery.key
 
 
-def is_due(posting: Posting, integrations: Mapping[str, Door]) -> bool:
+def is_due(posting: Posting, integrations: Mapping[str, Recipient]) -> bool:
     """Whether there is anything to decide: a finished event only when it is asked for again."""
     if posting.known is None:
         return True

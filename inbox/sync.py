@@ -20,7 +20,7 @@ from database.access import fetch, reading_dialect, transaction
 from database.bulk import any_of
 from database.scope import scoped
 from errors import StripeUnavailableError
-from gateways.base import EventGateway
+from gateways.base import EVENTS_LISTED_FOR, EventGateway
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
 from inbox.queue import Inbox
@@ -36,9 +36,6 @@ from models.secret import Keyring
 from payment_links import lifecycle
 
 log = structlog.get_logger(__name__)
-
-STRIPE_KEEPS: Final = timedelta(days=30)
-"""How long Stripe's Events API goes back."""
 
 OVERLAP: Final = timedelta(minutes=5)
 """How far before the position a sync begins: Stripe may list an event a little after its time."""
@@ -68,7 +65,6 @@ class Progress:
     gap: Diagnosis | None = None
 
 
-Told = Callable[[Progress], None]
 Window = tuple[int, int]
 """From, including, to, excluding: Unix seconds."""
 
@@ -89,7 +85,7 @@ class Sync:
         since: datetime | None = None,
         *,
         within_s: float | None = None,
-        told: Told = lambda _: None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Progress:
         """Apply what Stripe has listed since an instant, or since the last sync; what is known already stays as it is.
 
@@ -104,7 +100,7 @@ class Sync:
         position = traffic.synced_until or integration.created_at
         now = utc_now()
         asked = since or position - OVERLAP
-        oldest = now - STRIPE_KEEPS
+        oldest = now - EVENTS_LISTED_FOR
         begin = max(asked, oldest)
         progress = Progress(since=begin, until=begin, gap=_gap(asked, begin))
         deadline = None if within_s is None else time.monotonic() + within_s
@@ -126,7 +122,7 @@ class Sync:
             progress = replace(progress, until=min(from_epoch(window[1]), now))
             if begin <= max(position, oldest):  # it leaves nothing unread that can be read
                 await _move_position(integration, progress.until)
-            told(progress)
+            on_progress(progress)
         return replace(progress, complete=True)
 
     async def _read(

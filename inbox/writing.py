@@ -6,7 +6,7 @@ from typing import Final
 from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
 from inbox.books import Books
-from models.invoice import SETTLED, Invoice
+from models.invoice import CHANGED_BY_EVENTS, Invoice
 from models.payment import ORIGIN, PAYMENT, Payment
 from payment_links.lifecycle import NewLink
 from payment_links.lifecycle import write as write_links
@@ -24,8 +24,8 @@ async def write_books(tx: Transaction, books: Books, now: datetime) -> None:
 
 async def _write_invoices(tx: Transaction, books: Books, now: datetime) -> None:
     changed = [books.invoices[key] for key in sorted(books.changes.invoices)]
-    columns = SETTLED.types | columns_of(Invoice, ["updated_at"])
-    await update_rows(tx, "invoices", columns, [(*SETTLED.of(invoice), now) for invoice in changed])
+    columns = CHANGED_BY_EVENTS.types | columns_of(Invoice, ["updated_at"])
+    await update_rows(tx, "invoices", columns, [(*CHANGED_BY_EVENTS.of(invoice), now) for invoice in changed])
 
 
 async def _write_absorbed(tx: Transaction, books: Books) -> None:

@@ -8,6 +8,9 @@ from typing import Final
 from typeid.codecs import base32
 from uuid_utils import uuid7
 
+MAX_ID_LENGTH: Final = 64
+"""Of any that a client may give."""
+
 
 class Prefix(StrEnum):
     """What an id names, by its first letters."""

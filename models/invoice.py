@@ -238,12 +238,12 @@ def _marked_paid(json: str) -> tuple[MarkedPaid, ...]:
 
 
 INVOICE: Final = Columns[InvoiceState](Invoice, InvoiceState._fields, marked_paid=_marked_paid_json)
-SETTLED: Final = Columns[InvoiceState](
+CHANGED_BY_EVENTS: Final = Columns[InvoiceState](
     Invoice,
     ("id", "status", "amount_paid", "amount_paid_out_of_band", "amount_refunded", "paid_at"),
     marked_paid=_marked_paid_json,
 )
-"""Those that events change."""
+"""The columns that events change."""
 
 
 def invoice_of(row: Row) -> InvoiceState:

@@ -20,7 +20,12 @@ class Problem:
 
     @classmethod
     def of(cls, refusal: errors.RefusalError) -> Self:
-        return cls(code=refusal.code, message=refusal.message, path=refusal.path)
+        return cls(code=refusal.code, message=refusal.message, path=refusal.path, **cls.more(refusal))
+
+    @classmethod
+    def more(cls, refusal: Any) -> dict[str, Any]:  # noqa: ARG003 - those that say more read it
+        """What only this problem says of the error."""
+        return {}
 
 
 @strawberry.type(description="A value that isn't valid.")
@@ -44,14 +49,8 @@ class InvalidTransition(Problem):
     to: InvoiceStatus = strawberry.field(description="The requested status.")
 
     @classmethod
-    def of(cls, refusal: Any) -> Self:
-        return cls(
-            code=refusal.code,
-            message=refusal.message,
-            path=refusal.path,
-            from_=InvoiceStatus(refusal.from_status),
-            to=InvoiceStatus(refusal.to_status),
-        )
+    def more(cls, refusal: Any) -> dict[str, Any]:
+        return {"from_": InvoiceStatus(refusal.from_status), "to": InvoiceStatus(refusal.to_status)}
 
 
 @strawberry.type(description="A live workspace takes live keys only, and a test workspace test keys.")
@@ -65,14 +64,8 @@ class StripeRefused(Problem):
     request_id: str | None = strawberry.field(description="Stripe's id of the request, for its support.")
 
     @classmethod
-    def of(cls, refusal: Any) -> Self:
-        return cls(
-            code=refusal.code,
-            message=refusal.message,
-            path=refusal.path,
-            stripe_code=refusal.stripe_code,
-            request_id=refusal.request_id,
-        )
+    def more(cls, refusal: Any) -> dict[str, Any]:
+        return {"stripe_code": refusal.stripe_code, "request_id": refusal.request_id}
 
 
 def result_of(mutation: str) -> Any:

@@ -12,6 +12,8 @@ from graphql.language import ConstValueNode
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
+from models.ids import MAX_ID_LENGTH
+
 BigInt = NewType("BigInt", int)
 """An integer that may not fit GraphQL's 32 bits."""
 
@@ -19,7 +21,6 @@ _DECIMAL_FORM: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]{1,12}))?")
 _DECIMAL_DIGITS: Final = 30
 _INTEGER_FORM: Final = re.compile(r"-?[0-9]{1,1000}")
 _HUGE: Final = 10**1000
-_MAX_ID_LENGTH: Final = 64
 _DATE_FORM: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT_FORM: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -115,8 +116,8 @@ def _bounded_id() -> ScalarDefinition:
 
 
 def _not_too_long(id_: str) -> str:
-    if len(id_) > _MAX_ID_LENGTH:
-        raise GraphQLError(f"{_shown(id_)} is not an ID: none is longer than {_MAX_ID_LENGTH} characters.")
+    if len(id_) > MAX_ID_LENGTH:
+        raise GraphQLError(f"{_shown(id_)} is not an ID: none is longer than {MAX_ID_LENGTH} characters.")
     return id_
 
 

@@ -14,11 +14,15 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/migrations/test_migrate.py": "database: migrate",
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
+    "tests/edge/graphql/test_endpoint.py": "edge/graphql: response",
     "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
     "tests/edge/graphql/test_socket.py": "edge/server: websocket; edge/graphql: socket_messages socket_transport",
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/execution/test_limits.py": "execution: cost",
-    "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
+    "tests/execution/test_shared.py": "execution: shown",
+    "tests/execution/plan/test_equal.py": (
+        "execution: results; execution/plan: compile definitions leaves plan planned rows steps"
+    ),
     "tests/schema/test_subscription.py": "feed: cursor follow follower",
     "tests/feed/test_bus.py": "feed: redis",
     "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",

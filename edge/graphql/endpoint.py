@@ -4,7 +4,7 @@ Source: "GraphQL over HTTP" (draft); for the rest `edge.graphql.stream` and `edg
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +25,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from edge.compression import compressed
+from edge.graphql import response
 from edge.graphql.cookie import SessionCookies
 from edge.graphql.keys import KeyWatch
 from edge.graphql.rate_limit import RateLimits
@@ -32,15 +33,16 @@ from edge.graphql.request import GRAPHQL_RESPONSE, asked_by, bounded, media_type
 from edge.graphql.socket import SocketHandler
 from edge.graphql.socket_transport import Socket, SocketAdapter
 from edge.graphql.stream import EVENT_STREAM, Stream, framing_of
-from errors import RateLimitedError, UnauthenticatedError, UnavailableError
-from execution import shared
+from errors import RateLimitedError, UnauthenticatedError
 from execution.documents import is_subscription, mutations_in
 from execution.errors import of_exception
 from execution.limits import COMPLEXITY
 from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
 from execution.results import as_json
 from execution.schema import schema
-from execution.shared import Asked, Fanout, Shown
+from execution.shared import Fanout
+from execution.shown import Asked, Shown
+from execution.shown import Send as SendShown
 from models.instant import from_epoch
 from models.session import Session
 from resolvers.auth import Credential, authenticate
@@ -51,16 +53,7 @@ from schema.scalars import print_instant
 
 INIT_TIMEOUT: Final = timedelta(seconds=5)
 
-_CODES: Final = {
-    403: "FORBIDDEN",
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    408: "REQUEST_TIMEOUT",
-    413: "PAYLOAD_TOO_LARGE",
-    415: "UNSUPPORTED_MEDIA_TYPE",
-}
 _ALLOW: Final = {"allow": "GET, POST"}
-_STATUSES: Final = {"BAD_REQUEST": 400, UnavailableError.code: 503}
 
 
 class GraphQLEndpoint(GraphQL[Operation, None]):
@@ -186,12 +179,12 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             try:
                 self._rate_limits.check_address(_host(socket))
             except RateLimitedError as refusal:
-                await socket.send_denial_response(_too_many(socket, of_exception(refusal, new_request_id())))
+                await socket.send_denial_response(response.too_many(socket, of_exception(refusal, new_request_id())))
                 return
             await self.run(socket)
             return
-        response = await self._respond(Request(scope, bounded(receive)))
-        await response(scope, receive, send)
+        answer = await self._respond(Request(scope, bounded(receive)))
+        await answer(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
         return await self.answered(request, self._asked)
@@ -224,27 +217,24 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             self._rate_limits.check_address(_host(request))
             return await answer(request, request_id)
         except HTTPException as refusal:
-            error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
-            return _refusal(request, refusal.status_code, error, refusal.headers or {})
+            return response.refused(request, refusal)
         except DocumentRefusedError as refusal:
-            return _refusal(request, _request_error_status(request), refusal, {})
+            return response.unexecuted(request, refusal)
         except RateLimitedError as refusal:
-            return _too_many(request, of_exception(refusal, request_id))
+            return response.too_many(request, of_exception(refusal, request_id))
         except UnauthenticatedError as refusal:
             return await self._unauthenticated(request, of_exception(refusal, request_id))
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except Exception as error:
-            failure = of_exception(error, request_id)
-            status = _STATUSES.get(str((failure.extensions or {}).get("code")), 500)
-            return _refusal(request, status, failure, {})
+            return response.failed(request, of_exception(error, request_id))
 
     async def _unauthenticated(self, request: Request, error: GraphQLError) -> Response:
         try:
             await self.count_failure(request)
         except RateLimitedError as refusal:
-            return _too_many(request, of_exception(refusal, new_request_id()))
-        return _refusal(request, 401, error, {"www-authenticate": "Bearer"})
+            return response.too_many(request, of_exception(refusal, new_request_id()))
+        return response.unauthenticated(request, error)
 
     @cached_property
     def page(self) -> str:
@@ -285,11 +275,9 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         answer = as_json(result)
         takes = "" if operation.tells_secret else request.headers.get("accept-encoding", "")
         body, headers = await compressed(orjson.dumps(answer), takes)
-        return _response(body, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind, headers)
+        return response.answer(body, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind, headers)
 
-    def results(
-        self, asked: Asked, operation: Operation, send: shared.Send | None = None
-    ) -> AsyncGenerator[Shown, None]:
+    def results(self, asked: Asked, operation: Operation, send: SendShown | None = None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
@@ -333,24 +321,3 @@ def _wrong_way(type_: OperationType) -> HTTPException:
 
 def _host(connection: HTTPConnection) -> str | None:
     return connection.client.host if connection.client else None
-
-
-def _too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
-    retry_after = str((error.extensions or {})["retryAfter"])
-    return _refusal(connection, 429, error, {"retry-after": retry_after})
-
-
-def _request_error_status(request: Request) -> int:
-    """The status of an answer without `data`: 200 for application/json, 400 otherwise."""
-    accept = request.headers.get("accept", "")
-    return 400 if framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE else 200
-
-
-def _refusal(request: HTTPConnection, status: int, error: GraphQLError, headers: Mapping[str, str]) -> Response:
-    kind = media_type(request.headers.get("accept", ""))
-    return _response(orjson.dumps({"errors": [error.formatted]}), status, kind, headers)
-
-
-def _response(body: bytes, status: int, kind: str, headers: Mapping[str, str]) -> Response:
-    varying = {**headers, "vary": "Accept, Accept-Encoding"}
-    return Response(body, status, varying, f"{kind}; charset=utf-8")

@@ -15,23 +15,21 @@ from starlette.requests import HTTPConnection
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
-    Operation,
 )
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Operation as SocketOperation
 
 from edge.graphql.keys import KeyWatch, ends_with
 from edge.graphql.socket_messages import invalid_because
 from edge.graphql.socket_transport import Socket, SocketAdapter
 from errors import RateLimitedError, UnauthenticatedError
-from execution import shared
 from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
-from execution.shared import Asked, GoneError, Shown, StuckError, tell
+from execution.shown import Asked, GoneError, Send, Shown, StuckError, tell
 from models.session import Session
 from resolvers.auth import Credential
-from schema.context import Operation as Context
-from schema.context import new_request_id
+from schema.context import Operation, new_request_id
 
 CLOSE_CODES: Final[Mapping[int, str]] = {
     1009: "A message is larger than the limit, which the reason tells. Don't send it again.",
@@ -76,7 +74,7 @@ class Endpoint(Protocol):
     def session_of(self, socket: Socket) -> Session | None:
         """The session of the page that opened a socket."""
 
-    async def operation(self, credential: Credential, request_id: str) -> Context:
+    async def operation(self, credential: Credential, request_id: str) -> Operation:
         """The context of an operation that begins now."""
 
     async def count_request(self, connection: HTTPConnection) -> None:
@@ -85,14 +83,14 @@ class Endpoint(Protocol):
     async def count_failure(self, connection: HTTPConnection) -> None:
         """Count that somebody came without one."""
 
-    async def count_mutations(self, operation: Context, query: str, operation_name: str | None) -> None:
+    async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
         """Count each mutation that an operation makes."""
 
-    def results(self, asked: Asked, operation: Context, send: shared.Send | None = None) -> AsyncGenerator[Shown, None]:
+    def results(self, asked: Asked, operation: Operation, send: Send | None = None) -> AsyncGenerator[Shown, None]:
         """What comes of an operation."""
 
 
-class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
+class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
     """One socket. Its key is checked when it opens, at every operation, and every few seconds in between."""
 
     view: Endpoint  # type: ignore[assignment]
@@ -214,7 +212,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if operation.task is not None:
                 operation.task.cancel()
 
-    async def run_operation(self, operation: Operation[Context, None]) -> None:
+    async def run_operation(self, operation: SocketOperation[Operation, None]) -> None:
         """Answer an operation: its results, or one error, then that it is complete."""
         request_id = new_request_id()
         try:
@@ -245,7 +243,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             if self.operations.get(operation.id) is operation:
                 del self.operations[operation.id]
 
-    def _sender(self, operation: Operation[Context, None]) -> shared.Send:
+    def _sender(self, operation: SocketOperation[Operation, None]) -> Send:
         """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
         begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
         around, id_, operations = len(begin) + len(end), operation.id, self.operations

@@ -19,7 +19,7 @@ from strawberry.types import ExecutionResult
 from edge.graphql.keys import KeyWatch, ends_with
 from errors import UnauthenticatedError
 from execution.errors import of_exception
-from execution.shared import GoneError, Shown, StuckError, until_sent
+from execution.shown import GoneError, Shown, StuckError, until_sent
 from models.session import Session
 from resolvers.event import cursor_of
 from schema.context import Operation

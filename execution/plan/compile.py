@@ -6,8 +6,7 @@ making; anything else (a permission, an extension, a resolver of another make) l
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -16,7 +15,6 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FragmentDefinitionNode,
-    GraphQLError,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLList,
@@ -29,7 +27,6 @@ from graphql import (
     Visitor,
     get_named_type,
     is_leaf_type,
-    located_error,
     visit,
 )
 from graphql.execution.collect_fields import (
@@ -41,21 +38,18 @@ from graphql.execution.collect_fields import (
 )
 from graphql.execution.values import VariableValues, get_argument_values
 from strawberry import Schema
-from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.arguments import convert_arguments
-from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from database.errors import is_stopped
-from execution.plan import rows, steps
+from execution.plan import definitions, rows, steps
 from execution.plan.leaves import printed_as, serializer
-from execution.plan.steps import Answer, Arguments, Complete, Fill, NullError, Run, Selection, Step
+from execution.plan.plan import Plan, Root, UnplannedError
+from execution.plan.steps import Arguments, Complete, Fill, NullError, Run, Selection, Step
 from resolvers import node
 from resolvers.context import Context
 from resolvers.reading.counts import Count, count
 from resolvers.reading.few_columns import FewColumns, few_columns
-from schema.context import Operation
 from schema.pages import asked
 
 MAX_FIELDS: Final = 500
@@ -65,56 +59,6 @@ MAX_READS: Final = 30
 """So many statements a plan may send for rows; loaders, which share theirs, are better at more."""
 
 _DIRECTIVES: Final = frozenset({"skip", "include"})
-
-
-class UnplannedError(Exception):
-    """An operation is left to graphql-core. `why` is one of a few words, for the metric."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A field of the query itself."""
-
-    key: str
-    step: Step
-    nullable: bool
-    field: FieldDetailsList
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a query is answered."""
-
-    roots: list[Root]
-    fields: int
-
-    async def answer(self, context: Operation, variables: VariableValues) -> tuple[Answer | None, list[GraphQLError]]:
-        """The data, and an error for each field of the query for which the database took too long.
-
-        Raises:
-            Exception: Anything else that a field raised: graphql-core has to tell it, at its place.
-        """
-        run = Run(context, variables)
-        late: dict[str, GraphQLError] = {}
-
-        async def filled(root: Root) -> list[Any]:
-            try:
-                column = root.step(run, [None])
-                return column if isinstance(column, list) else await column
-            except Exception as error:
-                if not is_stopped(error):
-                    raise
-                late[root.key] = located_error(error, [each.node for each in root.field], [root.key])
-                return [None]
-
-        columns = await steps.together([filled(root) for root in self.roots])
-        answer = {root.key: value for root, (value,) in zip(self.roots, columns, strict=True)}
-        is_null = any(root.key in late and not root.nullable for root in self.roots)
-        return None if is_null else answer, list(late.values())
 
 
 class NotOfRowsError(Exception):
@@ -167,7 +111,7 @@ class Compiler:
             UnplannedError: There is something in it that graphql-core has to answer.
         """
         query = self._schema.query_type
-        if query is None or any(_resolves(each) for each in self._strawberry.extensions):
+        if query is None or any(definitions.resolves(each) for each in self._strawberry.extensions):
             raise UnplannedError("field")
         collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
         roots = [self._root(query, key, field) for key, field in collected.grouped_field_set.items()]
@@ -191,11 +135,11 @@ class Compiler:
         return steps.of_type(self._selection(type_, field), None if is_row else type_.is_type_of)
 
     def _fill_any(self, type_: GraphQLInterfaceType, field: FieldDetailsList) -> Fill:
-        definition = _backref(type_)
+        definition = definitions.backref(type_)
         if not isinstance(definition, StrawberryObjectDefinition) or definition.resolve_type is not None:
             raise UnplannedError("type")
         fills = {each.name: self._fill(each, field) for each in self._schema.get_possible_types(type_)}
-        return steps.of_any_type(fills, _name_of)
+        return steps.of_any_type(fills, definitions.name_of)
 
     # --- Fields ------------------------------------------------------------------------------------------------
 
@@ -212,8 +156,12 @@ class Compiler:
         if name.startswith("__"):
             raise UnplannedError("introspection")
         definition = self._definition(parent, field)
-        of_ours = _backref(definition)
-        if definition is None or not isinstance(of_ours, StrawberryField) or not _is_plain(of_ours, definition):
+        of_ours = definitions.backref(definition)
+        if (
+            definition is None
+            or not isinstance(of_ours, StrawberryField)
+            or not definitions.is_plain(of_ours, definition)
+        ):
             raise UnplannedError("field")
         if parent is self._schema.query_type and name in rows.ROOTS:
             with contextlib.suppress(NotOfRowsError):
@@ -226,7 +174,7 @@ class Compiler:
         complete = self._complete(definition.type, field)
         if of_ours.base_resolver is None:
             return steps.attribute(of_ours.python_name, complete)
-        call, arguments = _call(of_ours), self._arguments(of_ours, definition, field)
+        call, arguments = definitions.call(of_ours), self._arguments(of_ours, definition, field)
         return (steps.awaited if of_ours.is_async else steps.computed)(call, arguments, complete)
 
     # --- Rows of a few columns ---------------------------------------------------------------------------------
@@ -293,7 +241,7 @@ class Compiler:
 
     def _of_link(self, known: rows.Link, definition: GraphQLField, field: FieldDetailsList) -> Step:
         complete, columns = self._complete_rows(definition.type, field, {"id"})
-        nullable, _ = _nullable(definition.type)
+        nullable, _ = definitions.nullable(definition.type)
         id_of = attrgetter(known.column)
 
         async def find(run: Run, sources: Sequence[Any]) -> list[Any]:
@@ -360,12 +308,12 @@ class Compiler:
         return arguments
 
     def _complete(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Complete:
-        nullable, type_ = _nullable(type_)
+        nullable, type_ = definitions.nullable(type_)
         if not isinstance(type_, GraphQLList):
             if is_leaf_type(type_):
                 return steps.leaf(serializer(type_), nullable=nullable, printed=printed_as(type_))
             return steps.objects(self._fill_of(type_, field), nullable=nullable)
-        nullable_items, item = _nullable(type_.of_type)
+        nullable_items, item = definitions.nullable(type_.of_type)
         if is_leaf_type(item):
             return steps.leaves(serializer(item), nullable=nullable, nullable_items=nullable_items)
         fill = self._fill_of(item, field)
@@ -394,45 +342,3 @@ def _asks_for_an_end(field: FieldDetailsList) -> bool:
 
 def _names_of_arguments(field: FieldDetailsList) -> set[str]:
     return {argument.name.value for argument in field[0].node.arguments or ()}
-
-
-def _resolves(extension: Any) -> bool:
-    """Whether an extension of the schema comes between fields and their resolvers."""
-    return getattr(extension, "resolve", None) is not SchemaExtension.resolve
-
-
-def _nullable(type_: GraphQLOutputType) -> tuple[bool, GraphQLOutputType]:
-    return (False, type_.of_type) if isinstance(type_, GraphQLNonNull) else (True, type_)
-
-
-def _backref(definition: GraphQLField | GraphQLInterfaceType | None) -> Any:
-    """What of Strawberry's a definition was made of."""
-    extensions: Mapping[str, Any] = (definition.extensions if definition else None) or {}
-    return extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-
-
-def _is_plain(field: StrawberryField, definition: GraphQLField) -> bool:
-    """Whether a field is as Strawberry makes it, without permissions or extensions between it and its resolver."""
-    made_by = getattr(definition.resolve, "__qualname__", "")
-    resolver = field.base_resolver
-    takes_others = resolver is not None and (resolver.parent_parameter or resolver.root_parameter)
-    return (
-        type(field) is StrawberryField
-        and not field.extensions
-        and not field.permission_classes
-        and not field.is_subscription
-        and not takes_others
-        and made_by.startswith("GraphQLCoreConverter.from_resolver.")
-    )
-
-
-def _call(field: StrawberryField) -> Callable[..., Any]:
-    """A field's function, which is given the source first."""
-    resolver = field.base_resolver
-    assert resolver is not None  # noqa: S101  (it was looked at)
-    call: Callable[..., Any] = resolver.wrapped_func  # type: ignore[assignment]
-    return call if resolver.self_parameter else lambda _, **given: call(**given)
-
-
-def _name_of(source: Any) -> str:
-    return get_object_definition(source, strict=True).name

@@ -10,7 +10,8 @@ from graphql.utilities import get_operation_ast
 from strawberry.extensions import SchemaExtension
 
 from execution.documents import MAX_KEPT_LENGTH, Document, Lately
-from execution.plan.compile import Compiler, Conditions, Plan, UnplannedError
+from execution.plan.compile import Compiler, Conditions
+from execution.plan.plan import Plan, UnplannedError
 from schema.context import Operation
 
 MAX_KEPT_BYTES: Final = 16 * 1024 * 1024

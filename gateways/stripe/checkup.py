@@ -12,6 +12,7 @@ from database.access import Transaction, transaction
 from database.literal import Literally
 from database.scope import scoped
 from errors import SealError, StripeRefusedError, StripeUnavailableError
+from gateways.base import EVENTS_LISTED_FOR
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.endpoints import Endpoints, Finding, endpoint_url, endpoints_of, findings
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS
@@ -28,12 +29,11 @@ from models.webhook_event import UNFINISHED, WebhookEvent
 CLOCK_TOLERANCE_S: Final = 60
 """How far our clock may be from Stripe's; signatures are refused from 300 s on."""
 
-SETTLED: Final = timedelta(minutes=5)
+MISSED_AFTER: Final = timedelta(minutes=5)
 """How old an event has to be before it is missed."""
 
 _LATEST: Final = 20
 _MODE_MEMORY: Final = timedelta(days=1)
-_STRIPE_KEEPS: Final = timedelta(days=30)
 _UNHEARD: Final = frozenset({Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED})
 """What explains that no event arrives."""
 
@@ -82,9 +82,10 @@ class _Found:
 
 
 class Checkup:
-    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with; `settled`: how old is missed.
+    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with.
 
-    `on_key_accepted` is called with an integration's id, in the transaction, when a key that was refused works again.
+    An event is missed once it is older than `missed_after`. `on_key_accepted` is called with an integration's id, in
+    the transaction, when a key that was refused works again.
     """
 
     def __init__(
@@ -95,14 +96,14 @@ class Checkup:
         on_commit: Callable[[Mapping[str, int]], None],
         *,
         on_key_accepted: Callable[[Transaction, str], Awaitable[None]],
-        settled: timedelta = SETTLED,
+        missed_after: timedelta = MISSED_AFTER,
     ) -> None:
         self._keyring = keyring
         self._gateway = gateway
         self._public_url = public_url
         self._on_commit = on_commit
         self._on_key_accepted = on_key_accepted
-        self._settled = settled
+        self._missed_after = missed_after
 
     async def check(self, integration: Integration) -> list[Diagnosis]:
         """Check an integration, store the findings, and log them where they differ from the last.
@@ -196,14 +197,15 @@ class Checkup:
         now = utc_now()
         arrivals = [each for each in (traffic.last_event_at, traffic.last_rejected_at) if each]
         since = max(
-            [each + self._settled for each in arrivals] + [_listening_since(endpoints, saved_at), now - _STRIPE_KEEPS]
+            [each + self._missed_after for each in arrivals]
+            + [_listening_since(endpoints, saved_at), now - EVENTS_LISTED_FOR]
         )
-        if since >= now - self._settled:
+        if since >= now - self._missed_after:
             return False
         page = await self._gateway.list_events(
             self.key_of(integration),
             created_gte=int(since.timestamp()),
-            created_lt=int((now - self._settled).timestamp()),
+            created_lt=int((now - self._missed_after).timestamp()),
             types=sent,
             limit=1,
         )

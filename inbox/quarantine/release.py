@@ -22,7 +22,7 @@ from database.scope import scoped, unscoped
 from errors import UnavailableError
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
-from inbox.quarantine.store import Count, Outcome, Post, drop_all, drop_expired, note_judged, write
+from inbox.quarantine.store import Post, Rejections, Written, drop_all, drop_expired, note_judged, write
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration, opened
@@ -61,7 +61,7 @@ class Quarantine:
         self._on_commit = on_commit
         self._waiting: dict[_Same, _Waiting] = {}
         self._shares: Counter[str] = Counter()
-        self._counts: dict[str, Count] = {}
+        self._counts: dict[str, Rejections] = {}
         self._full_until: dict[str, float] = {}
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class Quarantine:
         return self._shares[integration_id] < _MAX_WAITING - len(self._waiting)
 
     def _note(self, post: Post, refused: int = 0) -> None:
-        count = self._counts.setdefault(post.origin.integration_id, Count(post.received_at))
+        count = self._counts.setdefault(post.origin.integration_id, Rejections(post.received_at))
         count.rejected += 1
         count.refused += refused
         count.last_at = max(count.last_at, post.received_at)
@@ -133,7 +133,7 @@ class Quarantine:
         self._shares.clear()
         counts, self._counts = self._counts, {}
         try:
-            outcome = await retrying(lambda: _write([each.post for each in waiting], counts))
+            written = await retrying(lambda: _write([each.post for each in waiting], counts))
         except Exception as error:
             log.warning("posts could not be quarantined", posts=len(waiting), error=repr(error))
             for each in waiting:
@@ -144,15 +144,15 @@ class Quarantine:
             if not self._closing:
                 self._put_back(counts)
             return
-        self._on_commit(outcome.newest)
-        for integration_id in outcome.full:
+        self._on_commit(written.newest)
+        for integration_id in written.full:
             self._full_until[integration_id] = time.monotonic() + _FULL_FOR_S
         for position, each in enumerate(waiting):
-            each.kept.set_result(position not in outcome.outdated)
+            each.kept.set_result(position not in written.outdated)
 
-    def _put_back(self, counts: Mapping[str, Count]) -> None:
+    def _put_back(self, counts: Mapping[str, Rejections]) -> None:
         for integration_id, count in counts.items():
-            again = self._counts.setdefault(integration_id, Count(count.last_at))
+            again = self._counts.setdefault(integration_id, Rejections(count.last_at))
             again.rejected += count.rejected
             again.refused += count.refused
         if counts:
@@ -243,6 +243,6 @@ class Quarantine:
         return [secret for column in columns if (secret := opened(self._keyring, integration, column))]
 
 
-async def _write(posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:
+async def _write(posts: Sequence[Post], counts: Mapping[str, Rejections]) -> Written:
     async with transaction() as tx:
         return await write(tx, posts, counts)

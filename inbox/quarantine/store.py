@@ -65,7 +65,7 @@ class Post:
 
 
 @dataclass(slots=True)
-class Count:
+class Rejections:
     """What was rejected of an integration since that was last written; `refused` for want of room."""
 
     last_at: datetime
@@ -74,7 +74,7 @@ class Count:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Written:
     """Which posts were judged by secrets that are replaced by now, whose quarantine is full, what was logged."""
 
     outdated: set[int] = field(default_factory=set)
@@ -101,26 +101,26 @@ _ROW: Final = columns_of(
 )
 
 
-async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Count]) -> Outcome:
+async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Rejections]) -> Written:
     """Keep posts where there is room, and count all."""
     ids = sorted({post.origin.integration_id for post in posts} | set(counts))
-    outcome = Outcome()
+    written = Written()
     if not ids:
-        return outcome
+        return written
     judges = await _lock_integrations(tx, ids)
     known, room = await _what_waits(tx, ids, posts)
-    totals = {id_: Count(count.last_at, count.rejected, count.refused) for id_, count in counts.items()}
+    totals = {id_: Rejections(count.last_at, count.rejected, count.refused) for id_, count in counts.items()}
     judged = []
     for position, post in enumerate(posts):
         if judges.get(post.origin.integration_id) == tuple(post.judged_by):
             judged.append(post)
         else:
-            outcome.outdated.add(position)
+            written.outdated.add(position)
     await _make_room(tx, judged, known, room)
     fresh: dict[tuple[str, str], dict[str, Any]] = {}
     for post in judged:
         id_ = post.origin.integration_id
-        count = totals.setdefault(id_, Count(post.received_at))
+        count = totals.setdefault(id_, Rejections(post.received_at))
         count.rejected += post.times
         count.last_at = max(count.last_at, post.received_at)
         key = id_, post.key
@@ -131,7 +131,7 @@ async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Cou
             fresh[key] = known[key] = _waiting_row(post)
         else:
             count.refused += post.times
-            outcome.full.add(id_)
+            written.full.add(id_)
     await insert_rows(tx, "webhook_events", _ROW, [_values(row) for row in fresh.values()])
     for key, row in known.items():
         if row.get("changed") and key not in fresh:
@@ -142,8 +142,8 @@ async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Cou
                 orjson.dumps(row["posts"]).decode(),
             )
     bursts = await _count(tx, totals)
-    outcome.newest = await append(tx, [_received(row) for row in _first_of_each(fresh.values(), bursts)])
-    return outcome
+    written.newest = await append(tx, [_received(row) for row in _first_of_each(fresh.values(), bursts)])
+    return written
 
 
 async def _make_room(
@@ -256,7 +256,7 @@ async def _what_waits(
     return known, {id_: MAX_KEPT - kept.get(id_, 0) for id_ in ids}
 
 
-async def _count(tx: Transaction, totals: Mapping[str, Count]) -> set[str]:
+async def _count(tx: Transaction, totals: Mapping[str, Rejections]) -> set[str]:
     """Write what was rejected; the integrations for which a burst begins."""
     now = utc_now()
     bursts = set()

@@ -11,13 +11,12 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from errors import InvalidInputError
-from models.ids import Prefix, first_id_at
+from models.ids import MAX_ID_LENGTH, Prefix, first_id_at
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed, take, whole
 
 DEFAULT_PAGE: Final = 50
 MAX_PAGE_SIZE: Final = 100
-_MAX_ID_LENGTH: Final = 64
 SLACK: Final = timedelta(hours=1)
 """How far an id, or a number of the log, may be from its row's instant."""
 
@@ -141,7 +140,7 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
         value = int(text) if key == "number" else text
-        is_plain = text.isascii() and text.isprintable() and len(text) <= _MAX_ID_LENGTH
+        is_plain = text.isascii() and text.isprintable() and len(text) <= MAX_ID_LENGTH
         if encode_cursor(value) == cursor and is_plain:
             return value
     except (binascii.Error, UnicodeError, ValueError):

@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from execution import shared as shared_module
-from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
+from execution import shown as shown_module
+from execution.shared import Fanout
+from execution.shown import Asked, Shown, StuckError, until_sent
 from feed import follower
 from feed.cursor import encode_cursor
 from models.kinds import EventType, InvoiceStatus
@@ -201,7 +202,7 @@ async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_no
 async def test_one_that_never_reads_is_given_up_and_others_do_not_notice(
     reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_module, "STUCK_AFTER_S", 0.2)
+    monkeypatch.setattr(shown_module, "STUCK_AFTER_S", 0.2)
     shared, stuck, quick = Fanout(), Dashboard(), Dashboard()
 
     async with following(shared, reader, stuck) as task, following(shared, reader, quick):

@@ -99,7 +99,7 @@ async def test_many_events_are_read_in_pages_the_oldest_first(
     told: list[Progress] = []
     row = await unscoped(Integration).get(id=integration["id"])
 
-    progress = await business.services.sync.fetch_events(row, told=told.append)
+    progress = await business.services.sync.fetch_events(row, on_progress=told.append)
 
     assert (progress.found, progress.applied, progress.complete) == (8, 8, True)
     assert [each.until for each in told] == sorted(each.until for each in told)

@@ -3,41 +3,37 @@ import { Link } from "wouter";
 import { wordsOf } from "../api/client";
 import { graphql, type ResultOf } from "../api/graphql";
 import { anything, useLive } from "../api/use-live";
-import { attentionCount } from "../lib/attention";
+import { AttentionCounts, attentionCount } from "../lib/attention";
 import { Alert, Empty, Loading, Problem } from "../ui/feedback";
 import { Page } from "../ui/page";
 import { inWords, Money, Status, Time } from "../ui/values";
 
-const AttentionQuery = graphql(`
-  query Attention {
-    attention {
-      unappliedPayments
-      overpaidPayments
-      openDisputes
-      failedPaymentLinks
-      unhealthyIntegrations
-      heldOrFailedWebhookEvents
+const AttentionQuery = graphql(
+  `
+    query Attention {
+      attention { ...AttentionCounts }
+      unapplied: payments(first: 20, order: DESC, filter: { toApply: true }) {
+        nodes { id occurredAt amount { amount currency } unappliedReason { message } }
+      }
+      overpaid: payments(first: 20, order: DESC, filter: { overpaid: true }) {
+        nodes { id occurredAt overpaid { amount currency } invoice { id number } }
+      }
+      disputed: payments(first: 20, order: DESC, filter: { disputed: true }) {
+        nodes { id dispute { reason openedAt amount { amount currency } } invoice { id number } }
+      }
+      withoutLink: invoices(first: 20, order: DESC, filter: { paymentLinkFailed: true }) {
+        nodes { id number paymentLink { problem { code message fix } } }
+      }
+      stripeIntegrations(first: 100) {
+        nodes { id name health { problems { code message fix } } }
+      }
+      stuck: webhookEvents(first: 20, order: DESC, filter: { status: [HELD, FAILED] }) {
+        nodes { id type status receivedAt reason { message } }
+      }
     }
-    unapplied: payments(first: 20, order: DESC, filter: { toApply: true }) {
-      nodes { id occurredAt amount { amount currency } unappliedReason { message } }
-    }
-    overpaid: payments(first: 20, order: DESC, filter: { overpaid: true }) {
-      nodes { id occurredAt overpaid { amount currency } invoice { id number } }
-    }
-    disputed: payments(first: 20, order: DESC, filter: { disputed: true }) {
-      nodes { id dispute { reason openedAt amount { amount currency } } invoice { id number } }
-    }
-    withoutLink: invoices(first: 20, order: DESC, filter: { paymentLinkFailed: true }) {
-      nodes { id number paymentLink { problem { code message fix } } }
-    }
-    stripeIntegrations(first: 100) {
-      nodes { id name health { problems { code message fix } } }
-    }
-    stuck: webhookEvents(first: 20, order: DESC, filter: { status: [HELD, FAILED] }) {
-      nodes { id type status receivedAt reason { message } }
-    }
-  }
-`);
+  `,
+  [AttentionCounts],
+);
 
 type Attention = ResultOf<typeof AttentionQuery>;
 

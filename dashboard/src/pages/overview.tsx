@@ -4,7 +4,7 @@ import { wordsOf } from "../api/client";
 import { EventLine } from "../api/event";
 import { graphql, type ResultOf } from "../api/graphql";
 import { anything, live, useLive } from "../api/use-live";
-import { attentionCount } from "../lib/attention";
+import { AttentionCounts, attentionCount } from "../lib/attention";
 import { zeroLike } from "../lib/decimal";
 import { Chart } from "../ui/chart";
 import { Alert, Empty, Loading } from "../ui/feedback";
@@ -33,18 +33,11 @@ const OverviewQuery = graphql(
           net { amount currency }
         }
       }
-      attention {
-        unappliedPayments
-        overpaidPayments
-        openDisputes
-        failedPaymentLinks
-        unhealthyIntegrations
-        heldOrFailedWebhookEvents
-      }
+      attention { ...AttentionCounts }
       events(last: 20) { nodes { ...EventLine } }
     }
   `,
-  [EventLine],
+  [EventLine, AttentionCounts],
 );
 
 type Overview = ResultOf<typeof OverviewQuery>;

@@ -13,7 +13,8 @@ from starlette.types import Message
 from edge.graphql.keys import KeyWatch
 from edge.graphql.stream import EVENT_STREAM, MULTIPART, Framing, Stream, framing_of
 from errors import UnavailableError
-from execution.shared import Asked, Fanout, Shown
+from execution.shared import Fanout
+from execution.shown import Asked, Shown
 from feed.cursor import encode_cursor
 from models.workspace import Workspace
 from resolvers.context import Services

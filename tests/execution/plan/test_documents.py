@@ -20,7 +20,8 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from execution.plan import planned
-from execution.plan.compile import MAX_READS, Compiler, Conditions, Plan, UnplannedError
+from execution.plan.compile import MAX_READS, Compiler, Conditions
+from execution.plan.plan import Plan, UnplannedError
 from execution.schema import schema
 
 ROOT: Final = Path(__file__).resolve().parents[3]

@@ -9,8 +9,8 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues
 
 from execution.plan import steps
-from execution.plan.compile import Plan, Root
 from execution.plan.leaves import serializer
+from execution.plan.plan import Plan, Root
 from execution.schema import schema
 from models.kinds import Scope
 from models.workspace import Workspace

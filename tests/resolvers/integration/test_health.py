@@ -444,7 +444,7 @@ async def _checked_hours_after_connecting(business: Business, id_: str, *, came:
         services.public_url,
         services.feed.wake,
         on_key_accepted=lifecycle.retry,
-        settled=timedelta(0),
+        missed_after=timedelta(0),
     )
     return await checkup.check(await _row(business, id_))
 

@@ -1,0 +1,63 @@
+"""A plan: how a query is answered, or why by none."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLError, located_error
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.values import VariableValues
+
+from database.errors import is_stopped
+from execution.plan import steps
+from execution.plan.steps import Answer, Run, Step
+from schema.context import Operation
+
+
+class UnplannedError(Exception):
+    """An operation is left to graphql-core. `why` is one of a few words, for the metric."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A field of the query itself."""
+
+    key: str
+    step: Step
+    nullable: bool
+    field: FieldDetailsList
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is answered."""
+
+    roots: list[Root]
+    fields: int
+
+    async def answer(self, context: Operation, variables: VariableValues) -> tuple[Answer | None, list[GraphQLError]]:
+        """The data, and an error for each field of the query for which the database took too long.
+
+        Raises:
+            Exception: Anything else that a field raised: graphql-core has to tell it, at its place.
+        """
+        run = Run(context, variables)
+        late: dict[str, GraphQLError] = {}
+
+        async def filled(root: Root) -> list[Any]:
+            try:
+                column = root.step(run, [None])
+                return column if isinstance(column, list) else await column
+            except Exception as error:
+                if not is_stopped(error):
+                    raise
+                late[root.key] = located_error(error, [each.node for each in root.field], [root.key])
+                return [None]
+
+        columns = await steps.together([filled(root) for root in self.roots])
+        answer = {root.key: value for root, (value,) in zip(self.roots, columns, strict=True)}
+        is_null = any(root.key in late and not root.nullable for root in self.roots)
+        return None if is_null else answer, list(late.values())
