@@ -1028,6 +1028,21 @@ async def test_callers_that_go_away_at_any_moment_cancel_nothing(
     assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
 
 
+async def test_what_comes_together_shares_its_commits_however_much_came_before(
+    database: Database, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    commits: list[Any] = []
+
+    async with Inbox(database, commits.append, lambda: None) as inbox:
+        await deliver_in_turn(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)))
+        alone = len(commits)
+        await deliver(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(60)))
+
+    assert alone == 20
+    assert len(commits) - alone <= 4
+
+
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
     database: Database, workspace: Workspace, integration: Integration
 ) -> None:

@@ -901,6 +901,17 @@ async def test_a_bank_debit_that_fails_is_followed_by_a_new_link(business: Busin
     assert active["id"] != first
 
 
+async def test_no_link_is_made_beside_a_payment_that_may_cover_all(business: Business, connected: str) -> None:
+    """Both could be paid."""
+    invoice = await business.finalized("20.00")
+    await business.deliver(connected, *await business.stripe.pay(invoice["paymentLink"]["stripeId"], outcome="async"))
+
+    refusal = await business.mutate(documents.CREATE_PAYMENT_LINK, id=invoice["id"])
+
+    assert (refusal["__typename"], refusal["code"]) == ("InvalidInput", "PAYMENT_UNDER_WAY")
+    assert await business.stripe.active_links() == []
+
+
 async def test_a_link_paid_is_complete_and_asks_nothing_more(business: Business, connected: str) -> None:
     invoice = await business.finalized("20.00")
     link_id = invoice["paymentLink"]["stripeId"]
