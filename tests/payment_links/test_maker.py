@@ -511,6 +511,21 @@ async def test_a_no_that_comes_late_does_not_undo_what_another_has_made(
     assert len(await business.stripe.links()) == 1
 
 
+async def test_a_yes_that_comes_late_changes_nothing_more(business: Business, connected: str) -> None:
+    row = await _planned(business, connected)
+    await business.stripe.fault("delay", delay_s=3.0)
+    making = asyncio.create_task(business.services.link_maker.make(row.id))
+    await eventually(lambda: _was_asked(business))
+
+    made = await business.work_off(row.invoice_id)
+    await making
+
+    after = await business.link(row.invoice_id)
+    assert (made.status, after.status, after.due_at) == (PaymentLinkStatus.ACTIVE, PaymentLinkStatus.ACTIVE, None)
+    assert len(await business.stripe.links()) == 1
+    assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
+
+
 @pytest.mark.parametrize("moment", [Moment.AS_THE_WAIT_BEGINS, Moment.AT_EVERY_WAIT_FROM_THERE])
 async def test_wherever_a_process_dies_there_is_one_link_in_the_end(
     business: Business, connected: str, moment: Moment
