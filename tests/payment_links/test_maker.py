@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -629,10 +630,12 @@ async def test_stopping_is_tried_again_until_stripe_does_it(business: Business, 
     await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
     await business.mutate(documents.VOID, id=invoice["id"])
 
+    before = utc_now()
     refused = await business.work_off(invoice["id"])
     row = await business.work_off(invoice["id"])
 
     assert refused.due_at is not None
+    assert refused.due_at > before + timedelta(seconds=2)
     assert row.due_at is None
     assert not await business.stripe.is_payable(link_id)
 
