@@ -6,8 +6,10 @@ from models.diagnosis import diagnose
 from models.instant import utc_now
 from models.integration import Integration
 from models.invoice import Invoice, check_open
-from models.kinds import PaymentLinkStatus, Scope
+from models.kinds import PaymentLinkStatus, PaymentStatus, Scope
+from models.payment import Payment
 from models.payment_link import LIVE, PaymentLink
+from models.settlement import is_covered_by_what_is_under_way
 from payment_links import lifecycle
 from payment_links.maker import Job
 from resolvers.context import Context, Write
@@ -19,7 +21,8 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
 
     Raises:
         NotFoundError: This workspace has no such invoice or integration.
-        InvalidInputError: There is no integration, several could be meant, or Stripe can't charge what remains.
+        InvalidInputError: There is no integration, several could be meant, Stripe can't charge what remains, or a
+            payment is under way that may cover it.
         InvalidTransitionError: The invoice is not OPEN.
         StripeRefusedError: Stripe did not make the link.
     """
@@ -27,6 +30,7 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
     async with ctx.write() as write:
         invoice = await ctx.one(Invoice, invoice_id, "invoice", ["invoiceId"], lock=True)
         check_open(invoice.status)
+        await _check_not_under_way(ctx, invoice)
         wanted = integration_id or invoice.integration_id
         integration = await integration_for(ctx, wanted)
         if integration is None:
@@ -48,6 +52,17 @@ async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str
         await ctx.services.link_maker.carry_out(job)
         await _check_made(ctx, job.link.id)
     return invoice
+
+
+async def _check_not_under_way(ctx: Context, invoice: Invoice) -> None:
+    under_way = await ctx.rows(Payment).filter(invoice_id=invoice.id, status=PaymentStatus.PENDING)
+    if is_covered_by_what_is_under_way(invoice, under_way):
+        raise InvalidInputError(
+            "A payment is under way that may cover what remains, and a link beside it could be paid as well: wait for"
+            " what comes of it. If it fails, a link is made by itself.",
+            code="PAYMENT_UNDER_WAY",
+            path=["invoiceId"],
+        )
 
 
 async def _retired_of_another(write: Write, invoice: Invoice, integration: Integration) -> bool:

@@ -321,8 +321,9 @@ class Plugin:
         told = self.scratch / "ran"
         watch = Watch(map(str, self.sources))
         ended = _ends(partial(_watched, session.items, watch, told), 1800)
-        assert ended == PASSED, "The tests fail without any change: run them first"
-        return cast(dict[str, Ran], pickle.loads(told.read_bytes()))  # noqa: S301  (our own)
+        found = pickle.loads(told.read_bytes())  # noqa: S301  (our own)
+        assert ended == PASSED, f"This fails without any change: {found}"
+        return cast(dict[str, Ran], found)
 
 
 def _runs(ran: Ran, mutant: Mutant) -> bool:
@@ -374,6 +375,7 @@ def _watched(items: Sequence[pytest.Item], watch: Watch, told: Path) -> int:
         began = time.monotonic()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if item.session.testsfailed:
+            told.write_bytes(pickle.dumps(item.nodeid))
             return FAILED
         ran[item.nodeid] = Ran(time.monotonic() - began, watch.taken())
     told.write_bytes(pickle.dumps(ran))

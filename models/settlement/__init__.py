@@ -12,6 +12,7 @@ all payments.
 
 from models.settlement.case import Absorbed, Case, Ledger, LogEntry, Verdict
 from models.settlement.decide import allocate, recount, settle
+from models.settlement.links import is_covered_by_what_is_under_way
 from models.settlement.refusal import NotAllocated, why_not_allocated
 from models.settlement.stripe_invoice import StripeInvoice
 
@@ -24,6 +25,7 @@ __all__ = [
     "StripeInvoice",
     "Verdict",
     "allocate",
+    "is_covered_by_what_is_under_way",
     "recount",
     "settle",
     "why_not_allocated",

@@ -1,10 +1,10 @@
 """What can still be paid: an invoice's links, after its money was counted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from models.invoice import InvoiceState
+from models.invoice import Invoice, InvoiceState
 from models.kinds import InvoiceStatus, PaymentLinkStatus, PaymentStatus
-from models.payment import PaymentState
+from models.payment import Payment, PaymentState
 from models.payment_link import LIVE, LinkState
 
 
@@ -20,7 +20,7 @@ def links_after(
 
     `used` is Stripe's id of the link that was paid. None is live while payments that are under way cover what remains.
     """
-    payable = invoice.status is InvoiceStatus.OPEN and not _is_covered_by_what_is_under_way(invoice, payments)
+    payable = invoice.status is InvoiceStatus.OPEN and not is_covered_by_what_is_under_way(invoice, payments)
     after = [_link_after(link, used, invoice, payable=payable) for link in before]
     is_wanted = bool(after) and payable and not any(link.status in LIVE for link in after)
     if is_wanted and invoice.integration_id is not None:
@@ -28,7 +28,9 @@ def links_after(
     return after
 
 
-def _is_covered_by_what_is_under_way(invoice: InvoiceState, payments: Sequence[PaymentState]) -> bool:
+def is_covered_by_what_is_under_way(
+    invoice: InvoiceState | Invoice, payments: Iterable[PaymentState | Payment]
+) -> bool:
     """Whether the invoice may be paid already; of money in another currency nobody can say how much it covers."""
     under_way = [each for each in payments if each.status is PaymentStatus.PENDING and each.invoice_id == invoice.id]
     if any(payment.currency != invoice.currency for payment in under_way):

@@ -83,6 +83,12 @@ def paid(business: Business, invoice: Any, **more: Any) -> stripe.Event:
     )
 
 
+def unsigned(business: Business, integration: Any) -> Post:
+    """What was posted just now without a signature, to an integration without a secret."""
+    origin = Origin(business.workspace.id, integration["id"], Mode.TEST)
+    return Post(origin=origin, body=b"{}", headers={}, received_at=utc_now(), secrets=[], judged_by=(None, None))
+
+
 async def test_what_comes_before_the_secret_is_applied_when_it_is_saved(business: Business) -> None:
     integration = await business.connect()
     invoice = await business.finalized("20.00")
@@ -451,15 +457,27 @@ async def test_a_burst_is_one_line_of_the_log(business: Business) -> None:
 
 async def test_whoever_follows_is_woken_once_something_waits(business: Business) -> None:
     integration = await business.connect()
-    origin = Origin(business.workspace.id, integration["id"], Mode.TEST)
     woken: list[Mapping[str, int]] = []
 
     async with Quarantine(business.services.inbox, business.services.keyring, woken.append) as quarantine:
-        post = Post(origin=origin, body=b"{}", headers={}, received_at=utc_now(), secrets=[], judged_by=(None, None))
-        assert await quarantine.keep(post)
+        assert await quarantine.keep(unsigned(business, integration))
 
     line = await unscoped(Event).get(integration_id=integration["id"], type=EventType.WEBHOOK_EVENT_RECEIVED)
     assert woken == [{business.workspace.id: line.number}]
+
+
+async def test_closing_keeps_what_waits_first(business: Business) -> None:
+    integration = await business.connect()
+    services = business.services
+
+    async with Quarantine(services.inbox, services.keyring, services.feed.wake) as quarantine:
+        keeping = asyncio.ensure_future(quarantine.keep(unsigned(business, integration)))
+        await asyncio.sleep(0)
+
+    await asyncio.sleep(0)  # for it to hear of it
+
+    assert keeping.done()
+    assert [each.status for each in await kept(integration)] == [WebhookEventStatus.QUARANTINED]
 
 
 async def test_an_event_whose_id_looks_like_a_quarantined_bodys_key_takes_nobodys_place(business: Business) -> None:

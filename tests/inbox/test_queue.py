@@ -619,6 +619,24 @@ async def test_money_without_an_invoice_is_kept_with_its_customer(
     assert payment.customer_id == customer_id
 
 
+async def test_a_refund_of_money_without_an_invoice_is_one_of_its_customer(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """The refund itself names nobody."""
+    customer_id = (await books.add_invoice(integration)).customer_id
+    events = [
+        stripe.payment_intent_succeeded(
+            invoice_id=new_id(Prefix.INVOICE), customer_id=customer_id, payment_intent="pi_a"
+        ),
+        stripe.charge_refunded(payment_intent="pi_a"),
+    ]
+
+    await deliver_in_turn(inbox, integration, *events)
+
+    assert {event.customer_id for event in await books.webhook_events_of(workspace)} == {customer_id}
+    assert {entry.customer_id for entry in await books.log_of(workspace)} == {customer_id}
+
+
 @pytest.mark.parametrize(
     ("fields", "told", "code"),
     [
@@ -1026,6 +1044,21 @@ async def test_callers_that_go_away_at_any_moment_cancel_nothing(
     await inbox.__aexit__()
 
     assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
+
+
+async def test_what_comes_together_shares_its_commits_however_much_came_before(
+    database: Database, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    commits: list[Any] = []
+
+    async with Inbox(database, commits.append, lambda: None) as inbox:
+        await deliver_in_turn(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)))
+        alone = len(commits)
+        await deliver(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(60)))
+
+    assert alone == 20
+    assert len(commits) - alone <= 4
 
 
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -231,6 +232,22 @@ async def test_a_link_whose_answer_was_lost_is_adopted(business: Business, conne
     assert (await business.invoice(invoice["id"]))["paymentLink"]["problem"] is None
 
 
+async def test_a_link_whose_answer_was_lost_is_adopted_though_stripe_was_too_busy_to_tell_of_it(
+    business: Business, connected: str
+) -> None:
+    """That is no answer to whether it was made."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await business.stripe.fault("status_before", method="GET", status=429)
+
+    before = await business.work_off(invoice["id"])
+    after = await business.work_off(invoice["id"])
+
+    assert (before.status, before.outcome_unknown, before.attempt) == (PaymentLinkStatus.FAILED, True, 1)
+    assert after.status is PaymentLinkStatus.ACTIVE
+    assert len(await business.stripe.links()) == 1
+
+
 async def test_a_link_whose_answer_does_not_come_in_time_is_adopted(
     business: Business, connected: str, office: Services, stripe_url: str
 ) -> None:
@@ -317,13 +334,10 @@ async def test_a_failure_that_goes_on_is_told_once_and_tried_ever_more_seldom(
     await business.stripe.fault("status_before", status=429, times=4)
 
     invoice = await business.finalized("20.00")
-    pauses = []
-    for _ in range(3):
-        row = await business.work_off(invoice["id"])
-        assert row.due_at is not None
-        pauses.append(row.due_at - row.updated_at)
+    rows = [await business.link(invoice["id"]), *[await business.work_off(invoice["id"]) for _ in range(3)]]
 
-    assert sorted(set(pauses)) == pauses
+    pauses = [row.due_at - row.updated_at for row in rows if row.due_at is not None]
+    assert [round(pause.total_seconds()) for pause in pauses] == [2, 4, 8, 16]
     assert (await business.happened(invoice["id"])).count(EventType.PAYMENT_LINK_FAILED) == 1
 
 
@@ -498,6 +512,21 @@ async def test_a_no_that_comes_late_does_not_undo_what_another_has_made(
     assert len(await business.stripe.links()) == 1
 
 
+async def test_a_yes_that_comes_late_changes_nothing_more(business: Business, connected: str) -> None:
+    row = await _planned(business, connected)
+    await business.stripe.fault("delay", delay_s=3.0)
+    making = asyncio.create_task(business.services.link_maker.make(row.id))
+    await eventually(lambda: _was_asked(business))
+
+    made = await business.work_off(row.invoice_id)
+    await making
+
+    after = await business.link(row.invoice_id)
+    assert (made.status, after.status, after.due_at) == (PaymentLinkStatus.ACTIVE, PaymentLinkStatus.ACTIVE, None)
+    assert len(await business.stripe.links()) == 1
+    assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
+
+
 @pytest.mark.parametrize("moment", [Moment.AS_THE_WAIT_BEGINS, Moment.AT_EVERY_WAIT_FROM_THERE])
 async def test_wherever_a_process_dies_there_is_one_link_in_the_end(
     business: Business, connected: str, moment: Moment
@@ -601,10 +630,12 @@ async def test_stopping_is_tried_again_until_stripe_does_it(business: Business, 
     await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
     await business.mutate(documents.VOID, id=invoice["id"])
 
+    before = utc_now()
     refused = await business.work_off(invoice["id"])
     row = await business.work_off(invoice["id"])
 
     assert refused.due_at is not None
+    assert refused.due_at > before + timedelta(seconds=2)
     assert row.due_at is None
     assert not await business.stripe.is_payable(link_id)
 
@@ -899,6 +930,17 @@ async def test_a_bank_debit_that_fails_is_followed_by_a_new_link(business: Busin
     (active,) = await business.stripe.active_links()
     assert (row.status, row.provider_id) == (PaymentLinkStatus.ACTIVE, active["id"])
     assert active["id"] != first
+
+
+async def test_no_link_is_made_beside_a_payment_that_may_cover_all(business: Business, connected: str) -> None:
+    """Both could be paid."""
+    invoice = await business.finalized("20.00")
+    await business.deliver(connected, *await business.stripe.pay(invoice["paymentLink"]["stripeId"], outcome="async"))
+
+    refusal = await business.mutate(documents.CREATE_PAYMENT_LINK, id=invoice["id"])
+
+    assert (refusal["__typename"], refusal["code"]) == ("InvalidInput", "PAYMENT_UNDER_WAY")
+    assert await business.stripe.active_links() == []
 
 
 async def test_a_link_paid_is_complete_and_asks_nothing_more(business: Business, connected: str) -> None:

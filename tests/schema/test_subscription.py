@@ -145,8 +145,9 @@ async def test_a_snapshot_and_what_comes_after_its_cursor_leave_nothing_out(
 
 
 @pytest.mark.parametrize("cursor", ["made up", "00000000000000000000000000.1", ""])
-async def test_a_wrong_cursor_is_an_error_never_silence(reader: Caller, cursor: str) -> None:
-    """It is told before anything is followed."""
+async def test_a_wrong_cursor_is_an_error_never_silence(reader: Caller, rows: Rows, cursor: str) -> None:
+    """It is told before anything is followed; another workspace's as well, though the log is as long."""
+    await rows.event(EventType.CUSTOMER_CREATED)
     document = "subscription ($after: String) { events(after: $after) { type } }"
 
     async with followed(reader, document, after=cursor) as events:
