@@ -38,8 +38,6 @@ from tests.world.stripe_payloads import payment_intent_succeeded
 from workers import links
 from workers.links import LinkSweep
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 ANOTHER_LINK: Final = """
 mutation ($id: ID!, $integrationId: ID!) {
   createPaymentLink(invoiceId: $id, integrationId: $integrationId) { __typename }

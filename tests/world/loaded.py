@@ -1,8 +1,8 @@
-"""A Python that has loaded the product and forks whenever a server is to be started.
+"""A Python that has loaded the product and forks whenever a server or a command is to be started.
 
 Loading is most of what a start costs, 1.5 s of 1.8 s of processor time, and tests start hundreds. A fork is a process
 of its own: it has its own group, environment, folder and output, and runs the same file from its first line to its end.
-Commands, the README's walk, the demo and the workers of a server with several start as users start them.
+Each command once, the README's walk, the demo and the workers of a server with several start as users start them.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -61,6 +62,27 @@ def started(
         )
     wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd())}
     return _loaded().fork(wanted, out, err)
+
+
+def finished(
+    entry: Sequence[str], arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, within_s: float
+) -> "subprocess.CompletedProcess[str]":
+    """A process that was started and has ended, with what it printed.
+
+    Raises:
+        subprocess.TimeoutExpired: It went on, and was killed.
+    """
+    with tempfile.TemporaryFile("w+b") as out, tempfile.TemporaryFile("w+b") as err:
+        process = started(entry, arguments, env, cwd, out, err)
+        try:
+            code = process.wait(within_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([*entry, *arguments], code, out.read().decode(), err.read().decode())
 
 
 class Forked:

@@ -19,8 +19,6 @@ from tests.models.rows import rehearsal
 from tests.world.business import Business, new_business
 from tests.world.caller import caller_with
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 CUSTOMER = {"id": "text", "workspace_id": "text", "name": "text", "email": "text", "external_id": "text",
             "created_at": "timestamptz", "updated_at": "timestamptz"}  # fmt: skip
 INVOICE = {"id": "text", "workspace_id": "text", "customer_id": "text", "integration_id": "text", "number": "text",
