@@ -92,8 +92,8 @@ async def test_those_that_are_the_same_are_executed_once(reader: Caller, rows: R
     for count in (1, 50):
         shared, dashboards = Fanout(), [Dashboard() for _ in range(count)]
         async with AsyncExitStack() as stack:
-            for dashboard in dashboards:
-                await stack.enter_async_context(following(shared, reader, dashboard))
+            begun = [following(shared, reader, dashboard) for dashboard in dashboards]
+            await asyncio.gather(*map(stack.enter_async_context, begun))
             with statements() as sent:
                 await happens(rows, services, invoice_id=invoice.id)
                 for dashboard in dashboards:
