@@ -496,6 +496,7 @@ async def test_a_no_that_comes_late_does_not_undo_what_another_has_made(
     assert len(await business.stripe.links()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [Moment.AS_THE_WAIT_BEGINS, Moment.AT_EVERY_WAIT_FROM_THERE])
 async def test_wherever_a_process_dies_there_is_one_link_in_the_end(
     business: Business, connected: str, moment: Moment

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import signal
@@ -28,6 +29,10 @@ from tests.world.import_everything import ROOT, module_names
 _LARGEST: Final = 1 << 20
 _MEASURED: Final = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells new processes what to measure: it knows of no forks."""
+
+
+Descriptors = tuple[int, int]
+"""How many files may be open, by the soft limit and the hard one."""
 
 
 class Process(Protocol):
@@ -53,15 +58,24 @@ def started(
     cwd: Path | None,
     out: IO[bytes],
     err: IO[bytes],
+    descriptors: Descriptors | None = None,
 ) -> Process:
     """A process of `python ENTRY ARGUMENTS`, of a group of its own, so that a signal reaches its workers too."""
     if _MEASURED in os.environ:
-        command = [sys.executable, *entry, *arguments]
+        command = [*_limited(descriptors), sys.executable, *entry, *arguments]
         return subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
-    wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd())}
+    wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd()), "descriptors": descriptors}
     return _loaded().fork(wanted, out, err)
+
+
+def _limited(descriptors: Descriptors | None) -> Sequence[str]:
+    """The command that runs another within limits."""
+    if descriptors is None:
+        return []
+    soft, hard = descriptors
+    return ["/bin/sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh"]
 
 
 def finished(
@@ -225,6 +239,8 @@ def _become(wanted: Mapping[str, Any], out: int, err: int) -> None:
     os.environ.clear()
     os.environ.update(wanted["env"])
     os.chdir(wanted["cwd"])
+    if wanted["descriptors"] is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, tuple(wanted["descriptors"]))
 
 
 def _run(argv: Sequence[str]) -> None:

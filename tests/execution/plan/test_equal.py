@@ -21,7 +21,7 @@ from tests.execution.plan.estate import furnish, odd_of, pool_of
 from tests.world.caller import Caller, caller_with
 from tests.world.rows import Rows
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "25"))
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "15"))
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
