@@ -132,10 +132,10 @@ def document_of(rows: list[Row], measured: Measured) -> str:
     ]
     return "\n".join(
         [
-            "# Beside its peers",
+            "# Comparison with its peers",
             "",
             "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
-            "All figures of a row come from the same run: processor time, since it tells more on a busy machine.",
+            "All figures of a row are processor time of the same run, which other work on the machine affects less.",
             f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",

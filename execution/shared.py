@@ -2,12 +2,10 @@
 
 They are the same when document, operation name, variables (but the cursor), workspace and scopes are. Each begins by
 itself: it is validated, and reads from the log what it missed. Then it goes on with its group, which is at least as
-far. It was a member before it read, so nothing falls between the two; what both have shown is passed over by its
-number.
+far.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from execution.errors import of_exception
 from execution.limits import refused_for_variables
 from execution.results import as_json, ends
 from execution.schema import schema
-from feed.follow import MAX_BUFFERED
+from feed.follower import Follower
 from resolvers.context import Window
 from schema.context import Operation
 
@@ -35,6 +33,9 @@ _SENT_AT_ONCE: Final = 20
 
 _MAX_UNSENT: Final = 100
 """How many results may wait to be told."""
+
+_AFTER_ALL: Final = 2**63 - 1
+"""The number of what ends a group: nobody has seen it yet."""
 
 Key = tuple[str, str | None, bytes, str, frozenset[str]]
 
@@ -146,13 +147,11 @@ class Fanout:
         if group is None:
             group = self._groups[key] = _Group(context.sibling(), lambda: self._forget(key, group))
         member = _Member(asked, context, group, send)
-        group.members.add(member)
-        try:
-            async with aclosing(member.results()) as shown:
-                async for each in shown:
-                    yield each
-        finally:
-            group.leave(member)
+        async with aclosing(member.items()) as items:
+            async for shown in items:
+                yield shown
+                if shown.is_last:
+                    return
 
     def _forget(self, key: Key, group: "_Group | None") -> None:
         if self._groups.get(key) is group:
@@ -213,6 +212,7 @@ class _Group:
                 async for result in results:
                     shown = Shown(self.position, result)
                     if shown.is_last:
+                        failed = result
                         break
                     self._tell(shown)
                     if len(self._executed) >= _MAX_UNSENT and self._telling is not None:
@@ -221,9 +221,9 @@ class _Group:
                     return
         except Exception as error:
             failure = of_exception(error, self._context.request_id)
-            shown = Shown(self.position, ExecutionResult(data=None, errors=[failure]))
+            failed = ExecutionResult(data=None, errors=[failure])
         self._on_unjoinable()
-        self._tell(shown)
+        self._tell(Shown(_AFTER_ALL, failed))
 
     def _tell(self, shown: Shown) -> None:
         self._executed.append(shown)
@@ -247,42 +247,54 @@ class _Group:
 # --- Each by itself --------------------------------------------------------------------------------------------
 
 
-class _Member:
+class _Member(Follower[Shown]):
     """One that follows. Once it is up to date its group sends to it directly, and its own task sleeps."""
 
     def __init__(self, asked: Asked, context: Operation, group: _Group, send: Send | None) -> None:
+        super().__init__(0)
         self._asked = asked
         self._context = context
         self._group = group
         self._send = send
-        self._position = context.window.after
-        self._buffer: deque[Shown] = deque()
-        self._fell_behind = False
         self._is_idle = False
         self._begun: _Begun | None = None
-        self._something = asyncio.Event()
+        self._has_read = False
 
-    def offer(self, some: Sequence[Shown]) -> None:
+    async def join(self) -> None:
+        self._group.members.add(self)
+
+    def leave(self) -> None:
+        if self._begun is not None:
+            self._begun.coroutine.close()
+        self._group.leave(self)
+
+    async def missed(self) -> AsyncGenerator[Shown, None]:
+        """What stands in the log between what it has seen and where its group is."""
+        until = self._group.position
+        after = self.position if self._has_read else self._context.window.after
+        context = self._context.within(Window(after, until))
+        async with aclosing(self._asked.results(context)) as results:
+            async for result in results:
+                yield Shown(context.position, result)
+        self.position, self._has_read = max(context.position, until), True
+        self._group.start(self._asked)
+
+    def offer(self, items: Sequence[Shown]) -> None:
         """Take results: sent at once, or kept until there is time, or left in the log when there is too much."""
-        if some[-1].is_last:
-            self._buffer.append(some[-1])  # what came before it can be read in the log
+        if items[-1].is_last:
+            self._buffer.append(items[-1])  # what came before it can be read in the log
             self._something.set()
         elif self._is_idle and self._send is not None:
-            self._send_now(self._send, some)
-        elif len(self._buffer) + len(some) > MAX_BUFFERED:
-            self._buffer.clear()
-            self._fell_behind = True
-            self._something.set()
-        elif not self._fell_behind:
-            self._buffer.extend(some)
-            self._something.set()
+            self._send_now(self._send, items)
+        else:
+            super().offer(items)
 
     def _send_now(self, send: Send, some: Sequence[Shown]) -> None:
-        if self._position is not None and some[0].number <= self._position:
-            some = [shown for shown in some if not self._is_known(shown)]
+        if some[0].number <= self.position:
+            some = [shown for shown in some if shown.number > self.position]
             if not some:
                 return
-        self._position = some[-1].number
+        self.position = some[-1].number
         try:
             if (sending := send(some)) is None:
                 return
@@ -295,56 +307,11 @@ class _Member:
         self._is_idle = False
         self._something.set()
 
-    def _is_known(self, shown: Shown) -> bool:
-        return self._position is not None and shown.number <= self._position
-
-    async def results(self) -> AsyncGenerator[Shown, None]:
-        """What it is shown, in order, without what the group sent."""
-        try:
-            while True:
-                self._fell_behind = False
-                async with aclosing(self._missed()) as missed:
-                    async for shown in missed:
-                        yield shown
-                        if shown.is_last:
-                            return
-                self._group.start(self._asked)
-                while not self._fell_behind:
-                    async with aclosing(self._kept()) as kept:
-                        async for shown in kept:
-                            yield shown
-                            if shown.is_last:
-                                return
-                    await self._sleep()
-        finally:
-            if self._begun is not None:
-                self._begun.coroutine.close()
-
-    async def _missed(self) -> AsyncGenerator[Shown, None]:
-        """What stands in the log between what it has seen and where its group is."""
-        until = self._group.position
-        context = self._context.within(Window(self._position, until))
-        async with aclosing(self._asked.results(context)) as results:
-            async for result in results:
-                yield Shown(context.position, result)
-        self._position = max(context.position, until)
-
-    async def _kept(self) -> AsyncGenerator[Shown, None]:
-        while self._buffer:
-            shown = self._buffer.popleft()
-            if shown.is_last:
-                yield shown
-            elif not self._is_known(shown):
-                self._position = shown.number
-                yield shown
-
-    async def _sleep(self) -> None:
+    async def rest(self) -> None:
         """Wait until there is something to do; what the group has begun to send comes first."""
-        if not self._buffer and not self._fell_behind:
-            self._something.clear()
-            self._is_idle = True
-            await self._something.wait()
-            self._is_idle = False
+        self._is_idle = True
+        await super().rest()
+        self._is_idle = False
         if self._begun is not None:
             begun, self._begun = self._begun, None
             try:

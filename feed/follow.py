@@ -1,16 +1,11 @@
 """The feed: every new line of a workspace's log, once, in order, to each follower.
 
-Subscribe, then read, then follow. A follower is registered before it reads the log from its cursor, so nothing falls
-between the two; what both have shown is passed over by its number. The buffer of each is bounded: one that falls
-behind goes back to reading the log.
-
 The line of an API key's revocation, and every later line, is sent only after the keys of open connections have been
 checked: so in every process a revoked key gets nothing that was committed later.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, Self, TypeVar
 
@@ -20,6 +15,7 @@ from database.access import fetch, reading_dialect
 from database.bulk import any_of
 from database.scope import scoped
 from feed.bus import Bus, is_shared
+from feed.follower import MAX_BUFFERED, Follower
 from models.event import Event
 from models.kinds import EventType
 from periodic import Periodic
@@ -28,34 +24,19 @@ log = structlog.get_logger(__name__)
 
 POLL_INTERVAL_S: Final = 1.0
 PAGE: Final = 200
-MAX_BUFFERED: Final = 1000
 _END: Final = 2**63 - 1
 
 
 SharedT = TypeVar("SharedT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line(Generic[SharedT]):
     """A line of the log, with what all who follow it at the moment share: what is loaded for one serves the others."""
 
+    number: int
     event: Event
     shared: SharedT
-
-
-@dataclass(eq=False, slots=True)
-class _Follower(Generic[SharedT]):
-    buffer: deque[Line[SharedT]] = field(default_factory=deque)
-    fell_behind: bool = False
-    something: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, lines: Sequence[Line[SharedT]]) -> None:
-        if len(self.buffer) + len(lines) > MAX_BUFFERED:
-            self.buffer.clear()
-            self.fell_behind = True
-        elif not self.fell_behind:
-            self.buffer.extend(lines)
-        self.something.set()
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +45,7 @@ class _Channel(Generic[SharedT]):
 
     position: int
     newest: int
-    followers: set[_Follower[SharedT]] = field(default_factory=set)
+    followers: set["_Follower[SharedT]"] = field(default_factory=set)
     reading: asyncio.Task[None] | None = None
 
 
@@ -115,47 +96,24 @@ class Feed(Generic[SharedT]):
         """How many subscriptions are open in this process."""
         return sum(len(channel.followers) for channel in self._channels.values())
 
-    async def follow(
-        self, workspace_id: str, after: int, until: int | None = None
-    ) -> AsyncGenerator[Line[SharedT], None]:
+    def follow(self, workspace_id: str, after: int, until: int | None = None) -> AsyncGenerator[Line[SharedT], None]:
         """Every line after a number: what was committed since, then live; in order, none twice, none left out.
 
         With `until` it ends with that line, which has been committed.
         """
         if until is not None:
-            async for line in self._read(workspace_id, after, until):
-                yield line
-            return
-        follower: _Follower[SharedT] = _Follower()
-        await self._join(workspace_id, follower)
-        cursor = after
-        try:
-            while True:
-                follower.fell_behind = False
-                async for line in self._read(workspace_id, cursor):
-                    cursor = line.event.number
-                    yield line
-                while not follower.fell_behind:
-                    while follower.buffer:
-                        line = follower.buffer.popleft()
-                        if line.event.number > cursor:
-                            cursor = line.event.number
-                            yield line
-                    follower.something.clear()
-                    if not follower.fell_behind:
-                        await follower.something.wait()
-        finally:
-            self._leave(workspace_id, follower)
+            return self._read(workspace_id, after, until)
+        return _Follower(self, workspace_id, after).items()
 
     # --- Following ---------------------------------------------------------------------------------------------
 
-    async def _join(self, workspace_id: str, follower: _Follower[SharedT]) -> None:
+    async def _join(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
         if workspace_id not in self._channels:
             newest = (await _newest_numbers([workspace_id])).get(workspace_id, 0)
             self._channels.setdefault(workspace_id, _Channel(newest, newest))
         self._channels[workspace_id].followers.add(follower)
 
-    def _leave(self, workspace_id: str, follower: _Follower[SharedT]) -> None:
+    def _leave(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
         channel = self._channels.get(workspace_id)
         if channel is None:
             return
@@ -163,7 +121,7 @@ class Feed(Generic[SharedT]):
         if not channel.followers and channel.reading is None:
             del self._channels[workspace_id]
 
-    async def _read(self, workspace_id: str, after: int, until: int = _END) -> AsyncIterator[Line[SharedT]]:
+    async def _read(self, workspace_id: str, after: int, until: int = _END) -> AsyncGenerator[Line[SharedT], None]:
         while after < until:
             shared = self._share(workspace_id)
             later = scoped(Event, workspace_id).filter(number__gt=after, number__lte=until)
@@ -171,7 +129,7 @@ class Feed(Generic[SharedT]):
             if any(event.type is EventType.API_KEY_REVOKED for event in events):
                 await self.check_keys()
             for event in events:
-                yield Line(event, shared)
+                yield Line(event.number, event, shared)
             if len(events) < PAGE:
                 return
             after = events[-1].number
@@ -196,7 +154,7 @@ class Feed(Generic[SharedT]):
                 lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break
-                channel.position = lines[-1].event.number
+                channel.position = lines[-1].number
                 for follower in channel.followers:
                     follower.offer(lines)
         except Exception as error:
@@ -213,10 +171,24 @@ class Feed(Generic[SharedT]):
                 self._advance(workspace_id, channel, number)
 
 
+class _Follower(Follower[Line[SharedT]]):
+    """One that follows a workspace."""
+
+    def __init__(self, feed: Feed[SharedT], workspace_id: str, after: int) -> None:
+        super().__init__(after)
+        self._feed, self._workspace_id = feed, workspace_id
+
+    async def join(self) -> None:
+        await self._feed._join(self._workspace_id, self)
+
+    def leave(self) -> None:
+        self._feed._leave(self._workspace_id, self)
+
+    def missed(self) -> AsyncGenerator[Line[SharedT], None]:
+        return self._feed._read(self._workspace_id, self.position)
+
+
 async def _newest_numbers(workspace_ids: Sequence[str]) -> dict[str, int]:
     condition, values = any_of(reading_dialect(), "id", 1, workspace_ids)
     rows = await fetch(f"SELECT id, seq FROM workspaces WHERE {condition}", values)  # noqa: S608
     return {row["id"]: row["seq"] for row in rows}
-
-
-# --- Cursors ---------------------------------------------------------------------------------------------------

@@ -11,9 +11,13 @@ from models.reason import Reason
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """A link to be made, over minor units of the invoice's currency; its lines may make up another amount."""
+    """A link to be made, over minor units of the invoice's currency; its lines may make up another amount.
+
+    `link_id` is ours: by it a link is found whose making was not answered.
+    """
 
     invoice: Invoice
+    link_id: str
     lines: Sequence[LineItem]
     amount: int
 
@@ -32,8 +36,10 @@ class LinkGateway(Protocol):
     async def create_payment_link(self, secret_key: str, request: LinkRequest, idempotency_key: str) -> MadeLink:
         """Make a link; asked again with the same key it is the same one."""
 
-    async def find_payment_link(self, secret_key: str, invoice: Invoice, known: Collection[str]) -> MadeLink | None:
-        """The newest link of an invoice that can be paid and isn't known yet, as far back as is looked."""
+    async def find_payment_link(
+        self, secret_key: str, invoice: Invoice, link_id: str, known: Collection[str]
+    ) -> MadeLink | None:
+        """The newest link that was made as that one, can be paid and isn't known yet, as far back as is looked."""
 
     async def deactivate_payment_link(self, secret_key: str, provider_id: str) -> None:
         """Make a link unpayable; one that is already is left so."""

@@ -15,7 +15,7 @@ from models.event import STRIPE, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
 from models.reason import Reason
-from models.settlement import Verdict
+from models.settlement import Case, Verdict
 
 _PAYMENT_AWAITED: Final = timedelta(days=3)
 _MIN_TRIES: Final = 5
@@ -94,15 +94,11 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     is_unclear = verdict.code == Reason.PAYMENT_UNCLEAR
     if is_unclear or (verdict.code == Reason.PAYMENT_UNKNOWN and _is_awaited(posting, now)):
         posting.retry_at = now + _pause(posting)
-    payment = books.payments.get((delivery.origin.workspace_id, verdict.payment_id or ""))
     posting.payment_id = verdict.payment_id
-    posting.invoice_id = case.invoice.id if case.invoice else None
-    posting.customer_id = (
-        case.invoice.customer_id if case.invoice else (payment.customer_id if payment else case.customer_id)
-    )
+    posting.invoice_id, posting.customer_id = _whose(case, verdict, books)
     _log_webhook_event(posting, now)
-    for _, each in settled:
-        posting.happenings += _happenings(posting, each, now)
+    for part, each in settled:
+        posting.happenings += _happenings(posting, each, now, *_whose(part, each, books))
     return any(link.status is not PaymentLinkStatus.COMPLETED for _, each in settled for link in each.links)
 
 
@@ -112,6 +108,14 @@ _WEIGHT: Final = {
     WebhookEventStatus.UNAPPLIED: 2,
 }
 """Of an event of several payments the one that a person has to look at says what became of it."""
+
+
+def _whose(case: Case, verdict: Verdict, books: Books) -> tuple[str | None, str | None]:
+    """The ids of the invoice and of the customer that a verdict concerns."""
+    if case.invoice is not None:
+        return case.invoice.id, case.invoice.customer_id
+    payment = books.payments.get((case.workspace_id, verdict.payment_id or ""))
+    return None, payment.customer_id if payment else case.customer_id
 
 
 def _is_awaited(posting: Posting, now: datetime) -> bool:
@@ -149,33 +153,41 @@ def _log_webhook_event(posting: Posting, now: datetime) -> None:
             posting,
             EventType.WEBHOOK_EVENT_RECEIVED if first else EventType.WEBHOOK_EVENT_UPDATED,
             now,
-            posting.payment_id,
+            invoice_id=posting.invoice_id,
+            customer_id=posting.customer_id,
+            payment_id=posting.payment_id,
         )
     )
 
 
-def _happenings(posting: Posting, verdict: Verdict, now: datetime) -> list[Happening]:
+def _happenings(
+    posting: Posting, verdict: Verdict, now: datetime, invoice_id: str | None, customer_id: str | None
+) -> list[Happening]:
     return [
         _happening(
-            posting, entry.type, now, verdict.payment_id, previous_status=entry.previous_status, status=entry.status
+            posting,
+            entry.type,
+            now,
+            invoice_id=invoice_id,
+            customer_id=customer_id,
+            payment_id=verdict.payment_id,
+            previous_status=entry.previous_status,
+            status=entry.status,
         )
         for entry in verdict.log
     ]
 
 
-def _happening(posting: Posting, type_: EventType, now: datetime, payment_id: str | None, **statuses: Any) -> Happening:
+def _happening(posting: Posting, type_: EventType, now: datetime, **concerned: Any) -> Happening:
     origin = posting.delivery.origin
     return Happening(
         type=type_,
         workspace_id=origin.workspace_id,
         actor=STRIPE,
         occurred_at=now,
-        invoice_id=posting.invoice_id,
-        payment_id=payment_id,
-        customer_id=posting.customer_id,
         integration_id=origin.integration_id,
         webhook_event_id=posting.webhook_event_id,
-        **statuses,
+        **concerned,
     )
 
 

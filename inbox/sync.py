@@ -104,7 +104,8 @@ class Sync:
         position = traffic.synced_until or integration.created_at
         now = utc_now()
         asked = since or position - OVERLAP
-        begin = max(asked, now - STRIPE_KEEPS)
+        oldest = now - STRIPE_KEEPS
+        begin = max(asked, oldest)
         progress = Progress(since=begin, until=begin, gap=_gap(asked, begin))
         deadline = None if within_s is None else time.monotonic() + within_s
         windows: list[Window] = [(int(begin.timestamp()), int(now.timestamp()) + 1)]
@@ -123,7 +124,7 @@ class Sync:
                 continue
             progress = await self._apply(integration, events, progress)
             progress = replace(progress, until=min(from_epoch(window[1]), now))
-            if begin <= position:
+            if begin <= max(position, oldest):  # it leaves nothing unread that can be read
                 await _move_position(integration, progress.until)
             told(progress)
         return replace(progress, complete=True)

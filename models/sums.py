@@ -34,6 +34,12 @@ SUMS: Final = (
         "payment_sums",
         "payments",
         {"currency": "currency", "day": "DAY(occurred_at)", "status": "status", "allocation": "allocation"},
+        {"amount": "amount", "refunded": "amount_refunded", "overpaid": "overpaid"},
+    ),
+    Sums(
+        "payment_totals",
+        "payments",
+        {"currency": "currency", "status": "status", "allocation": "allocation"},
         {"number": "1", "amount": "amount", "refunded": "amount_refunded", "overpaid": "overpaid"},
     ),
     Sums(
@@ -45,10 +51,16 @@ SUMS: Final = (
             "due": "CASE WHEN status = 'OPEN' THEN DATE(due_date) ELSE '' END",
             "paid_on": "CASE WHEN amount_paid_out_of_band > 0 THEN DAY(paid_at) ELSE '' END",
         },
+        {"number": "1", "remaining": REMAINING_OF_OPEN, "out_of_band": "amount_paid_out_of_band"},
+    ),
+    Sums(
+        "invoice_totals",
+        "invoices",
+        {"currency": "currency", "status": "status"},
         {
             "number": "1",
             "remaining": REMAINING_OF_OPEN,
-            "out_of_band": "amount_paid_out_of_band",
+            "out_of_band": "CASE WHEN paid_at IS NULL THEN 0 ELSE amount_paid_out_of_band END",
             "total": "total",
             "paid": "amount_paid + amount_paid_out_of_band",
             "unpaid": "CASE WHEN total > amount_paid + amount_paid_out_of_band"

@@ -181,6 +181,13 @@ async def retire(invoice: Invoice, actor: str) -> list[Happening]:
     return [_happening(EventType.PAYMENT_LINK_DEACTIVATED, link, invoice, actor) for link in retired]
 
 
+async def stop_now(workspace_id: str, integration_id: str) -> None:
+    """Links that wait for the next try to make them unpayable are due at once: later there is no key for it."""
+    now = utc_now()
+    waiting = scoped(PaymentLink, workspace_id).filter(integration_id=integration_id, due_at__gt=now)
+    await waiting.exclude(status__in=list(LIVE)).update(due_at=now)
+
+
 async def stopped(link: PaymentLink, *, is_closed: bool, looks_again: bool) -> None:
     """Write that a link is unpayable. `is_closed`: no customer has a page of it open any more. `looks_again`: Stripe
     may yet be making it, so that it has to be looked for once more.
@@ -225,7 +232,7 @@ class NewLink(NamedTuple):
     link: LinkState
 
 
-_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "updated_at"])
+_CHANGES: Final = columns_of(PaymentLink, ["id", "status", "due_at", "tries", "updated_at"])
 _NEW: Final = _CHANGES | columns_of(
     PaymentLink,
     [
@@ -242,14 +249,15 @@ _NEW: Final = _CHANGES | columns_of(
 
 
 async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[NewLink], now: datetime) -> None:
-    """Write links as settlement left them; it has logged what happened."""
-    rows = [(link.id, link.status.value, _stop_at(link, now), now) for link in changed]
+    """Write links as settlement left them; it has logged what happened. To stop one has as many tries of its own."""
+    rows = [(link.id, link.status.value, _stop_at(link, now), 0, now) for link in changed]
     await update_rows(tx, "payment_links", _CHANGES, rows)
     planned = [
         (
             link.id,
             link.status.value,
             None if link.status is _DEACTIVATED else now,
+            0,
             now,
             workspace_id,
             invoice_id,

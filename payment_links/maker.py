@@ -121,7 +121,7 @@ class LinkMaker:
         assert job.secret_key is not None  # noqa: S101  (who claims a link to make it has a key)
         if job.was_unknown:
             try:
-                found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
+                found = await self._find(job, job.secret_key)
             except LinkNotMadeError as refusal:
                 await self._write_refusal(job, refusal, asked_only=True)
                 return
@@ -129,12 +129,16 @@ class LinkMaker:
                 await self._write_made(job, found)
                 return
         try:
-            request = LinkRequest(job.invoice, job.lines, job.link.amount)
+            request = LinkRequest(job.invoice, job.link.id, job.lines, job.link.amount)
             made = await self._gateway.create_payment_link(job.secret_key, request, job.link.idempotency_key)
         except LinkNotMadeError as refusal:
             await self._write_refusal(job, refusal, asked_only=False)
         else:
             await self._write_made(job, made)
+
+    async def _find(self, job: Job, secret_key: str) -> MadeLink | None:
+        """The link at Stripe, if an earlier try has made it."""
+        return await self._gateway.find_payment_link(secret_key, job.invoice, job.link.id, job.known)
 
     async def _write_made(self, job: Job, made: MadeLink) -> None:
         newest: Mapping[str, int] = {}
@@ -209,7 +213,7 @@ class LinkMaker:
         try:
             if job.secret_key is not None:
                 if provider_id is None and link.outcome_unknown:
-                    found = await self._gateway.find_payment_link(job.secret_key, job.invoice, job.known)
+                    found = await self._find(job, job.secret_key)
                     provider_id = found.provider_id if found else None
                 if provider_id is not None:
                     await self._gateway.deactivate_payment_link(job.secret_key, provider_id)

@@ -10,7 +10,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from database.access import Database, Transaction, transaction
-from database.scope import scoped
+from database.scope import scoped, scoped_list
 from errors import NotFoundError
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup
@@ -138,6 +138,14 @@ class Context:
     def rows(self, model: type[RowT]) -> QuerySet[RowT]:
         """The rows of the caller's workspace: use cases reach no others."""
         return scoped(model, self.workspace_id)
+
+    def listed(self, model: type[RowT], *owners: str | None) -> QuerySet[RowT]:
+        """The same, to be listed in the order of their ids.
+
+        `owners` are the ids of customers, invoices and integrations that the caller restricts the list to, if any: an
+        index by such a column has the rows in order without the workspace.
+        """
+        return scoped_list(model, self.workspace_id) if not any(owners) else self.rows(model)
 
     async def one(self, model: type[RowT], id_: str, what: str, path: list[str], *, lock: bool = False) -> RowT:
         """A row of the caller's workspace by its id; `lock` keeps it from changing until the transaction ends.

@@ -104,7 +104,7 @@ async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Custo
         InvalidInputError: The text is too long, or holds characters that can't be stored.
     """
     ctx.require(Scope.READ)
-    return ctx.rows(Customer), await searched(ctx, search, ["search"])
+    return ctx.listed(Customer), await searched(ctx, search, ["search"])
 
 
 async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool) -> Ordering[Customer]:

@@ -19,4 +19,4 @@ async def searched(ctx: Context, search: str | None, path: list[str]) -> list[Na
     if text is None:
         return []
     holds = Q(name__icontains=text) | Q(email__icontains=text) | Q(external_id__icontains=text)
-    return [await holding(ctx.rows(Customer), "customer", ctx.workspace_id, text, holds)]
+    return [await holding(ctx.listed(Customer), "customer", ctx.workspace_id, text, holds)]

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from tortoise.queryset import QuerySet
 
@@ -15,7 +15,7 @@ from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.reading.counts import Count, Counting, only
-from resolvers.reading.narrowing import asked_for, distinct
+from resolvers.reading.filters import asked_for, distinct, meets, restriction
 from resolvers.reading.pages import SLACK, shifted
 
 STATUS_CHANGES: Final = (
@@ -31,43 +31,35 @@ WEBHOOK_EVENTS: Final = (EventType.WEBHOOK_EVENT_RECEIVED, EventType.WEBHOOK_EVE
 class EventQuery:
     """Which events are wanted; None asks for no restriction. `status` is the one that the invoice came to."""
 
-    type: Sequence[EventType] | None = None
+    type: Sequence[EventType] | None = restriction("Of one of these types.")
     status: Sequence[InvoiceStatus] | None = None
-    invoice_id: str | None = None
-    customer_id: str | None = None
-    integration_id: str | None = None
-    actor: str | None = None
-    occurred_after: datetime | None = None
-    occurred_before: datetime | None = None
+    invoice_id: str | None = restriction("About this invoice.", is_id=True)
+    customer_id: str | None = restriction("About this customer.", is_id=True)
+    integration_id: str | None = restriction("About this integration.", is_id=True)
+    actor: str | None = restriction('Done by this actor: the id of an API key, "stripe" or "system".')
+    occurred_after: datetime | None = restriction("That happened after this instant.")
+    occurred_before: datetime | None = restriction("That happened before this instant.")
 
-    def wants(self, event: Event) -> bool:
-        """Whether an event is among them."""
-        return (
-            (self.type is None or event.type in self.type)
-            and (self.status is None or event.status in self.status)
-            and (self.invoice_id is None or event.invoice_id == self.invoice_id)
-            and (self.customer_id is None or event.customer_id == self.customer_id)
-            and (self.integration_id is None or event.integration_id == self.integration_id)
-            and (self.actor is None or event.actor == self.actor)
-            and (self.occurred_after is None or event.occurred_at > self.occurred_after)
-            and (self.occurred_before is None or event.occurred_at < self.occurred_before)
+    def restrictions(self) -> dict[str, Any]:
+        """What it asks of the columns of an event."""
+        return asked_for(
+            {
+                "type__in": distinct(self.type),
+                "status__in": distinct(self.status),
+                "invoice_id": self.invoice_id,
+                "customer_id": self.customer_id,
+                "integration_id": self.integration_id,
+                "actor": self.actor,
+                "occurred_at__gt": self.occurred_after,
+                "occurred_at__lt": self.occurred_before,
+            }
         )
 
 
 def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
     """The workspace's events that a query asks for."""
     ctx.require(Scope.READ)
-    restrictions = {
-        "type__in": distinct(query.type),
-        "status__in": distinct(query.status),
-        "invoice_id": query.invoice_id,
-        "customer_id": query.customer_id,
-        "integration_id": query.integration_id,
-        "actor": query.actor,
-        "occurred_at__gt": query.occurred_after,
-        "occurred_at__lt": query.occurred_before,
-    }
-    rows = ctx.rows(Event).filter(**asked_for(restrictions))
+    rows = ctx.rows(Event).filter(**query.restrictions())
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
     if query.actor not in {None, STRIPE}:
@@ -153,10 +145,11 @@ def follow_webhook_events(
 
 
 async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None]:
+    is_wanted = meets(query.restrictions())
     async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.window.until)) as lines:
         async for line in lines:
-            ctx.position = line.event.number
-            if query.wants(line.event):
+            ctx.position = line.number
+            if is_wanted(line.event):
                 ctx.loaders = line.shared
                 yield line.event
 

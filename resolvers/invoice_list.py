@@ -22,7 +22,8 @@ from models.text import MAX_TEXT_LENGTH, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, asked_for, by_index, distinct, take
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
 from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
@@ -38,27 +39,40 @@ MAX_CUSTOMERS: Final = 50
 class InvoiceQuery:
     """Which invoices are wanted; None asks for no restriction."""
 
-    ids: Sequence[str] | None = None
-    search: str | None = None
-    number: str | None = None
-    status: Sequence[InvoiceStatus] | None = None
-    customer_id: str | None = None
-    customer_ids: Sequence[str] | None = None
-    integration_id: str | None = None
-    currency: str | None = None
-    total_min: Decimal | None = None
-    total_max: Decimal | None = None
-    partially_paid: bool | None = None
-    payment_link_failed: bool | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    finalized_after: datetime | None = None
-    finalized_before: datetime | None = None
-    paid_after: datetime | None = None
-    paid_before: datetime | None = None
-    due_after: date | None = None
-    due_before: date | None = None
-    overdue: bool | None = None
+    ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
+    search: str | None = restriction(
+        "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
+        " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        " one or two characters is searched for among the newest 10,000 invoices and customers only."
+    )
+    number: str | None = restriction("With exactly this number.")
+    status: Sequence[InvoiceStatus] | None = restriction("In one of these states.")
+    customer_id: str | None = restriction("Of this customer.", is_id=True)
+    customer_ids: Sequence[str] | None = restriction("Of one of these customers, at most 50.", is_id=True)
+    integration_id: str | None = restriction("Whose Payment Links are made with this integration.", is_id=True)
+    currency: str | None = restriction("In this currency, ISO 4217.")
+    total_min: Decimal | None = restriction(
+        "With this total or more, in the major unit of `currency`, which must be given."
+    )
+    total_max: Decimal | None = restriction(
+        "With this total or less, in the major unit of `currency`, which must be given."
+    )
+    partially_paid: bool | None = restriction(
+        "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
+    )
+    payment_link_failed: bool | None = restriction(
+        "true: only those whose Payment Link Stripe did not make (`paymentLink.problem` says why); false:"
+        " only the others."
+    )
+    created_after: datetime | None = restriction("Created after this instant.")
+    created_before: datetime | None = restriction("Created before this instant.")
+    finalized_after: datetime | None = restriction("Finalized after this instant.")
+    finalized_before: datetime | None = restriction("Finalized before this instant.")
+    paid_after: datetime | None = restriction("That became PAID after this instant.")
+    paid_before: datetime | None = restriction("That became PAID before this instant.")
+    due_after: date | None = restriction("Due after this day.")
+    due_before: date | None = restriction("Due before this day.")
+    overdue: bool | None = restriction("true: only those that are OPEN past their due date; false: only the others.")
 
 
 async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:
@@ -68,7 +82,8 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
         InvalidInputError: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
-    return ctx.rows(Invoice).filter(*restrictions(ctx, query)), await narrowings(ctx, query)
+    rows = ctx.listed(Invoice, query.customer_id, query.integration_id)
+    return rows.filter(*restrictions(ctx, query)), await narrowings(ctx, query)
 
 
 def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
@@ -97,7 +112,7 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
 def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
     """How many invoices a query asks for, where sums know."""
     keys = _keys_of_sums(query)
-    return None if keys is None else summed("invoice_sums", ctx.workspace_id, **keys)
+    return None if keys is None else summed("invoice_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
@@ -109,7 +124,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
-        return await tally_kept("invoice_sums", ctx.workspace_id, KEPT_INVOICE_MEASURES, **keys)
+        return await tally_kept("invoice_totals", ctx.workspace_id, KEPT_INVOICE_MEASURES, **keys)
     return await tally(*await invoices(ctx, query), INVOICE_MEASURES)
 
 
@@ -133,7 +148,7 @@ async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
         "finalized_at": {"finalized_at__gt": query.finalized_after, "finalized_at__lt": query.finalized_before},
         "paid_at": {"paid_at__gt": query.paid_after, "paid_at__lt": query.paid_before},
     }
-    found = [] if customers is None else [among("customer_id", customers)]
+    found = [] if customers is None else [among("customer_id", customers, ctx.workspace_id)]
     for column, range_ in ranges.items():
         asked = asked_for(range_)
         if asked:
@@ -189,15 +204,15 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     if text is None:
         return []
     narrowed = await searched(ctx, text, ["filter", "search"])
-    customers = [row.id for row in await take(ctx.rows(Customer), narrowed, EVERYTHING, MAX_CUSTOMERS)]
+    customers = [row.id for row in await take(ctx.listed(Customer), narrowed, EVERYTHING, MAX_CUSTOMERS)]
     texts = Q(number__icontains=text) | Q(memo__icontains=text)
-    of_texts = await holding(ctx.rows(Invoice), "invoice", ctx.workspace_id, text, texts)
+    of_texts = await holding(ctx.listed(Invoice), "invoice", ctx.workspace_id, text, texts)
     if not customers:
         return [of_texts]
 
     async def find() -> Found | None:
         found = await of_texts.find()
-        return found and Found(found.ids, [Q(customer_id=id_) for id_ in customers])
+        return found and Found(found.ids, [Q(customer_id=id_, workspace_id=ctx.workspace_id) for id_ in customers])
 
     return [Narrowing(of_texts.holds | Q(customer_id__in=customers), find)]
 

@@ -13,7 +13,8 @@ from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
 from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
-from resolvers.reading.narrowing import Found, Narrowing, among, asked_for
+from resolvers.reading.filters import asked_for
+from resolvers.reading.narrowing import Found, Narrowing, among
 from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 
@@ -93,7 +94,7 @@ def _by_paid_at(ctx: Context, query: InvoiceQuery) -> _Way:
     statuses = InvoiceStatus if query.status is None else set(query.status)
     pinned = between("paid_at", query.paid_after, query.paid_before)
     others = [status for status in _UNPAID if status in statuses and not pinned]
-    without = among("status", others) if others else None
+    without = among("status", others, ctx.workspace_id) if others else None
     walk = ByColumns("invoices", ctx.workspace_id, ("paid_at",), [("paid_at IS NOT NULL", None), *pinned])
     rest = replace(query, status=None, paid_after=None, paid_before=None)
     return _Way(walk if InvoiceStatus.PAID in statuses else None, (INSTANT,), rest, without)

@@ -18,7 +18,7 @@ STUCK: Final = (WebhookEventStatus.HELD, WebhookEventStatus.FAILED)
 
 async def invoices_by_status(ctx: Context) -> Mapping[InvoiceStatus, int]:
     """How many invoices have each status, none left out."""
-    return await _by_status(ctx, "invoice_sums", InvoiceStatus)
+    return await _by_status(ctx, "invoice_totals", InvoiceStatus)
 
 
 async def webhook_events_by_status(ctx: Context) -> Mapping[WebhookEventStatus, int]:

@@ -34,7 +34,8 @@ from models.payment import DISPUTED, OVERPAID, TO_APPLY, UNSETTLED, Payment, Pay
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Narrowing, asked_for, by_index, distinct
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import Narrowing, by_index
 from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
 from resolvers.reading.walks import ByColumns, Value, between
@@ -44,23 +45,29 @@ from resolvers.reading.walks import ByColumns, Value, between
 class PaymentQuery:
     """Which payments are wanted; None asks for no restriction."""
 
-    status: Sequence[PaymentStatus] | None = None
-    allocation: Allocation | None = None
-    invoice_id: str | None = None
-    customer_id: str | None = None
-    integration_id: str | None = None
-    currency: str | None = None
-    occurred_after: datetime | None = None
-    occurred_before: datetime | None = None
-    to_apply: bool | None = None
-    overpaid: bool | None = None
-    disputed: bool | None = None
+    status: Sequence[PaymentStatus] | None = restriction("In one of these states.")
+    allocation: Allocation | None = restriction("Only those that count for an invoice, or only those that don't.")
+    invoice_id: str | None = restriction("For this invoice.", is_id=True)
+    customer_id: str | None = restriction("Of this customer.", is_id=True)
+    integration_id: str | None = restriction("That came in through this integration.", is_id=True)
+    currency: str | None = restriction("In this currency, ISO 4217.")
+    occurred_after: datetime | None = restriction("That happened after this instant, by Stripe's clock.")
+    occurred_before: datetime | None = restriction("That happened before this instant, by Stripe's clock.")
+    to_apply: bool | None = restriction(
+        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: only the"
+        " others."
+    )
+    overpaid: bool | None = restriction(
+        "true: only those whose excess over the invoice was not refunded in full; false: only the others."
+    )
+    disputed: bool | None = restriction("true: only those whose dispute is not decided; false: only the others.")
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """The workspace's payments that a query asks for, and what narrows the list further."""
     ctx.require(Scope.READ)
-    return ctx.rows(Payment).filter(*_restrictions(query)), _narrowings(ctx, query)
+    rows = ctx.listed(Payment, query.invoice_id, query.customer_id, query.integration_id)
+    return rows.filter(*_restrictions(query)), _narrowings(ctx, query)
 
 
 def _restrictions(query: PaymentQuery) -> list[Q]:
@@ -121,7 +128,7 @@ def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descend
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
     """How many payments a query asks for, where sums know."""
     keys = _keys_of_sums(query)
-    return None if keys is None else summed("payment_sums", ctx.workspace_id, **keys)
+    return None if keys is None else summed("payment_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
@@ -129,7 +136,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
-        return await tally_kept("payment_sums", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
+        return await tally_kept("payment_totals", ctx.workspace_id, KEPT_PAYMENT_MEASURES, **keys)
     return await tally(*payments(ctx, query), PAYMENT_MEASURES)
 
 

@@ -32,7 +32,8 @@ from models.webhook_event import (
 )
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.narrowing import Found, Narrowing, asked_for, distinct
+from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.narrowing import Found, Narrowing
 from resolvers.reading.pages import made_between
 
 MAX_REPLAYED: Final = 100
@@ -54,14 +55,17 @@ _REPLAYABLE: Final = frozenset({*_REPLAYED_BY_DEFAULT, WebhookEventStatus.IGNORE
 class WebhookEventQuery:
     """Which webhook events are wanted; None asks for no restriction."""
 
-    search: str | None = None
-    integration_id: str | None = None
-    status: Sequence[WebhookEventStatus] | None = None
-    type: Sequence[str] | None = None
-    invoice_id: str | None = None
-    reason_code: str | None = None
-    received_after: datetime | None = None
-    received_before: datetime | None = None
+    search: str | None = restriction(
+        "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
+        " this text."
+    )
+    integration_id: str | None = restriction("Sent to this integration.", is_id=True)
+    status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
+    type: Sequence[str] | None = restriction('Of one of Stripe\'s types, like "payment_intent.succeeded".')
+    invoice_id: str | None = restriction("About this invoice.", is_id=True)
+    reason_code: str | None = restriction("Not PROCESSED for this reason: the `code` of its `reason`.")
+    received_after: datetime | None = restriction("First received after this instant.")
+    received_before: datetime | None = restriction("First received before this instant.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "received_at__gt": query.received_after,
         "received_at__lt": query.received_before,
     }
-    rows = ctx.rows(WebhookEvent).filter(**asked_for(restrictions))
+    rows = ctx.listed(WebhookEvent, query.integration_id, query.invoice_id).filter(**asked_for(restrictions))
     if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
         rows = rows.filter(Literally(UNFINISHED))
     if query.status is not None and set(query.status) == {WebhookEventStatus.IGNORED}:
@@ -142,7 +146,7 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     numbered = await ctx.rows(Invoice).filter(number=text).values_list("id", flat=True)
     invoices = [text] if is_id(text, Prefix.INVOICE) else [str(id_) for id_ in numbered]
     types = [type_ for type_ in await _types(ctx) if type_.startswith(text)]
-    lists = [*await _known_as(ctx, text), *(Q(invoice_id=id_) for id_ in invoices)]
+    lists = [*await _known_as(ctx, text), *(Q(invoice_id=id_, workspace_id=ctx.workspace_id) for id_ in invoices)]
     lists += [Q(type=type_) if type_ in COMMON_TYPES else Q(Literally(RARE), type=type_) for type_ in types]
 
     async def find() -> Found | None:
@@ -209,7 +213,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
         )
     narrowings = await _searched(ctx, query.search)
     rows = _asked(ctx, replace(query, status=statuses)).filter(*(narrowing.holds for narrowing in narrowings))
-    found = await rows.order_by("id").limit(MAX_REPLAYED)
+    found = await rows.order_by("workspace_id", "id").limit(MAX_REPLAYED)
     remaining = await rows.count() - len(found)
     ready: list[tuple[WebhookEvent, Delivery | None]] = []
     refused: dict[str, Replayed] = {}

@@ -51,7 +51,7 @@ def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> N
 
 _describe(
     Mode,
-    "Whether money is real. A workspace is one or the other for good.",
+    "Whether money is real. A workspace's mode never changes.",
     {"LIVE": "Real money.", "TEST": "Stripe's test mode: no money moves."},
 )
 _describe(
@@ -69,7 +69,7 @@ _describe(
     PaymentOrderField,
     "What payments can be ordered by.",
     {
-        "CREATED_AT": "When we first heard of them.",
+        "CREATED_AT": "When they were first recorded here.",
         "OCCURRED_AT": "When they happened, by Stripe's clock.",
         "AMOUNT": "Their amount. Amounts in different currencies aren't compared: the order is by currency first.",
     },
@@ -93,11 +93,11 @@ _describe(
 )
 _describe(
     IntegrationStatus,
-    "What an integration can do right now; where several apply, the gravest.",
+    "What an integration can do right now. If several apply, it is the most serious one.",
     {
         "AWAITING_WEBHOOK_SECRET": "It makes Payment Links, but what Stripe sends can't be verified yet.",
         "READY": "It works.",
-        "INACTIVE": "It is switched off: deliveries are kept, not applied.",
+        "INACTIVE": "It is switched off: deliveries are stored, not applied.",
         "KEY_REJECTED": "Stripe refused its secret key.",
         "DISCONNECTED": "It was removed; only its history is left.",
     },
@@ -109,7 +109,7 @@ _describe(
         "DRAFT": "Being written: it can be changed and deleted.",
         "OPEN": "Finalized and waiting for its payment.",
         "PAID": "Paid, and that is final.",
-        "VOID": "Taken back, and that is final.",
+        "VOID": "Voided, and that is final.",
         "UNCOLLECTIBLE": "Written off; a late payment still makes it PAID.",
     },
 )
@@ -129,7 +129,7 @@ _describe(
 )
 _describe(
     PaymentLinkStatus,
-    "What became of a Payment Link.",
+    "The status of a Payment Link.",
     {
         "PENDING": "Being made.",
         "ACTIVE": "It can be paid.",
@@ -140,11 +140,11 @@ _describe(
 )
 _describe(
     OpenSessions,
-    "Whether customers may have a page of a Payment Link open that they can still pay.",
+    "Whether customers may still have a page of a Payment Link open that can be paid.",
     {
         "POSSIBLE": "Some may: the link can be paid, or its pages could not be closed; they close within a day.",
         "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
-        "SETTLED": "None can pay it any more.",
+        "SETTLED": "No open page can be paid any more.",
     },
 )
 _describe(
@@ -152,14 +152,14 @@ _describe(
     "How long a point of revenue is, by the calendar of a time zone.",
     {
         "HOUR": "An hour, counted from the beginning of the day.",
-        "DAY": "From midnight to midnight: 23 or 25 hours when clocks are set.",
+        "DAY": "From midnight to midnight: 23 or 25 hours when clocks change.",
         "WEEK": "Seven days from Monday on.",
         "MONTH": "A month of the calendar.",
     },
 )
 _describe(
     WebhookEventStatus,
-    "What became of a webhook event.",
+    "The outcome of a webhook event.",
     {
         "PROCESSED": "Applied, or found to be applied already.",
         "IGNORED": "Nothing to do.",
@@ -171,10 +171,10 @@ _describe(
 )
 _describe(
     AttemptSource,
-    "Why a webhook event was looked at.",
+    "What caused an attempt to process a webhook event.",
     {
         "WEBHOOK": "Stripe posted it.",
-        "SYNC": "Stripe was asked what had happened.",
+        "SYNC": "A sync fetched it from Stripe.",
         "RETRY": "It was tried again automatically.",
         "REPLAY": "It was replayed.",
         "APPLIED": "Its payment was applied by hand.",
@@ -184,20 +184,20 @@ _describe(
     EventType,
     "What can happen in a workspace.",
     {
-        "INVOICE_CREATED": "A draft was made.",
-        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice.",
+        "INVOICE_CREATED": "A draft was created.",
+        "INVOICE_UPDATED": "A draft, or the metadata of an invoice, was changed.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
-        "INVOICE_PARTIALLY_PAID": "A payment came that left something to pay.",
+        "INVOICE_PARTIALLY_PAID": "A payment covered only a part of what was to pay.",
         "INVOICE_PAID": "An invoice became PAID.",
         "INVOICE_VOIDED": "An invoice became VOID.",
         "INVOICE_MARKED_UNCOLLECTIBLE": "An invoice became UNCOLLECTIBLE.",
-        "PAYMENT_PENDING": "A payment is on its way.",
+        "PAYMENT_PENDING": "A payment is pending, like a bank debit.",
         "PAYMENT_SUCCEEDED": "Money came in for an invoice.",
         "PAYMENT_FAILED": "An attempt to pay failed.",
         "PAYMENT_UNAPPLIED": "Money came in that fits no invoice.",
         "PAYMENT_APPLIED": "Money that fitted no invoice was applied to one.",
-        "PAYMENT_REFUNDED": "Money was given back.",
+        "PAYMENT_REFUNDED": "A payment was refunded, in full or in part.",
         "PAYMENT_REFUND_FAILED": "A refund did not reach the customer.",
         "PAYMENT_DISPUTED": "A customer disputes a payment.",
         "PAYMENT_DISPUTE_CLOSED": "A dispute was decided.",
@@ -208,10 +208,10 @@ _describe(
         "INTEGRATION_UPDATED": "An integration was changed.",
         "INTEGRATION_DISCONNECTED": "An integration was removed.",
         "WEBHOOK_EVENT_RECEIVED": "Stripe sent a webhook event for the first time.",
-        "WEBHOOK_EVENT_UPDATED": "What became of a webhook event changed.",
-        "CUSTOMER_CREATED": "A customer was made.",
+        "WEBHOOK_EVENT_UPDATED": "The status of a webhook event changed.",
+        "CUSTOMER_CREATED": "A customer was created.",
         "CUSTOMER_UPDATED": "A customer was changed.",
-        "API_KEY_CREATED": "An API key was made.",
+        "API_KEY_CREATED": "An API key was created.",
         "API_KEY_REVOKED": "An API key was revoked.",
     },
 )

@@ -68,10 +68,10 @@ def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
 
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="Whether the list goes on after the page.")
-    has_previous_page: bool = strawberry.field(description="Whether there is something before the page.")
-    start_cursor: str | None = strawberry.field(description="The place of the page's first row.")
-    end_cursor: str | None = strawberry.field(description="The place of the page's last row.")
+    has_next_page: bool = strawberry.field(description="Whether the list has rows after the page.")
+    has_previous_page: bool = strawberry.field(description="Whether the list has rows before the page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the page's first row.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the page's last row.")
 
 
 @strawberry.type(description="A row of a page with its place in the list.")
@@ -85,7 +85,7 @@ class Connection(Generic[NodeT]):
     node_type: ClassVar[type[OfRow[Any]]]
     edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
     nodes: list[NodeT] = strawberry.field(description="The rows alone.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
+    page_info: PageInfo = strawberry.field(description="Where the page is in its list.")
     count: strawberry.Private[Counting]
 
     def __init_subclass__(cls) -> None:
@@ -94,8 +94,8 @@ class Connection(Generic[NodeT]):
         (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
     @strawberry.field(
-        description="How many rows the whole list has; counted only when it is asked for. Some filters are counted up"
-        " to 10,000: `totalCountPrecision` says whether there may be more."
+        description="How many rows the whole list has; counted only when selected. With some filters at most 10,000 are"
+        " counted: `totalCountPrecision` says whether there may be more."
     )
     async def total_count(self) -> int:
         return (await self.count()).number

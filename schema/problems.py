@@ -10,11 +10,13 @@ import errors
 from models.kinds import InvoiceStatus
 
 
-@strawberry.interface(description="A refusal that the client can cause and resolve.")
+@strawberry.interface(description="A refusal whose cause the client can fix.")
 class Problem:
     code: str = strawberry.field(description="Stable, for programs.")
     message: str = strawberry.field(description="Why it was refused and what to do, in one sentence.")
-    path: list[str] | None = strawberry.field(description="Where the input at fault is, from the argument down.")
+    path: list[str] | None = strawberry.field(
+        description="The path of the input at fault, beginning with the argument."
+    )
 
     @classmethod
     def of(cls, refusal: errors.RefusalError) -> Self:
@@ -38,8 +40,8 @@ class Conflict(Problem):
 
 @strawberry.type(description="The invoice can't move from its current status to the one asked for.")
 class InvalidTransition(Problem):
-    from_: InvoiceStatus = strawberry.field(name="from", description="The state that the invoice is in.")
-    to: InvoiceStatus = strawberry.field(description="The state asked for.")
+    from_: InvoiceStatus = strawberry.field(name="from", description="The invoice's current status.")
+    to: InvoiceStatus = strawberry.field(description="The requested status.")
 
     @classmethod
     def of(cls, refusal: Any) -> Self:
@@ -57,7 +59,7 @@ class ModeMismatch(Problem):
     pass
 
 
-@strawberry.type(description="Stripe refused what it was asked to do.")
+@strawberry.type(description="Stripe refused the request.")
 class StripeRefused(Problem):
     stripe_code: str | None = strawberry.field(description="Stripe's own code.")
     request_id: str | None = strawberry.field(description="Stripe's id of the request, for its support.")

@@ -150,8 +150,8 @@ class Query:
             str | None,
             strawberry.argument(
                 description="Those whose name, email or external id contains this text. Upper and lower case are the"
-                " same; on SQLite only for A to Z. A text of one or two characters is looked for among the newest"
-                " 10,000 customers."
+                " same; on SQLite only for A to Z. A text of one or two characters is searched for among the"
+                " newest 10,000 customers only."
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
@@ -162,7 +162,7 @@ class Query:
 
     customer = by_id(Prefix.CUSTOMER, "customer", Customer)
 
-    @strawberry.field(description="The customer that you know by this id of your own; null when there is none.")
+    @strawberry.field(description="The customer with this id of your own; null when there is none.")
     async def customer_by_external_id(
         self,
         info: Info,
@@ -208,7 +208,7 @@ class Query:
 
     payment = by_id(Prefix.PAYMENT, "payment", Payment)
 
-    @strawberry.field(description="What Stripe posted, newest first by default.")
+    @strawberry.field(description="Webhook events from Stripe, newest first by default.")
     @paged
     async def webhook_events(
         self,
@@ -225,7 +225,7 @@ class Query:
 
     webhook_event = by_id(Prefix.WEBHOOK_EVENT, "webhook event", WebhookEvent)
 
-    @strawberry.field(description="The webhook event that Stripe knows by this id; null when it never came.")
+    @strawberry.field(description="The webhook event with this id at Stripe; null when it never came.")
     async def webhook_event_by_stripe_id(
         self,
         info: Info,
@@ -258,19 +258,19 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count what came in from this instant on. What is open is always as of now."
+                description="Count only money received from this instant on. Open amounts are always as of now."
             ),
         ] = strawberry.UNSET,
         until: Annotated[
-            datetime | None, strawberry.argument(description="Count what came in before this instant.")
+            datetime | None, strawberry.argument(description="Count only money received before this instant.")
         ] = strawberry.UNSET,
     ) -> list[CurrencyTotals]:
         found = await totals.totals(info.context, given(since), given(until))
         return [CurrencyTotals.of(each) for each in found]
 
     @strawberry.field(
-        description="What came in over time, per currency. The points have no gap, and their sums are those of `totals`"
-        " with the same `since` and `until`. There are 400 at most."
+        description="Money received over time, per currency. The points have no gaps, and add up to `totals` with the"
+        " same `since` and `until`. There are at most 400."
     )
     async def revenue(
         self,
@@ -286,7 +286,7 @@ class Query:
         currency: Annotated[
             str | None,
             strawberry.argument(
-                description="Only this currency, even if nothing came in; by default each in which something did."
+                description="Only this currency, even if no money came in; by default every currency in which some did."
             ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
@@ -300,11 +300,11 @@ class Query:
         )
         return [RevenueSeries.of(each) for each in found]
 
-    @strawberry.field(description="How many there are of each status.")
+    @strawberry.field(description="How many invoices and webhook events have each status.")
     def counts(self) -> Counts:
         return Counts()
 
-    @strawberry.field(description="How much waits for somebody to look at it; all 0 when all is well.")
+    @strawberry.field(description="How much needs somebody's attention; all 0 when all is well.")
     def attention(self) -> Attention:
         return Attention()
 

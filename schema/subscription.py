@@ -35,12 +35,12 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Everything that can be followed as it happens, in the order of commit. A cursor that this workspace"
-        " never gave out is an error. A cursor is valid with any filter. Needs READ."
+        "Live events, in the order of commit. A cursor that this workspace never gave out is an error. A cursor is"
+        " valid with any filter. Needs READ."
     )
 )
 class Subscription:
-    @strawberry.subscription(description="Whenever an invoice becomes PAID.")
+    @strawberry.subscription(description="An event whenever an invoice becomes PAID.")
     async def invoice_paid(
         self,
         info: Info,
@@ -51,7 +51,7 @@ class Subscription:
         query = EventQuery(type=[EventType.INVOICE_PAID], invoice_id=given(invoice_id), customer_id=given(customer_id))
         return _shown(event.follow(info.context, given(after), query))
 
-    @strawberry.subscription(description="Whenever an invoice is finalized, paid, voided or written off.")
+    @strawberry.subscription(description="An event whenever an invoice is finalized, paid, voided or written off.")
     async def invoice_status_changed(
         self,
         info: Info,
@@ -70,7 +70,10 @@ class Subscription:
         )
         return _shown(event.follow(info.context, given(after), query))
 
-    @strawberry.subscription(description="Whenever Stripe posts an event, and whenever the status of one changes.")
+    @strawberry.subscription(
+        description="An event whenever Stripe posts a webhook event for the first time, and whenever the status of one"
+        " changes."
+    )
     async def webhook_events(
         self,
         info: Info,
@@ -78,13 +81,13 @@ class Subscription:
             strawberry.ID | None, strawberry.argument(description="Of this integration only.")
         ] = strawberry.UNSET,
         status: Annotated[
-            list[WebhookEventStatus] | None, strawberry.argument(description="With one of these outcomes only.")
+            list[WebhookEventStatus] | None, strawberry.argument(description="With one of these statuses only.")
         ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
         return _shown(event.follow_webhook_events(info.context, given(after), given(integration_id), given(status)))
 
-    @strawberry.subscription(description="Everything that happens in the workspace, event by event.")
+    @strawberry.subscription(description="All events of the workspace.")
     async def events(
         self,
         info: Info,

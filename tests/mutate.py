@@ -2,26 +2,32 @@
 
     .venv/bin/python -m tests.mutate --only settlement --minutes 15
 
-The tests are collected once. For each change a fork of that process swaps the code of one function and runs the tests
-of the package until one fails: those that need no other process, on SQLite, the random histories last. What stands
-outside of functions, such as tables and the declarations of classes, isn't changed.
+The tests are collected once, and run once to see which of them run which lines. For each change a fork of that process
+swaps the code of one function and runs the tests that run the changed statement until one fails: those that need no
+other process but Valkey, on SQLite, the fastest modules first and the random histories last. What stands outside of
+functions, such as tables and the declarations of classes, isn't changed, nor is what is written to the terminal or
+asserted.
 """
 
 import argparse
 import ast
+import contextlib
 import copy
 import gc
 import os
+import pickle
 import random
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType
-from typing import Any, Final
+from types import CodeType, FrameType, FunctionType
+from typing import Any, Final, cast
 
 import pytest
 
@@ -30,7 +36,15 @@ PACKAGES: Final = {
     "settlement": ("models/settlement", ["tests/models/settlement", "tests/models/test_money_back.py"]),
     "inbox": ("inbox", ["tests/inbox", "tests/workers/test_sweep.py", "tests/workers/test_reconcile.py"]),
     "payment_links": ("payment_links", ["tests/payment_links"]),
-    "feed": ("feed", ["tests/feed", "tests/schema/test_subscription.py"]),
+    "feed": (
+        "feed",
+        [
+            "tests/feed",
+            "tests/schema/test_subscription.py",
+            "tests/edge/graphql/test_keys.py",
+            "tests/execution/test_shared.py",
+        ],
+    ),
 }
 """What is changed, and what shows it."""
 
@@ -56,7 +70,7 @@ RECKONED: Final[dict[type[ast.operator], type[ast.operator]]] = {
 CALLED: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 PATIENCE: Final = 5.0
-"""How many times as long as without a change the tests may take, with ten seconds more, before they count as failed."""
+"""How many times as long as without a change a test may take, with five seconds more, before it counts as failed."""
 
 
 PASSED, FAILED, NOWHERE = 0, 1, 3
@@ -65,10 +79,11 @@ PASSED, FAILED, NOWHERE = 0, 1, 3
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change: where, what, and the module as it is with it."""
+    """A change: where, what, and the module as it is with it. `lines` are those of the changed statement."""
 
     path: Path
     line: int
+    lines: frozenset[int]
     function: str
     what: str
     tree: ast.Module
@@ -83,14 +98,17 @@ class Mutant:
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every change of a module."""
     tree = ast.parse(path.read_text())
-    places = [(function, node) for function in _functions(tree) for node in _inside(function)]
-    for function, node in places:
-        for what, change in _changes(node):
-            mutated = copy.deepcopy(tree)
-            twin = _same(tree, mutated, node)
-            change(twin)
-            ast.fix_missing_locations(mutated)
-            yield Mutant(path.relative_to(ROOT), node.lineno, function.name, what, mutated)  # type: ignore[attr-defined]
+    for function in _functions(tree):
+        for statement in _statements(function):
+            own = list(_own(statement))
+            lines = frozenset(_lines(statement, own))
+            for node in own:
+                for what, change in _changes(node):
+                    mutated = copy.deepcopy(tree)
+                    change(_same(tree, mutated, node))
+                    ast.fix_missing_locations(mutated)
+                    line: int = node.lineno  # type: ignore[attr-defined]  # everything that is changed has one
+                    yield Mutant(path.relative_to(ROOT), line, lines, function.name, what, mutated)
 
 
 def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -99,11 +117,32 @@ def _functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]
     return [member for member in members if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-def _inside(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
-    """What is executed when a function is called; no annotation, default or docstring."""
+def _statements(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.stmt]:
+    """What is executed when a function is called; no docstring, and nothing that is only logged or asserted."""
     body = function.body[1:] if ast.get_docstring(function) else function.body
     for statement in body:
-        yield from ast.walk(statement)
+        for node in ast.walk(statement):
+            match node:
+                case ast.Assert() | ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log")))):
+                    pass
+                case ast.stmt():
+                    yield node
+
+
+def _own(statement: ast.AST) -> Iterator[ast.AST]:
+    """A statement and its expressions, without the statements inside of it; no annotation."""
+    yield statement
+    for name, value in ast.iter_fields(statement):
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, ast.stmt) and name not in {"annotation", "returns"}:
+                yield from _own(child)
+
+
+def _lines(statement: ast.stmt, own: Iterable[ast.AST]) -> Iterator[int]:
+    yield statement.lineno
+    for node in own:
+        if isinstance(node, ast.expr | ast.pattern):
+            yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _same(tree: ast.AST, mutated: ast.AST, node: ast.AST) -> Any:
@@ -202,6 +241,43 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(constant)
 
 
+Line = tuple[str, int]
+"""A file and a number in it."""
+
+
+@dataclass
+class Ran:
+    """What a test took without any change, and which of the lines that may be changed it ran."""
+
+    seconds: float
+    lines: set[Line]
+
+
+class Watch:
+    """Notes which lines of some files are run, in whatever thread."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = frozenset(files)
+        self._seen: set[Line] = set()
+
+    def begin(self) -> None:
+        """Watch from now on."""
+        threading.settrace(self._enter)
+        sys.settrace(self._enter)
+
+    def taken(self) -> set[Line]:
+        """Take what was seen since the last time."""
+        seen, self._seen = self._seen, set()
+        return seen
+
+    def _enter(self, frame: FrameType, _event: str, _argument: object) -> Any:
+        return self._line if frame.f_code.co_filename in self._files else None
+
+    def _line(self, frame: FrameType, _event: str, _argument: object) -> Any:
+        self._seen.add((frame.f_code.co_filename, frame.f_lineno))
+        return self._line
+
+
 @dataclass
 class Plugin:
     """What pytest does instead of running the tests once."""
@@ -209,15 +285,17 @@ class Plugin:
     sources: list[Path]
     minutes: float
     seed: int
+    scratch: Path
     survivors: list[Mutant] = field(default_factory=list)
     tried: int = 0
     found: int = 0
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Leave out what needs another process, and put last what takes its time."""
+        """Leave out what needs other processes, and put last what takes its time."""
         from tests.world.fast import needs_servers, takes_its_time  # pytest rewrites some of what it loads
 
-        items[:] = sorted((item for item in items if not needs_servers(item)), key=takes_its_time)
+        chosen = [item for item in items if not needs_servers(item, but_for="valkey_server")]
+        items[:] = sorted(chosen, key=takes_its_time)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests as they are, then with each change."""
@@ -225,52 +303,96 @@ class Plugin:
         self.found = len(mutants)
         random.Random(self.seed).shuffle(mutants)
         began = time.monotonic()
-        assert self._ends(session, None, 900) == PASSED, "The tests fail without any change: run them first"
-        whole = time.monotonic() - began
-        print(f"{len(session.items)} tests take {whole:.1f} s; {len(mutants)} changes", flush=True)
+        ran = self._ran(session)
+        print(f"{len(ran)} tests take {time.monotonic() - began:.1f} s; {len(mutants)} changes", flush=True)
         for mutant in mutants:
             if time.monotonic() - began > self.minutes * 60:
                 break
-            ended = self._ends(session, mutant, PATIENCE * whole + 10)
+            items = _in_order([item for item in session.items if _runs(ran[item.nodeid], mutant)], ran)
+            ended = _ends(partial(_try, items, ran, mutant), _patience_s(items, ran) + 60)
             self.tried += ended != NOWHERE
             if ended == PASSED:
                 self.survivors.append(mutant)
-                print(f"survived: {mutant}", flush=True)
+                print(f"survived {len(items)} tests: {mutant}", flush=True)
         return True
 
-    def _ends(self, session: pytest.Session, mutant: Mutant | None, patience_s: float) -> int:
-        sys.stdout.flush()
-        if (pid := os.fork()) == 0:
-            os.setsid()  # what it starts ends with it
-            _run(session, mutant)
-        deadline = time.monotonic() + patience_s
-        while True:
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                return os.waitstatus_to_exitcode(status)
-            if time.monotonic() > deadline:
+    def _ran(self, session: pytest.Session) -> dict[str, Ran]:
+        """Run the tests as they are."""
+        told = self.scratch / "ran"
+        watch = Watch(map(str, self.sources))
+        ended = _ends(partial(_watched, session.items, watch, told), 1800)
+        assert ended == PASSED, "The tests fail without any change: run them first"
+        return cast(dict[str, Ran], pickle.loads(told.read_bytes()))  # noqa: S301  (our own)
+
+
+def _runs(ran: Ran, mutant: Mutant) -> bool:
+    return not ran.lines.isdisjoint((str(ROOT / mutant.path), line) for line in mutant.lines)
+
+
+def _in_order(items: Sequence[pytest.Item], ran: Mapping[str, Ran]) -> list[pytest.Item]:
+    """The fastest first, but a module's together, since they share what is set up for it."""
+    seconds = {item: ran[item.nodeid].seconds for item in items}
+    fastest: dict[Path, float] = {}
+    for item in items:
+        fastest[item.path] = min(fastest.get(item.path, seconds[item]), seconds[item])
+    return sorted(items, key=lambda item: (fastest[item.path], str(item.path), seconds[item]))
+
+
+def _patience_s(items: Iterable[pytest.Item], ran: Mapping[str, Ran]) -> float:
+    return sum(PATIENCE * ran[item.nodeid].seconds + 5 for item in items)
+
+
+def _ends(run: Callable[[], int], patience_s: float) -> int:
+    """How a fork of this process ends that does that, and whatever it starts with it."""
+    sys.stdout.flush()
+    if (pid := os.fork()) == 0:
+        os.setsid()  # what it starts ends with it
+        code = FAILED
+        try:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            code = run()
+        finally:
+            os._exit(code)
+    deadline = time.monotonic() + patience_s
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended or time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                return FAILED
-            time.sleep(0.01)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
 
 
-def _run(session: pytest.Session, mutant: Mutant | None) -> None:
-    """Run the tests until one fails, and end this process: with 0 if none did."""
-    code = FAILED
-    try:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        if mutant is not None and not put_in(mutant):
-            os._exit(NOWHERE)
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.testsfailed:
-                os._exit(FAILED)
-        code = PASSED
-    finally:
-        os._exit(code)
+def _watched(items: Sequence[pytest.Item], watch: Watch, told: Path) -> int:
+    """Run the tests without a change, and tell what each of them ran."""
+    ran = {}
+    watch.begin()
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        began = time.monotonic()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if item.session.testsfailed:
+            return FAILED
+        ran[item.nodeid] = Ran(time.monotonic() - began, watch.taken())
+    told.write_bytes(pickle.dumps(ran))
+    return PASSED
+
+
+def _try(items: Sequence[pytest.Item], ran: Mapping[str, Ran], mutant: Mutant) -> int:
+    """Run tests with a change until one fails, or hangs."""
+    if not put_in(mutant):
+        return NOWHERE
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        hangs = threading.Timer(_patience_s([item], ran), os._exit, [FAILED])
+        hangs.daemon = True
+        hangs.start()
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        hangs.cancel()
+        if item.session.testsfailed:
+            return FAILED
+    return PASSED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -285,8 +407,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     survived = False
     for name in given.only or PACKAGES:
         folder, tests = PACKAGES[name]
-        plugin = Plugin(sorted((ROOT / folder).rglob("*.py")), given.minutes, given.seed)
         with tempfile.TemporaryDirectory(prefix="fluxrate-mutants-") as scratch:
+            plugin = Plugin(sorted((ROOT / folder).rglob("*.py")), given.minutes, given.seed, Path(scratch))
             options = ["-q", "-s", "-p", "no:cacheprovider", f"--basetemp={scratch}/tests"]
             pytest.main([*options, *tests], [plugin])
         killed = plugin.tried - len(plugin.survivors)

@@ -19,7 +19,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/plan/test_equal.py": "execution: results; execution/plan: compile leaves planned rows steps",
-    "tests/schema/test_subscription.py": "feed: cursor follow",
+    "tests/schema/test_subscription.py": "feed: cursor follow follower",
     "tests/feed/test_bus.py": "feed: redis",
     "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
     "tests/gateways/stripe/test_events.py": (
@@ -61,7 +61,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/schema/test_query.py": (
         "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
-        " schema: enums fields node pages; schema/types: event workspace"
+        " schema: enums fields filters node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
     "tests/test_access.py": "resolvers: context operator; schema: context",

@@ -19,7 +19,7 @@ from gateways.stripe.decoding import decoded
 from gateways.stripe.endpoints import Endpoint
 from gateways.stripe.errors import asking_errors, link_errors, refused
 from gateways.stripe.events import EVENTS_TO_SEND
-from gateways.stripe.links import metadata_of, params_of
+from gateways.stripe.links import LINK_ID, metadata_of, params_of
 from models.invoice import Invoice
 from models.reason import Reason
 
@@ -124,8 +124,10 @@ class StripeGateway:
             )
         return MadeLink(link.id, link.url)
 
-    async def find_payment_link(self, secret_key: str, invoice: Invoice, known: Collection[str]) -> MadeLink | None:
-        """The newest active Payment Link with an invoice's metadata that isn't known yet, among the newest 500.
+    async def find_payment_link(
+        self, secret_key: str, invoice: Invoice, link_id: str, known: Collection[str]
+    ) -> MadeLink | None:
+        """The newest active Payment Link with a link's metadata that isn't known yet, among the newest 500.
 
         Raises:
             LinkNotMadeError: Stripe could not be asked.
@@ -137,7 +139,7 @@ class StripeGateway:
             for _ in range(_LINK_PAGES):
                 for link in page.data:
                     ours = all(getattr(link.metadata, name, None) == value for name, value in metadata.items())
-                    if ours and link.id not in known:
+                    if ours and getattr(link.metadata, LINK_ID, link_id) == link_id and link.id not in known:
                         return MadeLink(link.id, link.url)
                 if not page.has_more or not page.data:
                     return None

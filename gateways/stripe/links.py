@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MAX_LINES: Final = 20
 """Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
 
+LINK_ID: Final = "payment_link_id"
+"""Where a link's metadata says which of ours it is. Those made before 2026-11-28 don't."""
+
 _MAX_QUANTITY: Final = 999_999
 _NAME_LENGTH: Final = 250
 
@@ -35,7 +38,7 @@ def params_of(request: LinkRequest) -> "PaymentLinkCreateParams":
             }
             for line in charge_lines(invoice, request.lines, request.amount)
         ],
-        "metadata": metadata,
+        "metadata": {**metadata, LINK_ID: request.link_id},
         "payment_intent_data": {"metadata": metadata, "description": f"Invoice {invoice.number}"},
         "restrictions": {"completed_sessions": {"limit": 1}},
         "inactive_message": f"Invoice {invoice.number} can no longer be paid with this link.",

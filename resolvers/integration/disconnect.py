@@ -78,6 +78,8 @@ def _forget_secrets(integration: Integration) -> None:
 async def _withdraw_links(ctx: Context, integration: Integration, key: str | None, deadline: float) -> None:
     """Take back the live links of an integration, and make them unpayable at Stripe as far as it answers in time."""
     await _retire_all_links(ctx, integration)
+    async with ctx.write():
+        await lifecycle.stop_now(ctx.workspace_id, integration.id)
     due = await ctx.rows(PaymentLink).filter(integration_id=integration.id, due_at__lte=utc_now())
     try:
         async with asyncio.timeout_at(deadline):

@@ -4,7 +4,7 @@ Nobody knows beforehand which it is, so a few rows are walked first. What an ind
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -18,7 +18,6 @@ from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
 from resolvers.reading.statement import statement_of
 
-T = TypeVar("T")
 RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
@@ -39,16 +38,6 @@ class Found(NamedTuple):
 
     ids: Sequence[str] = ()
     lists: Sequence[Q] = ()
-
-
-def asked_for(restrictions: Mapping[str, Any]) -> dict[str, Any]:
-    """The restrictions that have a value: None asks for none."""
-    return {name: value for name, value in restrictions.items() if value is not None}
-
-
-def distinct(values: Sequence[T] | None) -> list[T] | None:
-    """The values that a filter lists, each once; None where it lists none."""
-    return None if values is None else list(set(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +67,8 @@ class Between:
             rows = rows.filter(**{f"{self.key}__gt": self.low})
         if self.high is not None:
             rows = rows.filter(**{f"{self.key}__lt": self.high})
-        return rows.order_by(f"-{self.key}" if self.descending else self.key)
+        way = "-" if self.descending else ""
+        return rows.order_by(f"{way}workspace_id", f"{way}{self.key}")
 
     def beyond(self, id_: str) -> "Between":
         """The rest of the part, after one of its rows."""
@@ -104,11 +94,11 @@ def by_index(rows: QuerySet[Any], column: str, holds: Q) -> Narrowing:
     return Narrowing(holds, find)
 
 
-def among(column: str, values: Sequence[str]) -> Narrowing:
+def among(column: str, values: Sequence[str], workspace_id: str) -> Narrowing:
     """A column with one of a few values, each of which has an index in the list's order."""
 
     async def find() -> Found | None:
-        return Found(lists=[Q(**{column: value}) for value in values])
+        return Found(lists=[Q(**{column: value}, workspace_id=workspace_id) for value in values])
 
     meant: dict[str, Any] = {f"{column}__in": list(values)}
     return Narrowing(Q(**meant), find)

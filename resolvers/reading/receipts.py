@@ -1,4 +1,4 @@
-"""What came in, by when: whole days and quarters of an hour from the sums that are kept, what is left over counted.
+"""What came in, by when: all time, whole days and quarters of an hour from the sums that are kept, the rest counted.
 
 A payment counts at its `occurred_at` and so do its refunds, whenever they were made; what was paid out of band counts
 at the `paid_at` of its invoice.
@@ -27,10 +27,10 @@ class Receipts(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """Where is read: a table, the column that says when, which rows count, and the amounts."""
+    """Where is read: a table, the column that says when unless it holds all time, which rows count, and the amounts."""
 
     table: str
-    at: str
+    at: str | None
     where: str
     amount: str
     refunded: str = "0"
@@ -47,6 +47,14 @@ class _Grain(NamedTuple):
 
 
 _GRAINS: Final = (
+    _Grain(
+        ALWAYS.end - ALWAYS.start,
+        0,
+        (
+            _Source("payment_totals", None, "status = 'SUCCEEDED'", "amount", "refunded", "overpaid", "allocation"),
+            _Source("invoice_totals", None, "TRUE", "out_of_band"),
+        ),
+    ),
     _Grain(
         timedelta(days=1),
         len("2026-11-23"),
@@ -88,20 +96,22 @@ _AMOUNTS: Final = """
 _ON_SQLITE: Final = """
     SELECT json_extract(r.value, '$[0]') AS place, t.currency, {amounts}
     FROM json_each(${parameter}) r CROSS JOIN {source.table} t
-    WHERE t.workspace_id = $1 AND {source.where}{only}
-        AND t.{source.at} >= json_extract(r.value, '$[1]') AND t.{source.at} < json_extract(r.value, '$[2]')
+    WHERE t.workspace_id = $1 AND {source.where}{only}{within}
     GROUP BY 1, 2
 """
+
+_WITHIN_ON_SQLITE: Final = " AND t.{at} >= json_extract(r.value, '$[1]') AND t.{at} < json_extract(r.value, '$[2]')"
 
 _ON_POSTGRES: Final = """
     SELECT (r ->> 0)::int AS place, found.*
     FROM json_array_elements(${parameter}::json) r CROSS JOIN LATERAL (
         SELECT t.currency, {amounts} FROM {source.table} t
-        WHERE t.workspace_id = $1 AND {source.where}{only}
-            AND t.{source.at} >= (r ->> 1)::{type} AND t.{source.at} < (r ->> 2)::{type}
+        WHERE t.workspace_id = $1 AND {source.where}{only}{within}
         GROUP BY t.currency
     ) found
 """
+
+_WITHIN_ON_POSTGRES: Final = " AND t.{at} >= (r ->> 1)::{type} AND t.{at} < (r ->> 2)::{type}"
 
 _Range = tuple[int, str, str]
 """A span by its place among those asked for, with its bounds as a source's column holds them."""
@@ -112,8 +122,8 @@ async def receipts(
 ) -> dict[str, dict[int, Receipts]]:
     """What came in within each span, by currency and the span's place; nothing where nothing did.
 
-    It is one statement, so that all spans are of the same moment. It reads a row of the sums for each whole day and
-    quarter of an hour on which something came, and the payments of what is less than a quarter.
+    It is one statement, so that all spans are of the same moment. It reads a few rows for all time, else a row of the
+    sums for each whole day and quarter of an hour on which something came, and the payments of what is less.
     """
     values: list[object] = [workspace_id]
     only = ""
@@ -139,10 +149,12 @@ def added(one: Receipts, other: Receipts) -> Receipts:
 
 def _part(grain: _Grain, source: _Source, parameter: int, only: str) -> str:
     """What a source holds of some ranges, each looked up by itself in the source's index by time."""
-    form = _ON_SQLITE if reading_dialect() == "sqlite" else _ON_POSTGRES
+    form, within = (
+        (_ON_SQLITE, _WITHIN_ON_SQLITE) if reading_dialect() == "sqlite" else (_ON_POSTGRES, _WITHIN_ON_POSTGRES)
+    )
     amounts = _AMOUNTS.format(**source._asdict())
-    type_ = "text" if grain.step else "timestamptz"
-    return form.format(source=source, amounts=amounts, parameter=parameter, only=only, type=type_)
+    bounds = within.format(at=source.at, type="text" if grain.step else "timestamptz") if source.at else ""
+    return form.format(source=source, amounts=amounts, parameter=parameter, only=only, within=bounds)
 
 
 # --- Sharing spans out among the grains ------------------------------------------------------------------------

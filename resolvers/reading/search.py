@@ -28,7 +28,7 @@ async def holding(rows: QuerySet[Any], texts: str, workspace_id: str, text: str,
             lambda: _found(texts, workspace_id, text),
             lambda part, number: nearest_ids(texts, workspace_id, text, part, number),
         )
-    oldest = await rows.order_by("-id").offset(NEWEST - 1).limit(1).values_list("id", flat=True)
+    oldest = await rows.order_by("-workspace_id", "-id").offset(NEWEST - 1).limit(1).values_list("id", flat=True)
     return Narrowing(Q(holds, Q(id__gte=oldest[0])) if oldest else holds, _nothing)
 
 

@@ -22,10 +22,10 @@ class CreateApiKeyInput:
     idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.type(description="The API key was made.")
+@strawberry.type(description="The API key was created.")
 class CreateApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The new API key.")
-    key: str = strawberry.field(description="Its text: shown once and stored nowhere.")
+    key: str = strawberry.field(description="The key itself, which is shown only now and not stored.")
 
 
 @strawberry.type(description="The API key no longer works.")
@@ -39,7 +39,7 @@ RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | NotFound, result_of("revoke
 
 @strawberry.type
 class ApiKeyMutations:
-    @mutation(description="Make an API key. Needs ADMIN.")
+    @mutation(description="Create an API key. Needs ADMIN.")
     async def create_api_key(
         self,
         info: Info,

@@ -16,7 +16,7 @@ from schema.types.metadata import MetadataEntryInput, changed_metadata, given_me
 @strawberry.input(description="A new customer.")
 class CreateCustomerInput:
     name: str = strawberry.field(description="As it appears on invoices.")
-    email: str = strawberry.field(description="Where invoices go.")
+    email: str = strawberry.field(description="The email address for invoices.")
     external_id: str | None = fields.optional("Your own id for it, unique in the workspace.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
@@ -26,14 +26,14 @@ class CreateCustomerInput:
 class UpdateCustomerInput:
     id: strawberry.ID = strawberry.field(description="The customer.")
     name: str | None = fields.optional("As it appears on invoices.")
-    email: str | None = fields.optional("Where invoices go.")
+    email: str | None = fields.optional("The email address for invoices.")
     external_id: str | None = fields.optional("Your own id for it, unique in the workspace; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         "Your own data about it. Entries that aren't named stay; null clears all."
     )
 
 
-@strawberry.type(description="The customer was made.")
+@strawberry.type(description="The customer was created.")
 class CreateCustomerSuccess:
     customer: Customer = strawberry.field(description="The new customer.")
 
@@ -51,7 +51,7 @@ UpdateCustomerResult = Annotated[
 
 @strawberry.type
 class CustomerMutations:
-    @mutation(description="Make a customer. Needs WRITE.")
+    @mutation(description="Create a customer. Needs WRITE.")
     async def create_customer(
         self,
         info: Info,

@@ -17,10 +17,10 @@ IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The in
 
 @strawberry.input(description="A Stripe account to connect.")
 class ConnectStripeInput:
-    name: str = strawberry.field(description="The connection's name, as you will recognize it.")
+    name: str = strawberry.field(description="A name for the connection.")
     secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted one (rk_…).")
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). Leave it out until the endpoint is made in Stripe."
+        "The endpoint's signing secret (whsec_…). Leave it out until the endpoint exists in Stripe."
     )
     register_webhook: bool | None = strawberry.field(
         default=False,
@@ -38,11 +38,11 @@ class UpdateStripeIntegrationInput:
     name: str | None = fields.optional("The connection's name.")
     secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). The one before it still verifies for 24 hours."
+        "The endpoint's signing secret (whsec_…). The previous one verifies for up to 24 hours more."
     )
-    is_active: bool | None = fields.optional("Off: deliveries are kept. On again: they are applied, in order.")
+    is_active: bool | None = fields.optional("false: deliveries are stored. true again: they are applied, in order.")
     allow_account_change: bool | None = strawberry.field(
-        default=False, description="Take a secret key of another Stripe account."
+        default=False, description="Accept a secret key of another Stripe account."
     )
 
 
@@ -55,24 +55,24 @@ class ConnectStripeSuccess:
 class UpdateStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     applied_from_quarantine: int = strawberry.field(
-        description="How many webhook events that had waited were verified and applied."
+        description="How many quarantined webhook events were verified and applied."
     )
 
 
 @strawberry.type(description="The integration is removed.")
 class DisconnectStripeSuccess:
-    integration: StripeIntegration = strawberry.field(description="What is left of it: its history.")
+    integration: StripeIntegration = strawberry.field(description="The integration, of which only its history is left.")
 
 
-@strawberry.type(description="Stripe was asked how the integration is doing.")
+@strawberry.type(description="The integration was checked at Stripe.")
 class CheckStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     problems: list[Diagnosis] = strawberry.field(
-        description="Problems, the gravest first; empty when all is well. `health` shows them from now on."
+        description="The problems, most serious first; empty when all is well. `health` shows them from now on."
     )
 
 
-@strawberry.type(description="Whatever could be fixed from here is fixed.")
+@strawberry.type(description="Everything that could be fixed from here is fixed.")
 class RepairStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
     repaired: list[Diagnosis] = strawberry.field(
@@ -159,8 +159,8 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Ask Stripe how an integration is doing: whether the key works and may do what is needed, whether the"
-            " endpoint is there, complete and alone, whether events arrive. Needs ADMIN."
+            "Check an integration at Stripe: whether the key works and has the permissions that it needs, whether the"
+            " endpoint exists, is complete and the only one, and whether events arrive. Needs ADMIN."
         )
     )
     async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:

@@ -17,7 +17,7 @@ from schema.types.invoice import Invoice
 from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
 InvoiceId = Annotated[strawberry.ID, strawberry.argument(description="The invoice.")]
-Note = Annotated[str | None, strawberry.argument(description="A remark that its timeline keeps.")]
+Note = Annotated[str | None, strawberry.argument(description="A note for the timeline.")]
 
 
 @strawberry.input(description="A line of an invoice.")
@@ -38,7 +38,7 @@ class CreateInvoiceInput:
     currency: str = strawberry.field(description="ISO 4217.")
     line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
     due_date: date | None = fields.optional("The last day to pay.")
-    memo: str | None = fields.optional("A remark for yourself.")
+    memo: str | None = fields.optional("A note for yourself.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
 
@@ -48,21 +48,21 @@ class CreateInvoiceInput:
     " are."
 )
 class UpdateInvoiceInput:
-    id: strawberry.ID = strawberry.field(description="The draft.")
+    id: strawberry.ID = strawberry.field(description="The draft, or the invoice whose metadata changes.")
     customer_id: strawberry.ID | None = fields.optional("Who is invoiced.")
     currency: str | None = fields.optional("ISO 4217.")
-    line_items: list[LineItemInput] | None = fields.optional("What is invoiced, in order, instead of the lines before.")
+    line_items: list[LineItemInput] | None = fields.optional("What is invoiced, in order; replaces all lines.")
     due_date: date | None = fields.optional("The last day to pay; null clears it.")
-    memo: str | None = fields.optional("A remark for yourself; null clears it.")
+    memo: str | None = fields.optional("A note for yourself; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data about it. An update of this alone is possible in any status. Entries that aren't named"
-            " stay; null clears all."
+            "Your own data about it. This alone can be updated in any status. Entries that aren't named stay;"
+            " null clears all."
         ),
     )
 
 
-@strawberry.type(description="The draft was made.")
+@strawberry.type(description="The draft was created.")
 class CreateInvoiceSuccess:
     invoice: Invoice = strawberry.field(description="The new draft.")
 
@@ -74,10 +74,10 @@ class UpdateInvoiceSuccess:
 
 @strawberry.type(description="The draft is deleted.")
 class DeleteInvoiceSuccess:
-    deleted_id: strawberry.ID = strawberry.field(description="The id that it had.")
+    deleted_id: strawberry.ID = strawberry.field(description="The id of the deleted draft.")
 
 
-@strawberry.type(description="The invoice is finalized, also when Stripe did not make its Payment Link yet.")
+@strawberry.type(description="The invoice is finalized, even if Stripe has not made its Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
         description="The invoice as it is now; `paymentLink.problem` says what is wrong with its link."
@@ -129,7 +129,7 @@ MarkInvoiceUncollectibleResult = Annotated[
 
 @strawberry.type
 class InvoiceMutations:
-    @mutation(description="Make a draft. Needs WRITE.")
+    @mutation(description="Create a draft. Needs WRITE.")
     async def create_invoice(
         self,
         info: Info,
@@ -176,8 +176,8 @@ class InvoiceMutations:
 
     @mutation(
         description=(
-            "Make a draft OPEN, for good: it gets its number, and Stripe is asked for its Payment Link. When Stripe"
-            " fails the invoice is OPEN all the same. A total of 0 is PAID at once. Needs WRITE."
+            "Make a draft OPEN, for good: it gets its number, and Stripe is asked to make its Payment Link. If Stripe"
+            " fails, the invoice is OPEN anyway. With a total of 0 it is PAID at once. Needs WRITE."
         )
     )
     async def finalize_invoice(
@@ -186,7 +186,7 @@ class InvoiceMutations:
         id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")],
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Which Stripe account is to be paid; needed when several are active."),
+            strawberry.argument(description="Which integration receives the payment; needed when several are active."),
         ] = strawberry.UNSET,
     ) -> FinalizeInvoiceResult:
         row = await invoice.finalize_invoice(info.context, id, given(integration_id))
@@ -199,7 +199,7 @@ class InvoiceMutations:
         invoice_id: InvoiceId,
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Which Stripe account is to be paid; by default the invoice's own."),
+            strawberry.argument(description="Which integration receives the payment; by default the invoice's own."),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
         row = await payment_link.create_payment_link(info.context, invoice_id, given(integration_id))
@@ -212,7 +212,7 @@ class InvoiceMutations:
         row = await invoice.mark_invoice_paid(info.context, id, given(note))
         return MarkInvoicePaidSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Take an invoice back, for good. Needs WRITE.")
+    @mutation(description="Void an invoice, for good. Needs WRITE.")
     async def void_invoice(self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET) -> VoidInvoiceResult:
         row = await invoice.void_invoice(info.context, id, given(note))
         return VoidInvoiceSuccess(invoice=Invoice.of(row))

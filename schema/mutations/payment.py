@@ -28,7 +28,7 @@ class PaymentMutations:
     @mutation(
         description=(
             "Apply UNAPPLIED money to an OPEN or UNCOLLECTIBLE invoice of its currency. Its webhook events become"
-            " PROCESSED. Doing so again changes nothing. Needs WRITE."
+            " PROCESSED. A repetition changes nothing. Needs WRITE."
         )
     )
     async def apply_payment(

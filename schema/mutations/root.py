@@ -21,7 +21,7 @@ def _by_noun() -> Iterator[type]:
 Mutation: Final = strawberry.type(
     type("Mutation", tuple(_by_noun()), {}),
     description=(
-        "Everything that can be changed. A refusal that the client can cause is a member of the result's union and"
-        " implements Problem."
+        "All changes. A refusal whose cause the client can fix is a member of the result's union and implements"
+        " Problem."
     ),
 )

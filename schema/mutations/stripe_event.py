@@ -12,13 +12,13 @@ from schema.problems import InvalidInput, NotFound, StripeRefused, result_of
 from schema.types.diagnosis import Diagnosis
 
 
-@strawberry.type(description="Stripe was asked what happened.")
+@strawberry.type(description="Events were fetched from Stripe.")
 class SyncStripeEventsSuccess:
-    found: int = strawberry.field(description="How many events Stripe listed, of the types that are handled.")
+    found: int = strawberry.field(description="How many events of handled types Stripe listed.")
     already_known: int = strawberry.field(description="How many of them had arrived before.")
     applied: int = strawberry.field(description="How many were applied now.")
     failed: int = strawberry.field(description="How many could not be applied; they are tried again automatically.")
-    since: datetime = strawberry.field(description="The instant from which on Stripe was asked.")
+    since: datetime = strawberry.field(description="The instant from which events were fetched.")
     complete: bool = strawberry.field(
         description="Whether everything since then was read. If not, sync again: it continues where it stopped."
     )

@@ -37,16 +37,17 @@ class ReplayOutcome:
 
 @strawberry.type(description="The webhook event was tried again.")
 class ReplayWebhookEventSuccess:
-    outcome: ReplayOutcome = strawberry.field(description="What that did.")
+    outcome: ReplayOutcome = strawberry.field(description="What the replay did.")
 
 
 @strawberry.type(description="The webhook events were tried again.")
 class ReplayWebhookEventsSuccess:
     outcomes: list[ReplayOutcome] = strawberry.field(
-        description="What that did, the oldest first; 100 at most in one call."
+        description="What the replay did, oldest event first; at most 100 in one call."
     )
     remaining: int = strawberry.field(
-        description="How many more match the filter: call again with `receivedAfter` of the last outcome."
+        description="How many more match the filter. For these, call again with the last event's `receivedAt` as"
+        " `receivedAfter`."
     )
 
 

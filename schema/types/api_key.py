@@ -11,12 +11,12 @@ from schema.node import Node
 from schema.pages import Connection
 
 
-@strawberry.type(description="A key to this API. Its text is shown once, when it is made.")
+@strawberry.type(description="An API key. The key itself is shown only once, when it is created.")
 class ApiKey(Node, prefix=Prefix.API_KEY):
     name: str = strawberry.field(description="What it is for.")
-    preview: str = strawberry.field(description="The part of its text that is safe to display: flx_test_…4242.")
+    preview: str = strawberry.field(description="The part of the key that is safe to display: flx_test_…4242.")
     scopes: list[Scope] = strawberry.field(description="What it may do.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
     last_used_at: datetime | None = strawberry.field(description="When it was last used, to about a minute.")
     expires_at: datetime | None = strawberry.field(description="When it expires.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked.")

@@ -23,9 +23,9 @@ from schema.types.metadata import MetadataEntry, metadata_of
 @strawberry.type(description="Who is invoiced.")
 class Customer(Node, prefix=Prefix.CUSTOMER):
     name: str = strawberry.field(description="As it appears on invoices.")
-    email: str = strawberry.field(description="Where invoices go.")
+    email: str = strawberry.field(description="The email address for invoices.")
     external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
 
     @strawberry.field(description="The business's own data about it, by key.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:

@@ -19,7 +19,7 @@ from schema.pages import Connection
 
 @strawberry.type(
     description=(
-        "One line of the workspace's history: what subscriptions push and timelines list, in the order of commit. Its"
+        "A line of the workspace's history, which subscriptions deliver and timelines list, in the order of commit. Its"
         " own fields are as they were then; linked objects are as they are now."
     )
 )
@@ -28,11 +28,11 @@ class Event(Node, prefix=Prefix.EVENT):
     occurred_at: datetime = strawberry.field(description="When it happened.")
     actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
     note: str | None = strawberry.field(description="The note given with it.")
-    previous_status: InvoiceStatus | None = strawberry.field(description="The state that the invoice was in.")
-    status: InvoiceStatus | None = strawberry.field(description="The state that the invoice moved to.")
+    previous_status: InvoiceStatus | None = strawberry.field(description="The invoice's status before the event.")
+    status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]
 
-    @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions alike.")
+    @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions.")
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 

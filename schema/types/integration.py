@@ -21,11 +21,13 @@ from schema.types.diagnosis import Diagnosis
 from schema.types.lazy import LazyWebhookEventConnection
 
 
-@strawberry.type(description="How an integration is doing.")
+@strawberry.type(description="The health of an integration.")
 class IntegrationHealth:
-    problems: list[Diagnosis] = strawberry.field(description="Problems, the gravest first; empty when all is well.")
+    problems: list[Diagnosis] = strawberry.field(
+        description="The problems, most serious first; empty when all is well."
+    )
     deliveries: int = strawberry.field(description="How many verified deliveries came to its webhook URL.")
-    rejected: int = strawberry.field(description="How many deliveries came that could not be verified.")
+    rejected: int = strawberry.field(description="How many deliveries could not be verified.")
     quarantined: int = strawberry.field(
         description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
     )
@@ -37,7 +39,7 @@ class IntegrationHealth:
         " three days."
     )
     last_rejected_at: datetime | None = strawberry.field(
-        description="When the latest delivery came that could not be verified."
+        description="When the latest delivery that could not be verified came."
     )
 
     @classmethod
@@ -56,8 +58,8 @@ class IntegrationHealth:
 @strawberry.type(description="A type of event that Stripe can send.")
 class StripeEventType:
     type: str = strawberry.field(description="Stripe's name for it.")
-    is_needed: bool = strawberry.field(description="Whether invoices are not marked as paid without it.")
-    sent_when: str = strawberry.field(description="When Stripe sends it: “money came”.")
+    is_needed: bool = strawberry.field(description="Whether it is needed to mark invoices as paid.")
+    sent_when: str = strawberry.field(description="When Stripe sends it: “a payment succeeded”.")
 
 
 @strawberry.type(description="A Stripe account connected to this workspace.")
@@ -73,7 +75,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         description="The part of the webhook secret that is safe to display: whsec_…4242. Null until one is saved."
     )
     previous_webhook_secret_expires_at: datetime | None = strawberry.field(
-        description="Until when the previous webhook secret still verifies."
+        description="When the previous webhook secret stops verifying deliveries."
     )
     previous_webhook_secret_preview: str | None = strawberry.field(
         description="The part of the previous webhook secret that is safe to display, while it still verifies."
@@ -87,7 +89,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     row: strawberry.Private[models.Integration]
 
     @strawberry.field(
-        description="Where Stripe has to post: the endpoint's URL. Null without ADMIN and when disconnected."
+        description="The endpoint's URL, to which Stripe must post. Null without ADMIN and when disconnected."
     )
     def webhook_url(self, info: Info) -> str | None:
         info.context.tells_secret = True
@@ -97,14 +99,14 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     def events_to_send(self) -> list[str]:
         return list(GATEWAY.event_types)
 
-    @strawberry.field(description="The same events, each with when Stripe sends it.")
+    @strawberry.field(description="The same events, and when Stripe sends each.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
             for name, handled in GATEWAY.event_types.items()
         ]
 
-    @strawberry.field(description="How it is doing.")
+    @strawberry.field(description="Its health.")
     async def health(self, info: Info) -> IntegrationHealth:
         return IntegrationHealth.of(await health.health(info.context, self.row))
 
@@ -122,7 +124,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         traffic = await info.context.loaders.traffic.load(self.id)
         return None if traffic is None else traffic.previous_secret_matched_at
 
-    @strawberry.field(description="What Stripe posted to it, newest first.")
+    @strawberry.field(description="The webhook events sent to it, newest first.")
     @paged
     async def webhook_events(
         self,

@@ -42,15 +42,15 @@ class LineItem:
         )
 
 
-@strawberry.type(description="Where a customer pays an invoice: a page of Stripe's.")
+@strawberry.type(description="A page at Stripe where a customer pays an invoice.")
 class PaymentLink:
-    status: PaymentLinkStatus = strawberry.field(description="What became of it.")
+    status: PaymentLinkStatus = strawberry.field(description="Its status.")
     url: str | None = strawberry.field(description="The page's address, once Stripe has made it.")
     stripe_id: str | None = strawberry.field(description="Stripe's id of it: plink_…")
-    amount: Money = strawberry.field(description="What it asks for.")
+    amount: Money = strawberry.field(description="The amount to pay.")
     problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made it.")
     open_sessions: OpenSessions = strawberry.field(
-        description="Whether customers may have its page open and can still pay it."
+        description="Whether customers may still have its page open and pay."
     )
 
     @classmethod
@@ -74,18 +74,18 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     total: Money = strawberry.field(description="The sum of its lines.")
     amount_paid: Money = strawberry.field(
-        description="What came in for it, gross of refunds: applied payments and what was marked paid by hand."
+        description="What was paid for it, gross of refunds: applied payments, and what was marked as paid by hand."
     )
     amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
-    amount_overpaid: Money = strawberry.field(description="What came in beyond the total; never negative.")
-    amount_refunded: Money = strawberry.field(description="What was given back of its payments.")
+    amount_overpaid: Money = strawberry.field(description="What was paid beyond the total; never negative.")
+    amount_refunded: Money = strawberry.field(description="What was refunded of its payments.")
     amount_paid_out_of_band: Money = strawberry.field(
         description="The part that was marked paid by hand, here or in Stripe."
     )
     due_date: date | None = strawberry.field(description="The last day to pay.")
     is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")
-    memo: str | None = strawberry.field(description="A remark for the business itself.")
-    created_at: datetime = strawberry.field(description="When the draft was made.")
+    memo: str | None = strawberry.field(description="The business's own note.")
+    created_at: datetime = strawberry.field(description="When the draft was created.")
     finalized_at: datetime | None = strawberry.field(description="When it became OPEN.")
     paid_at: datetime | None = strawberry.field(description="When it became PAID.")
     voided_at: datetime | None = strawberry.field(description="When it became VOID.")
@@ -103,7 +103,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         rows = await info.context.loaders.line_items.load(self.id)
         return [LineItem.of(row, self.currency) for row in rows]
 
-    @strawberry.field(description="The latest Payment Link. Null when there was no integration to make one.")
+    @strawberry.field(description="The latest Payment Link. Null if there was no integration to make one.")
     async def payment_link(self, info: Info) -> PaymentLink | None:
         rows = await info.context.loaders.latest_link.load(self.id)
         return PaymentLink.of(rows[0]) if rows else None
@@ -123,7 +123,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         )
         return PaymentConnection.of(found, query=PaymentQuery(invoice_id=self.id))
 
-    @strawberry.field(description="Its events, oldest first: how it got where it is.")
+    @strawberry.field(description="Its events, oldest first.")
     @paged
     async def timeline(self, info: Info, request: PageRequest) -> LazyEventConnection:
         from schema.types.event import EventConnection, with_places
@@ -168,6 +168,6 @@ class Invoice(Node, prefix=Prefix.INVOICE):
 class InvoiceConnection(Connection[Invoice]):
     query: strawberry.Private[InvoiceQuery]
 
-    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when selected.")
     async def totals(self, info: Info) -> list[InvoiceTotals]:
         return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

@@ -11,7 +11,7 @@ from schema.enums import CountPrecision
 from schema.types.money import Money
 
 _PRECISION = strawberry.field(
-    description="Whether these sums are exact or lower bounds: with some filters 10,000 rows are added up at most."
+    description="Whether these sums are exact or lower bounds: with some filters at most 10,000 rows are added up."
 )
 
 
@@ -42,13 +42,13 @@ class _Totals:
 @strawberry.type(description="The sums of a list of invoices in one currency.")
 class InvoiceTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many they are.")
+    count: int = strawberry.field(description="How many invoices.")
     total: Money = strawberry.field(description="The sum of their totals.")
-    amount_paid: Money = strawberry.field(description="What came in for them: the sum of `amountPaid`.")
+    amount_paid: Money = strawberry.field(description="The sum of `amountPaid`.")
     amount_remaining: Money = strawberry.field(
-        description="The sum of `amountRemaining`: of drafts and of what is VOID or UNCOLLECTIBLE, too."
+        description="The sum of `amountRemaining`, including that of drafts, VOID and UNCOLLECTIBLE invoices."
     )
-    open: Money = strawberry.field(description="What remains of those that are OPEN.")
+    open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN ones.")
     precision: CountPrecision = _PRECISION
 
     @classmethod
@@ -64,10 +64,10 @@ class InvoiceTotals(_Totals):
 @strawberry.type(description="The sums of a list of payments in one currency.")
 class PaymentTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many they are, attempts that failed among them.")
-    received: Money = strawberry.field(description="What came in by those that SUCCEEDED, gross of refunds.")
+    count: int = strawberry.field(description="How many payments, including failed attempts.")
+    received: Money = strawberry.field(description="The sum of those that SUCCEEDED, gross of refunds.")
     refunded: Money = strawberry.field(description="The refunded part of `received`.")
-    net: Money = strawberry.field(description="`received` without `refunded`.")
+    net: Money = strawberry.field(description="`received` minus `refunded`.")
     precision: CountPrecision = _PRECISION
 
     @classmethod
@@ -79,10 +79,10 @@ class PaymentTotals(_Totals):
 @strawberry.type(description="The sums of a customer's invoices in one currency.")
 class CustomerTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many invoices, drafts and VOID ones among them.")
-    invoiced: Money = strawberry.field(description="The sum of the totals of what is OPEN, PAID or UNCOLLECTIBLE.")
-    paid: Money = strawberry.field(description="What came in for them, gross of refunds.")
-    open: Money = strawberry.field(description="What remains of OPEN ones.")
+    count: int = strawberry.field(description="How many invoices, including drafts and VOID ones.")
+    invoiced: Money = strawberry.field(description="The sum of the totals of OPEN, PAID and UNCOLLECTIBLE invoices.")
+    paid: Money = strawberry.field(description="What was paid for them, gross of refunds.")
+    open: Money = strawberry.field(description="What is still to pay on the OPEN ones.")
     overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
     precision: CountPrecision = _PRECISION
 

@@ -13,14 +13,16 @@ from schema.context import Info, given
 
 @strawberry.type(description="An entry of the business's own data about a customer or an invoice.")
 class MetadataEntry:
-    key: str = strawberry.field(description="What it is called.")
-    value: str = strawberry.field(description="What it says.")
+    key: str = strawberry.field(description="The entry's key.")
+    value: str = strawberry.field(description="The entry's value.")
 
 
-@strawberry.input(description="An entry of metadata to keep, change or remove.")
+@strawberry.input(description="A metadata entry to set or remove.")
 class MetadataEntryInput:
-    key: str = strawberry.field(description="What it is called: 1 to 40 characters.")
-    value: str = strawberry.field(description="What it says: up to 500 characters. An empty one removes the entry.")
+    key: str = strawberry.field(description="The entry's key: 1 to 40 characters.")
+    value: str = strawberry.field(
+        description="The entry's value: up to 500 characters. An empty one removes the entry."
+    )
 
 
 async def metadata_of(info: Info, subject_id: str) -> list[MetadataEntry]:

@@ -20,20 +20,23 @@ class WebhookEventStatusCount:
     count: int = strawberry.field(description="How many have it.")
 
 
-@strawberry.type(description="How many there are of each status. Every status is listed, and every count is exact.")
+@strawberry.type(
+    description="How many invoices and webhook events have each status. Every status is listed, and every count is"
+    " exact."
+)
 class Counts:
     @strawberry.field(description="Invoices.")
     async def invoices(self, info: Info) -> list[InvoiceStatusCount]:
         found = await overview.invoices_by_status(info.context)
         return [InvoiceStatusCount(status=status, count=count) for status, count in found.items()]
 
-    @strawberry.field(description="What Stripe posted.")
+    @strawberry.field(description="Webhook events.")
     async def webhook_events(self, info: Info) -> list[WebhookEventStatusCount]:
         found = await overview.webhook_events_by_status(info.context)
         return [WebhookEventStatusCount(status=status, count=count) for status, count in found.items()]
 
 
-@strawberry.type(description="How much waits for somebody to look at it. Every count is exact.")
+@strawberry.type(description="How much needs somebody's attention. Every count is exact.")
 class Attention:
     @strawberry.field(
         description="Payments that fit no invoice and were not refunded in full: apply them (`applyPayment`) or refund"
@@ -43,14 +46,13 @@ class Attention:
         return await overview.unapplied_payments(info.context)
 
     @strawberry.field(
-        description="Payments that exceeded their invoice by more than was refunded of them: refund the rest in Stripe."
+        description="Payments whose excess over the invoice was not refunded in full: refund the rest in Stripe."
     )
     async def overpaid_payments(self, info: Info) -> int:
         return await overview.overpaid_payments(info.context)
 
     @strawberry.field(
-        description="Payments whose dispute is not decided: answer it in Stripe before the day by which Stripe wants"
-        " evidence."
+        description="Payments whose dispute is not decided: answer it in Stripe before the evidence is due."
     )
     async def open_disputes(self, info: Info) -> int:
         return await overview.open_disputes(info.context)

@@ -22,8 +22,8 @@ from schema.types.money import Money
 
 @strawberry.type(description="A customer's objection to a payment, at the card's bank.")
 class Dispute:
-    status: str = strawberry.field(description="Stripe's own word for where it stands.")
-    reason: str = strawberry.field(description="Stripe's own word for why.")
+    status: str = strawberry.field(description="The dispute's status at Stripe.")
+    reason: str = strawberry.field(description="Stripe's code for why the customer disputes the payment.")
     amount: Money = strawberry.field(description="What is disputed.")
     opened_at: datetime = strawberry.field(description="When it was opened.")
     closed_at: datetime | None = strawberry.field(description="When it was decided.")
@@ -56,7 +56,9 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     overpaid: Money = strawberry.field(description="The part that exceeded the invoice.")
     allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
     unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
-    provider_payment_id: str = strawberry.field(description="Stripe's id of it: pi_… or what stands for one.")
+    provider_payment_id: str = strawberry.field(
+        description="Stripe's id of it: pi_…, or the id of a charge, session or invoice that stands for it."
+    )
     failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
     presentment: Money | None = strawberry.field(
@@ -65,15 +67,13 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     amount_received: Money | None = strawberry.field(
         description="The part of an incomplete bank transfer that has come in."
     )
-    dispute: Dispute | None = strawberry.field(
-        description="A dispute of it: an open one if there is any, else the latest."
-    )
+    dispute: Dispute | None = strawberry.field(description="An open dispute of it if there is one, else the latest.")
     disputes: list[Dispute] = strawberry.field(description="All disputes of it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even when it does not count.")
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even if it does not count for it.")
 
     customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 
@@ -110,6 +110,6 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 class PaymentConnection(Connection[Payment]):
     query: strawberry.Private[PaymentQuery]
 
-    @strawberry.field(description="The sums of the whole list, per currency; added up only when they are asked for.")
+    @strawberry.field(description="The sums of the whole list, per currency; added up only when selected.")
     async def totals(self, info: Info) -> list[PaymentTotals]:
         return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

@@ -28,21 +28,21 @@ class OverdueBucket:
 @strawberry.type(description="Open and received amounts in one currency.")
 class CurrencyTotals:
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    open: Money = strawberry.field(description="What remains of OPEN invoices now.")
+    open: Money = strawberry.field(description="What is still to pay on OPEN invoices now.")
     overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
     overdue_by_age: list[OverdueBucket] = strawberry.field(
         description="`overdue`, split by days past the due date: 1–30, 31–60, 61–90, and more; always these four."
     )
     paid: Money = strawberry.field(
         description=(
-            "What came in for invoices, gross of refunds: applied payments, by the time they occurred, and what"
-            " was marked paid by hand, by the time the invoice became PAID."
+            "Money received for invoices, gross of refunds: applied payments, by the time they occurred, and what"
+            " was marked as paid by hand, by the time the invoice became PAID."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
     overpaid: Money = strawberry.field(description="By how much the payments in `paid` exceeded their invoices.")
     unapplied: Money = strawberry.field(
-        description="What came in but fits no invoice, net of refunds. No other total includes it."
+        description="Money received that fits no invoice, net of refunds. No other total includes it."
     )
 
     @classmethod
@@ -60,16 +60,16 @@ class CurrencyTotals:
         )
 
 
-@strawberry.type(description="What came in within an interval.")
+@strawberry.type(description="Money received in an interval.")
 class RevenuePoint:
-    start: datetime = strawberry.field(description="The start of its interval; of the first one, `since`.")
+    start: datetime = strawberry.field(description="The start of its interval; for the first point, `since`.")
     end: datetime = strawberry.field(
-        description="The end of its interval, where the next begins; of the last one, `until`."
+        description="The end of its interval, where the next begins; for the last point, `until`."
     )
     received: Money = strawberry.field(
         description=(
-            "What came in for invoices, gross of refunds, like `CurrencyTotals.paid`: applied payments, by the"
-            " time they occurred, and what was marked paid by hand, by the time the invoice became PAID."
+            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`: applied payments, by the"
+            " time they occurred, and what was marked as paid by hand, by the time the invoice became PAID."
         )
     )
     refunded: Money = strawberry.field(
@@ -78,7 +78,7 @@ class RevenuePoint:
             " its payment, so it changes an earlier point."
         )
     )
-    net: Money = strawberry.field(description="`received` without `refunded`.")
+    net: Money = strawberry.field(description="`received` minus `refunded`.")
 
     @classmethod
     def of(cls, found: revenue.Point, currency: str) -> "RevenuePoint":
@@ -91,7 +91,7 @@ class RevenuePoint:
         )
 
 
-@strawberry.type(description="Received amounts over time, in one currency.")
+@strawberry.type(description="Money received over time, in one currency.")
 class RevenueSeries:
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     points: list[RevenuePoint] = strawberry.field(

@@ -18,11 +18,12 @@ from schema.types.diagnosis import Diagnosis
 
 @strawberry.type(description="A delivery of a webhook event, or an attempt to apply it.")
 class WebhookEventAttempt:
-    at: datetime = strawberry.field(description="When that was.")
-    source: AttemptSource = strawberry.field(description="Why it was looked at.")
-    status: WebhookEventStatus = strawberry.field(description="What became of it.")
+    at: datetime = strawberry.field(description="When it happened.")
+    source: AttemptSource = strawberry.field(description="What caused it.")
+    status: WebhookEventStatus = strawberry.field(description="Its status.")
     reason: Diagnosis | None = strawberry.field(
-        description="Why. Null when PROCESSED, and when an event was delivered again that had been decided already."
+        description="The reason for its status. Null when PROCESSED, and for a redelivery of an event that was decided"
+        " already."
     )
 
 
@@ -30,8 +31,8 @@ class WebhookEventAttempt:
 class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null when none could be read.")
     type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
-    status: WebhookEventStatus = strawberry.field(description="What became of it.")
-    reason: Diagnosis | None = strawberry.field(description="Why. Null when PROCESSED.")
+    status: WebhookEventStatus = strawberry.field(description="Its status.")
+    reason: Diagnosis | None = strawberry.field(description="The reason for its status. Null when PROCESSED.")
     deliveries: int = strawberry.field(description="How often Stripe posted it.")
     attempts: int = strawberry.field(description="How often we tried to apply it.")
     livemode: bool | None = strawberry.field(description="Whether it is about real money.")
@@ -43,7 +44,7 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description=("Each delivery and each attempt, oldest first, up to a hundred. Those at the same moment are one.")
+        description="Each delivery and each attempt, oldest first, up to a hundred. Simultaneous ones are one entry."
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)

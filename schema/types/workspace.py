@@ -17,14 +17,14 @@ from schema.types.api_key import ApiKey
 @strawberry.type(
     description=(
         "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
-        " operation: a subscription `after` it misses no change to what the operation showed, though it may"
+        " operation: a subscription `after` it misses no change to what the operation returned, though it may"
         " repeat one."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):
     name: str = strawberry.field(description="As the operator named it.")
     mode: Mode = strawberry.field(description="Whether its money is real.")
-    created_at: datetime = strawberry.field(description="When it was made.")
+    created_at: datetime = strawberry.field(description="When it was created.")
 
     @strawberry.field(description="The newest event's place in the workspace's history, for `after`.")
     def event_cursor(self, info: Info) -> str:

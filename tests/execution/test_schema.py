@@ -1,11 +1,8 @@
 """The schema as clients see it."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
-import pytest
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -16,11 +13,6 @@ from graphql import (
 )
 
 from execution.schema import schema
-from resolvers.event import EventQuery
-from resolvers.invoice_list import InvoiceQuery
-from resolvers.payment import PaymentQuery
-from resolvers.webhook_event import WebhookEventQuery
-from schema.filters import EventFilter, InvoiceFilter, PaymentFilter, WebhookEventFilter
 
 SDL = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
 
@@ -41,22 +33,6 @@ def test_everything_is_described() -> None:
     ]
 
     assert undescribed == []
-
-
-@pytest.mark.parametrize(
-    ("filter_", "query"),
-    [
-        (InvoiceFilter, InvoiceQuery),
-        (PaymentFilter, PaymentQuery),
-        (WebhookEventFilter, WebhookEventQuery),
-        (EventFilter, EventQuery),
-    ],
-)
-def test_a_filter_asks_for_what_its_use_case_knows(filter_: type[Any], query: type[Any]) -> None:
-    """Both have the same fields; `status` of an event is for subscriptions, which have an argument for it."""
-    asked, known = ([field.name for field in fields(each)] for each in (filter_, query))
-
-    assert asked == [name for name in known if (query, name) != (EventQuery, "status")]
 
 
 def test_every_result_of_a_mutation_is_a_success_or_a_problem() -> None:

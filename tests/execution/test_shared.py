@@ -11,6 +11,7 @@ import pytest
 
 from execution import shared as shared_module
 from execution.shared import Asked, Fanout, Shown, StuckError, until_sent
+from feed import follower
 from feed.cursor import encode_cursor
 from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
@@ -187,7 +188,7 @@ async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
 async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_not_notice(
     reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_module, "MAX_BUFFERED", 5)
+    monkeypatch.setattr(follower, "MAX_BUFFERED", 5)
     shared, slow, quick = Fanout(), Dashboard(), Dashboard()
 
     async with following(shared, reader, slow), following(shared, reader, quick):

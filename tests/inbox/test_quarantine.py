@@ -1,7 +1,7 @@
 """What can't be verified waits, bounded, and is applied as of its receipt once a secret verifies it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -445,6 +445,19 @@ async def test_a_burst_is_one_line_of_the_log(business: Business) -> None:
 
     lines = await unscoped(Event).filter(integration_id=integration["id"], type=EventType.WEBHOOK_EVENT_RECEIVED)
     assert len(lines) == 1
+
+
+async def test_whoever_follows_is_woken_once_something_waits(business: Business) -> None:
+    integration = await business.connect()
+    origin = Origin(business.workspace.id, integration["id"], Mode.TEST)
+    woken: list[Mapping[str, int]] = []
+
+    async with Quarantine(business.services.inbox, business.services.keyring, woken.append) as quarantine:
+        post = Post(origin=origin, body=b"{}", headers={}, received_at=utc_now(), secrets=[], judged_by=(None, None))
+        assert await quarantine.keep(post)
+
+    line = await unscoped(Event).get(integration_id=integration["id"], type=EventType.WEBHOOK_EVENT_RECEIVED)
+    assert woken == [{business.workspace.id: line.number}]
 
 
 async def test_an_event_whose_id_looks_like_a_quarantined_bodys_key_takes_nobodys_place(business: Business) -> None:

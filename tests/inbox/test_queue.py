@@ -411,6 +411,26 @@ async def test_one_event_may_replace_what_is_left_and_leave_something_anew(
     assert statuses_of(await books.webhook_events_of(workspace)) == {WebhookEventStatus.PROCESSED}
 
 
+async def test_each_payment_of_a_stripe_invoice_is_logged_with_the_invoice_that_it_pays(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """One pays another invoice than the Stripe invoice's metadata names, and is told to be larger than it was known."""
+    named, other = await books.add_invoice(integration), await books.add_invoice(integration)
+    events = [
+        stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_b", amount=500),
+        stripe.stripe_invoice_paid(**ours(named), invoice="in_a", amount=2500, payments={"pi_a": 500, "pi_b": 2000}),
+    ]
+
+    await deliver_in_turn(inbox, integration, *events)
+
+    log = [(entry.type, entry.invoice_id) for entry in await books.log_of(workspace)]
+    assert [entry for entry in log if entry[0] in {EventType.INVOICE_PARTIALLY_PAID, EventType.INVOICE_PAID}] == [
+        (EventType.INVOICE_PARTIALLY_PAID, other.id),
+        (EventType.INVOICE_PARTIALLY_PAID, named.id),
+        (EventType.INVOICE_PAID, other.id),
+    ]
+
+
 async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
@@ -484,6 +504,26 @@ async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
         EventType.PAYMENT_SUCCEEDED,
         EventType.INVOICE_PARTIALLY_PAID,
     ]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_an_invoice_that_loses_what_was_under_way_gets_a_link_again(
+    inbox: Inbox, integration: Integration, first: int
+) -> None:
+    """Whichever of the two names was known first: they turn out to be one payment, of another invoice."""
+    loser, payer = await books.add_invoice(integration), await books.add_invoice(integration)
+    await books.add_link(loser)
+    under_way = [
+        stripe.checkout_session_completed(**ours(loser), session="cs_a", payment_intent=None, payment_status="unpaid"),
+        stripe.payment_intent_processing(**ours(payer), payment_intent="pi_a"),
+    ]
+    came = stripe.checkout_session_async_succeeded(**ours(payer), session="cs_a", payment_intent="pi_a")
+
+    await deliver_in_turn(inbox, integration, under_way[first], under_way[1 - first], came)
+
+    assert (await books.again(payer)).status is InvoiceStatus.PAID
+    retired, new = await books.links_of(loser)
+    assert (retired.status, new.status) == (PaymentLinkStatus.DEACTIVATED, PaymentLinkStatus.PENDING)
 
 
 async def test_the_link_of_a_paid_invoice_is_to_be_stopped_at_stripe(inbox: Inbox, integration: Integration) -> None:

@@ -126,9 +126,11 @@ async def test_what_is_there_is_searched(ask: Ask, request: pytest.FixtureReques
 
 
 async def test_what_is_there_is_summed(ask: Ask) -> None:
-    found = await ask("SELECT currency, day, status, allocation, number, amount, is_merged FROM payment_sums")
+    found = await ask("SELECT currency, day, status, allocation, amount, is_merged FROM payment_sums")
 
-    assert found == [("USD", "2026-11-23", "SUCCEEDED", "UNAPPLIED", 3, 1500, True)]
+    assert found == [("USD", "2026-11-23", "SUCCEEDED", "UNAPPLIED", 1500, True)]
+    of_all_time = "SELECT currency, status, allocation, number, amount, is_merged FROM payment_totals"
+    assert await ask(of_all_time) == [("USD", "SUCCEEDED", "UNAPPLIED", 3, 1500, True)]
     assert await ask("SELECT SUM(number) FROM webhook_event_sums") == [(3,)]
     by_time = "SELECT quarter_hour, currency, allocation, amount, is_merged FROM payment_quarter_hour_sums"
     assert await ask(by_time) == [("2026-11-23 12:30", "USD", "UNAPPLIED", 1500, True)]

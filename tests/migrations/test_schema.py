@@ -22,7 +22,9 @@ from tests.world.postgres import Postgres
 REFUSALS = (asyncpg.IntegrityConstraintViolationError, sqlite3.IntegrityError)
 KEPT = {
     "payment_sums",
+    "payment_totals",
     "invoice_sums",
+    "invoice_totals",
     "webhook_event_sums",
     "payment_quarter_hour_sums",
     "customer_texts",

@@ -107,7 +107,7 @@ async def test_finalizing_makes_one_link_that_leads_back_to_its_invoice(business
     row = await business.link(invoice["id"])
     customer_id = (await scoped(Invoice, business.workspace.id).get(id=invoice["id"])).customer_id
     ours = {"invoice_id": invoice["id"], "customer_id": customer_id, "workspace_id": business.workspace.id}
-    assert made["metadata"] == ours
+    assert made["metadata"] == {**ours, "payment_link_id": row.id}
     assert made["payment_intent_data"]["metadata"] == ours
     assert made["restrictions"] == {"completed_sessions": {"count": 0, "limit": 1}}
     assert invoice["number"] in made["inactive_message"]
@@ -673,6 +673,23 @@ async def test_a_link_that_was_hard_to_make_is_stopped_with_as_much_patience(
     assert (retired.status, retired.tries) == (PaymentLinkStatus.DEACTIVATED, 0)
 
 
+async def test_a_link_that_was_hard_to_make_is_stopped_after_a_payment_with_as_much_patience(
+    business: Business, connected: str
+) -> None:
+    """What nobody knows to be made may be at Stripe, for the old amount."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await _tried(invoice["id"], lifecycle.STOP_TRIES)
+    await business.deliver(connected, _paid(business, invoice["id"], 500))
+    await business.stripe.fault("status_before", method="GET", status=500, times=2)
+
+    await business.work_off(invoice["id"])
+    await business.work_off(invoice["id"])
+
+    (retired,) = [link for link in await business.stripe.links() if not link["active"]]
+    assert [line["amount_total"] for line in await business.stripe.lines(retired["id"])] == [2000]
+
+
 async def test_a_link_that_was_probably_paid_is_left_alone_until_its_session_is_told(
     business: Business, connected: str
 ) -> None:
@@ -827,6 +844,45 @@ async def test_a_partial_payment_is_followed_by_a_link_for_the_rest(business: Bu
     assert (row.status, row.amount, row.provider_id) == (PaymentLinkStatus.ACTIVE, 1500, active["id"])
     assert [line["amount_total"] for line in await business.stripe.lines(active["id"])] == [1500]
     assert not await business.stripe.is_payable(first["id"])
+
+
+async def test_a_link_for_the_rest_is_never_the_one_for_the_whole(business: Business, connected: str) -> None:
+    """Nobody knows of either whether Stripe made it: each is looked for, and is not taken for the other."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await business.deliver(connected, _paid(business, invoice["id"], 500))
+    whole, rest = await business.links(invoice["id"])
+    await business.stripe.fault("status_before", status=503, times=2)
+
+    await business.make_due(invoice["id"])
+    await business.services.link_maker.make(rest.id)
+    await business.make_due(invoice["id"])
+    await business.services.link_maker.make(rest.id)
+    await business.services.link_maker.make(whole.id)
+
+    (active,) = await business.stripe.active_links()
+    row = await business.link(invoice["id"])
+    assert (row.status, row.amount, row.provider_id) == (PaymentLinkStatus.ACTIVE, 1500, active["id"])
+    assert [line["amount_total"] for line in await business.stripe.lines(active["id"])] == [1500]
+
+
+async def test_stopping_a_link_that_was_never_made_leaves_its_successor_payable(
+    business: Business, connected: str
+) -> None:
+    """The one for the rest is at Stripe already, and not written yet."""
+    await business.stripe.fault("status_before", status=503, times=2)
+    invoice = await business.finalized("20.00")
+    await business.deliver(connected, _paid(business, invoice["id"], 500))
+    never_made, rest = await business.links(invoice["id"])
+    await business.stripe.fault("hang_up", times=2)
+    await business.make_due(invoice["id"])
+
+    await business.services.link_maker.make(rest.id)
+    await business.services.link_maker.make(never_made.id)
+    row = await business.work_off(invoice["id"])
+
+    (active,) = await business.stripe.active_links()
+    assert (row.status, row.provider_id) == (PaymentLinkStatus.ACTIVE, active["id"])
 
 
 async def test_a_bank_debit_that_fails_is_followed_by_a_new_link(business: Business, connected: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from execution.schema import schema
-from feed import follow
+from feed import follow, follower
 from models.kinds import EventType, InvoiceStatus, WebhookEventStatus
 from resolvers.context import Services
 from tests.world.caller import Caller
@@ -177,11 +177,12 @@ async def test_a_burst_is_told_in_parts_that_a_buffer_holds(
     told: list[int] = []
 
     class Recorder(follow._Follower[Any]):
-        def offer(self, lines: Sequence[follow.Line[Any]]) -> None:
-            told.append(len(lines))
-            super().offer(lines)
+        def offer(self, items: Sequence[follow.Line[Any]]) -> None:
+            told.append(len(items))
+            super().offer(items)
 
     monkeypatch.setattr(follow, "MAX_BUFFERED", 50)
+    monkeypatch.setattr(follower, "MAX_BUFFERED", 50)
     monkeypatch.setattr(follow, "_Follower", Recorder)
     await rows.event(EventType.INVOICE_CREATED)
 
@@ -208,8 +209,8 @@ async def test_a_line_that_is_read_and_told_at_once_is_shown_once(
         await rows.event(EventType.INVOICE_UPDATED)
         services.feed.wake({rows.workspace_id: 2})
         (channel,) = services.feed._channels.values()
-        (follower,) = channel.followers
-        await eventually(lambda: _has_told(follower))
+        (one,) = channel.followers
+        await eventually(lambda: _has_told(one))
         shown.append((await anext(lines)).event.number)
         waiting = asyncio.ensure_future(anext(lines))
         await asyncio.sleep(0.05)  # for the end of the log to be read, and what was told to be passed over
@@ -220,5 +221,5 @@ async def test_a_line_that_is_read_and_told_at_once_is_shown_once(
     assert shown == [1, 2, 3]
 
 
-async def _has_told(follower: follow._Follower[Any]) -> bool:
-    return bool(follower.buffer)
+async def _has_told(one: follow._Follower[Any]) -> bool:
+    return bool(one._buffer)

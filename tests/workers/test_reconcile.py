@@ -1,5 +1,6 @@
 """What Stripe's posts did not bring is fetched: events since the last time, and links that were paid."""
 
+import time
 from datetime import timedelta
 from typing import Any, Final
 
@@ -124,6 +125,33 @@ async def test_more_than_stripe_keeps_is_said(business: Business) -> None:
     assert (synced["complete"], synced["gap"]["code"]) == (True, "EVENTS_GONE")
 
 
+async def test_what_stripe_no_longer_keeps_is_said_once_and_gone_on_from(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    async with transaction():
+        long_ago = utc_now() - timedelta(days=45)
+        await unscoped(IntegrationTraffic).filter(integration_id=integration["id"]).update(synced_until=long_ago)
+
+    first = await business.mutate(SYNC, id=integration["id"])
+    second = await business.mutate(SYNC, id=integration["id"])
+
+    assert (first["applied"], first["complete"], first["gap"]["code"]) == (2, True, "EVENTS_GONE")
+    assert (second["complete"], second["gap"]) == (True, None)
+    assert second["since"] > (utc_now() - timedelta(days=1)).isoformat()
+
+
+async def test_an_instant_after_the_position_leaves_it_where_it_is(business: Business) -> None:
+    """What lies between the two is still to be read."""
+    integration = await business.connect()
+    async with transaction():
+        position = utc_now() - timedelta(days=10)
+        await unscoped(IntegrationTraffic).filter(integration_id=integration["id"]).update(synced_until=position)
+
+    await business.mutate(SYNC, id=integration["id"], since=(utc_now() - timedelta(days=5)).isoformat())
+
+    assert (await traffic(integration)).synced_until == position
+
+
 @pytest.mark.parametrize(("days", "code"), [(1, "INVALID_INPUT")])
 async def test_an_instant_to_come_is_refused(business: Business, days: int, code: str) -> None:
     integration = await business.connect()
@@ -134,12 +162,15 @@ async def test_an_instant_to_come_is_refused(business: Business, days: int, code
 
 
 async def test_a_rate_limit_is_waited_out(business: Business) -> None:
+    """Stripe does not say for how long: for a second, each time."""
     integration = await business.connect()
     await paid_unheard(business)
     await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429, times=2)
+    began = time.monotonic()
 
     synced = await business.mutate(SYNC, id=integration["id"])
 
+    assert time.monotonic() - began >= 2
     assert (synced["applied"], synced["complete"]) == (2, True)
 
 

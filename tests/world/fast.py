@@ -45,12 +45,14 @@ def takes_its_time(item: pytest.Item) -> bool:
     return any(item.get_closest_marker(name) is not None for name in ("timeout", "slow"))
 
 
-def needs_servers(item: pytest.Item) -> bool:
-    """Whether a test is known to ask for another process."""
+def needs_servers(item: pytest.Item, *, but_for: str = "") -> bool:
+    """Whether a test is known to ask for another process than one."""
     if not isinstance(item, pytest.Function):
         return False
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return bool(SERVERS & set(item.fixturenames)) or any(isinstance(each, str) and each in KINDS for each in params)
+    return bool((SERVERS - {but_for}) & set(item.fixturenames)) or any(
+        isinstance(each, str) and each in KINDS for each in params
+    )
 
 
 def _skip_who_starts_a_process(event: str, _: Sequence[object]) -> None:

@@ -195,7 +195,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           placeholder={integration.webhookSecretPreview ?? "whsec_…"}
           hint={
             integration.webhookSecretPreview
-              ? "Leave blank to keep it. After a new one the one before still verifies for 24 hours."
+              ? "Leave blank to keep it. A replaced secret still verifies, for 24 hours at most."
               : "The endpoint's signing secret, from Stripe."
           }
         />

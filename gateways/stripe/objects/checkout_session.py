@@ -54,11 +54,9 @@ def _session(session: StripeObject, evidence: Evidence) -> Facts:
 
 
 HANDLED: Final = {
-    "checkout.session.completed": Handled(
-        completed, "a customer is through with a Payment Link", is_needed=True, weight=1
-    ),
+    "checkout.session.completed": Handled(completed, "a customer completed a Payment Link", is_needed=True, weight=1),
     "checkout.session.async_payment_succeeded": Handled(
-        async_payment_succeeded, "a bank debit came after the customer was through"
+        async_payment_succeeded, "a bank debit succeeded after the customer completed the Payment Link"
     ),
-    "checkout.session.async_payment_failed": Handled(async_payment_failed, "a bank debit did not come", weight=2),
+    "checkout.session.async_payment_failed": Handled(async_payment_failed, "a bank debit failed", weight=2),
 }

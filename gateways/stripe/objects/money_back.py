@@ -105,10 +105,10 @@ def _about_charge(subject: StripeObject, evidence: Evidence) -> Facts:
 
 
 HANDLED: Final = {
-    "charge.refunded": Handled(charge_refunded, "money went back, with the total of it"),
-    "refund.failed": Handled(refund_changed, "a refund came back"),
+    "charge.refunded": Handled(charge_refunded, "a payment was refunded, in part or in full"),
+    "refund.failed": Handled(refund_changed, "a refund failed"),
     "charge.dispute.created": Handled(dispute_created, "a customer's bank disputes a payment"),
     "charge.dispute.closed": Handled(dispute_closed, "a dispute was decided", weight=1),
-    "refund.created": Handled(refund_changed, "money goes back, refund by refund"),
+    "refund.created": Handled(refund_changed, "a refund was created"),
     "refund.updated": Handled(refund_changed, "a refund was canceled or changed"),
 }

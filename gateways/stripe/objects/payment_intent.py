@@ -51,9 +51,9 @@ def _intent(intent: StripeObject, evidence: Evidence) -> Facts:
 
 
 HANDLED: Final = {
-    "payment_intent.succeeded": Handled(succeeded, "money came", is_needed=True),
+    "payment_intent.succeeded": Handled(succeeded, "a payment succeeded", is_needed=True),
     "payment_intent.payment_failed": Handled(failed, "an attempt to pay failed", is_needed=True),
     "payment_intent.processing": Handled(processing, "a bank debit is under way, so nobody should pay again", weight=1),
-    "payment_intent.canceled": Handled(canceled, "a payment was given up, so the invoice can be paid again", weight=2),
-    "payment_intent.partially_funded": Handled(partially_funded, "a part of a bank transfer came", weight=1),
+    "payment_intent.canceled": Handled(canceled, "a payment was canceled, so the invoice can be paid again", weight=2),
+    "payment_intent.partially_funded": Handled(partially_funded, "a part of a bank transfer arrived", weight=1),
 }

@@ -677,7 +677,7 @@ async def test_a_link_that_becomes_known_after_its_key_is_gone_is_stopped_with_t
 ) -> None:
     """As is one that was made between the first look at an integration's links and its disconnection."""
     invoice = await business.finalized("20.00")
-    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=4)
     await business.mutate(documents.DISCONNECT, id=connected)
     payable = await business.stripe.active_links()
     await business.make_due(invoice["id"])
@@ -686,6 +686,20 @@ async def test_a_link_that_becomes_known_after_its_key_is_gone_is_stopped_with_t
 
     assert len(payable) == 1
     assert await business.stripe.active_links() == []
+    assert (await business.link(invoice["id"])).due_at is None
+
+
+async def test_disconnecting_stops_a_link_whose_next_try_is_still_to_come(business: Business, connected: str) -> None:
+    """Later there is no key to stop it with."""
+    invoice = await business.finalized("20.00")
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+    await business.mutate(documents.VOID, id=invoice["id"])
+    waiting = await business.work_off(invoice["id"])
+    assert waiting.due_at is not None
+
+    await business.mutate(documents.DISCONNECT, id=connected)
+
+    assert not await business.stripe.is_payable(invoice["paymentLink"]["stripeId"])
     assert (await business.link(invoice["id"])).due_at is None
 
 
