@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import httpx
@@ -36,7 +37,6 @@ class Courier:
         self._retry_delays_s = tuple(retry_delays_s)
         self._outage = outage
         self._background: set[asyncio.Task[None]] = set()
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, headers={"User-Agent": USER_AGENT})
 
     async def deliver(self, account: Account, events: Sequence[Payload], posting: Posting) -> list[Payload]:
         """Post events to all who want them, and say how each post was answered: None if it wasn't.
@@ -59,7 +59,12 @@ class Courier:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False, headers={"User-Agent": USER_AGENT})
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.world import migrated
 from tests.world.app import start_app, start_simulator  # noqa: F401 - fixtures
+from tests.world.callers import admin, callers_workspace, reader, rows, services, stranger  # noqa: F401 - fixtures
 from tests.world.fast import leave_out, pytest_addoption, pytest_configure  # noqa: F401 - hooks
 from tests.world.house import house, servers  # noqa: F401 - fixtures
 from tests.world.office import (  # noqa: F401 - fixtures
@@ -22,6 +23,7 @@ from tests.world.office import (  # noqa: F401 - fixtures
     logged,
     module_database_url,
     office,
+    share_the_modules_loop,
     stripe_url,
     workspace,
 )
@@ -32,9 +34,10 @@ from tests.world.valkey import Valkey
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Choose and order."""
+    """Choose, order, and say in which loop each runs."""
     leave_out(config, items)
     spread(config, items)
+    share_the_modules_loop(items)
 
 
 @pytest.fixture(scope="session")

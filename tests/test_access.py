@@ -321,7 +321,8 @@ def test_nothing_of_another_workspace_is_found_by_any_field(town: Town, surface:
         for value in foreign_values(place, before, theirs):
             answer = _ask(surface, own, place, value)
             tried.append(place)
-            told = {text for text in secrets_of_theirs - {value} if text in json.dumps(answer)}
+            heard = json.dumps(answer)
+            told = {text for text in secrets_of_theirs - {value} if text in heard}
             as_it_should_be = is_their_own if is_kept_apart(place) else is_refused
             if told or not as_it_should_be(place, answer):
                 leaks.append((str(place), value, answer))

@@ -55,6 +55,21 @@ def assert_refused(cli: Cli, *arguments: str, says: str, code: int = 1) -> None:
     assert done.stdout == ""
 
 
+def test_every_command_starts_by_itself(tmp_path: Path, start_simulator: StartSimulator) -> None:
+    """As users start it; the other tests fork theirs from a Python that has loaded the product."""
+    cold = Cli(cwd=tmp_path, cold=True)
+    refused = cold.run("simulate", "paid", "--invoice", "inv_1", "--simulator", start_simulator().url)
+
+    assert len(Keyring.parse([cold("generate-key")["encryptionKey"]]).keys) == 1
+    assert cold("migrate")["applied"][0] == "m0001_initial"
+    assert cold("workspace", "create", "Acme", "--mode", "test")["workspace"]["name"] == "Acme"
+    assert len(cold("key", "list")["keys"]) == 1
+    assert cold("rotate-encryption-key")["resealed"] == 0
+    assert cold("sync") == {"integrations": []}
+    assert cold("sums") == {"mistakes": []}
+    assert "has no Payment Link" in refused.stderr
+
+
 # --- Databases, workspaces and keys ----------------------------------------------------------------------------
 
 

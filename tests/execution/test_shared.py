@@ -154,6 +154,7 @@ async def test_a_wrong_cursor_is_an_error_for_its_sender_alone(reader: Caller, r
     assert dashboard.numbers == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
     reader: Caller, rows: Rows, services: Services, seed: int
@@ -263,6 +264,7 @@ async def test_queries_are_answered_and_over(reader: Caller) -> None:
     assert shared.group_count == 0
 
 
+@pytest.mark.slow
 async def test_who_leaves_leaves_nothing_behind(reader: Caller, services: Services) -> None:
     """Thousands of subscriptions come and go, at whatever moment they are cut off."""
     shared, context = Fanout(), await reader.operation()

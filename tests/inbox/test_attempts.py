@@ -2,16 +2,12 @@
 
 from typing import Any, Final
 
-import pytest
-
 from database.scope import unscoped
 from models.kinds import WebhookEventStatus
 from models.webhook_event import WebhookEvent
 from models.webhook_event_attempt import MAX_KEPT, WebhookEventAttempt
 from tests.world.business import Business, Json
 from tests.world.stripe_payloads import Event, payment_intent_succeeded
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HISTORY: Final = """
 query ($id: ID!) { webhookEvent(id: $id) {

@@ -1,6 +1,6 @@
 """Random histories through the real inbox and database: the same ends as of books that hear them in order.
 
-There are 25 on each database unless FLUXRATE_INBOX_HISTORIES says how many.
+There are 15 on each database unless FLUXRATE_INBOX_HISTORIES says how many.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.models.histories.machine import Histories
 from tests.models.histories.shelf import Shelf
 from tests.models.histories.twin import Twin
 
-HISTORIES: Final = int(os.environ.get("FLUXRATE_INBOX_HISTORIES", "25"))
+HISTORIES: Final = int(os.environ.get("FLUXRATE_INBOX_HISTORIES", "15"))
 HOW: Final = settings(
     max_examples=HISTORIES,
     stateful_step_count=14,

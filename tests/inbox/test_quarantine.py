@@ -30,8 +30,6 @@ from tests.world.eventually import eventually
 from tests.world.stripe_payloads import body, signed_headers
 from webhooks.stripe import StripeWebhook
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 SECRET: Final = "whsec_quarantine1234567"
 OTHER: Final = "whsec_somebodyelse12345"
 DISCARD: Final = """

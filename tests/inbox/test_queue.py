@@ -1094,6 +1094,7 @@ async def test_a_queue_is_full_by_its_bytes_too(database: Database, integration:
         assert (await inbox.accept(delivery(integration, b" "))).status is WebhookEventStatus.IGNORED
 
 
+@pytest.mark.slow
 async def test_closing_settles_what_is_queued_and_takes_nothing_more(
     database: Database, integration: Integration
 ) -> None:

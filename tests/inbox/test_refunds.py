@@ -17,8 +17,6 @@ from models.webhook_event import WebhookEvent
 from tests.world import stripe_payloads as stripe
 from tests.world.business import Business
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 MONEY_BACK: Final = """
 query ($id: ID!) { invoice(id: $id) {
   status amountPaid { amount } amountRefunded { amount }

@@ -53,6 +53,7 @@ async def _seen_while(workspace: Workspace, *writers: Coroutine[Any, Any, int]) 
     return seen, sum(await writing)
 
 
+@pytest.mark.slow
 async def test_a_reader_misses_nothing_of_what_tasks_write_at_once(database: Database, workspace: Workspace) -> None:
     """A number that appears after a larger one would be missing from what the reader saw."""
     seen, committed = await _seen_while(workspace, *(append_at_random(workspace.id, seed, 25) for seed in range(12)))
@@ -61,6 +62,7 @@ async def test_a_reader_misses_nothing_of_what_tasks_write_at_once(database: Dat
     assert await _seq(workspace) == committed > 100
 
 
+@pytest.mark.slow
 async def test_a_reader_misses_nothing_of_what_processes_write_at_once(
     database: Database, workspace: Workspace, database_url: str
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_prefix_that_we_do_not_use_names_nothing() -> None:
     assert prefix_of("in_1QxAbCdEfGhIjKlM") is None
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_any_text_is_told_to_be_an_id_or_not(text: str) -> None:
     assert prefix_of(text) in {None, *Prefix}

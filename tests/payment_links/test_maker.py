@@ -39,8 +39,6 @@ from tests.world.stripe_payloads import payment_intent_succeeded
 from workers import links
 from workers.links import LinkSweep
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 ANOTHER_LINK: Final = """
 mutation ($id: ID!, $integrationId: ID!) {
   createPaymentLink(invoiceId: $id, integrationId: $integrationId) { __typename }
@@ -527,6 +525,7 @@ async def test_a_yes_that_comes_late_changes_nothing_more(business: Business, co
     assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [Moment.AS_THE_WAIT_BEGINS, Moment.AT_EVERY_WAIT_FROM_THERE])
 async def test_wherever_a_process_dies_there_is_one_link_in_the_end(
     business: Business, connected: str, moment: Moment

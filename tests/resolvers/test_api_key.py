@@ -20,8 +20,6 @@ from tests.world.app import ENCRYPTION_KEY
 from tests.world.business import Business, Json
 from tests.world.caller import Caller
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 
 async def _create(business: Business, *scopes: str, **given: Any) -> Json:
     name = {"name": "Dashboard", "scopes": list(scopes or ("READ",))}

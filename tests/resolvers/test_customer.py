@@ -11,8 +11,6 @@ from resolvers.context import Services
 from tests.world import books, documents
 from tests.world.business import Business, Json, new_business
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 ADA: Json = {"name": "Ada", "email": "ada@example.com"}
 
 

@@ -10,8 +10,6 @@ from tests.world import documents
 from tests.world.business import Business, Json
 from tests.world.stripe_payloads import payment_intent_succeeded
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 Variables = Callable[[Business], Awaitable[Json]]
 
 BY_KEY: Final = {"createInvoice", "createCustomer", "connectStripe", "createApiKey"}

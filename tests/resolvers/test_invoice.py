@@ -17,8 +17,6 @@ from tests.world.business import Business, Json, new_business
 from tests.world.caller import caller_with
 from tests.world.stripe_payloads import payment_intent_succeeded
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 DRAFT, OPEN, PAID, VOID, UNCOLLECTIBLE = InvoiceStatus
 
 ENDINGS: Final = {

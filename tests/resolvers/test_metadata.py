@@ -11,8 +11,6 @@ from models.metadata import MAX_ENTRIES, Metadata
 from tests.world import documents
 from tests.world.business import Business, Json
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 KINDS: Final = ("customer", "invoice")
 
 _UPDATES: Final = {"customer": documents.UPDATE_CUSTOMER, "invoice": documents.UPDATE_INVOICE}

@@ -18,8 +18,6 @@ from tests.world.business import Business
 from tests.world.caller import caller_with
 from tests.world.eventually import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 Json = dict[str, Any]
 
 APPLY: Final = """

@@ -2,16 +2,12 @@
 
 from typing import Any, Final
 
-import pytest
-
 from database.access import transaction
 from database.scope import unscoped
 from models.kinds import WebhookEventStatus
 from models.webhook_event import WebhookEvent
 from tests.world import stripe_payloads as stripe
 from tests.world.business import Business
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _OUTCOME: Final = "{ before after changes webhookEvent { id status } }"
 REPLAY: Final = f"""

@@ -14,17 +14,17 @@ from tests.world.rows import AT, Rows
 from tests.world.statements import statements
 
 
-async def test_the_viewer_is_the_caller(reader: Caller, workspace: Workspace) -> None:
+async def test_the_viewer_is_the_caller(reader: Caller, callers_workspace: Workspace) -> None:
     """With the newest place of the history, from which a subscription misses nothing."""
     answer = await reader.query(
         "{ viewer { workspace { id name mode eventCursor } apiKey { name scopes preview lastUsedAt } } }"
     )
 
     assert answer["viewer"]["workspace"] == {
-        "id": workspace.id,
+        "id": callers_workspace.id,
         "name": "Acme",
         "mode": "TEST",
-        "eventCursor": f"{workspace.id.removeprefix('ws_')}.0",
+        "eventCursor": f"{callers_workspace.id.removeprefix('ws_')}.0",
     }
     assert answer["viewer"]["apiKey"]["scopes"] == ["READ"]
 
@@ -34,7 +34,7 @@ async def test_the_viewer_is_the_caller(reader: Caller, workspace: Workspace) ->
 _NODE = "query ($id: ID!) { node(id: $id) { __typename id } }"
 
 
-async def test_every_kind_of_id_is_found(admin: Caller, rows: Rows, workspace: Workspace) -> None:
+async def test_every_kind_of_id_is_found(admin: Caller, rows: Rows, callers_workspace: Workspace) -> None:
     """By its prefix."""
     customer, integration = await rows.customer(), await rows.integration()
     invoice = await rows.invoice(customer)
@@ -43,7 +43,7 @@ async def test_every_kind_of_id_is_found(admin: Caller, rows: Rows, workspace: W
     event = await rows.event(EventType.INVOICE_CREATED, invoice_id=invoice.id)
     viewer = await admin.query("{ viewer { apiKey { id } } }")
     kinds = {
-        workspace.id: "Workspace",
+        callers_workspace.id: "Workspace",
         viewer["viewer"]["apiKey"]["id"]: "ApiKey",
         customer.id: "Customer",
         integration.id: "StripeIntegration",
@@ -64,11 +64,11 @@ async def test_an_id_that_names_nothing_is_null(admin: Caller, id_: str) -> None
     assert await admin.query(_NODE, id=id_) == {"node": None}
 
 
-async def test_another_workspaces_things_are_null(stranger: Caller, rows: Rows, workspace: Workspace) -> None:
+async def test_another_workspaces_things_are_null(stranger: Caller, rows: Rows, callers_workspace: Workspace) -> None:
     """Exactly as if they did not exist."""
     invoice = await rows.invoice(await rows.customer())
 
-    for id_ in (workspace.id, invoice.id, invoice.customer_id):
+    for id_ in (callers_workspace.id, invoice.id, invoice.customer_id):
         assert await stranger.query(_NODE, id=id_) == {"node": None}
     found = await stranger.query(
         """query ($id: ID!, $n: String!) {

@@ -9,7 +9,7 @@ import pytest
 import stripe
 
 from simulator.app import create_app
-from tests.simulator.serving import Receiver, serve
+from tests.simulator.serving import Receiver, Stage
 from tests.world.local import LOCAL
 
 MakeClient = Callable[..., stripe.StripeClient]
@@ -19,18 +19,25 @@ MakeLink = Callable[..., Awaitable[stripe.PaymentLink]]
 with_stripe = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload:DeprecationWarning")
 
 
+@pytest.fixture(scope="session")
+def stages() -> Iterator[tuple[Stage, Stage]]:
+    """Where simulators are served, and those who receive webhooks."""
+    with Stage() as of_simulators, Stage() as of_receivers:
+        yield of_simulators, of_receivers
+
+
 @pytest.fixture
-def simulator_url() -> Iterator[str]:
+def simulator_url(stages: tuple[Stage, Stage]) -> Iterator[str]:
     """A simulator that tries again at once."""
-    with serve(create_app(retry_delays_s=(0.01, 0.01, 0.01))) as url:
+    with stages[0].showing(create_app(retry_delays_s=(0.01, 0.01, 0.01))) as url:
         yield url
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver(stages: tuple[Stage, Stage]) -> Iterator[Receiver]:
     """An application that receives webhooks."""
     receiver = Receiver()
-    with serve(receiver.app()) as url:
+    with stages[1].showing(receiver.app()) as url:
         receiver.url = f"{url}/webhooks"
         yield receiver
 

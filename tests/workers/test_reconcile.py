@@ -21,8 +21,6 @@ from tests.world import stripe_payloads as stripe
 from tests.world.business import Business
 from workers.reconcile import Reconciliation
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 INTERVAL_S: Final = 300.0
 SYNC: Final = """
 mutation ($id: ID!, $since: DateTime) { syncStripeEvents(integrationId: $id, since: $since) {

@@ -27,7 +27,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 from settings import EMBEDDED_DATABASE
-from tests.world.loaded import Process, started
+from tests.world.loaded import Descriptors, Process, finished, started
 from tests.world.migrated import sqlite_url
 from tests.world.orphans import Heir
 
@@ -50,10 +50,14 @@ class CommandError(AssertionError):
 
 @dataclass(frozen=True)
 class Cli:
-    """The command line with an environment. Calling it adds `--json` and gives the object that was printed."""
+    """The command line with an environment. Calling it adds `--json` and gives the object that was printed.
+
+    A command is forked from what is `loaded`; when `cold`, it starts as users start it, which costs 1 s of CPU.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    cold: bool = False
 
     def __call__(self, *arguments: str) -> dict[str, Any]:
         """Run a command that must succeed."""
@@ -65,6 +69,8 @@ class Cli:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command, however it ends."""
+        if not self.cold:
+            return finished([str(MAIN)], arguments, environment(self.env), self.cwd, START_PATIENCE_S)
         return subprocess.run(
             [sys.executable, MAIN, *arguments],
             env=environment(self.env),
@@ -105,7 +111,7 @@ class Running:
         env: Mapping[str, str],
         cwd: Path | None,
         port: int = 0,
-        within: Sequence[str] = (),
+        descriptors: Descriptors | None = None,
         entry: Sequence[str] = (str(MAIN),),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
@@ -113,7 +119,7 @@ class Running:
         self._stderr = Path(self._folder.name, "stderr")
         given = [*arguments, "--port", str(port), "--json"]
         try:
-            self.process = self._started(within, entry, given, environment(env), cwd)
+            self.process = self._started(entry, given, environment(env), cwd, descriptors)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -126,24 +132,14 @@ class Running:
 
     def _started(
         self,
-        within: Sequence[str],
         entry: Sequence[str],
         arguments: Sequence[str],
         env: Mapping[str, str],
         cwd: Path | None,
+        descriptors: Descriptors | None,
     ) -> Process:
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            if not within:
-                return started(entry, arguments, env, cwd, stdout, stderr)
-            return subprocess.Popen(
-                [*within, sys.executable, *entry, *arguments],
-                env=env,
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,  # its workers are of its group
-            )
+            return started(entry, arguments, env, cwd, stdout, stderr, descriptors)
 
     @property
     def url(self) -> str:
@@ -230,11 +226,11 @@ class RunningApp(Running):
         env: Mapping[str, str],
         cwd: Path | None,
         port: int = 0,
-        within: Sequence[str] = (),
+        descriptors: Descriptors | None = None,
         entry: Sequence[str] = (str(MAIN),),
     ) -> None:
         self.cli = Cli(env, cwd)
-        super().__init__(["serve", *arguments], env, cwd, port, within, entry)
+        super().__init__(["serve", *arguments], env, cwd, port, descriptors, entry)
 
     @property
     def database_url(self) -> str:
@@ -260,15 +256,15 @@ def running_app(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     port: int = 0,
-    within: Sequence[str] = (),
+    descriptors: Descriptors | None = None,
     entry: Sequence[str] = (str(MAIN),),
 ) -> Iterator[RunningApp]:
     """The product, serving for as long as the block lasts; on a free port, unless one is named.
 
-    `within` is a command that runs another, such as one that lowers limits first; `entry` is what Python runs.
+    `descriptors` are its limits of open files, soft and hard; `entry` is what Python runs.
     """
     wanted = settings_env(database_url, broadcast_url, stripe_api_base, env)
-    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, within, entry)
+    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, descriptors, entry)
     try:
         app.wait_until_ok("/readyz")
         yield app

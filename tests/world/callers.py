@@ -1,11 +1,9 @@
 """Fixtures: a process's services, a workspace in its database, and callers with each scope.
 
-The services and their database are the module's, the workspace the test's own. A folder that needs them imports them in
-its conftest, and has the tests that use them run in the module's loop, which is the services' own.
+The services and their database are the module's, the workspace the test's own.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -20,13 +18,6 @@ from settings import Settings
 from tests.world.caller import Caller, caller_with
 from tests.world.rows import Rows
 from workers.links import LinkSweep
-
-
-def run_with_services(items: Iterable[pytest.Item], folder: Path) -> None:
-    """Have the tests of a folder that use the services run in the module's loop."""
-    for item in items:
-        if item.path.is_relative_to(folder) and pytest_asyncio.is_async_test(item) and "services" in item.fixturenames:
-            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -46,28 +37,28 @@ async def services(module_database_url: str) -> AsyncIterator[Services]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def workspace(services: Services) -> Workspace:
+async def callers_workspace(services: Services) -> Workspace:
     """A workspace without rows."""
     async with transaction() as tx:
         return await add_workspace(tx, "Acme", Mode.TEST)
 
 
 @pytest.fixture
-def rows(workspace: Workspace) -> Rows:
-    """Rows of the workspace."""
-    return Rows(workspace.id)
+def rows(callers_workspace: Workspace) -> Rows:
+    """Rows of the callers' workspace."""
+    return Rows(callers_workspace.id)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def admin(services: Services, workspace: Workspace) -> Caller:
+async def admin(services: Services, callers_workspace: Workspace) -> Caller:
     """Somebody who may do everything."""
-    return await caller_with(services, workspace, Scope.ADMIN)
+    return await caller_with(services, callers_workspace, Scope.ADMIN)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def reader(services: Services, workspace: Workspace) -> Caller:
+async def reader(services: Services, callers_workspace: Workspace) -> Caller:
     """Somebody who may look only."""
-    return await caller_with(services, workspace, Scope.READ)
+    return await caller_with(services, callers_workspace, Scope.READ)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -42,7 +42,7 @@ def _is_slow(item: pytest.Item) -> bool:
 
 def takes_its_time(item: pytest.Item) -> bool:
     """Whether a test may take longer than most."""
-    return item.get_closest_marker("timeout") is not None
+    return any(item.get_closest_marker(name) is not None for name in ("timeout", "slow"))
 
 
 def needs_servers(item: pytest.Item, *, but_for: str = "") -> bool:

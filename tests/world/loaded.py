@@ -1,8 +1,8 @@
-"""A Python that has loaded the product and forks whenever a server is to be started.
+"""A Python that has loaded the product and forks whenever a server or a command is to be started.
 
 Loading is most of what a start costs, 1.5 s of 1.8 s of processor time, and tests start hundreds. A fork is a process
 of its own: it has its own group, environment, folder and output, and runs the same file from its first line to its end.
-Commands, the README's walk, the demo and the workers of a server with several start as users start them.
+Each command once, the README's walk, the demo and the workers of a server with several start as users start them.
 """
 
 import contextlib
@@ -10,12 +10,14 @@ import gc
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -27,6 +29,10 @@ from tests.world.import_everything import ROOT, module_names
 _LARGEST: Final = 1 << 20
 _MEASURED: Final = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells new processes what to measure: it knows of no forks."""
+
+
+Descriptors = tuple[int, int]
+"""How many files may be open, by the soft limit and the hard one."""
 
 
 class Process(Protocol):
@@ -52,15 +58,45 @@ def started(
     cwd: Path | None,
     out: IO[bytes],
     err: IO[bytes],
+    descriptors: Descriptors | None = None,
 ) -> Process:
     """A process of `python ENTRY ARGUMENTS`, of a group of its own, so that a signal reaches its workers too."""
     if _MEASURED in os.environ:
-        command = [sys.executable, *entry, *arguments]
+        command = [*_limited(descriptors), sys.executable, *entry, *arguments]
         return subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
-    wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd())}
+    wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd()), "descriptors": descriptors}
     return _loaded().fork(wanted, out, err)
+
+
+def _limited(descriptors: Descriptors | None) -> Sequence[str]:
+    """The command that runs another within limits."""
+    if descriptors is None:
+        return []
+    soft, hard = descriptors
+    return ["/bin/sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh"]
+
+
+def finished(
+    entry: Sequence[str], arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, within_s: float
+) -> "subprocess.CompletedProcess[str]":
+    """A process that was started and has ended, with what it printed.
+
+    Raises:
+        subprocess.TimeoutExpired: It went on, and was killed.
+    """
+    with tempfile.TemporaryFile("w+b") as out, tempfile.TemporaryFile("w+b") as err:
+        process = started(entry, arguments, env, cwd, out, err)
+        try:
+            code = process.wait(within_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([*entry, *arguments], code, out.read().decode(), err.read().decode())
 
 
 class Forked:
@@ -203,6 +239,8 @@ def _become(wanted: Mapping[str, Any], out: int, err: int) -> None:
     os.environ.clear()
     os.environ.update(wanted["env"])
     os.chdir(wanted["cwd"])
+    if wanted["descriptors"] is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, tuple(wanted["descriptors"]))
 
 
 def _run(argv: Sequence[str]) -> None:

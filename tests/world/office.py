@@ -1,7 +1,7 @@
 """Fixtures: an open database, a workspace with its Stripe account, and an inbox; or an office for a whole module."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,14 @@ async def inbox(database: Database, feed: Feed[Loaders]) -> AsyncIterator[Inbox]
 
 
 # --- An office for a whole module ------------------------------------------------------------------------------
-# Its tests run in the module's loop: `pytestmark = pytest.mark.asyncio(loop_scope="module")`.
+# Who uses the module's database runs in the module's loop.
+
+
+def share_the_modules_loop(items: Iterable[pytest.Item]) -> None:
+    """Have the tests that use the module's database run in the loop that opened it."""
+    for item in items:
+        if pytest_asyncio.is_async_test(item) and "module_database_url" in item.fixturenames:
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
 @pytest.fixture(scope="module")

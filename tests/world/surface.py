@@ -29,6 +29,9 @@ from graphql import (
 DEEP: Final = 3
 """How many levels of what has fields of its own a document selects."""
 
+NODE_DEEP: Final = 1
+"""The same of a node, which may be of any type: each type is asked for by a field of its own as well."""
+
 _SHORT: Final = 10
 """How many rows of a list within another are asked for: the default would be too much together."""
 
@@ -132,6 +135,7 @@ class Surface:
         named = get_named_type(type_)
         if isinstance(named, GraphQLUnionType | GraphQLInterfaceType):
             members = self._schema.get_possible_types(named)
+            depth = min(depth, NODE_DEEP) if isinstance(named, GraphQLInterfaceType) else depth
             parts = [f"... on {each.name} {self._selection(each, depth, apart=True)}" for each in members]
             return f"{{ __typename {' '.join(parts)} }}"
         if not isinstance(named, GraphQLObjectType):

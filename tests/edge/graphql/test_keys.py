@@ -50,16 +50,16 @@ async def test_what_a_revoked_key_holds_is_called_back(admin: Caller, reader: Ca
 
 
 async def test_what_a_revoked_key_holds_is_called_back_before_later_lines_are_told(
-    admin: Caller, reader: Caller, services: Services, workspace: Workspace
+    admin: Caller, reader: Caller, services: Services, callers_workspace: Workspace
 ) -> None:
     """Also when another process revoked it, and however late this one hears of both."""
     watch, heard = KeyWatch(poll_interval_s=60), list[str]()
     services.feed.check_keys_with(watch.check)
-    key, newest = (await reader.operation()).caller.api_key, workspace.seq
+    key, newest = (await reader.operation()).caller.api_key, callers_workspace.seq
     everything = asyncio.Event()
 
     async def follow() -> None:
-        async for line in services.feed.follow(workspace.id, newest):
+        async for line in services.feed.follow(callers_workspace.id, newest):
             heard.append(line.event.type.value)
             if len(heard) == 3:
                 everything.set()
@@ -81,7 +81,7 @@ async def test_what_a_revoked_key_holds_is_called_back_before_later_lines_are_to
 
 
 async def test_who_catches_up_after_a_revocation_is_called_back_first(
-    reader: Caller, services: Services, workspace: Workspace
+    reader: Caller, services: Services, callers_workspace: Workspace
 ) -> None:
     """What it missed is read from the log by itself."""
     watch, heard = KeyWatch(poll_interval_s=60), list[str]()
@@ -90,7 +90,7 @@ async def test_who_catches_up_after_a_revocation_is_called_back_first(
 
     with watch.holding(key.id, lambda: heard.append("called back")):
         await revoke_key(key.id)
-        async for line in services.feed.follow(workspace.id, workspace.seq, workspace.seq + 1):
+        async for line in services.feed.follow(callers_workspace.id, callers_workspace.seq, callers_workspace.seq + 1):
             heard.append(line.event.type.value)
 
     assert heard == ["called back", "API_KEY_REVOKED"]

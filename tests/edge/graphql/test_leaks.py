@@ -131,6 +131,7 @@ async def hang_up(url: tuple[str, str]) -> None:
         socket.transport.abort()
 
 
+@pytest.mark.slow
 async def test_thousands_that_subscribe_and_complete_leave_nothing_behind(url: tuple[str, str]) -> None:
     for _ in range(2):  # what is made once and kept
         await asyncio.gather(*(come_and_go(url, 5) for _ in range(SOCKETS)))
@@ -144,6 +145,7 @@ async def test_thousands_that_subscribe_and_complete_leave_nothing_behind(url: t
     assert objects() - lived < CYCLES // 5
 
 
+@pytest.mark.slow
 async def test_a_thousand_that_hang_up_leave_nothing_behind(url: tuple[str, str]) -> None:
     for _ in range(2):  # what is made once and kept
         await asyncio.gather(*(hang_up(url) for _ in range(AT_ONCE)))

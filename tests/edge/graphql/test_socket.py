@@ -5,10 +5,8 @@ import base64
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, cast
 
 import httpx
@@ -20,7 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from edge.graphql.socket import CLOSE_CODES, OPERATIONS
 from edge.graphql.socket_transport import MAX_MESSAGES_AT_ONCE
 from tests.simulator.serving import eventually
-from tests.world.app import Cli, RunningApp, environment, running_app, settings_env
+from tests.world.app import RunningApp, running_app
 from tests.world.documents import CREATE_CUSTOMER
 from tests.world.local import LOCAL
 from tests.world.postgres import Postgres
@@ -575,32 +573,8 @@ async def test_a_message_has_so_many_fragments(app: RunningApp) -> None:
 
 # --- Half-open -----------------------------------------------------------------------------------------------------
 
-SERVE: Final = """
-from edge.server import listen as server
-from main import create_app
-bound = server.bind("127.0.0.1", 0)
-print(server.url_of(bound), flush=True)
-server.run(create_app, bound, ping_s=0.5)
-"""
-
-
-@contextmanager
-def pinging(database_url: str) -> Iterator[tuple[str, str]]:
-    """The product, which pings twice a second: its URL and a key."""
-    env = settings_env(database_url, env={"FLUXRATE_PUBLIC_URL": "https://fluxrate.example"})
-    key = Cli(env)("workspace", "create", "Acme", "--mode", "test")["apiKey"]
-    with subprocess.Popen(
-        [sys.executable, "-c", SERVE],
-        env=environment(env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip(), key
-        finally:
-            process.terminate()
+PINGING: Final = ("-m", "tests.edge.graphql.pinging")
+"""What Python runs for a product that pings twice a second."""
 
 
 def subscriptions(url: str) -> float:
@@ -638,7 +612,8 @@ def frame(message: object) -> bytes:
 @pytest.mark.parametrize("reads", [True, False], ids=["reads", "never reads"])
 async def test_who_answers_no_pings_is_let_go(migrated_sqlite_url: str, reads: bool) -> None:
     """Though its TCP connection stays open; also when there is no room left to write to it. Who answers stays."""
-    with pinging(migrated_sqlite_url) as (url, key):
+    with running_app(migrated_sqlite_url, entry=PINGING) as app:
+        url, key = app.url, app.workspace().api_key
         begin = {"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}}
         follow = {"id": "1", "type": "subscribe", "payload": {"query": EVENTS}}
         also = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { events { __typename } }"}}

@@ -368,13 +368,13 @@ async def test_a_client_that_hangs_up_ends_what_was_executed_for_it(reader: Call
 
 
 async def test_a_key_that_was_revoked_while_the_stream_began_is_told_so(
-    reader: Caller, services: Services, workspace: Workspace
+    reader: Caller, services: Services, callers_workspace: Workspace
 ) -> None:
     """Between its look-up and the first event nobody would call it back."""
     peer, fanout, operation = Peer(), Fanout(), await reader.operation()
     await revoke_key(operation.caller.api_key.id)
 
-    results = fanout.results(Asked(EVENTS, {"after": encode_cursor(workspace.id, 0)}), operation)
+    results = fanout.results(Asked(EVENTS, {"after": encode_cursor(callers_workspace.id, 0)}), operation)
     async with asyncio.timeout(10):
         await Stream(EVENT_STREAM, results, operation, KeyWatch())({}, peer.receive, peer.send)
 

@@ -187,11 +187,6 @@ def test_an_ipv6_network_is_one_client(host: str, client: str) -> None:
 # --- A server with few descriptors -------------------------------------------------------------------------------
 
 
-def descriptors(soft: int, hard: int) -> list[str]:
-    """The command that runs another with limits of descriptors."""
-    return ["/bin/sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh"]
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _enough_for_us() -> Iterator[None]:
     """The tests hold more connections than the server may."""
@@ -247,7 +242,7 @@ class Server:
 def serving(sqlite_template: Path, folder: Path, soft: int, hard: int, **env: str) -> Iterator[Server]:
     """A server with so many descriptors."""
     database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, folder)))
-    with running_app(database_url, env=env, within=descriptors(soft, hard)) as app:
+    with running_app(database_url, env=env, descriptors=(soft, hard)) as app:
         made = app.workspace()
         yield Server(app, made.api_key, within(database_url, lambda: add_integration(made.id)))
 
@@ -351,7 +346,7 @@ async def test_the_connections_of_a_trusted_proxy_are_not_one_clients(sqlite_tem
 def test_workers_are_bounded_too(migrated_postgres_url: str, valkey_url: str) -> None:
     """Each by its own descriptors."""
     with (
-        running_app(migrated_postgres_url, valkey_url, workers=2, within=descriptors(1024, 1024)) as app,
+        running_app(migrated_postgres_url, valkey_url, workers=2, descriptors=(1024, 1024)) as app,
         ExitStack() as stack,
     ):
         address = urlsplit(app.url)

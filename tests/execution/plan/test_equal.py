@@ -21,7 +21,7 @@ from tests.execution.plan.estate import furnish, odd_of, pool_of
 from tests.world.caller import Caller, caller_with
 from tests.world.rows import Rows
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "25"))
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "15"))
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
@@ -40,13 +40,13 @@ async def answer(of: Schema, caller: Caller, asked: Asked) -> tuple[bytes, list[
 
 @pytest.mark.timeout(120 + EXAMPLES * 10)
 async def test_a_plan_answers_as_graphql_core_does(
-    services: Services, workspace: Workspace, rows: Rows, stranger: Caller
+    services: Services, callers_workspace: Workspace, rows: Rows, stranger: Caller
 ) -> None:
     """Errors too, whose order graphql-core leaves to chance; and what has none is answered by a plan."""
     elsewhere = Rows((await stranger.operation()).workspace_id)
     own, other = await furnish(rows, Random(1)), await furnish(elsewhere, Random(2))
-    callers = [await caller_with(services, workspace, scope) for scope in (Scope.READ, Scope.ADMIN)]
-    callers.append(await caller_with(services, workspace))
+    callers = [await caller_with(services, callers_workspace, scope) for scope in (Scope.READ, Scope.ADMIN)]
+    callers.append(await caller_with(services, callers_workspace))
     loop = asyncio.get_running_loop()
     answered: list[str] = []
 

@@ -25,9 +25,9 @@ query Filters($x: InvoiceFilter) { invoices(first: 1, filter: $x) { nodes { id }
     ],
 )
 async def test_a_variable_means_what_its_operation_says(
-    operation: str, given: Any, answer: Any, services: Services, workspace: Workspace
+    operation: str, given: Any, answer: Any, services: Services, callers_workspace: Workspace
 ) -> None:
-    caller = await caller_with(services, workspace, Scope.READ)
+    caller = await caller_with(services, callers_workspace, Scope.READ)
 
     result = await schema.execute(
         DOCUMENT, {"x": given}, context_value=await caller.operation(), operation_name=operation

@@ -47,10 +47,10 @@ async def _there(_: Any) -> str:
 
 @pytest.mark.parametrize("nullable", [True, False])
 async def test_a_statement_that_was_stopped_is_told_at_the_querys_field(
-    nullable: bool, services: Services, workspace: Workspace
+    nullable: bool, services: Services, callers_workspace: Workspace
 ) -> None:
     """The others are answered, unless the field can't be null."""
-    operation = await (await caller_with(services, workspace, Scope.READ)).operation()
+    operation = await (await caller_with(services, callers_workspace, Scope.READ)).operation()
     plan = Plan([root("late", _stopped, nullable=nullable), root("other", _there, nullable=False)], 2)
 
     data, errors = await plan.answer(operation, VariableValues({}, {}))
@@ -59,9 +59,11 @@ async def test_a_statement_that_was_stopped_is_told_at_the_querys_field(
     assert [error.path for error in errors] == [["late"]]
 
 
-async def test_anything_else_that_is_raised_is_left_to_graphql_core(services: Services, workspace: Workspace) -> None:
+async def test_anything_else_that_is_raised_is_left_to_graphql_core(
+    services: Services, callers_workspace: Workspace
+) -> None:
     """It knows where an error belongs."""
-    operation = await (await caller_with(services, workspace, Scope.READ)).operation()
+    operation = await (await caller_with(services, callers_workspace, Scope.READ)).operation()
     plan = Plan([root("broken", _broken, nullable=True), root("other", _there, nullable=False)], 2)
 
     with pytest.raises(LookupError):

@@ -552,12 +552,14 @@ def test_arbitrary_bytes_are_read_or_refused(body: bytes) -> None:
     assert_readable_or_refused(body)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(values)
 def test_arbitrary_json_is_read_or_refused(value: object) -> None:
     assert_readable_or_refused(json.dumps(value).encode())
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(mutated())
 def test_a_mutated_event_is_read_or_refused(body: bytes) -> None:

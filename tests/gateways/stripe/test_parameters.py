@@ -40,6 +40,7 @@ async def business(migrated_sqlite_url: str) -> AsyncIterator[Business]:
             yield await new_business(services, url)
 
 
+@pytest.mark.slow
 async def test_stripes_library_knows_every_parameter_that_is_sent(business: Business) -> None:
     await _go_every_way(business)
 

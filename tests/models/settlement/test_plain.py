@@ -1,5 +1,9 @@
-"""The short way of settlement comes to what the long way does, and is taken by what it is for."""
+"""The short way of settlement comes to what the long way does, and is taken by what it is for.
 
+There are 400 cases unless FLUXRATE_HISTORIES says how many.
+"""
+
+import os
 from typing import Any, Final
 
 import pytest
@@ -17,6 +21,9 @@ from models.settlement import Case
 from models.settlement.decide import settle_at_length
 from models.settlement.plain import settle_plainly
 from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, active_link, open_invoice
+
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_HISTORIES", "400"))
+"""The other histories' number says how many cases are drawn, too."""
 
 PAYMENT: Final = PaymentState(
     id="pay_1",
@@ -148,7 +155,8 @@ CASES: Final = st.builds(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(case=CASES)
 def test_the_short_way_decides_what_the_long_way_does(case: Case) -> None:
     plainly = settle_plainly(case)
@@ -156,6 +164,7 @@ def test_the_short_way_decides_what_the_long_way_does(case: Case) -> None:
     assert plainly is None or plainly == settle_at_length(case)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     event=st.builds(

@@ -27,8 +27,6 @@ from tests.world.caller import Caller
 from tests.world.eventually import eventually
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 NOBODY: Final = "http://127.0.0.1:1"
 """Where nothing listens."""
 

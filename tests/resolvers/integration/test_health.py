@@ -28,8 +28,6 @@ from tests.world.caller import Caller
 from tests.world.eventually import eventually
 from tests.world.stripe_payloads import body, fresh, payment_intent_succeeded, signed_headers
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 SECRET: Final = "whsec_abcdefghijklmnop"
 ENDPOINTS: Final = "/v1/webhook_endpoints"
 NEEDED: Final = list(EVENTS_TO_SEND[:5])

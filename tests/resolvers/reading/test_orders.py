@@ -156,6 +156,7 @@ FILTERS: Final[dict[tuple[str, str], Meets]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [(200, 10_000, 500), (3, 10_000, 2), (3, 2, 4)], ids=["near", "index", "walk"])
 async def test_a_filter_leaves_the_order_as_it_is_however_it_is_found(
     reader: Caller, rows: Rows, bounds: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
@@ -182,6 +183,7 @@ async def test_a_filter_leaves_the_order_as_it_is_however_it_is_found(
                 assert await _backwards(reader, _document(name, f", {asked}"), by) == expected, (asked, by)
 
 
+@pytest.mark.slow
 async def test_what_lies_between_two_cursors_is_listed_from_either_end(reader: Caller, rows: Rows) -> None:
     made = await _made(rows)
     for (name, field), values in ORDERS.items():

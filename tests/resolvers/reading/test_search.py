@@ -19,8 +19,6 @@ from tests.models.rows import rehearsal
 from tests.world.business import Business, new_business
 from tests.world.caller import caller_with
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 CUSTOMER = {"id": "text", "workspace_id": "text", "name": "text", "email": "text", "external_id": "text",
             "created_at": "timestamptz", "updated_at": "timestamptz"}  # fmt: skip
 INVOICE = {"id": "text", "workspace_id": "text", "customer_id": "text", "integration_id": "text", "number": "text",
@@ -86,6 +84,7 @@ def _newest_first(ids: Sequence[str]) -> tuple[list[str], int]:
 # --- Customers -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_what_too_many_hold_is_listed_page_by_page_from_either_end_far_behind_others(business: Business) -> None:
     """More than are walked lie before it in both orders, and more than are looked up hold it."""
     others = ["Anyone"] * (FAR + 20)
@@ -194,6 +193,7 @@ async def test_a_search_finds_nothing_of_another_workspace(
     assert await _customers(elsewhere, "ada ") == ["Ada There"]
 
 
+@pytest.mark.slow
 async def test_one_or_two_characters_are_looked_for_among_the_newest(business: Business) -> None:
     async with transaction() as tx:
         await _add_customers(tx, business, "李明 the first", "李明 the second", *(["Anyone"] * (NEWEST - 1)))
