@@ -89,7 +89,7 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
         return False
     is_patient = not delivery.again and _tries(posting) == 0
     settled = books.settle(delivery.origin, delivery.event, is_patient=is_patient)
-    case, verdict = max(settled, key=lambda part: _WEIGHT[part[1].status])
+    case, verdict, _ = max(settled, key=lambda part: _WEIGHT[part.verdict.status])
     _conclude(posting, verdict.status, verdict.code)
     is_unclear = verdict.code == Reason.PAYMENT_UNCLEAR
     if is_unclear or (verdict.code == Reason.PAYMENT_UNKNOWN and _is_awaited(posting, now)):
@@ -97,9 +97,11 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
     posting.payment_id = verdict.payment_id
     posting.invoice_id, posting.customer_id = _whose(case, verdict, books)
     _log_webhook_event(posting, now)
-    for part, each in settled:
-        posting.happenings += _happenings(posting, each, now, *_whose(part, each, books))
-    return any(link.status is not PaymentLinkStatus.COMPLETED for _, each in settled for link in each.links)
+    for part in settled:
+        posting.happenings += _happenings(posting, part.verdict, now, *_whose(part.case, part.verdict, books))
+        for invoice, counted in part.others:
+            posting.happenings += _happenings(posting, counted, now, invoice.id, invoice.customer_id)
+    return any(link.status is not PaymentLinkStatus.COMPLETED for part in settled for link in part.links)
 
 
 _WEIGHT: Final = {

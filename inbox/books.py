@@ -4,7 +4,9 @@
 """
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from inbox.delivery import Origin
 from models.ids import Prefix, new_id
@@ -35,6 +37,20 @@ class Changes:
     former_references: set[Key] = field(default_factory=set)
     links: dict[str, LinkState] = field(default_factory=dict)
     new_links: dict[str, tuple[Key, LinkState]] = field(default_factory=dict)
+
+
+class Settled(NamedTuple):
+    """What was looked at, what was decided, and what that does to other invoices: their payments may have changed."""
+
+    case: Case
+    verdict: Verdict
+    others: Sequence[tuple[InvoiceState, Verdict]]
+
+    @property
+    def links(self) -> Iterator[LinkState]:
+        """The links that changed or are new, of all these invoices."""
+        for verdict in (self.verdict, *(counted for _, counted in self.others)):
+            yield from verdict.links
 
 
 @dataclass
@@ -99,8 +115,8 @@ class Books:
             new_link_id=new_id(Prefix.PAYMENT_LINK),
         )
 
-    def settle(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> list[tuple[Case, Verdict]]:
-        """Settle an event, payment by payment: what was looked at and what was decided, which is taken over.
+    def settle(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> list[Settled]:
+        """Settle an event, payment by payment, and take over what was decided.
 
         `is_patient`: what is unclear may wait, but not a part of an event.
         """
@@ -109,21 +125,22 @@ class Books:
             case = self.case(origin, part)._replace(is_patient=is_patient and not event.parts)
             verdict = settle(case)
             self.enter(origin, case.invoice.id if case.invoice else None, verdict)
-            settled.append((case, self._with_others_invoices(origin, case, verdict)))
+            settled.append(Settled(case, verdict, self._recount_others(origin, case, verdict)))
         return settled
 
-    def _with_others_invoices(self, origin: Origin, case: Case, verdict: Verdict) -> Verdict:
-        """The verdict, with what it does to other invoices whose payments it changed or took away."""
+    def _recount_others(self, origin: Origin, case: Case, verdict: Verdict) -> list[tuple[InvoiceState, Verdict]]:
+        """Recount the other invoices whose payments a verdict changed or took away."""
         before = {payment.id: payment.invoice_id for payment in case.payments}
         concerned = {payment.invoice_id for payment in verdict.payments}
         concerned |= {before[payment.id] for payment in verdict.payments if payment.id in before}
         concerned |= {before[absorbed.id] for absorbed in verdict.absorbed}
+        others = []
         for invoice_id in sorted(concerned - {None, case.invoice.id if case.invoice else None}, key=str):
             key = origin.workspace_id, str(invoice_id)
             counted = recount(self.ledger(*key), new_id(Prefix.PAYMENT_LINK))
             self.enter(origin, key[1], counted)
-            verdict = verdict._replace(links=(*verdict.links, *counted.links))
-        return verdict
+            others.append((self.invoices[key], counted))
+        return others
 
     def ledger(self, workspace_id: str, invoice_id: str) -> Ledger:
         """Read an invoice with its payments and links, as the books stand now."""

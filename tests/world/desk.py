@@ -168,8 +168,10 @@ class Desk:
         verdict: Verdict | None = None
         for event in events:
             known = event if isinstance(event, PaymentFact) else read(stripe.body(event))
-            for _, verdict in self._books.settle(self._origin, known, is_patient=is_patient):
-                self.log += [entry.type for entry in verdict.log]
+            for _, verdict, others in self._books.settle(self._origin, known, is_patient=is_patient):
+                self.log += [
+                    entry.type for each in (verdict, *(counted for _, counted in others)) for entry in each.log
+                ]
             self._reload()
         assert verdict is not None
         return verdict

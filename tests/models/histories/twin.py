@@ -124,9 +124,11 @@ class Twin:
             self._entries[door, fact.id] = Entry(fact, WebhookEventStatus.HELD, "INTEGRATION_INACTIVE")
             return
         settled = self._books.settle(DOORS[door], fact.event)
-        for case, verdict in settled:
+        for case, verdict, others in settled:
             self._check(case.invoice.id if case.invoice else None, verdict)
-        _, verdict = settled[-1]
+            for invoice, counted in others:
+                self._check(invoice.id, counted)
+        verdict = settled[-1].verdict
         self._entries[door, fact.id] = Entry(fact, verdict.status, verdict.code)
 
     def _check(self, invoice_id: str | None, verdict: Verdict) -> None:
