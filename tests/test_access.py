@@ -164,10 +164,10 @@ class Estate:
         return str(payment["id"])
 
     def inventory(self, surface: Surface) -> Json:
-        """All that its owner can read, but for when keys were used."""
+        """All that its owner can read, but for when keys were used and for pages of Stripe that close after a minute."""
         queries = [f"Query.{name}" for name in surface.fields_of("Query") if not surface.required(f"Query.{name}")]
         read = {query: self.api.ask(surface.document(query, {})) for query in queries}
-        kept = _without(read, "lastUsedAt")
+        kept = _without(read, {"lastUsedAt", "openSessions"})
         assert isinstance(kept, dict)
         return kept
 
@@ -769,10 +769,10 @@ def _values(value: object, ending: str) -> set[str]:
     return own.union(*(_values(inner, ending) for inner in value.values()))
 
 
-def _without(value: object, name: str) -> object:
+def _without(value: object, names: set[str]) -> object:
     if isinstance(value, dict):
-        return {key: _without(inner, name) for key, inner in value.items() if key != name}
-    return [_without(inner, name) for inner in value] if isinstance(value, list) else value
+        return {key: _without(inner, names) for key, inner in value.items() if key not in names}
+    return [_without(inner, names) for inner in value] if isinstance(value, list) else value
 
 
 def _first_cursor(estate: Estate) -> str:
