@@ -164,7 +164,7 @@ class Estate:
         return str(payment["id"])
 
     def inventory(self, surface: Surface) -> Json:
-        """All that its owner can read, but for when keys were used and for pages of Stripe that close after a minute."""
+        """All that its owner can read, but for when keys were used and whether pages of Stripe are closed by now."""
         queries = [f"Query.{name}" for name in surface.fields_of("Query") if not surface.required(f"Query.{name}")]
         read = {query: self.api.ask(surface.document(query, {})) for query in queries}
         kept = _without(read, {"lastUsedAt", "openSessions"})
