@@ -1,5 +1,6 @@
 """A workspace with years of history, skewed as real ones are: nearly all of it is paid, one customer has half of it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ CUSTOMERS: Final = 20
 
 RARE: Final = 3
 AT_ONCE: Final = 5_000
+_TURN: Final = 250
 AT: Final = datetime(2026, 11, 23, 12, 30, tzinfo=UTC)
 TABLES: Final = (
     "customers", "invoices", "line_items", "payment_links", "payments", "payment_references", "webhook_events",
@@ -57,6 +59,7 @@ async def fill(
     found: dict[str, list[str]] = {"PAID": [], "OPEN": [], "DRAFT": []}
     events = int((await fetch("SELECT seq FROM workspaces WHERE id = $1", workspace_id))[0]["seq"])
     paid = payment = ""
+    inserting: asyncio.Task[None] | None = None
     for begin in range(0, invoices, AT_ONCE):
         tables: dict[str, list[Row]] = {name: [] for name in TABLES}
         if begin == 0:
@@ -66,6 +69,8 @@ async def fill(
                 for id_ in customers
             ]  # fmt: skip
         for place in range(begin, min(invoices, begin + AT_ONCE)):
+            if place % _TURN == 0:
+                await asyncio.sleep(0)  # the database inserts the last rows meanwhile
             left = invoices - place
             tables["customers"].append(_once_there(workspace_id, place, invoices))
             status = "DRAFT" if left <= OPEN else "OPEN" if left <= 2 * OPEN else "PAID"
@@ -79,10 +84,12 @@ async def fill(
         for row in tables["events"]:
             events += 1
             row["number"] = events
-        async with transaction() as tx:
-            for table, rows in tables.items():
-                await _insert(tx, table, rows)
+        if inserting is not None:
+            await inserting
+        inserting = asyncio.create_task(_insert_all(tables))
         told(min(invoices, begin + AT_ONCE))
+    if inserting is not None:
+        await inserting
     async with transaction() as tx:
         await tx.execute("UPDATE workspaces SET seq = $2 WHERE id = $1", workspace_id, events)
         if is_analyzed:
@@ -157,6 +164,12 @@ def _add(
         for type_ in happened
     ]  # fmt: skip
     return invoice
+
+
+async def _insert_all(tables: dict[str, list[Row]]) -> None:
+    async with transaction() as tx:
+        for table, rows in tables.items():
+            await _insert(tx, table, rows)
 
 
 async def _insert(tx: Transaction, table: str, rows: list[Row]) -> None:

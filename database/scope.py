@@ -2,15 +2,12 @@
 
 from typing import Any, TypeVar
 
-from pypika_tortoise.context import SqlContext
-from pypika_tortoise.terms import Criterion, Term, ValueWrapper
-from tortoise.expressions import Q, ResolveContext
 from tortoise.manager import Manager
 from tortoise.models import Model
-from tortoise.query_utils import QueryModifier
 from tortoise.queryset import QuerySet
 
 from database.access import reading_dialect
+from database.conditions import among_one
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -39,32 +36,7 @@ def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
     """
     if reading_dialect() == "sqlite":
         return scoped(model, workspace_id)
-    return QuerySet(model).filter(_OfOneAmong(workspace_id))
-
-
-class _OfOneAmong(Q):
-    """The condition that a row is of one of several workspaces, of which there is one."""
-
-    def __init__(self, workspace_id: str) -> None:
-        super().__init__()
-        self._workspace_id = workspace_id
-
-    def __bool__(self) -> bool:
-        return True
-
-    def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
-        """The condition."""
-        column = resolve_context.table["workspace_id"]
-        return QueryModifier(where_criterion=_AmongOne(column, ValueWrapper(self._workspace_id)))
-
-
-class _AmongOne(Criterion):
-    def __init__(self, column: Term, value: Term) -> None:
-        super().__init__()
-        self._column, self._value = column, value
-
-    def get_sql(self, ctx: SqlContext) -> str:
-        return f"{self._column.get_sql(ctx)} = ANY(ARRAY[{self._value.get_sql(ctx)}])"
+    return QuerySet(model).filter(among_one("workspace_id", workspace_id))
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:

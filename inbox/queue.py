@@ -14,7 +14,7 @@ from uuid import uuid4
 import structlog
 
 from database.access import Database, retrying, transaction
-from database.literal import Literally
+from database.conditions import Literally
 from database.scope import scoped
 from errors import FluxrateError, UnavailableError
 from inbox import batch

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tortoise.queryset import QuerySet
 
 from database.access import fetch
-from database.literal import Literally
+from database.conditions import Literally
 from feed.cursor import decode_cursor, encode_cursor
 from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus

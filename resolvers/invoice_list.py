@@ -9,7 +9,7 @@ from typing import Any, Final
 from tortoise.expressions import Q, Subquery
 from tortoise.queryset import QuerySet
 
-from database.literal import Literally
+from database.conditions import Literally
 from errors import InvalidInputError
 from models.customer import Customer
 from models.ids import Prefix
@@ -94,11 +94,9 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
         "status__in": distinct(query.status),
         "customer_id": query.customer_id,
         "integration_id": query.integration_id,
-        "created_at__gt": query.created_after,
-        "created_at__lt": query.created_before,
-        **made_between(Prefix.INVOICE, query.created_after, query.created_before),
     }
     holds = [Q(**{name: value}) for name, value in asked_for(asked).items()]
+    holds += made_between(Prefix.INVOICE, "created_at", query.created_after, query.created_before)
     if query.partially_paid is not None:
         holds.append(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
     if query.payment_link_failed is not None:

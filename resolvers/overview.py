@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from database.access import fetch
-from database.literal import Literally
+from database.conditions import Literally
 from models.kinds import InvoiceStatus, Scope, WebhookEventStatus
 from models.payment import DISPUTED, OVERPAID, TO_APPLY, Payment
 from models.payment_link import FAILED, PaymentLink

@@ -10,7 +10,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from database.access import fetch
-from database.literal import Literally
+from database.conditions import Literally
 from errors import ConflictError, InvalidInputError
 from inbox.delivery import Delivery, Receipt, kept
 from models.event import Happening
@@ -125,8 +125,6 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "type__in": None if query.type is None else _possible(query.type),
         "invoice_id": query.invoice_id,
         "reason_code": query.reason_code and query.reason_code[:MAX_TEXT_LENGTH],
-        "received_at__gt": query.received_after,
-        "received_at__lt": query.received_before,
     }
     rows = ctx.listed(WebhookEvent, query.integration_id, query.invoice_id).filter(**asked_for(restrictions))
     if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
@@ -135,7 +133,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         rows = rows.filter(Literally(IGNORED))
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
-    return rows.filter(**made_between(Prefix.WEBHOOK_EVENT, query.received_after, query.received_before))
+    return rows.filter(*made_between(Prefix.WEBHOOK_EVENT, "received_at", query.received_after, query.received_before))
 
 
 async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:

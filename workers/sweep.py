@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from database.literal import Literally
+from database.conditions import Literally
 from database.scope import scoped, unscoped
 from gateways.registry import GATEWAY
 from inbox.delivery import kept

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import orjson
 
 from database.access import Transaction, transaction
-from database.literal import Literally
+from database.conditions import Literally
 from database.scope import scoped
 from errors import SealError, StripeRefusedError, StripeUnavailableError
 from gateways.base import EVENTS_LISTED_FOR

@@ -17,7 +17,7 @@ import orjson
 import structlog
 
 from database.access import Transaction, retrying, transaction
-from database.literal import Literally
+from database.conditions import Literally
 from database.scope import scoped, unscoped
 from errors import UnavailableError
 from gateways.registry import GATEWAY

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from database.literal import Literally
+from database.conditions import Literally
 from errors import NotFoundError
 from gateways.stripe.checkup import kept_findings, signatures_failing
 from models.diagnosis import Diagnosis, diagnose

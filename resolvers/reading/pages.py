@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
+from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
+from database.conditions import unestimated
 from errors import InvalidInputError
 from models.ids import MAX_ID_LENGTH, Prefix, first_id_at
 from resolvers.reading.counts import Counting
@@ -23,17 +25,19 @@ SLACK: Final = timedelta(hours=1)
 RowT = TypeVar("RowT", bound=Model)
 
 
-def made_between(prefix: Prefix, after: datetime | None, before: datetime | None) -> dict[str, str]:
-    """The ids of a time, as what a list is filtered by: what has no index by its time has one by its id.
+def made_between(prefix: Prefix, column: str, after: datetime | None, before: datetime | None) -> list[Q]:
+    """The conditions that rows were made in a time, which a column has: by their ids, too, for which there is an index.
 
-    The ids are as old as the rows, give or take; the caller keeps the exact condition.
+    The ids are as old as the rows, give or take.
     """
-    ids = {}
+    conditions = []
     if after is not None:
-        ids["id__gte"] = first_id_at(prefix, shifted(after, -SLACK))
+        first = first_id_at(prefix, shifted(after, -SLACK))
+        conditions += [unestimated(f"{column}__gt", after), unestimated("id__gte", first)]
     if before is not None:
-        ids["id__lt"] = first_id_at(prefix, shifted(before, SLACK))
-    return ids
+        end = first_id_at(prefix, shifted(before, SLACK))
+        conditions += [unestimated(f"{column}__lt", before), unestimated("id__lt", end)]
+    return conditions
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:

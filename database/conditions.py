@@ -1,0 +1,77 @@
+"""Conditions that Tortoise has no words for, to be passed to `filter`."""
+
+import operator
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from pypika_tortoise.context import SqlContext
+from pypika_tortoise.functions import Cast
+from pypika_tortoise.queries import QueryBuilder, Table
+from pypika_tortoise.terms import Array, Criterion, Function, Term, ValueWrapper
+from tortoise.expressions import Q, ResolveContext
+from tortoise.query_utils import QueryModifier
+
+from database.access import reading_dialect
+
+
+class _Condition(Q):
+    """A condition on the rows of a table."""
+
+    def __init__(self, criterion_on: Callable[[Table], Criterion]) -> None:
+        super().__init__()
+        self._criterion_on = criterion_on
+
+    def __bool__(self) -> bool:
+        return True
+
+    def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
+        """The condition."""
+        return QueryModifier(where_criterion=self._criterion_on(resolve_context.table))
+
+
+class Literally(_Condition):
+    """A condition of ours in SQL; never made of anything that somebody else wrote.
+
+    SQLite uses a partial index only where a query repeats its condition word by word.
+    """
+
+    def __init__(self, sql: str) -> None:
+        super().__init__(lambda _: _Verbatim(sql))
+
+
+class _Verbatim(Criterion):
+    def __init__(self, sql: str) -> None:
+        super().__init__()
+        self._sql = sql
+
+    def get_sql(self, ctx: SqlContext) -> str:  # noqa: ARG002
+        return self._sql
+
+
+def among_one(column: str, value: str) -> Q:
+    """A column has a value; PostgreSQL plans as if there might be several."""
+    return _Condition(lambda table: table[column] == Function("ANY", Array(value)))
+
+
+_COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
+    "": operator.eq,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+}
+
+
+def unestimated(name: str, value: str | datetime) -> Q:
+    """The same as `Q` of a column's name with a comparison, but PostgreSQL doesn't know the value when it plans.
+
+    Where few rows meet a condition, its planner takes an index that finds those of all workspaces.
+    """
+    if reading_dialect() == "sqlite":
+        given: dict[str, Any] = {name: value}
+        return Q(**given)
+    column, _, comparison = name.partition("__")
+    compare = _COMPARISONS[comparison]
+    type_ = "timestamptz" if isinstance(value, datetime) else "text"
+    selected = QueryBuilder().select(Cast(ValueWrapper(value), type_))
+    return _Condition(lambda table: compare(table[column], selected))
