@@ -63,7 +63,7 @@ class WebhookEventQuery:
     status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
     type: Sequence[str] | None = restriction('Of one of Stripe\'s types, like "payment_intent.succeeded".')
     invoice_id: str | None = restriction("About this invoice.", is_id=True)
-    reason_code: str | None = restriction("Not PROCESSED for this reason: the `code` of its `reason`.")
+    reason_code: str | None = restriction("Whose `reason` has this `code`.")
     received_after: datetime | None = restriction("First received after this instant.")
     received_before: datetime | None = restriction("First received before this instant.")
 
