@@ -23,7 +23,7 @@ _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 async def holding(rows: QuerySet[Any], texts: str, workspace_id: str, text: str, holds: Q) -> Narrowing:
     """Make the condition that a row contains a text.
 
-    `rows` are all of the workspace's, `texts` the rows with the searched columns.
+    `rows` are all of the workspace's; `texts` is the table that holds their searched texts.
     """
     if len(text) >= SHORTEST:
         return Narrowing(
