@@ -23,8 +23,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/execution/plan/test_equal.py": (
         "execution: results; execution/plan: compile definitions leaves plan planned rows steps"
     ),
-    "tests/schema/test_subscription.py": "feed: cursor follow follower",
-    "tests/feed/test_bus.py": "feed: redis",
+    "tests/schema/test_subscription.py": "feed: cursor",
     "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
     "tests/gateways/stripe/test_events.py": (
         "gateways/stripe: decoding fields;"
