@@ -48,7 +48,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/resolvers/test_metadata.py": "models: metadata; schema/types: metadata",
     "tests/models/test_calendar.py": "models: instant",
-    "tests/payment_links/test_maker.py": "payment_links: lifecycle; resolvers: link_choice; workers: links",
+    "tests/payment_links/test_maker.py": "resolvers: link_choice; workers: links",
     "tests/resolvers/test_customer.py": (
         "resolvers: customer_search; schema/mutations: customer; schema/types: customer"
     ),

@@ -76,9 +76,9 @@ async def test_a_bus_may_be_closed_at_any_moment_and_leaves_nothing_behind() -> 
                 bus.wake({"ws_a": turns})
                 for _ in range(turns):
                     await asyncio.sleep(0)
+            assert asyncio.all_tasks() == before
 
         await eventually(lambda: _is_alone(client))
-        assert asyncio.all_tasks() == before
 
 
 async def test_who_follows_where_it_is_committed_is_told_though_redis_is_away(

@@ -601,10 +601,10 @@ async def test_an_invoice_voided_while_its_link_is_being_made_can_not_be_paid(
     await business.mutate(documents.VOID, id=draft)
     early = await business.work_off(draft)
     await finalizing
+    (made,) = await business.stripe.links()
     late = await business.work_off(draft)
 
     assert (early.status, early.provider_id) == (PaymentLinkStatus.DEACTIVATED, None)
-    (made,) = await business.stripe.links()
     assert (late.status, late.provider_id, late.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
     assert not made["active"]
 
