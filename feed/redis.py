@@ -84,7 +84,7 @@ class RedisBackend(BroadcastBackend):
 
     async def _follow(self, connection: PubSub) -> None:
         while not is_stopped():
-            message = await connection.get_message(ignore_subscribe_messages=True, timeout=_HEARTBEAT_S)
+            message = await connection.get_message(timeout=_HEARTBEAT_S)
             if message is None:
                 async with asyncio.timeout(_TIMEOUT_S):  # a frozen Redis keeps the connection and says nothing
                     await self._redis.time()
