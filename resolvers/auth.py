@@ -9,7 +9,7 @@ from database.scope import unscoped
 from errors import ForbiddenError, UnauthenticatedError
 from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of
 from models.instant import from_row, utc_now
-from models.kinds import Mode, Scope
+from models.kinds import Scope
 from models.session import Session
 from models.workspace import Workspace
 
@@ -65,14 +65,14 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
     if not rows:
         raise UnauthenticatedError(f"This API key is unknown: {how_to}.")
     row = dict(rows[0])
-    workspace = Workspace(
+    workspace = Workspace._init_from_db(
         id=row["workspace_id"],
         name=row.pop("workspace_name"),
-        mode=Mode(row.pop("workspace_mode")),
+        mode=row.pop("workspace_mode"),
         seq=row.pop("workspace_seq"),
         created_at=from_row(row.pop("workspace_created_at")),
     )
-    api_key = ApiKey(**{name: _instant(name, value) for name, value in row.items()})
+    api_key = ApiKey._init_from_db(**{name: _instant(name, value) for name, value in row.items()})
     if api_key.revoked_at is not None:
         raise UnauthenticatedError(f"This API key was revoked: {how_to}.")
     if not api_key.is_valid(utc_now()):
