@@ -67,10 +67,10 @@ async def write_postings(tx: Transaction, postings: Sequence[Posting], now: date
     changed = [posting for posting in postings if posting.known is not None and posting.status is not None]
     counted = [p for p in postings if p.known is not None and p.status is None and p.posts]
     await keep_firsts(tx, [p.webhook_event_id for p in (*changed, *counted)])
-    await insert_rows(
-        tx, "webhook_events", outcome | _CONTENT.types, [(*_outcome(p, now), *_CONTENT.of(p.delivery)) for p in new]
-    )
-    await update_rows(tx, "webhook_events", outcome, [_outcome(p, now) for p in changed])
+    contents = _CONTENT.of_all([posting.delivery for posting in new])
+    inserted = [(*row, *content) for row, content in zip(_outcomes(new, now), contents, strict=True)]
+    await insert_rows(tx, "webhook_events", outcome | _CONTENT.types, inserted)
+    await update_rows(tx, "webhook_events", outcome, _outcomes(changed, now))
     await update_rows(
         tx,
         "webhook_events",
@@ -93,9 +93,13 @@ def _attempt(posting: Posting, known: Known, now: datetime) -> Attempt:
     return Attempt(delivery.origin.workspace_id, posting.webhook_event_id, delivery.source, status, code, detail, at)
 
 
-def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
-    is_decided = posting.is_tried and posting.status is not WebhookEventStatus.FAILED
-    return (*_OUTCOME.of(posting), now if is_decided else None)
+def _outcomes(postings: Sequence[Posting], now: datetime) -> list[tuple[Any, ...]]:
+    rows = zip(_OUTCOME.of_all(postings), postings, strict=True)
+    return [(*row, now if _is_decided(posting) else None) for row, posting in rows]
+
+
+def _is_decided(posting: Posting) -> bool:
+    return posting.is_tried and posting.status is not WebhookEventStatus.FAILED
 
 
 @dataclass(slots=True)

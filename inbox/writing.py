@@ -25,7 +25,7 @@ async def write_books(tx: Transaction, books: Books, now: datetime) -> None:
 async def _write_invoices(tx: Transaction, books: Books, now: datetime) -> None:
     changed = [books.invoices[key] for key in sorted(books.changes.invoices)]
     columns = CHANGED_BY_EVENTS.types | columns_of(Invoice, ["updated_at"])
-    await update_rows(tx, "invoices", columns, [(*CHANGED_BY_EVENTS.of(invoice), now) for invoice in changed])
+    await update_rows(tx, "invoices", columns, [(*row, now) for row in CHANGED_BY_EVENTS.of_all(changed)])
 
 
 async def _write_absorbed(tx: Transaction, books: Books) -> None:
@@ -42,9 +42,11 @@ async def _write_payments(tx: Transaction, books: Books, now: datetime) -> None:
     for workspace_id, name in sorted(changes.former_references):
         statement = "DELETE FROM payment_references WHERE workspace_id = $1 AND provider_id = $2"
         await tx.execute(statement, workspace_id, name)
+    new_keys = sorted(changes.new_payments)
+    origins = [changes.new_payments[key] for key in new_keys]
     new = [
-        (*PAYMENT.of(books.payments[key]), origin.workspace_id, origin.integration_id, now)
-        for key, origin in sorted(changes.new_payments.items())
+        (*row, origin.workspace_id, origin.integration_id, now)
+        for row, origin in zip(PAYMENT.of_all([books.payments[key] for key in new_keys]), origins, strict=True)
     ]
     changed = PAYMENT.of_all([books.payments[key] for key in sorted(changes.payments)])
     await update_rows(tx, "payments", PAYMENT.types, changed)  # first: a new payment may take over a name

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
@@ -28,7 +29,7 @@ class Columns(Generic[WrittenT]):
         fields = model._meta.fields_map
         self.types = columns_of(model, dict.fromkeys([*names, *values]))
         """Their names with their types, as `database.bulk` takes them."""
-        self._values = tuple(values.get(name) or _held(fields[name]) for name in self.types)
+        self._held = tuple(partial(map, values[name]) if name in values else _held(fields[name]) for name in self.types)
         self._plain = tuple((name, _as_read(fields[name])) for name in self.types if name not in values)
 
     @property
@@ -36,13 +37,9 @@ class Columns(Generic[WrittenT]):
         """Their names, as a SELECT has them."""
         return ", ".join(self.types)
 
-    def of(self, written: WrittenT) -> tuple[Any, ...]:
-        """What they hold of something."""
-        return tuple([value(written) for value in self._values])
-
     def of_all(self, written: Sequence[WrittenT]) -> list[tuple[Any, ...]]:
-        """A row for each."""
-        return [self.of(each) for each in written]
+        """A row for each; made column by column, which takes few calls."""
+        return list(zip(*(held(written) for held in self._held), strict=True))
 
     def read(self, row: Row) -> dict[str, Any]:
         """The attributes that a row holds, by name."""
@@ -52,16 +49,13 @@ class Columns(Generic[WrittenT]):
         }
 
 
-def _held(field: Field[Any]) -> Callable[[Any], Any]:
-    attribute = attrgetter(field.model_field_name)
+def _held(field: Field[Any]) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """Make what a column holds of many."""
+    attributes = partial(map, attrgetter(field.model_field_name))
     if not isinstance(field, CharEnumFieldInstance):
-        return attribute
-
-    def word(written: Any) -> str | None:
-        member = attribute(written)
-        return None if member is None else str(member.value)
-
-    return word
+        return attributes
+    words: dict[Any, str | None] = {None: None, **{member: str(member.value) for member in field.enum_type}}
+    return lambda written: map(words.__getitem__, attributes(written))
 
 
 def _as_read(field: Field[Any]) -> Callable[[Any], Any] | None:

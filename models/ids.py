@@ -34,13 +34,13 @@ _FORM: Final = re.compile(r"([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 def new_id(prefix: Prefix) -> str:
     """A fresh id; ids made later sort later."""
-    return f"{prefix.value}_{base32.encode(uuid7().bytes)}"
+    return f"{prefix}_{base32.encode(uuid7().bytes)}"
 
 
 def first_id_at(prefix: Prefix, instant: datetime) -> str:
     """The smallest id that can be made at an instant or later, to the millisecond."""
     milliseconds = min(max(0, int(instant.timestamp() * 1000)), _LAST_MILLISECOND)
-    return f"{prefix.value}_{base32.encode((milliseconds << 80).to_bytes(16, 'big'))}"
+    return f"{prefix}_{base32.encode((milliseconds << 80).to_bytes(16, 'big'))}"
 
 
 def is_id(value: object, prefix: Prefix) -> bool:
@@ -48,7 +48,7 @@ def is_id(value: object, prefix: Prefix) -> bool:
     if not isinstance(value, str):
         return False
     form = _FORM.fullmatch(value)
-    return form is not None and form[1] == prefix.value
+    return form is not None and form[1] == prefix
 
 
 def prefix_of(value: str) -> Prefix | None:

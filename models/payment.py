@@ -118,7 +118,7 @@ class PaymentState(NamedTuple):
     @property
     def dispute(self) -> Dispute | None:
         """The one that it is shown with."""
-        return foremost(self.disputes)
+        return foremost(self.disputes) if self.disputes else None
 
     @property
     def counts(self) -> bool:
