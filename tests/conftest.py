@@ -12,8 +12,9 @@ import pytest
 from tests.world import migrated
 from tests.world.app import start_app, start_simulator  # noqa: F401 - fixtures
 from tests.world.callers import admin, callers_workspace, reader, rows, services, stranger  # noqa: F401 - fixtures
-from tests.world.fast import leave_out, pytest_addoption, pytest_configure  # noqa: F401 - hooks
+from tests.world.fast import leave_out, pytest_addoption, watch  # noqa: F401 - hooks
 from tests.world.house import house, servers  # noqa: F401 - fixtures
+from tests.world.memory import keep_the_tests_files_there
 from tests.world.office import (  # noqa: F401 - fixtures
     business,
     database,
@@ -30,6 +31,12 @@ from tests.world.office import (  # noqa: F401 - fixtures
 from tests.world.order import spread
 from tests.world.postgres import Postgres
 from tests.world.valkey import Valkey
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where files are kept, and what is left out."""
+    keep_the_tests_files_there()
+    watch(config)
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import httpx
 import pytest
@@ -260,15 +260,28 @@ BESIDES: Final[Mapping[str, Callable[[Estate], Json]]] = {
 """What a field is given besides the foreign id: things of the asker's own."""
 
 
-def foreign_values(place: Place, inventory: Json, theirs: Estate) -> Iterable[str]:
+class Names(NamedTuple):
+    """What an inventory's things are named by, looked for once."""
+
+    ids: frozenset[str]
+    cursors: frozenset[str]
+
+    @classmethod
+    def of(cls, inventory: Json) -> Self:
+        """All ids of ours, the cursors of the history, and the last place of each list."""
+        cursors = _values(inventory["Query.viewer"], "eventCursor") | _values(inventory, "endCursor")
+        return cls(frozenset(_ids(inventory)), frozenset(cursors))
+
+
+def foreign_values(place: Place, names: Names, theirs: Estate) -> Iterable[str]:
     """What of another workspace could be given there; a text that is not known to be free must be told here."""
     if place.scalar == "ID":
-        one_of_each_kind = {id_.partition("_")[0]: id_ for id_ in sorted(_ids(inventory))}
+        one_of_each_kind = {id_.partition("_")[0]: id_ for id_ in sorted(names.ids)}
         return {*one_of_each_kind.values(), theirs.customer, theirs.draft, theirs.open, theirs.paid}
     known: dict[str, Iterable[str]] = {
-        "actor": [id_ for id_ in sorted(_ids(inventory)) if id_.startswith("key_")],
-        "after": _cursors(inventory),
-        "before": _cursors(inventory),
+        "actor": [id_ for id_ in sorted(names.ids) if id_.startswith("key_")],
+        "after": names.cursors,
+        "before": names.cursors,
         "externalId": [f"external-{theirs.name}-{2 if place.field == 'Mutation.updateCustomer' else 1}"],
         "idempotencyKey": [theirs.idempotency_key],
         "number": [theirs.numbers[-1]],
@@ -311,14 +324,15 @@ def test_nothing_of_another_workspace_is_found_by_any_field(town: Town, surface:
     """Given its real ids, cursors and texts, wherever any is taken, alone or beside things of one's own."""
     theirs, own = settle_in(town, "victim", open_invoices=3), settle_in(town, "stranger")
     before = theirs.inventory(surface)
-    secrets_of_theirs = _ids(before) | theirs.texts
-    assert {id_.partition("_")[0] for id_ in _ids(before)} == {"ws", "key", "int", "cust", "inv", "pay", "whe", "ev"}
+    names = Names.of(before)
+    secrets_of_theirs = names.ids | theirs.texts
+    assert {id_.partition("_")[0] for id_ in names.ids} == {"ws", "key", "int", "cust", "inv", "pay", "whe", "ev"}
     tried, leaks = [], []
 
     for place in surface.places():
         if place.field.startswith("Subscription."):
             continue
-        for value in foreign_values(place, before, theirs):
+        for value in foreign_values(place, names, theirs):
             answer = _ask(surface, own, place, value)
             tried.append(place)
             heard = json.dumps(answer)
@@ -335,13 +349,13 @@ def test_nothing_of_another_workspace_is_found_by_any_field(town: Town, surface:
 def test_what_is_looked_for_would_be_found_by_its_owner(town: Town, surface: Surface) -> None:
     """The same questions with things of one's own are answered: it is not that nothing ever is."""
     own = settle_in(town, "owner")
-    inventory = own.inventory(surface)
+    names = Names.of(own.inventory(surface))
 
     refused = {
         str(place)
         for place in surface.places()
         if place.field.startswith("Query.") and place.name not in {"after", "before", *FREE_TEXTS}
-        if all(is_refused(place, _ask(surface, own, place, v)) for v in foreign_values(place, inventory, own))
+        if all(is_refused(place, _ask(surface, own, place, v)) for v in foreign_values(place, names, own))
     }
 
     assert refused == set()
@@ -350,12 +364,10 @@ def test_what_is_looked_for_would_be_found_by_its_owner(town: Town, surface: Sur
 async def test_subscriptions_are_silent_about_another_workspace(town: Town, surface: Surface) -> None:
     """Its ids filter everything out, and its cursors are refused."""
     theirs, own = settle_in(town, "listened"), settle_in(town, "listener")
-    inventory = theirs.inventory(surface)
+    names = Names.of(theirs.inventory(surface))
     places = [place for place in surface.places() if place.field.startswith("Subscription.")]
-    filters = [
-        (place, v) for place in places if place.name != "after" for v in foreign_values(place, inventory, theirs)
-    ]
-    cursors = [(place, v) for place in places if place.name == "after" for v in _cursors(inventory)]
+    filters = [(place, v) for place in places if place.name != "after" for v in foreign_values(place, names, theirs)]
+    cursors = [(place, v) for place in places if place.name == "after" for v in names.cursors]
     assert {place.name for place in places} == {"actor", "after", "customerId", "integrationId", "invoiceId"}
     assert own.api.key is not None
 
@@ -375,7 +387,7 @@ async def test_subscriptions_are_silent_about_another_workspace(town: Town, surf
 
     assert {refusal["extensions"]["code"] for refusal in refusals} == {"INVALID_CURSOR"}
     assert [message for message in heard if message["id"] != everything.operation_id] == []
-    assert not [id_ for id_ in _ids(inventory) if id_ in json.dumps(heard)]
+    assert not [id_ for id_ in names.ids if id_ in json.dumps(heard)]
 
 
 # --- Scopes ----------------------------------------------------------------------------------------------------
@@ -752,11 +764,6 @@ def _strings(value: object) -> Iterator[str]:
 def _ids(value: object) -> set[str]:
     """All ids of ours within."""
     return {text for text in _strings(value) if _ID.fullmatch(text)}
-
-
-def _cursors(inventory: Json) -> set[str]:
-    """The cursors of the history, and the last place of each list."""
-    return _values(inventory["Query.viewer"], "eventCursor") | _values(inventory, "endCursor")
 
 
 def _values(value: object, ending: str) -> set[str]:

@@ -11,7 +11,7 @@ from tests.world.postgres import Postgres
 from tests.world.shop import Shop, open_shop
 from tests.world.valkey import Valkey
 
-FOLLOWERS = 8
+FOLLOWERS = 4
 SALES = 40
 
 

@@ -5,9 +5,9 @@ As a command: `python -m tests.models.appending URL WORKSPACE_ID SEED WRITES`.
 
 import asyncio
 import contextlib
+import os
 import random
 import sys
-from pathlib import Path
 from typing import Final
 
 from database.access import Database, transaction
@@ -15,8 +15,9 @@ from models.event import Happening, append
 from models.instant import utc_now
 from models.kinds import EventType
 from tests.models.rows import RolledBackError
+from tests.world.loaded import finished
 
-ROOT: Final = Path(__file__).parents[2]
+PATIENCE_S: Final = 60.0
 
 
 async def append_at_random(workspace_id: str, seed: int, writes: int) -> int:
@@ -38,17 +39,10 @@ async def append_at_random(workspace_id: str, seed: int, writes: int) -> int:
 
 async def append_in_a_process(url: str, workspace_id: str, seed: int, writes: int) -> int:
     """The same, by another process."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.models.appending",
-        *(url, workspace_id, str(seed), str(writes)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    stdout, _ = await process.communicate()
-    assert process.returncode == 0
-    return int(stdout)
+    arguments = [url, workspace_id, str(seed), str(writes)]
+    done = await asyncio.to_thread(finished, ["-m", __name__], arguments, os.environ, None, PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
 
 
 async def main(url: str, workspace_id: str, seed: str, writes: str) -> None:

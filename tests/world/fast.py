@@ -23,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="only what needs no other process, no PostgreSQL and no time")
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def watch(config: pytest.Config) -> None:
     """Watch for processes from now on."""
     if config.getoption("fast"):
         sys.addaudithook(_skip_who_starts_a_process)

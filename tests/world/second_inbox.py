@@ -1,11 +1,13 @@
 """Another process of the product over the same database: an inbox that is given deliveries and tells the receipts.
 
-`deliver_apart` starts one; its command is `python -m tests.world.second_inbox`.
+`deliver_apart` starts one; its command is `python -m tests.world.second_inbox FILE`.
 """
 
 import asyncio
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -16,29 +18,24 @@ from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration
 from models.kinds import Mode
+from tests.world.loaded import finished
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+PATIENCE_S: Final = 60.0
 
 
 async def deliver_apart(url: str, integration: Integration, bodies: Sequence[bytes]) -> list[str]:
     """Deliver all at once to an inbox in a process of its own; the statuses that it answered."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        __name__,
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
     asked = [url, integration.workspace_id, integration.id, integration.mode, [body.decode() for body in bodies]]
-    answer, _ = await process.communicate(json.dumps(asked).encode())
-    assert process.returncode == 0
-    statuses: list[str] = json.loads(answer.splitlines()[-1])
+    with tempfile.NamedTemporaryFile("w") as file:
+        json.dump(asked, file)
+        file.flush()
+        done = await asyncio.to_thread(finished, ["-m", __name__], [file.name], os.environ, None, PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    statuses: list[str] = json.loads(done.stdout.splitlines()[-1])
     return statuses
 
 
-async def _main() -> None:
-    url, workspace_id, integration_id, mode, bodies = json.load(sys.stdin)
+async def _main(url: str, workspace_id: str, integration_id: str, mode: str, bodies: Sequence[str]) -> None:
     origin = Origin(workspace_id, integration_id, Mode(mode))
     async with Database(url) as database, Inbox(database, lambda _: None, lambda: None) as inbox:
         deliveries = [delivery_of(origin, body.encode(), utc_now()) for body in bodies]
@@ -47,4 +44,4 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(_main(*json.loads(Path(sys.argv[1]).read_text())))

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLInputType,
     GraphQLInterfaceType,
     GraphQLList,
+    GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
@@ -67,6 +68,7 @@ class Surface:
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
+        self._selected: dict[tuple[str, int, bool], str] = {}
 
     @classmethod
     def of(cls, http: httpx.Client) -> Self:
@@ -133,6 +135,12 @@ class Surface:
 
     def _selection(self, type_: GraphQLOutputType, depth: int, *, apart: bool = False) -> str:
         named = get_named_type(type_)
+        known = named.name, depth, apart
+        if known not in self._selected:
+            self._selected[known] = self._selection_of(named, depth, apart=apart)
+        return self._selected[known]
+
+    def _selection_of(self, named: GraphQLNamedType, depth: int, *, apart: bool) -> str:
         if isinstance(named, GraphQLUnionType | GraphQLInterfaceType):
             members = self._schema.get_possible_types(named)
             depth = min(depth, NODE_DEEP) if isinstance(named, GraphQLInterfaceType) else depth

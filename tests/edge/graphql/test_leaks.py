@@ -27,9 +27,9 @@ from tests.world.app import ENCRYPTION_KEY
 
 T = TypeVar("T")
 
-CYCLES: Final = 5000
+CYCLES: Final = 2000
 SOCKETS: Final = 100
-HANGING_UP: Final = 1000
+HANGING_UP: Final = 500
 AT_ONCE: Final = 100
 SETTLES_WITHIN_S: Final = 20.0
 SUBSCRIBE: Final = {"query": "subscription { events { type cursor invoice { id status } } }"}

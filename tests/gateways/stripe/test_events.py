@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -490,6 +491,9 @@ def test_a_body_is_known_by_its_hash() -> None:
 
 # --- Anything --------------------------------------------------------------------------------------------------
 
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_EXAMPLES", "150"))
+"""So many bodies of each kind are read, and twice as many mutated events."""
+
 texts = st.text() | st.text(st.characters(), max_size=4) | st.sampled_from(["pi_a", "usd", "paid"])
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
@@ -545,7 +549,7 @@ def assert_storable(text: str) -> None:
     text.encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=400))
 @example(b"\xff\xfe")
 def test_arbitrary_bytes_are_read_or_refused(body: bytes) -> None:
@@ -553,20 +557,20 @@ def test_arbitrary_bytes_are_read_or_refused(body: bytes) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(values)
 def test_arbitrary_json_is_read_or_refused(value: object) -> None:
     assert_readable_or_refused(json.dumps(value).encode())
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=2 * EXAMPLES, deadline=None)
 @given(mutated())
 def test_a_mutated_event_is_read_or_refused(body: bytes) -> None:
     assert_readable_or_refused(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(events, st.data())
 def test_a_torn_event_is_read_or_refused(event: Event, data: st.DataObject) -> None:
     body = bytearray(stripe.body(event))

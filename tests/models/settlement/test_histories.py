@@ -1,7 +1,7 @@
 """Histories at random: in whatever order and number the events between two actions of the user arrive, the books end
 the same, and as a model says that counts sets of events and knows no order.
 
-There are 300 unless FLUXRATE_HISTORIES says how many; those are new ones each time.
+There are 160 unless FLUXRATE_HISTORIES says how many; those are new ones each time.
 """
 
 import os
@@ -24,7 +24,7 @@ from tests.world import stripe_payloads as stripe
 from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
 
 ASKED: Final = os.environ.get("FLUXRATE_HISTORIES")
-HISTORIES: Final = int(ASKED or "300")
+HISTORIES: Final = int(ASKED or "160")
 PARTS: Final = 4
 """Tests that the histories are shared out to, so that several can run at once."""
 

@@ -1,7 +1,7 @@
 """Worlds at random: whatever intents, lists, wholes and marks tell of Stripe invoices, in whatever order and number,
 our invoices come to what a model counts from the set of what was told.
 
-There are 200 worlds unless FLUXRATE_HISTORIES says how many; those are new ones each time.
+There are 100 worlds unless FLUXRATE_HISTORIES says how many; those are new ones each time.
 """
 
 import os
@@ -218,7 +218,7 @@ class Teller:
 
 
 HOW: Final = settings(
-    max_examples=int(ASKED or "200"),
+    max_examples=int(ASKED or "100"),
     derandomize=ASKED is None,
     database=None,
     deadline=None,

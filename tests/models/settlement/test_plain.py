@@ -1,6 +1,6 @@
 """The short way of settlement comes to what the long way does, and is taken by what it is for.
 
-There are 400 cases unless FLUXRATE_HISTORIES says how many.
+There are 200 cases unless FLUXRATE_HISTORIES says how many.
 """
 
 import os
@@ -22,7 +22,7 @@ from models.settlement.decide import settle_at_length
 from models.settlement.plain import settle_plainly
 from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, active_link, open_invoice
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_HISTORIES", "400"))
+EXAMPLES: Final = int(os.environ.get("FLUXRATE_HISTORIES", "200"))
 """The other histories' number says how many cases are drawn, too."""
 
 PAYMENT: Final = PaymentState(
@@ -165,7 +165,7 @@ def test_the_short_way_decides_what_the_long_way_does(case: Case) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(
     event=st.builds(
         paid,
