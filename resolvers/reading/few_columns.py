@@ -1,4 +1,4 @@
-"""Reading a few columns: rows as tuples with the names and rules of their model, for what shows a part of many."""
+"""Reads some columns of rows as tuples, with the names and properties of their model."""
 
 from collections import defaultdict, namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ _MAX_KEPT: Final = 256
 
 
 class FewColumns:
-    """Some columns of a model. Its rows have them as attributes, and the properties of the model."""
+    """Some columns of a model; its rows have them as attributes, and the model's properties."""
 
     def __init__(self, model: type[Model], names: Iterable[str]) -> None:
         self.names = sorted(names)
@@ -34,14 +34,14 @@ class FewColumns:
         self._row: Any = type(tuples.__name__, (tuples,), {"__slots__": (), **properties})
 
     async def read(self, rows: QuerySet[Any]) -> list[Any]:
-        """The rows of a query, in its order."""
+        """Read the rows of a query, in its order."""
         statement = statement_of(rows)
         statement._selects = [*self._selects]
         sql, values = statement.get_parameterized_sql()
         return self._rows(await fetch_rows(sql, *values))
 
     async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:
-        """The rows of a workspace by their ids, as far as there are any."""
+        """Read a workspace's rows by their ids; unknown ids are left out."""
         dialect = reading_dialect()
         names = ", ".join(f"c.{name}" for name in self.names)
         among = (
@@ -55,7 +55,7 @@ class FewColumns:
     async def children(
         self, workspace_id: str, parents: Sequence[str], parent: str, order: str, *, descending: bool, most: int
     ) -> Mapping[str, list[Any]]:
-        """The first or last few rows of each parent, in order."""
+        """Read the first or last rows of each parent, in order."""
         dialect = reading_dialect()
         names = ", ".join(f"c.{name}" for name in self.names)
         sql = children_query(dialect, self._table, names, parent, order, descending=descending, most=most)
@@ -76,7 +76,7 @@ class FewColumns:
 
 @lru_cache(_MAX_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
-    """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
+    """Make the reader of some columns of a model. It takes a while to make the rows' type, so recent ones are kept."""
     return FewColumns(model, names)
 
 
