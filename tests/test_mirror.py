@@ -38,7 +38,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (
-        "models: payment payment_fact payment_link; models/settlement: case decide learn log tally"
+        "models: payment payment_fact payment_link; models/settlement: case decide learn tally"
     ),
     "tests/models/test_money.py": "gateways/stripe: currencies; models: amounts",
     "tests/migrations/test_schema.py": "models: columns tables",
