@@ -10,6 +10,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",
     "tests/cli/test_demo.py": "cli: demo_books",
     "tests/database/test_access.py": "database: dialect errors postgres_session scope sqlite_file",
+    "tests/database/test_bulk.py": "database: conditions",
     "tests/migrations/test_migrate.py": "database: migrate",
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
@@ -61,7 +62,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/resolvers/test_webhook_event.py": (
         "schema/mutations: stripe_event webhook_event; schema/types: webhook_event"
     ),
-    "tests/scale/test_growth.py": "database: conditions",
     "tests/schema/test_query.py": (
         "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
         " schema: enums fields filters node pages; schema/types: event workspace"
