@@ -286,6 +286,7 @@ class Plugin:
     sources: list[Path]
     minutes: float
     seed: int
+    skip: int
     scratch: Path
     survivors: list[Mutant] = field(default_factory=list)
     tried: int = 0
@@ -308,7 +309,7 @@ class Plugin:
         began = time.monotonic()
         ran = self._ran(session)
         print(f"{len(ran)} tests take {time.monotonic() - began:.1f} s; {len(mutants)} changes", flush=True)
-        for mutant in mutants:
+        for mutant in mutants[self.skip :]:
             if time.monotonic() - began > self.minutes * 60:
                 break
             items = _in_order([item for item in session.items if _runs(ran[item.nodeid], mutant)], ran)
@@ -408,12 +409,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=15, help="how long to go on with each package")
     parser.add_argument("--seed", type=int, default=1, help="the order in which the changes are tried")
+    parser.add_argument("--skip", type=int, default=0, help="how many of that order were tried before")
     given = parser.parse_args(arguments)
     survived = False
     for name in given.only or PACKAGES:
         folder, tests = PACKAGES[name]
         with tempfile.TemporaryDirectory(prefix="fluxrate-mutants-") as scratch:
-            plugin = Plugin(sorted((ROOT / folder).rglob("*.py")), given.minutes, given.seed, Path(scratch))
+            plugin = Plugin(sorted((ROOT / folder).rglob("*.py")), given.minutes, given.seed, given.skip, Path(scratch))
             options = ["-q", "-s", "-p", "no:cacheprovider", f"--basetemp={scratch}/tests"]
             pytest.main([*options, *tests], [plugin])
         killed = plugin.tried - len(plugin.survivors)

@@ -35,11 +35,11 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/resolvers/integration/test_connect.py": (
         "gateways/stripe: keys; models: integration webhook_url; resolvers/integration: disconnect keys lists update"
     ),
-    "tests/inbox/test_queue.py": "inbox: batch books delivery loading outcomes postings writing",
+    "tests/inbox/test_queue.py": "inbox: batch books delivery loading outcomes writing",
     "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (
-        "models: payment payment_fact payment_link; models/settlement: case decide learn log refusal tally"
+        "models: payment payment_fact payment_link; models/settlement: case decide learn tally"
     ),
     "tests/models/test_money.py": "gateways/stripe: currencies; models: amounts",
     "tests/migrations/test_schema.py": "models: columns tables",

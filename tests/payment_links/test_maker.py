@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any, Final
@@ -419,6 +420,23 @@ async def test_a_key_saved_while_the_old_one_is_being_rejected_is_tried(
     assert rejected.due_at is not None
     assert (await business.integration(connected))["status"] == "READY"
     assert (await business.work_off(row.invoice_id)).status is PaymentLinkStatus.ACTIVE
+
+
+async def test_what_is_refused_for_another_reason_is_not_tried_with_a_key_saved_meanwhile(
+    business: Business, connected: str, office: Services
+) -> None:
+    row = await _planned(business, connected)
+    with slow_stripe(400) as (slow, url):
+        async with link_maker(office, url) as maker:
+            making = asyncio.create_task(maker.make(row.id))
+            await slow.asked()
+            await business.update_integration(connected, secretKey=business.stripe.key("new"))
+            slow.answer()
+            await making
+            assert not maker.due.is_set()
+
+    refused = await business.link(row.invoice_id)
+    assert (refused.status, refused.due_at) == (PaymentLinkStatus.FAILED, None)
 
 
 async def test_what_is_tried_with_a_key_saved_meanwhile_is_tried_at_once(
@@ -876,6 +894,30 @@ async def test_a_link_that_nobody_can_stop_any_more_is_told_to_the_operator(
     assert await open_sessions(business, invoice["id"]) == "POSSIBLE"
     assert told_before == []
     assert [entry["link"] for entry in logged if "stays payable" in entry["event"]] == [row.id]
+
+
+@pytest.mark.parametrize("fault", [None, "status_before"], ids=["yes", "no"])
+async def test_a_link_that_an_operator_deleted_meanwhile_is_left(
+    business: Business, connected: str, fault: str | None
+) -> None:
+    """Whatever Stripe answers."""
+    maker, row = business.services.link_maker, await _planned(business, connected)
+    async with transaction():
+        invoice = await scoped(Invoice, business.workspace.id).get(id=row.invoice_id)
+        job = await maker.claim(row, invoice, await scoped(Integration, business.workspace.id).get(id=connected))
+        await unscoped(PaymentLink).filter(id=row.id).delete()
+    if fault is not None:
+        await business.stripe.fault(fault, status=400)
+        await business.stripe.fault(fault, path="/v1/payment_links/*", status=400)
+    logged = await business.happened(row.invoice_id)
+
+    await maker.carry_out(job)
+    row.status, row.provider_id = PaymentLinkStatus.DEACTIVATED, "plink_a"
+    await maker.carry_out(replace(job, link=row))
+    await maker.make(row.id)
+
+    assert await business.links(row.invoice_id) == []
+    assert await business.happened(row.invoice_id) == logged
 
 
 # --- Payments --------------------------------------------------------------------------------------------------

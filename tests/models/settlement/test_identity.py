@@ -47,6 +47,22 @@ def test_what_is_no_such_money_stays_as_it_is(own: PaymentState, rest: PaymentSt
     assert applied_as(own, rest) == own
 
 
+@pytest.mark.parametrize("rest_succeeded", [False, True])
+@pytest.mark.parametrize("own_succeeded", [False, True])
+def test_of_a_payment_and_the_rest_of_its_order_the_rest_says_only_that_money_came(
+    own_succeeded: bool, rest_succeeded: bool
+) -> None:
+    """A payment's own events decide, unless the money that they don't know of is the rest's."""
+    own = payment(amount=300, status=PaymentStatus.SUCCEEDED if own_succeeded else PaymentStatus.FAILED)
+    rest = REST._replace(amount=400, status=PaymentStatus.SUCCEEDED if rest_succeeded else PaymentStatus.PENDING)
+
+    found = merged([own, rest], "USD").payment
+
+    assert found is not None
+    decides = rest if rest_succeeded and not own_succeeded else own
+    assert (found.status, found.amount, found.is_whole) == (decides.status, decides.amount, decides.is_whole)
+
+
 @pytest.mark.parametrize(("first", "second"), [("", "2"), ("2", "")])
 def test_of_two_that_succeeded_the_one_that_was_decided_by_an_event_says_when(first: str, second: str) -> None:
     """And the earlier one, if both were or none."""

@@ -110,6 +110,16 @@ def test_money_that_is_less_leaves_an_invoice_as_it_is(status: InvoiceStatus) ->
     )
 
 
+def test_an_invoice_that_was_partly_paid_by_hand_is_paid_when_the_last_money_came() -> None:
+    """Nobody knows when that was, so it is what Stripe says last."""
+    desk = Desk(open_invoice(amount_paid_out_of_band=500))
+
+    desk.take(paid(500, "pi_a", created=30), paid(500, "pi_b", created=10), paid(500, "pi_c", created=20))
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 1500)
+    assert desk.invoice.paid_at == from_epoch(30)
+
+
 def test_several_payments_cover_an_invoice_together() -> None:
     desk = Desk(open_invoice())
 
