@@ -54,13 +54,13 @@ async def visit_all(person: Person, look: Any) -> list[Any]:
     seen.append(await look())
     for name in [*PAGES, "Settings"]:
         await person.go(name)
-        await person.page.wait_for_load_state("networkidle")
+        await expect(person.page.get_by_text("Loading …", exact=True)).to_have_count(0)
         seen.append(await look())
     for list_ in ["Webhook Events", "Payments", "Customers"]:
         await person.go(list_)
         await person.page.locator(".row-link").first.click()
         await expect(person.page.get_by_role("heading", level=1, name=list_, exact=True)).to_have_count(0)
-        await person.page.wait_for_load_state("networkidle")
+        await expect(person.page.get_by_text("Loading …", exact=True)).to_have_count(0)
         seen.append(await look())
     await person.go("Invoices")
     await person.press("New invoice")
@@ -75,6 +75,16 @@ async def test_axe_finds_nothing_on_any_page(new_person: NewPerson) -> None:
     await somebody.sign_in()
     found = await visit_all(somebody, lambda: found_by_axe(somebody))
     assert [each for each in found if each] == []
+
+
+async def test_axe_finds_what_only_the_dark_hides(new_person: NewPerson) -> None:
+    somebody = await new_person()
+    await somebody.page.goto(somebody.app.url)
+    await expect(somebody.page.get_by_label("API key")).to_be_visible()
+
+    await somebody.page.evaluate("document.querySelector('h1').style.color = 'light-dark(#000, #111)'")
+
+    assert [each[:2] for each in await found_by_axe(somebody)] == [("dark", "color-contrast")]
 
 
 async def test_no_page_is_wider_than_a_phone(new_person: NewPerson) -> None:
