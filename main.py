@@ -17,7 +17,9 @@ HEALTH: Final = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> "Starlette":
-    """The application, not yet started: `uvicorn main:create_app --factory`. `dist` is where the dashboard was built.
+    """Build the application, not yet started: `uvicorn main:create_app --factory`.
+
+    `dist` is the folder of the built dashboard.
 
     Raises:
         ConfigurationError: There are no settings and the environment holds none that work.
@@ -89,7 +91,7 @@ def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> 
 
 
 def cli() -> None:
-    """The command line."""
+    """Run the command line."""
     run(create_app)
 
 

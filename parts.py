@@ -35,14 +35,17 @@ Part = AbstractAsyncContextManager[object, bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What lives as long as the process, and what it does in the background; nothing is opened yet."""
+    """The objects that live as long as the process, and its background jobs; nothing is opened yet."""
 
     services: Services
     background: Sequence[Periodic]
 
     @contextlib.asynccontextmanager
     async def running(self, listeners: Sequence[Part] = (), *, background: bool = True) -> AsyncIterator[Services]:
-        """Everything, open. What is opened last is closed first: `listeners`, by which others come in, then the rest.
+        """Open all parts; close them in the reverse order.
+
+        `listeners`, through which requests come in, are opened after the other services, so they are closed before
+        them.
 
         Raises:
             ConfigurationError: The database is unavailable or not migrated, or no key opens its secrets.
@@ -59,7 +62,7 @@ class Parts:
 
 
 def compose(settings: Settings) -> Parts:
-    """A process of these settings."""
+    """Make the parts of a process with these settings."""
     database = Database(settings.database_url)
     keyring = Keyring.parse(settings.encryption_keys)
     gateway = StripeGateway(settings.stripe_api_base)
@@ -91,7 +94,7 @@ def compose(settings: Settings) -> Parts:
 
 
 async def unready_because() -> str | None:
-    """Why requests can't be served; None when they can."""
+    """Say why requests can't be served; None when they can."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return await unwritable_because()

@@ -18,6 +18,16 @@ Ran = Callable[[str, float, bool], None]
 """Called with which job was done, in how many seconds, and whether it failed."""
 
 
+def is_stopped() -> bool:
+    """Whether the current task was cancelled, though it may not have noticed.
+
+    `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with its result, and redis-py sends by it: a
+    loop that doesn't ask would never end.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Periodic:
     """Does `work` every `every_s` seconds, never where that is 0, and as soon as `due` is set; within the block.
 
@@ -52,7 +62,7 @@ class Periodic:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        while True:
+        while not is_stopped():
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._due.wait()

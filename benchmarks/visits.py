@@ -49,6 +49,8 @@ async def _steps(work: Work) -> int:
 
 async def _rows_read() -> int:
     """What all sessions have told: each is made to tell first."""
+    readers: Any = get_connection(READER)
+    await readers.release_all()
     for alias in (READER, WRITER):
         pool = get_connection(alias)._pool
         sessions = [await pool.acquire() for _ in range(pool.get_size())]

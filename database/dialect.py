@@ -99,7 +99,7 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
         {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"
         else {
-            READER: postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS),
+            READER: _postgres_readers(url, pool_size),
             WRITER: postgres(url, pool_size, **_POINT_LOOKUPS),
             PROBE: postgres(url, 1),
         }
@@ -130,6 +130,12 @@ def _sqlite_readers(url: str) -> dict[str, Any]:
     """Several connections that read a SQLite file."""
     credentials = sqlite(url, query_only="ON")["credentials"] | {"reading_timeout_s": STATEMENT_TIMEOUT_S}
     return {"engine": "database.sqlite_readers", "credentials": credentials}
+
+
+def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:
+    """A pool of connections that read PostgreSQL."""
+    configured = postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS)
+    return configured | {"engine": "database.postgres_readers"}
 
 
 def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:

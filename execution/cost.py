@@ -16,6 +16,7 @@ from graphql import (
     get_operation_ast,
 )
 from graphql.language import (
+    ArgumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -25,6 +26,8 @@ from graphql.language import (
     NullValueNode,
     SelectionSetNode,
     VariableNode,
+    Visitor,
+    visit,
 )
 
 from execution.limits import COMPLEXITY, MAX_SHOWN, VALUES, fragments_of
@@ -41,6 +44,8 @@ _MUTATION: Final = 250
 """As many objects as a mutation costs beside what it answers: it locks, writes and logs, each in a transaction."""
 
 _SERIES: Final = "RevenueSeries"
+_SINCE: Final = "since"
+_PAGE_SIZES: Final = frozenset({"first", "last"})
 
 
 def cost_of(
@@ -58,6 +63,26 @@ def cost_of(
         return min(objects, MAX_SHOWN), [COMPLEXITY.refusal(objects, operation)]
     values = _Cost(schema, fragments, variables or {}, values=True).of(operation.selection_set, root)[0]
     return objects, list(VALUES.exceeded_by(values, operation))
+
+
+def sizes_of(document: DocumentNode) -> list[str] | None:
+    """The names of the variables on which a document's cost depends; None if it depends on the time, too."""
+    found = _Sizes()
+    visit(document, found)
+    return None if found.by_time else sorted(found.names)
+
+
+class _Sizes(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+        self.by_time = False
+
+    def enter_argument(self, node: ArgumentNode, *_: object) -> None:
+        name = node.name.value
+        if name in _PAGE_SIZES and isinstance(node.value, VariableNode):
+            self.names.add(node.value.name.value)
+        self.by_time = self.by_time or name == _SINCE
 
 
 def mutations_of(document: DocumentNode, operation_name: str | None) -> int:
@@ -164,7 +189,7 @@ def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
     given = {each.name.value: each.value for each in selection.arguments or ()}
     now = utc_now()
     try:
-        since, interval = (_value_of(given[name], variables) for name in ("since", "interval"))
+        since, interval = (_value_of(given[name], variables) for name in (_SINCE, "interval"))
         until = _value_of(given["until"], variables) if "until" in given else None
         length = (now if until is None else parse_instant(until)) - parse_instant(since)
         return most_points(length, RevenueInterval(interval))
@@ -182,7 +207,7 @@ def _value_of(value: Node, variables: Mapping[str, Any]) -> Any:
 def _page_size(selection: FieldNode, variables: Mapping[str, Any]) -> int:
     for argument in selection.arguments or ():
         value = argument.value
-        if argument.name.value in {"first", "last"} and not isinstance(value, NullValueNode):
+        if argument.name.value in _PAGE_SIZES and not isinstance(value, NullValueNode):
             size = variables.get(value.name.value) if isinstance(value, VariableNode) else None
             if isinstance(value, IntValueNode):
                 size = int(value.value)

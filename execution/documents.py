@@ -1,7 +1,7 @@
 """Documents: parsed and validated once each, and bounded."""
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +26,7 @@ from graphql.language.parser import Parser
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from execution.cost import cost_of, mutations_of
+from execution.cost import cost_of, mutations_of, sizes_of
 from execution.limits import (
     TOKENS,
     introspects,
@@ -40,6 +40,7 @@ K = TypeVar("K", bound="str | Document")
 V = TypeVar("V")
 
 _MAX_FOLLOWED: Final = 256
+_MAX_COSTS: Final = 128
 MAX_KEPT_LENGTH: Final = 16 * 1024
 _MAX_KEPT_CHARACTERS: Final = 128 * 1024
 """How many are kept in all: parsed, each takes up to 300 bytes."""
@@ -82,7 +83,11 @@ class Documents(SchemaExtension):
 
     def _refused_for_cost(self, schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
         context = self.execution_context
-        cost, refusals = cost_of(schema, document, context.operation_name, context.variables)
+        query, name, variables = context.query, context.operation_name, context.variables
+        if query is None or len(query) > MAX_KEPT_LENGTH:
+            cost, refusals = cost_of(schema, document, name, variables)
+        else:
+            cost, refusals = _costs_of(Document(query, document, schema, ())).of(name, variables or {})
         if isinstance(context.context, Operation):
             context.context.cost = cost
         return refusals
@@ -248,6 +253,35 @@ def _validate(asked: Document) -> list[GraphQLError]:
 
 
 _validated: Final = Lately(_validate)
+
+
+class _Costs:
+    """What the operations of a valid document cost, by the variables on which that depends."""
+
+    def __init__(self, asked: Document) -> None:
+        self._asked = asked
+        self._sizes = sizes_of(asked.document)
+        self._known: dict[Hashable, int] = {}
+
+    def of(self, name: str | None, variables: Mapping[str, Any]) -> tuple[int, list[GraphQLError]]:
+        """The cost of an operation, and its refusals if that is too much."""
+        key = self._key(name, variables)
+        if key in self._known:
+            return self._known[key], []
+        cost, refusals = cost_of(self._asked.schema, self._asked.document, name, variables)
+        if key is not None and not refusals and len(self._known) < _MAX_COSTS:
+            self._known[key] = cost
+        return cost, refusals
+
+    def _key(self, name: str | None, variables: Mapping[str, Any]) -> Hashable:
+        """The operation and the sizes of its pages; None where more than that decides."""
+        if self._sizes is None:
+            return None
+        sizes = [variables.get(each) for each in self._sizes]
+        return (name, *sizes) if all(type(size) is int or size is None for size in sizes) else None
+
+
+_costs_of: Final = Lately(_Costs)
 
 
 def _about_its_digits(error: GraphQLError) -> GraphQLError:

@@ -53,31 +53,33 @@ class Limit:
 
 
 LINES: Final = Limit("lines", 2500, "The document has more than {maximum} lines: leave blank ones and comments out.")
-TOKENS: Final = Limit("tokens", 5000, "The document has more than {maximum} tokens: ask in several operations.")
-DEPTH: Final = Limit("depth", 20, "The selection is nested deeper than {maximum} levels: ask in several operations.")
+TOKENS: Final = Limit("tokens", 5000, "The document has more than {maximum} tokens: split it into several operations.")
+DEPTH: Final = Limit(
+    "depth", 20, "The selection is nested deeper than {maximum} levels: split it into several operations."
+)
 ALIASES: Final = Limit(
     "aliases",
     200,
-    "The document gives fields aliases or repeats them more than {maximum} times, fragments included: ask for lists,"
-    " or in several operations.",
+    "The document aliases or repeats fields more than {maximum} times, fragments included: request lists instead, or"
+    " split it into several operations.",
 )
 DIRECTIVES: Final = Limit("directives", 100, "The document has more than {maximum} directives: leave some out.")
 COMPLEXITY: Final = Limit(
     "complexity",
     25_000,
-    "The operation could answer more than {maximum} objects, of which each mutation counts 250: ask for shorter lists"
-    " (first, last), above all within lists, or for less in several operations.",
+    "The operation could return more than {maximum} objects (each mutation counts as 250): request shorter lists"
+    " (first, last), nested ones above all, or split it into several operations.",
 )
 VALUES: Final = Limit(
     "values",
     200_000,
-    "The operation could answer more than {maximum} values: ask for fewer fields, aliases or shorter lists.",
+    "The operation could return more than {maximum} values: request fewer fields and aliases, or shorter lists.",
 )
 INTROSPECTION_DEPTH: Final = Limit(
     "introspectionDepth",
     2,
-    "The introspection nests lists (fields, interfaces, possibleTypes, inputFields) deeper than {maximum} levels: ask"
-    " for __schema's types instead.",
+    "The introspection nests lists (fields, interfaces, possibleTypes, inputFields) deeper than {maximum} levels:"
+    " query the types of __schema instead.",
 )
 VARIABLE_BYTES: Final = Limit(
     "variableBytes", 256 * 1024, "The variables have more than {maximum} bytes of JSON: send less in one operation."

@@ -10,6 +10,8 @@ from typing import Final
 import structlog
 from broadcaster import Broadcast
 
+from periodic import is_stopped
+
 log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "fluxrate:log"
@@ -53,7 +55,7 @@ class Bus:
             self._something.set()
 
     async def _publish(self) -> None:
-        while True:
+        while not is_stopped():
             await self._something.wait()
             self._something.clear()
             pending, self._pending = self._pending, {}

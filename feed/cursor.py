@@ -4,12 +4,12 @@ from errors import InvalidCursorError
 
 
 def encode_cursor(workspace_id: str, number: int) -> str:
-    """A place in a workspace's log, opaque to clients."""
+    """Make the cursor of a line in a workspace's log, opaque to clients."""
     return f"{workspace_id.removeprefix('ws_')}.{number}"
 
 
 def decode_cursor(cursor: str, workspace_id: str, newest: int) -> int:
-    """The number that a cursor stands for.
+    """Return the number of the line that a cursor stands for.
 
     Raises:
         InvalidCursorError: It is not one that this workspace has given out.

@@ -1,7 +1,7 @@
-"""The feed: every new line of a workspace's log, once, in order, to each follower.
+"""The feed: sends every new line of a workspace's log to each follower, once and in order.
 
-The line of an API key's revocation, and every later line, is sent only after the keys of open connections have been
-checked: so in every process a revoked key gets nothing that was committed later.
+Before it sends the line of an API key's revocation, or a later line, it has the keys of open connections checked. So in
+every process a revoked key gets nothing that was committed after its revocation.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ SharedT = TypeVar("SharedT")
 
 @dataclass(slots=True)
 class Line(Generic[SharedT]):
-    """A line of the log, with what all who follow it at the moment share: what is loaded for one serves the others."""
+    """A line of the log, and what its followers share: what is loaded for one of them serves the others."""
 
     number: int
     event: Event
@@ -41,7 +41,7 @@ class Line(Generic[SharedT]):
 
 @dataclass(eq=False, slots=True)
 class _Channel(Generic[SharedT]):
-    """A workspace that is followed: the number up to which its followers were sent lines, and who they are."""
+    """A workspace with followers in this process: they were sent the lines up to `position`."""
 
     position: int
     newest: int
@@ -50,7 +50,7 @@ class _Channel(Generic[SharedT]):
 
 
 class Feed(Generic[SharedT]):
-    """All workspaces that somebody follows in this process. `share` makes what the followers of a line share."""
+    """Follows the logs of all workspaces with subscribers here; `share` makes what the followers of a line share."""
 
     def __init__(self, broadcast_url: str, share: Callable[[str], SharedT]) -> None:
         self._bus = Bus(broadcast_url, self._wake) if is_shared(broadcast_url) else None
@@ -76,18 +76,18 @@ class Feed(Generic[SharedT]):
             await self._bus.__aexit__()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Say that lines were committed: the newest number of each workspace. Followers here are woken at once."""
+        """Report committed lines: each workspace's newest number. Followers in this process are woken at once."""
         for workspace_id, number in newest.items():
             self._wake(workspace_id, number)
         if self._bus is not None:
             self._bus.wake(newest)
 
     def check_keys_with(self, check: Callable[[], Awaitable[None]]) -> None:
-        """Say how the connections of keys that are not valid any more are closed."""
+        """Set the function that closes connections whose keys are no longer valid."""
         self._check_keys = check
 
     async def check_keys(self) -> None:
-        """Have them closed now."""
+        """Close connections whose keys are no longer valid."""
         if self._check_keys is not None:
             await self._check_keys()
 
@@ -97,9 +97,9 @@ class Feed(Generic[SharedT]):
         return sum(len(channel.followers) for channel in self._channels.values())
 
     def follow(self, workspace_id: str, after: int, until: int | None = None) -> AsyncGenerator[Line[SharedT], None]:
-        """Every line after a number: what was committed since, then live; in order, none twice, none left out.
+        """Yield every line after a number, in order, each once: first those committed since, then new ones.
 
-        With `until` it ends with that line, which has been committed.
+        With `until` it ends with that line, which is already committed.
         """
         if until is not None:
             return self._read(workspace_id, after, until)
@@ -150,7 +150,7 @@ class Feed(Generic[SharedT]):
     async def _tell(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
-                until = channel.position + MAX_BUFFERED  # of more than that nobody would be told, they would read it
+                until = channel.position + MAX_BUFFERED  # followers buffer no more, and would read the rest
                 lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break
@@ -172,7 +172,7 @@ class Feed(Generic[SharedT]):
 
 
 class _Follower(Follower[Line[SharedT]]):
-    """One that follows a workspace."""
+    """A follower of one workspace's log."""
 
     def __init__(self, feed: Feed[SharedT], workspace_id: str, after: int) -> None:
         super().__init__(after)

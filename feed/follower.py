@@ -1,7 +1,7 @@
-"""The algorithm of all that follows: subscribe, then read, then follow.
+"""How everything is followed: join, then read what was missed, then take what is offered.
 
-A follower is offered what is new before it reads what it missed, so nothing falls between the two; what both have
-shown is passed over by its number. What it keeps is bounded: one that falls behind goes back to reading.
+A follower is offered new items before it reads what it missed, so it misses none; an item that it gets twice is dropped
+by its number. Its buffer is bounded: a follower that falls behind reads again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ MAX_BUFFERED: Final = 1000
 
 
 class Numbered(Protocol):
-    """What is followed: its number is greater than that of what came before it."""
+    """An item; numbers grow."""
 
     @property
     def number(self) -> int: ...
@@ -25,7 +25,7 @@ ItemT = TypeVar("ItemT", bound=Numbered)
 
 
 class Follower(ABC, Generic[ItemT]):
-    """Follows what is after a number: all of it, each item once, in order."""
+    """Yields all items after a number, each once and in order."""
 
     def __init__(self, position: int) -> None:
         self.position = position
@@ -35,18 +35,18 @@ class Follower(ABC, Generic[ItemT]):
 
     @abstractmethod
     async def join(self) -> None:
-        """Have it offered what is new."""
+        """Begin to be offered new items."""
 
     @abstractmethod
     def leave(self) -> None:
-        """Stop offering it anything."""
+        """Stop being offered items."""
 
     @abstractmethod
     def missed(self) -> AsyncGenerator[ItemT, None]:
-        """Read what is after its position and was not offered."""
+        """Read the items after its position."""
 
     async def items(self) -> AsyncGenerator[ItemT, None]:
-        """What it follows, until it is closed."""
+        """Yield items until the caller stops."""
         await self.join()
         try:
             while True:
@@ -67,7 +67,7 @@ class Follower(ABC, Generic[ItemT]):
             self.leave()
 
     def offer(self, items: Sequence[ItemT]) -> None:
-        """Keep items until there is time, or leave them where they can be read when there are too many."""
+        """Buffer items; if there are too many, drop them, to be read again."""
         if len(self._buffer) + len(items) > MAX_BUFFERED:
             self._buffer.clear()
             self._fell_behind = True
@@ -76,7 +76,7 @@ class Follower(ABC, Generic[ItemT]):
         self._something.set()
 
     async def rest(self) -> None:
-        """Wait until there is something to do."""
+        """Wait for something to do."""
         if not self._fell_behind:
             self._something.clear()
             await self._something.wait()

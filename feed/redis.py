@@ -11,6 +11,8 @@ from broadcaster import BroadcastBackend, Event
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from periodic import is_stopped
+
 log = structlog.get_logger(__name__)
 
 _TIMEOUT_S: Final = 1.0
@@ -63,7 +65,7 @@ class RedisBackend(BroadcastBackend):
 
     async def _supervise(self) -> None:
         pause = 0.05
-        while True:
+        while not is_stopped():
             try:
                 async with self._redis.pubsub() as connection:
                     await connection.subscribe(self._resync)  # it connects only to listen to something
@@ -81,8 +83,8 @@ class RedisBackend(BroadcastBackend):
             pause = min(pause * 2, _SLOWEST_RECONNECT_S)
 
     async def _follow(self, connection: PubSub) -> None:
-        while True:
-            message = await connection.get_message(ignore_subscribe_messages=True, timeout=_HEARTBEAT_S)
+        while not is_stopped():
+            message = await connection.get_message(timeout=_HEARTBEAT_S)
             if message is None:
                 async with asyncio.timeout(_TIMEOUT_S):  # a frozen Redis keeps the connection and says nothing
                     await self._redis.time()

@@ -1,1 +1,1 @@
-"""The one way into the books: every delivery, however it reached us."""
+"""Processes every Stripe event, whether it came by webhook, sync, retry or replay."""

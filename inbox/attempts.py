@@ -1,6 +1,6 @@
-"""Noting when a known webhook event comes again or is tried again.
+"""Stores further attempts at a webhook event: when it is delivered or tried again.
 
-What comes once, as nearly all does, is noted by its own row alone, so that it costs nothing.
+The first attempt is read from the event's own row, so an event that comes once, as nearly all do, costs no other row.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ from models.webhook_event_attempt import WebhookEventAttempt
 
 
 class Attempt(NamedTuple):
-    """A row of one."""
+    """A row of the table."""
 
     workspace_id: str
     webhook_event_id: str
@@ -30,9 +30,9 @@ _ATTEMPT: Final = Columns[Attempt](WebhookEventAttempt, Attempt._fields)
 
 
 async def keep_firsts(tx: Transaction, webhook_event_ids: Collection[str]) -> None:
-    """Note the first attempt of events that are about to change, from their rows as they still are.
+    """Copy the first attempt of each event from its row, which is about to change.
 
-    One that Stripe had not posted by then was found by asking Stripe.
+    An event with no delivery so far was found by a sync.
     """
     if not webhook_event_ids:
         return
@@ -48,5 +48,5 @@ async def keep_firsts(tx: Transaction, webhook_event_ids: Collection[str]) -> No
 
 
 async def keep_attempts(tx: Transaction, attempts: Sequence[Attempt]) -> None:
-    """Note attempts that are not the first."""
+    """Insert attempts that are not the first."""
     await insert_rows(tx, "webhook_event_attempts", _ATTEMPT.types, _ATTEMPT.of_all(attempts))

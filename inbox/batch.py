@@ -1,4 +1,4 @@
-"""One batch of deliveries, from reading what is known of them to logging what they did, in one transaction."""
+"""Processes one batch of deliveries in one transaction, from loading the books to writing the log."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,8 +24,10 @@ _LAST_RETRY: Final = timedelta(hours=1)
 
 
 class Posted(NamedTuple):
-    """What came of a batch: a receipt for each delivery, the newest number of each workspace's log, and whether payment
-    links are due now.
+    """The result of a batch.
+
+    There is a receipt for each delivery; `newest` is the number of each workspace's newest log line; `are_links_due`
+    says whether the link maker has work now.
     """
 
     receipts: list[Receipt]
@@ -55,7 +57,7 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> Posted:
 
 
 async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> tuple[Receipt, Mapping[str, int]]:
-    """Keep a delivery that could not be applied, to be tried again; unless it was applied by another meanwhile."""
+    """Store a delivery that could not be applied, for another try; if it was applied meanwhile, change nothing."""
     now = utc_now()
     integrations = await lock_integrations(tx, {delivery.origin.integration_id})
     postings = await postings_of(tx, [delivery], integrations)
@@ -109,11 +111,11 @@ _WEIGHT: Final = {
     WebhookEventStatus.PROCESSED: 1,
     WebhookEventStatus.UNAPPLIED: 2,
 }
-"""Of an event of several payments the one that a person has to look at says what became of it."""
+"""An event of several payments gets the status with the greatest weight among them: that needs a person most."""
 
 
 def _whose(case: Case, verdict: Verdict, books: Books) -> tuple[str | None, str | None]:
-    """The ids of the invoice and of the customer that a verdict concerns."""
+    """Return the ids of the invoice and of the customer that a verdict concerns."""
     if case.invoice is not None:
         return case.invoice.id, case.invoice.customer_id
     payment = books.payments.get((case.workspace_id, verdict.payment_id or ""))
@@ -121,12 +123,15 @@ def _whose(case: Case, verdict: Verdict, books: Books) -> tuple[str | None, str 
 
 
 def _is_awaited(posting: Posting, now: datetime) -> bool:
-    """Whether the payment may yet come; what was kept for days may be let in a moment before its payment is."""
+    """Whether the event's payment may still come.
+
+    An event that was held for days gets some tries, too: its payment may be released just after it.
+    """
     return now - posting.delivery.received_at < _PAYMENT_AWAITED or _tries(posting) < _MIN_TRIES
 
 
 def _pause(posting: Posting) -> timedelta:
-    """How long after this try the next one is made."""
+    """Compute how long to wait before the next try."""
     return min(_LAST_RETRY, _FIRST_RETRY * int(2 ** min(_tries(posting), 10)))
 
 
@@ -135,7 +140,7 @@ def _tries(posting: Posting) -> int:
 
 
 def _follow(posting: Posting, books: Books) -> None:
-    """Point at what the payment turned out to be later in the batch: it itself is not written any more."""
+    """Replace the id of a payment that was merged into another later in the batch: its row no longer exists."""
     posting.payment_id = books.surviving(posting.payment_id)
     posting.happenings = [
         entry if surviving == entry.payment_id else entry._replace(payment_id=surviving)

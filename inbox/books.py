@@ -1,6 +1,6 @@
-"""The books of a batch: what settlement looks at and what it decided, in memory.
+"""The books of a batch, in memory: the invoices, payments and links that settlement reads and changes.
 
-`inbox/loading.py` fills them, `inbox/writing.py` writes what changed.
+`inbox/loading.py` loads them, `inbox/writing.py` writes what changed.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ Reference = tuple[str, str, str]
 
 @dataclass
 class Changes:
-    """What is to be written. `became` maps the id of an absorbed payment to that of the one it turned out to be."""
+    """What has to be written. `became` maps the id of a payment that was merged into another to that one's id."""
 
     invoices: set[Key] = field(default_factory=set)
     payments: set[Key] = field(default_factory=set)
@@ -40,7 +40,7 @@ class Changes:
 
 
 class Settled(NamedTuple):
-    """What was looked at, what was decided, and what that does to other invoices: their payments may have changed."""
+    """A case, the verdict on it, and the recounts of other invoices that its payments belonged to."""
 
     case: Case
     verdict: Verdict
@@ -48,17 +48,17 @@ class Settled(NamedTuple):
 
     @property
     def links(self) -> Iterator[LinkState]:
-        """The links that changed or are new, of all these invoices."""
+        """Yield the links that changed or are new, of all these invoices."""
         for verdict in (self.verdict, *(counted for _, counted in self.others)):
             yield from verdict.links
 
 
 @dataclass
 class Books:
-    """What a batch of events touches. Everything is keyed by workspace, so that no event reaches another's.
+    """The rows that a batch of events touches, keyed by workspace so that no event reaches another workspace's.
 
-    `payment_ids` are by the names that Stripe gave the payments, `link_invoices` the invoices' ids by Stripe's ids of
-    links.
+    `payment_ids` maps the names that Stripe gave payments to their ids, `link_invoices` Stripe's ids of links to the
+    ids of their invoices.
     """
 
     invoices: dict[Key, InvoiceState] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Books:
         return self.link_invoices.get((origin.workspace_id, event.payment_link_id or ""))
 
     def case(self, origin: Origin, event: PaymentFact) -> Case:
-        """What settlement looks at for an event, as the books stand now."""
+        """Collect what settlement needs to decide about an event, as the books stand now."""
         workspace_id = origin.workspace_id
         known = {
             payment_id: self.payments[workspace_id, payment_id]
@@ -116,9 +116,9 @@ class Books:
         )
 
     def settle(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> list[Settled]:
-        """Settle an event, payment by payment, and take over what was decided.
+        """Settle an event, payment by payment, and enter each verdict.
 
-        `is_patient`: what is unclear may wait, but not a part of an event.
+        With `is_patient` an event whose money may be counted already waits; an event of several payments never does.
         """
         settled = []
         for part in event.each:
@@ -129,7 +129,7 @@ class Books:
         return settled
 
     def _recount_others(self, origin: Origin, case: Case, verdict: Verdict) -> list[tuple[InvoiceState, Verdict]]:
-        """Recount the other invoices whose payments a verdict changed or took away."""
+        """Recount the other invoices that lost or gained a payment by a verdict."""
         before = {payment.id: payment.invoice_id for payment in case.payments}
         concerned = {payment.invoice_id for payment in verdict.payments}
         concerned |= {before[payment.id] for payment in verdict.payments if payment.id in before}
@@ -151,7 +151,7 @@ class Books:
         return [self.payments[workspace_id, id_] for id_ in self._of_invoice.get((workspace_id, invoice_id), ())]
 
     def enter(self, origin: Origin, invoice_id: str | None, verdict: Verdict) -> None:
-        """Take over what settlement decided about an invoice, for the next event of the batch and for writing."""
+        """Enter a verdict on an invoice, for the next event of the batch and for writing."""
         workspace_id = origin.workspace_id
         taken_over: dict[str, frozenset[str]] = {}
         for absorbed in verdict.absorbed:
@@ -167,7 +167,7 @@ class Books:
             self._enter_link((workspace_id, invoice_id or ""), link)
 
     def surviving(self, payment_id: str | None) -> str | None:
-        """The payment that another one turned out to be in this batch, or that one itself."""
+        """Return the id of the payment that this one was merged into in this batch, or its own."""
         while payment_id in self.changes.became:
             payment_id = self.changes.became[payment_id]
         return payment_id
@@ -189,7 +189,7 @@ class Books:
         self.hold(key, payment)
 
     def _forget_name(self, workspace_id: str, name: str) -> None:
-        """A Stripe invoice's id names a payment only until it has a name of its own."""
+        """Drop a Stripe invoice's id as a payment's name: the payment has got a name of its own."""
         del self.payment_ids[workspace_id, name]
         made = {entry for entry in self.changes.new_references if entry[:2] == (workspace_id, name)}
         if made:
@@ -198,7 +198,7 @@ class Books:
             self.changes.former_references.add((workspace_id, name))
 
     def hold(self, key: Key, payment: PaymentState) -> None:
-        """Keep a payment as it stands now, and find it by its invoice and its Stripe invoice."""
+        """Put a payment into the books as it is now, indexed by its invoice and its Stripe invoice."""
         self._let_go(key)
         self.payments[key] = payment
         if payment.invoice_id is not None:

@@ -1,4 +1,4 @@
-"""A delivery: a verified body, where it came in, what it is known by, and what became of it."""
+"""A delivery: a verified body, its integration, the key that identifies it, and the receipt for it."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from models.webhook_event import WebhookEvent
 
 OF_A_BODY: Final = "sha256:"
 IN_QUARANTINE: Final = "quarantine:"
-"""What the keys of bodies begin with that have no event id, or none that is verified."""
+"""Prefixes of a key that is made from the body, because the event id is missing or not verified."""
 
 
 def body_key(body: bytes) -> str:
-    """What a body is known by when no event id can be read from it."""
+    """Make the key of a body from which no event id can be read."""
     return f"{OF_A_BODY}{hashlib.sha256(body).hexdigest()}"
 
 
 def event_key(event_id: str | None, body: bytes) -> str:
-    """What an event is known by: its id, unless it has none or one that would be taken for a body's key."""
+    """Make the key of an event: its id, or the body's key if it has no id or one that looks like such a key."""
     if event_id is None or event_id.startswith((OF_A_BODY, IN_QUARANTINE)):
         return body_key(body)
     return event_id
@@ -32,7 +32,7 @@ def event_key(event_id: str | None, body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an event came in."""
+    """The integration that an event was sent to."""
 
     workspace_id: str
     integration_id: str
@@ -43,10 +43,10 @@ class Origin:
 class Delivery:
     """A verified body.
 
-    `posts` is how many of Stripe's posts it stands for: 0 when we try by ourselves. `again` decides again on what was
-    IGNORED or UNAPPLIED, and on what came to an integration that is disconnected by now. `signed_by` are the sealed
-    webhook secrets that signed it, of those that it was `judged_by`. `quarantined_id` is the row in which it waited
-    until it could be verified. `source` is why it came.
+    `posts` is the number of Stripe's posts that it stands for: 0 if it is not a post but a try of ours. With `again`,
+    an IGNORED or UNAPPLIED event is decided again, and one of a disconnected integration is accepted. `judged_by` are
+    the sealed webhook secrets that it was checked against, `signed_by` those of them that signed it. `quarantined_id`
+    is its row in the quarantine. `source` is what caused it.
     """
 
     origin: Origin
@@ -65,10 +65,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a delivery; `status` is None when its integration has been disconnected meanwhile.
+    """The result of a delivery; `status` is None if its integration was disconnected meanwhile.
 
-    `before` is its event's status until then, None when it was new. `happenings` is what it did. `is_outdated`: other
-    webhook secrets are stored by now than it was judged by.
+    `before` is the event's previous status, None for a new event. `happenings` are the lines that it added to the log.
+    `is_outdated`: the integration's webhook secrets were replaced after the delivery was checked.
     """
 
     webhook_event_id: str | None = None
@@ -79,7 +79,7 @@ class Receipt:
 
 
 def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any) -> Delivery:
-    """A delivery of a verified body, read as far as it can be; `more` are further fields of `Delivery`."""
+    """Make a delivery of a verified body and read its event, if it can be read; `more` are further fields."""
     try:
         event, unreadable = GATEWAY.read(body), None
     except UnreadableError as error:
@@ -98,7 +98,7 @@ def kept(
     again: bool = False,
     source: AttemptSource = AttemptSource.RETRY,
 ) -> Delivery:
-    """A stored event as a delivery, for another try."""
+    """Make a delivery of a stored event, for another try."""
     origin = Origin(integration.workspace_id, integration.id, integration.mode)
     delivery = delivery_of(
         origin, webhook_event.payload, webhook_event.received_at, posts=0, again=again, source=source

@@ -1,7 +1,7 @@
-"""Loading what a batch is about into its books, locked.
+"""Loads and locks the rows that a batch is about.
 
 Locks are taken in one order everywhere: integrations, webhook events, invoices, payments, traffic, workspace counter;
-each by id. To change an invoice's payments or links, hold the invoice.
+each by id. Before you change an invoice's payments or links, lock the invoice.
 """
 
 from collections import defaultdict
@@ -27,14 +27,14 @@ _LINKS: Final = f"SELECT {LINK.listed}, workspace_id, invoice_id, due_at FROM pa
 
 
 class Loader:
-    """Fills books from the database."""
+    """Loads rows into the books."""
 
     def __init__(self, tx: Transaction, books: Books) -> None:
         self._tx = tx
         self._books = books
 
     async def load(self, sourced: Sequence[Sourced]) -> None:
-        """Load and lock what the events are about."""
+        """Load and lock the rows that the events are about."""
         relevant = [(origin, part) for origin, event in sourced if event.evidence is not None for part in event.each]
         if not relevant:
             return
@@ -53,7 +53,7 @@ class Loader:
             for (workspace_id, _), payment in self._books.payments.items()
             if payment.invoice_id is not None and (workspace_id, payment.invoice_id) not in self._books.invoices
         }
-        if elsewhere:  # a payment that is known already names another invoice than the event does
+        if elsewhere:  # known payments of other invoices than those that the events name
             await self._lock_invoices(elsewhere)
             await self._lock_payments(names, orders)
         await self._load_links()
@@ -61,7 +61,7 @@ class Loader:
         await self._load_customers(relevant)
 
     async def _named_by_payments(self, relevant: Sequence[Sourced]) -> set[Key]:
-        """The invoices of the payments that events name which name none: to be locked before their payments."""
+        """Find the invoices of events that name only a payment: they have to be locked before the payments."""
         asking = [
             (origin.workspace_id, event)
             for origin, event in relevant
@@ -89,7 +89,7 @@ class Loader:
         return {(row["workspace_id"], row["invoice_id"]) for row in rows}
 
     async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
-        """Load and lock a payment, the invoice that it is to be applied to, and the one that it named so far."""
+        """Load and lock a payment, the invoice that it will be applied to, and the invoice that it names so far."""
         known_as = await self._tx.fetch(
             "SELECT r.provider_id, p.invoice_id, p.order_id"
             " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.workspace_id = $1 AND p.id = $2",
@@ -132,10 +132,10 @@ class Loader:
             self._books.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
 
     async def _lock_payments(self, names: set[Key], orders: set[Key]) -> None:
-        """Lock the payments of the invoices and of the orders, and those that go by one of the names, under all names.
+        """Lock all payments of the invoices and orders, and those known by one of the names; load all names of each.
 
-        Which they are is looked up before they are locked: a join of the two tables under one lock is planned once for
-        all, and a plan that was made while they were empty reads all of both for every batch.
+        Their ids are looked up first, without locks. PostgreSQL would plan a join of the two tables under one lock only
+        once, and a plan made while they were empty reads both tables whole for every batch.
         """
         found = await self._fetch_among(
             "SELECT id FROM payments WHERE {0} UNION ALL SELECT payment_id FROM payment_references WHERE {1} AND {2}",
@@ -173,7 +173,7 @@ class Loader:
             self._books.links[row["workspace_id"], row["invoice_id"]].append(link_of(row))
 
     async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:
-        """Whose links those are that an event names besides an invoice to which they don't belong."""
+        """Find the invoices of links that an event names although its metadata names another invoice."""
         wanted = {
             (origin.workspace_id, event.payment_link_id)
             for origin, event in relevant

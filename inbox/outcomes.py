@@ -1,4 +1,4 @@
-"""Writing what became of a batch's webhook events, and what came to which integration."""
+"""Writes the outcomes of a batch's webhook events, and counts the deliveries of each integration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _UNREAD: Final = (WebhookEventStatus.UNAPPLIED, Reason.UNREADABLE_PAYLOAD)
 
 
 def _reader_version(posting: Posting) -> int | None:
-    """Who could not read it, where that is why nothing came of it."""
+    """Return this reader's version if the event is UNAPPLIED because it can't be read."""
     return GATEWAY.reader_version if (posting.status, posting.reason_code) == _UNREAD else None
 
 
@@ -33,7 +33,7 @@ def _type(delivery: Delivery) -> str | None:
 
 
 def _provider_id(delivery: Delivery) -> str | None:
-    """Stripe's id of an event; one that was made from a session has none."""
+    """Return Stripe's id of an event; an event that we made of a checkout session has none."""
     if delivery.event is not None:
         return None if ":" in delivery.event.id else delivery.event.id
     return delivery.unreadable.event_id if delivery.unreadable else None
@@ -86,7 +86,7 @@ def _is_noted(known: Known | None) -> TypeGuard[Known]:
 
 
 def _attempt(posting: Posting, known: Known, now: datetime) -> Attempt:
-    """How a known event came or was tried; one that came again when it was finished stays what it was."""
+    """Describe how a known event was delivered or tried; a finished one that is delivered again keeps its status."""
     delivery = posting.delivery
     status, code, detail = posting.status or known.status, posting.reason_code, posting.reason_detail
     at = delivery.received_at if delivery.posts else now
@@ -100,7 +100,7 @@ def _outcome(posting: Posting, now: datetime) -> tuple[Any, ...]:
 
 @dataclass(slots=True)
 class _Traffic:
-    """What came to an integration in this batch."""
+    """The deliveries of an integration in this batch."""
 
     posts: int
     latest: datetime

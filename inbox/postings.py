@@ -1,4 +1,4 @@
-"""What a batch is about: its integrations and the webhook events that are known of it, read and locked."""
+"""Reads and locks a batch's integrations, and the webhook events that are stored already."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,13 +30,13 @@ class Known:
 
     @property
     def is_finished(self) -> bool:
-        """Whether there is nothing more to decide."""
+        """Whether nothing is left to decide."""
         return self.status in FINISHED and not self.awaits_payment
 
 
 @dataclass(slots=True)
 class Posting:
-    """A webhook event of the batch: its first delivery, how often it was posted, and what becomes of it."""
+    """A webhook event of the batch: its first delivery, the number of its posts, and its outcome."""
 
     delivery: Delivery
     known: Known | None
@@ -58,7 +58,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """An integration that deliveries came to, with its sealed webhook secrets as they are stored now."""
+    """An integration that the batch has deliveries for, with its sealed webhook secrets as they are stored now."""
 
     is_active: bool
     is_disconnected: bool
@@ -66,11 +66,11 @@ class Recipient:
     previous_secret: str | None = field(repr=False)
 
     def admits(self, delivery: Delivery) -> bool:
-        """Whether it still takes a delivery: once disconnected only what it had taken before."""
+        """Whether it still takes a delivery: a disconnected integration takes only events that it had before."""
         return delivery.again or not self.is_disconnected
 
     def applies(self, delivery: Delivery) -> bool:
-        """Whether a delivery is applied, not only kept."""
+        """Whether a delivery is applied, or only stored."""
         return self.is_active or (delivery.again and self.is_disconnected)
 
 
@@ -114,7 +114,7 @@ async def postings_of(
             posting.delivery = replace(posting.delivery, again=True)
         if delivery.quarantined_id is None or delivery.quarantined_id in waited:
             posting.posts += delivery.posts
-        recipient = integrations[delivery.origin.integration_id]  # what verified it may have been replaced meanwhile
+        recipient = integrations[delivery.origin.integration_id]  # its secrets may have been replaced meanwhile
         posting.signed_with_current |= bool(delivery.posts) and recipient.secret in delivery.signed_by
         posting.signed_with_previous |= bool(delivery.posts) and recipient.previous_secret in delivery.signed_by
         posting.is_outdated |= delivery.judged_by not in {(), (recipient.secret, recipient.previous_secret)}
@@ -122,7 +122,7 @@ async def postings_of(
 
 
 async def _take_from_quarantine(tx: Transaction, deliveries: Sequence[Delivery]) -> set[str]:
-    """Remove the rows in which these deliveries waited; the ids of those that nobody had removed yet."""
+    """Delete these deliveries' rows in the quarantine; return the ids of those that still existed."""
     ids = {delivery.quarantined_id for delivery in deliveries if delivery.quarantined_id is not None}
     if not ids:
         return set()
@@ -161,7 +161,7 @@ def key_of(delivery: Delivery) -> tuple[str, str]:
 
 
 def is_due(posting: Posting, integrations: Mapping[str, Recipient]) -> bool:
-    """Whether there is anything to decide: a finished event only when it is asked for again."""
+    """Whether there is anything to decide: for a finished event only if it is to be decided again."""
     if posting.known is None:
         return True
     if posting.known.is_finished:

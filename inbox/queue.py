@@ -1,7 +1,8 @@
-"""The inbox: every Stripe event enters the books here, however it reached us.
+"""The inbox: every Stripe event enters here and is applied in batches.
 
-A group commit: what arrives while a transaction runs forms the next batch, so a lone delivery waits for nobody and a
-flood shares its commits. An answer is given only after the commit that holds the raw bytes and everything they did.
+It is a group commit: deliveries that arrive while a transaction runs form the next batch, so a lone delivery waits for
+no other and a flood shares its commits. A caller gets its receipt only after the commit of the raw bytes and of all
+changes.
 """
 
 import asyncio
@@ -33,11 +34,11 @@ _PAGE: Final = 200
 
 
 class _RehearsedError(Exception):
-    """Takes back what was only to be tried."""
+    """Rolls back a rehearsal."""
 
 
 class Inbox:
-    """The queue before the books and the tasks that empty it."""
+    """A queue of deliveries, and the tasks that process it."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Inbox:
         return await future
 
     async def release_held(self, integration: Integration) -> int:
-        """Apply what was kept while an integration was inactive, in the order of its arrival; how many there were."""
+        """Apply the events that were HELD while an integration was inactive, oldest first; return their number."""
         released = 0
         after = ""
         while True:
@@ -97,7 +98,7 @@ class Inbox:
             after = held[-1].id
 
     async def rehearse(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        """What settling these would do, in their order: it is done and taken back.
+        """Return what settling these deliveries, in their order, would do: it is done and then rolled back.
 
         Raises:
             UnavailableError: The database is unavailable right now.
@@ -126,7 +127,7 @@ class Inbox:
             self._idle += 1
 
     async def _gather(self) -> None:
-        """Wait while each turn of the event loop brings more: those who were answered together come again together."""
+        """Wait while each turn of the event loop adds deliveries: senders answered together send together."""
         queued = 0
         while queued < min(len(self._queue), MAX_BATCH):
             queued = len(self._queue)

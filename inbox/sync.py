@@ -1,8 +1,8 @@
-"""Asking Stripe what happened: the way back when its posts could not reach us.
+"""Fetches events from Stripe that its webhooks did not deliver.
 
-Stripe lists its events newest first, for 30 days. They are read in windows of time that are split until one holds a
-page, and applied oldest first, through the same inbox as a delivery. How far that has come is kept, so an
-interrupted sync continues there.
+Stripe lists its events newest first, for 30 days. A window of time is split until its events fit on a page; events are
+applied oldest first, through the inbox, like deliveries. The position is saved after each window, so an interrupted
+sync continues there.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from payment_links import lifecycle
 log = structlog.get_logger(__name__)
 
 OVERLAP: Final = timedelta(minutes=5)
-"""How far before the position a sync begins: Stripe may list an event a little after its time."""
+"""How long before the position a sync begins: Stripe may list an event a little after its time."""
 
 _PAGE: Final = 100
 _PATIENCE: Final = 5
@@ -50,9 +50,9 @@ _LINK_AGE: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a sync has come to. `until` is how far it has read; `complete` says that it has read all since `since`.
+    """What a sync has done so far, from `since` to `until`. `complete`: everything since `since` was read.
 
-    `gap` says that more was asked for than Stripe keeps.
+    `gap` is set if it should have begun earlier than Stripe keeps events.
     """
 
     since: datetime
@@ -66,11 +66,11 @@ class Progress:
 
 
 Window = tuple[int, int]
-"""From, including, to, excluding: Unix seconds."""
+"""A span in Unix seconds: its first second, and the one after its last."""
 
 
 class Sync:
-    """Asks Stripe what happened at an integration, and brings what is not known yet to the inbox."""
+    """Reads an integration's events and sessions at Stripe, and gives what is new to the inbox."""
 
     def __init__(self, inbox: Inbox, gateway: EventGateway, keyring: Keyring) -> None:
         self._inbox = inbox
@@ -87,9 +87,9 @@ class Sync:
         within_s: float | None = None,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Progress:
-        """Apply what Stripe has listed since an instant, or since the last sync; what is known already stays as it is.
+        """Apply the events that Stripe lists since an instant, or since the last sync; known events stay as they are.
 
-        `within_s` bounds the time that it takes: it is then not complete, and the next one goes on from there.
+        If `within_s` is over, it ends without being complete, and the next sync continues there.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read its events.
@@ -120,7 +120,7 @@ class Sync:
                 continue
             progress = await self._apply(integration, events, progress)
             progress = replace(progress, until=min(from_epoch(window[1]), now))
-            if begin <= max(position, oldest):  # it leaves nothing unread that can be read
+            if begin <= max(position, oldest):  # else what is between would never be read
                 await _move_position(integration, progress.until)
             on_progress(progress)
         return replace(progress, complete=True)
@@ -128,7 +128,7 @@ class Sync:
     async def _read(
         self, integration: Integration, window: Window, deadline: float | None
     ) -> tuple[list[Mapping[str, Any]] | None, list[Window]]:
-        """All events of a window, the oldest first; or None and the two windows to read instead, the older one last."""
+        """Return a window's events, oldest first; or None and two smaller windows to read instead, the older last."""
         events, has_more = await self._page(integration, window, None, deadline)
         begin, end = window
         if has_more and end - begin > 1:
@@ -187,10 +187,10 @@ class Sync:
     # --- Links -------------------------------------------------------------------------------------------------
 
     async def check_links(self, integration: Integration, *, rest: timedelta = _LINK_REST) -> int:
-        """Ask Stripe about links of unpaid invoices that were not paid as far as we heard; how many had been.
+        """Ask Stripe about links of unpaid invoices for which no payment was reported; return how many were paid.
 
-        A completed session enters in the same way as the event that should have arrived for it. A link that was asked
-        about is left alone for `rest`.
+        A completed session is given to the inbox like the event that should have reported it. A link that was checked
+        is not checked again for `rest`.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read checkout sessions.
@@ -230,7 +230,7 @@ async def _move_position(integration: Integration, until: datetime) -> None:
 
 
 async def _left_off(integration: Integration, progress: Progress, since: datetime | None) -> Progress:
-    """What a sync has come to that is not complete; the next one goes on there, though one has been further already."""
+    """End a sync that is not complete, and move the position back to where it stopped, if that is earlier."""
     if since is not None:
         async with transaction() as tx:
             await tx.execute(
@@ -242,7 +242,7 @@ async def _left_off(integration: Integration, progress: Progress, since: datetim
 
 
 async def _finished(integration: Integration, keys: Sequence[str]) -> set[str]:
-    """Which of these events are stored already and have not failed."""
+    """Return the keys of those events that are stored already and have not failed."""
     if not keys:
         return set()
     among, values = any_of(reading_dialect(), "delivery_key", 2, keys)
@@ -255,9 +255,7 @@ async def _finished(integration: Integration, keys: Sequence[str]) -> set[str]:
 
 
 async def _links_to_check(integration: Integration, rest: timedelta) -> Sequence[PaymentLink]:
-    """Links that can be paid or by which money is under way, and that were not asked about lately, those that waited
-    longest first.
-    """
+    """Find links, not checked lately, that can be paid or have a pending payment; the longest unchecked first."""
     now = utc_now()
     under_way = scoped(Payment, integration.workspace_id).filter(
         status=PaymentStatus.PENDING, invoice_id__not_isnull=True

@@ -29,7 +29,7 @@ async def _write_invoices(tx: Transaction, books: Books, now: datetime) -> None:
 
 
 async def _write_absorbed(tx: Transaction, books: Books) -> None:
-    """Let everything that points at an absorbed payment point at the one that it turned out to be."""
+    """Make all references to a payment that was merged into another point to that one, and delete it."""
     for absorbed, into in books.changes.absorbed:
         await tx.execute("UPDATE payment_references SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
         await tx.execute("UPDATE webhook_events SET payment_id = $2 WHERE payment_id = $1", absorbed, into)
@@ -47,7 +47,7 @@ async def _write_payments(tx: Transaction, books: Books, now: datetime) -> None:
         for key, origin in sorted(changes.new_payments.items())
     ]
     changed = PAYMENT.of_all([books.payments[key] for key in sorted(changes.payments)])
-    await update_rows(tx, "payments", PAYMENT.types, changed)  # first: a new one may be called as one was
+    await update_rows(tx, "payments", PAYMENT.types, changed)  # first: a new payment may take over a name
     await insert_rows(tx, "payments", PAYMENT.types | columns_of(Payment, ORIGIN), new)
     await insert_rows(tx, "payment_references", _REFERENCE, sorted(changes.new_references))
 

@@ -23,7 +23,7 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "Nothing to do. To receive fewer of them, select only the events listed as eventsToSend in Stripe.",
     ),
     Reason.NOTHING_PAID: (
-        "The event is about no payment: a card was saved, a trial began, or an authorisation was released before any"
+        "The event reports no payment: a card was saved, a trial began, or an authorisation was released before any"
         " money was taken.",
         "Nothing to do.",
     ),
@@ -67,8 +67,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         " pay with the invoice's own link.",
     ),
     Reason.LIVEMODE_MISMATCH: (
-        "The event is of the other mode than the workspace: test events don't count in a live workspace, nor live"
-        " ones in a test workspace.",
+        "The event's mode is not the workspace's: test events don't count in a live workspace, and live events don't"
+        " count in a test workspace.",
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
     Reason.METADATA_MISMATCH: (
@@ -76,13 +76,13 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "See in Stripe which of the two was meant and apply the payment to that one (applyPayment), or refund it.",
     ),
     Reason.PAYMENT_UNKNOWN: (
-        "The event is about a payment that is not known here: it may have overtaken its payment, or belong to another"
+        "The event is about a payment that is not known here: it may have come before its payment, or belong to another"
         " system that shares this Stripe account.",
         "Nothing to do: it is tried again for three days, and applied once the payment is known.",
     ),
     Reason.PAYMENT_UNCLEAR: (
-        "The event may report money that is counted already under another name, and the two together would pay the"
-        " invoice: it waits for the event that names both.",
+        "The event may report money that is already counted under another of Stripe's ids, and counting it twice would"
+        " mark the invoice as paid. It waits for an event that names both ids.",
         "Nothing to do: it is tried again within seconds, and counts then.",
     ),
     # Webhook events that can't be verified
@@ -93,8 +93,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.SIGNATURE_MISMATCH: (
         "The Stripe-Signature header didn't match the webhook secret that is saved.",
-        "Make sure that you copied the Signing secret from Stripe (it starts with whsec_), not the endpoint's URL, of"
-        " exactly the endpoint that sends to this URL; save it again: what it signed is then applied.",
+        "Copy the Signing secret (it starts with whsec_), not the endpoint's URL, from the endpoint in Stripe that"
+        " sends to exactly this URL, and save it again. The deliveries that it signed are then applied.",
     ),
     Reason.SIGNATURE_TIMESTAMP: (
         "The signature is right but was made {detail} away from this server's time, more than the 300 seconds allowed.",
@@ -161,19 +161,19 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.ENDPOINT_DUPLICATED: (
         "{detail} enabled webhook endpoints in Stripe post to this integration's URL, each with a signing secret of its"
-        " own: what is signed with another than the saved one is refused.",
+        " own. Only deliveries that are signed with the saved secret can be verified.",
         "Delete all but the one whose signing secret is saved here, or let them be replaced by one"
         " (repairStripeIntegration).",
     ),
     Reason.ENDPOINT_EVENTS_MISSING: (
-        "The webhook endpoint is not sent all events without which invoices are not marked as paid: it lacks {detail}.",
+        "The webhook endpoint is not subscribed to all events that mark invoices as paid: it lacks {detail}.",
         "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
         " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
     ),
     Reason.ENDPOINT_EVENTS_RECOMMENDED: (
-        "The webhook endpoint is sent what invoices need to be marked as paid, but not these events: {detail}.",
-        "If you have any of these, select the events in Stripe → Developers → Webhooks, or let them be added"
-        " (repairStripeIntegration). Otherwise leave it as it is.",
+        "The webhook endpoint is subscribed to all events that mark invoices as paid, but not to these: {detail}.",
+        "If any of this happens in your account, select the events in Stripe → Developers → Webhooks, or let them be"
+        " added (repairStripeIntegration). Otherwise leave it as it is.",
     ),
     Reason.ENDPOINT_API_VERSION_OLD: (
         "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
@@ -199,8 +199,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         " shape to Fluxrate. A version that can read them applies them.",
     ),
     Reason.CLOCK_SKEW: (
-        "This server's clock is {detail} Stripe's; signatures are refused from 5 minutes on.",
-        "Set this server's clock by NTP. Stripe sends what was refused again.",
+        "This server's clock is {detail} Stripe's; if they differ by more than 5 minutes, signatures are refused.",
+        "Set this server's clock by NTP. Stripe sends refused deliveries again.",
     ),
     Reason.STRIPE_NOT_ASKED: (
         "Stripe could not be asked at the latest check: {detail}",
@@ -214,13 +214,13 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.KEY_NOT_PERMITTED: (
         "The restricted key lacks a permission: {detail}",
-        "In Stripe → Developers → API keys give the key what is named (write access to Payment Links at least), or use"
-        " a secret key (sk_…).",
+        "In Stripe → Developers → API keys give the key the permission that is named (at least write access to Payment"
+        " Links), or use a secret key (sk_…).",
     ),
     Reason.KEY_LACKS_OPTIONAL_PERMISSION: (
         "The restricted key works, but lacks permissions that help when something goes wrong: {detail}.",
-        "In Stripe → Developers → API keys give the key what is named, or leave it as it is: payments by webhook work"
-        " without.",
+        "In Stripe → Developers → API keys give the key the permissions that are named, or leave it as it is: payments"
+        " are recorded without them.",
     ),
     Reason.STRIPE_UNREACHABLE: (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",

@@ -1,1 +1,1 @@
-"""Verbs: one use case is one function is one transaction. Knows neither GraphQL nor Starlette."""
+"""The use cases: each is one function and one transaction. They know neither GraphQL nor Starlette."""

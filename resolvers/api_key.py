@@ -18,9 +18,10 @@ from resolvers.idempotency import first_result
 async def create_api_key(
     ctx: Context, *, name: str, scopes: Sequence[Scope], expires_at: datetime | None, idempotency_key: str | None
 ) -> tuple[ApiKey, str]:
-    """A new API key and its text, which is stored nowhere.
+    """Create an API key; return its row and its text, which is stored nowhere.
 
-    With an idempotency key the text is derived from it and the encryption key, so that asking again answers the same.
+    With an idempotency key the text is derived from it and the encryption key, so that a repetition returns the same
+    text.
 
     Raises:
         InvalidInputError: A field can't be taken as it is.
@@ -56,7 +57,7 @@ async def create_api_key(
 
 
 def _keys(ctx: Context, idempotency_key: str | None) -> list[str]:
-    """The texts that a key may have: one at random, or one derived with each encryption key."""
+    """Return the texts that a new key may have: a random one, or one derived with each encryption key."""
     mode = ctx.caller.workspace.mode
     if idempotency_key is None:
         return [new_key(mode)]
@@ -76,9 +77,7 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
 
 
 async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
-    """Revoke an API key: it is refused from now on, and what it holds open in this process is closed.
-
-    Revoking it again changes nothing.
+    """Revoke an API key and close its connections in this process. A repetition changes nothing.
 
     Raises:
         NotFoundError: This workspace has none with this id.
@@ -95,6 +94,6 @@ async def revoke_api_key(ctx: Context, id_: str) -> ApiKey:
 
 
 def api_keys(ctx: Context) -> QuerySet[ApiKey]:
-    """The workspace's API keys, revoked ones too."""
+    """List the workspace's API keys, including revoked ones."""
     ctx.require(Scope.ADMIN)
     return ctx.rows(ApiKey)

@@ -9,12 +9,12 @@ from database.scope import unscoped
 from errors import ForbiddenError, UnauthenticatedError
 from models.api_key import IMPLIED_SCOPES, ApiKey, sha256_of
 from models.instant import from_row, utc_now
-from models.kinds import Mode, Scope
+from models.kinds import Scope
 from models.session import Session
 from models.workspace import Workspace
 
 Credential = str | Session | None
-"""What a caller comes with: an Authorization header, or a session."""
+"""What a caller is authenticated by: an Authorization header, or a session."""
 
 _HOW_TO: Final = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
 _SIGN_IN: Final = "sign in with an API key of the workspace"
@@ -42,7 +42,7 @@ class Caller:
 
 
 async def authenticate(credential: Credential) -> Caller:
-    """The caller behind an Authorization header or a session, read from the database each time.
+    """Authenticate an Authorization header or a session; the API key is read from the database each time.
 
     Raises:
         UnauthenticatedError: There is none, it has ended, or its API key is unknown, revoked or expired.
@@ -55,7 +55,7 @@ async def authenticate(credential: Credential) -> Caller:
 
 
 async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> Caller:
-    """Find who holds an API key, by a column of its row."""
+    """Find the API key with this value in this column, and its workspace."""
     query = (
         "SELECT k.*, w.name AS workspace_name, w.mode AS workspace_mode, w.seq AS workspace_seq,"  # noqa: S608
         " w.created_at AS workspace_created_at FROM api_keys k JOIN workspaces w ON w.id = k.workspace_id"
@@ -65,14 +65,14 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
     if not rows:
         raise UnauthenticatedError(f"This API key is unknown: {how_to}.")
     row = dict(rows[0])
-    workspace = Workspace(
+    workspace = Workspace._init_from_db(
         id=row["workspace_id"],
         name=row.pop("workspace_name"),
-        mode=Mode(row.pop("workspace_mode")),
+        mode=row.pop("workspace_mode"),
         seq=row.pop("workspace_seq"),
         created_at=from_row(row.pop("workspace_created_at")),
     )
-    api_key = ApiKey(**{name: _instant(name, value) for name, value in row.items()})
+    api_key = ApiKey._init_from_db(**{name: _instant(name, value) for name, value in row.items()})
     if api_key.revoked_at is not None:
         raise UnauthenticatedError(f"This API key was revoked: {how_to}.")
     if not api_key.is_valid(utc_now()):
@@ -95,7 +95,7 @@ def _instant(name: str, value: object) -> object:
 
 
 async def still_valid(key_ids: set[str]) -> set[str]:
-    """Which of these API keys still open anything: for connections that outlive a request."""
+    """Return which of these API keys are still valid, for connections that outlive a request."""
     kept = unscoped(ApiKey).filter(id__in=list(key_ids), revoked_at__isnull=True)
     now, ends = utc_now(), await kept.values_list("id", "expires_at")
     return {id_ for id_, expires_at in ends if expires_at is None or expires_at > now}

@@ -1,4 +1,4 @@
-"""What a use case is given: the caller, the services of this process, and access to the database."""
+"""What a use case gets: the caller, this process's services, and access to the database."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ RowT = TypeVar("RowT", bound=Model)
 
 
 class Keep(Enum):
-    """An update's field that is absent: it stays as it is."""
+    """The value of an update's field that was not given: the column stays as it is."""
 
     KEEP = "KEEP"
 
@@ -40,7 +40,7 @@ KEEP: Final = Keep.KEEP
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What lives as long as the process. `public_url` is what webhook URLs begin with."""
+    """The objects that live as long as the process. Webhook URLs begin with `public_url`."""
 
     database: Database
     keyring: Keyring
@@ -56,7 +56,7 @@ class Services:
 
 @dataclass(slots=True)
 class Write:
-    """An open transaction of a use case and what it logs."""
+    """A use case's open transaction, and the lines that it adds to the log."""
 
     tx: Transaction
     workspace_id: str
@@ -72,7 +72,7 @@ class Write:
         status: InvoiceStatus | None = None,
         **about: str | None,
     ) -> None:
-        """Log that something happened. `about` are the ids: invoice_id, payment_id, customer_id, integration_id."""
+        """Log an event. `about` holds the ids: invoice_id, payment_id, customer_id, integration_id."""
         self.happenings.append(
             Happening(
                 type=type_,
@@ -89,8 +89,9 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which lines of the log are followed: those after the number `after`, None where the caller says so or means now,
-    up to `until`, None for all that will come.
+    """The lines of the log that a subscription follows: those after `after`, up to `until`.
+
+    `after` is None if the caller gives a cursor, or begins now; `until` is None for no end.
     """
 
     after: int | None = None
@@ -109,7 +110,7 @@ class Context:
 
     @property
     def loaders(self) -> Loaders:
-        """What is loaded together; made when something is."""
+        """The loaders of this operation, made when they are first used."""
         if self._loaders is None:
             self._loaders = Loaders(self.workspace_id)
         return self._loaders
@@ -124,7 +125,7 @@ class Context:
         return self.caller.workspace.id
 
     def refresh(self) -> None:
-        """Forget what was loaded, so that later fields see what was changed."""
+        """Make new loaders, so that later fields see changes."""
         self._loaders = None
 
     def require(self, scope: Scope) -> None:
@@ -136,11 +137,11 @@ class Context:
         self.caller.require(scope)
 
     def rows(self, model: type[RowT]) -> QuerySet[RowT]:
-        """The rows of the caller's workspace: use cases reach no others."""
+        """Query rows of the caller's workspace; use cases reach no others."""
         return scoped(model, self.workspace_id)
 
     def listed(self, model: type[RowT], *owners: str | None) -> QuerySet[RowT]:
-        """The same, to be listed in the order of their ids.
+        """Query rows to list them in the order of their ids.
 
         `owners` are the ids of customers, invoices and integrations that the caller restricts the list to, if any: an
         index by such a column has the rows in order without the workspace.
@@ -148,7 +149,7 @@ class Context:
         return scoped_list(model, self.workspace_id) if not any(owners) else self.rows(model)
 
     async def one(self, model: type[RowT], id_: str, what: str, path: list[str], *, lock: bool = False) -> RowT:
-        """A row of the caller's workspace by its id; `lock` keeps it from changing until the transaction ends.
+        """Find a row of the caller's workspace by its id; with `lock` it can't change until the transaction ends.
 
         Raises:
             NotFoundError: There is none; another workspace's looks exactly the same.
@@ -161,7 +162,7 @@ class Context:
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[Write]:
-        """A transaction of the caller's: logs what it says happened, and wakes the subscribers after the commit.
+        """Open a transaction that logs what the use case reports, and wakes subscribers after its commit.
 
         Raises:
             UnavailableError: The database is unavailable right now.

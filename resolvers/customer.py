@@ -27,7 +27,7 @@ async def create_customer(
     metadata: Changes,
     idempotency_key: str | None,
 ) -> Customer:
-    """A new customer.
+    """Create a customer.
 
     Raises:
         InvalidInputError: A field can't be taken as it is.
@@ -98,7 +98,7 @@ async def _save(customer: Customer) -> None:
 
 
 async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Customer], list[Narrowing]]:
-    """The workspace's customers, and what narrows the list to those that hold a text.
+    """List the workspace's customers; with a search, also return how the list is narrowed.
 
     Raises:
         InvalidInputError: The text is too long, or holds characters that can't be stored.
@@ -108,7 +108,7 @@ async def customers(ctx: Context, *, search: str | None) -> tuple[QuerySet[Custo
 
 
 async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool) -> Ordering[Customer]:
-    """The workspace's customers by name.
+    """List the workspace's customers by name.
 
     Raises:
         InvalidInputError: The text is too long, or holds characters that can't be stored.
@@ -127,7 +127,7 @@ async def ordered_by_name(ctx: Context, *, search: str | None, descending: bool)
 
 
 async def customer_by_external_id(ctx: Context, external_id: str) -> Customer | None:
-    """The customer that the business knows by an id of its own."""
+    """Find the customer with an external id."""
     ctx.require(Scope.READ)
     if len(external_id) > MAX_TEXT_LENGTH:
         return None

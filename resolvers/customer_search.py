@@ -1,4 +1,4 @@
-"""Searching customers by what they are called."""
+"""Searches customers by name, email and external id."""
 
 from tortoise.expressions import Q
 
@@ -10,7 +10,7 @@ from resolvers.reading.search import holding
 
 
 async def searched(ctx: Context, search: str | None, path: list[str]) -> list[Narrowing]:
-    """The condition that a customer's name, email or external id holds a text; none without a text.
+    """Make the condition that a customer's name, email or external id contains a text; none without a text.
 
     Raises:
         InvalidInputError: The text is too long, or holds characters that can't be stored.

@@ -1,4 +1,4 @@
-"""The workspace's history: reading it, and following it as it is written."""
+"""The workspace's history: lists it, and follows it live."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -29,7 +29,7 @@ WEBHOOK_EVENTS: Final = (EventType.WEBHOOK_EVENT_RECEIVED, EventType.WEBHOOK_EVE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventQuery:
-    """Which events are wanted; None asks for no restriction. `status` is the one that the invoice came to."""
+    """Which events to list; None means no restriction. `status` is the invoice's status after the event."""
 
     type: Sequence[EventType] | None = restriction("Of one of these types.")
     status: Sequence[InvoiceStatus] | None = None
@@ -41,7 +41,7 @@ class EventQuery:
     occurred_before: datetime | None = restriction("That happened before this instant.")
 
     def restrictions(self) -> dict[str, Any]:
-        """What it asks of the columns of an event."""
+        """Return the restrictions by column."""
         return asked_for(
             {
                 "type__in": distinct(self.type),
@@ -57,7 +57,7 @@ class EventQuery:
 
 
 def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
-    """The workspace's events that a query asks for."""
+    """List the workspace's events that match a query."""
     ctx.require(Scope.READ)
     rows = ctx.rows(Event).filter(**query.restrictions())
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
@@ -68,7 +68,7 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
 
 
 async def events_in_time(ctx: Context, query: EventQuery) -> QuerySet[Event]:
-    """The workspace's events that a query asks for, narrowed to the numbers that were given out at its times."""
+    """List the workspace's events that match a query, narrowed to the numbers given out at the query's times."""
     rows = events(ctx, query)
     if query.occurred_after is not None:
         rows = rows.filter(number__gte=await _first_number_at(ctx, shifted(query.occurred_after, -SLACK)))
@@ -78,7 +78,7 @@ async def events_in_time(ctx: Context, query: EventQuery) -> QuerySet[Event]:
 
 
 async def _first_number_at(ctx: Context, instant: datetime) -> int:
-    """The first number of an instant or later, give or take: the log is in the order of commit, nearly that of time."""
+    """Find about the first number at an instant: the log is in the order of commit, which is nearly that of time."""
     first, beyond = 1, ctx.caller.workspace.seq + 1
     while first < beyond:
         middle = (first + beyond) // 2
@@ -91,7 +91,7 @@ async def _first_number_at(ctx: Context, instant: datetime) -> int:
 
 
 def counting_of(ctx: Context, query: EventQuery) -> Counting | None:
-    """How many events a query asks for, where that is known: all of a workspace's are numbered without a gap."""
+    """Count the events that match a query, where that is known: a workspace's events have numbers without gaps."""
     if not only(query):
         return None
 
@@ -103,12 +103,12 @@ def counting_of(ctx: Context, query: EventQuery) -> Counting | None:
 
 
 def cursor_of(ctx: Context, number: int) -> str:
-    """The place of an event in the workspace's history, for lists and subscriptions alike."""
+    """Make an event's cursor, the same for lists and subscriptions."""
     return encode_cursor(ctx.workspace_id, number)
 
 
 def number_of(ctx: Context, cursor: str) -> int:
-    """The number that a cursor stands for.
+    """Return the number that a cursor stands for.
 
     Raises:
         InvalidCursorError: It is not one that this workspace has given out.
@@ -120,9 +120,9 @@ def number_of(ctx: Context, cursor: str) -> int:
 
 
 def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator[Event, None]:
-    """Every wanted event after a cursor: what was committed since, then live; without one, from now on.
+    """Yield every matching event after a cursor: committed ones, then live ones. Without a cursor, only live ones.
 
-    While an event is looked at, `ctx.loaders` are those that all followers share.
+    While an event is handled, `ctx.loaders` are those that all its followers share.
 
     Raises:
         ForbiddenError: The API key lacks READ.
@@ -139,7 +139,7 @@ def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator
 def follow_webhook_events(
     ctx: Context, after: str | None, integration_id: str | None, status: Sequence[WebhookEventStatus] | None
 ) -> AsyncGenerator[Event, None]:
-    """The same, of webhook events alone; `status` is the one that the webhook event has now."""
+    """Yield events about webhook events; `status` is the webhook event's current status."""
     query = EventQuery(type=WEBHOOK_EVENTS, integration_id=integration_id)
     return _of_status(ctx, follow(ctx, after, query), status)
 

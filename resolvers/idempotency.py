@@ -1,4 +1,4 @@
-"""Idempotency keys: the same key and input gives the first result again; with other input it is a conflict."""
+"""Idempotency keys: the same key with the same input returns the first result; with other input it is a conflict."""
 
 import hashlib
 from typing import Final
@@ -18,9 +18,10 @@ _EARLIER: Final = (
 
 
 async def first_result(write: Write, operation: str, key: str | None, given: object, result_id: str) -> str:
-    """The id that this key's first use answered: `result_id` itself when this is the first, or there is no key.
+    """Return the id that this key's first use returned; it is `result_id` if this is the first use, or without a key.
 
-    Of two uses at once the second waits until the first has committed. To be called before anything is changed.
+    Call it before anything is changed. If a key is used twice at once, the second use waits until the first has
+    committed.
 
     Raises:
         ConflictError: The key was used with other input.
@@ -46,7 +47,7 @@ async def first_result(write: Write, operation: str, key: str | None, given: obj
 
 
 async def earlier_result(ctx: Context, operation: str, key: str | None, given: object) -> str | None:
-    """The id that this key's first use answered, None when there was none yet: for what is done before `first_result`.
+    """Return the id that this key's first use returned, None if there was none: for steps before `first_result`.
 
     Raises:
         ConflictError: The key was used with other input.

@@ -1,4 +1,4 @@
-"""Invoices: drafting, finalizing, and every way one ends."""
+"""Invoices: create, update, finalize, and end them."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -39,7 +39,7 @@ async def create_invoice(
     metadata: Changes,
     idempotency_key: str | None,
 ) -> Invoice:
-    """A new draft.
+    """Create a draft.
 
     Raises:
         InvalidInputError: A field can't be taken as it is.
@@ -76,7 +76,7 @@ async def create_invoice(
 
 
 async def _made_before(ctx: Context, id_: str) -> Invoice:
-    """The invoice that an idempotency key's first use made.
+    """Find the invoice that an idempotency key's first use created.
 
     Raises:
         ConflictError: It was a draft, and is deleted.
@@ -130,7 +130,7 @@ async def update_invoice(
 
 
 async def _replace_lines(ctx: Context, invoice: Invoice, given: Sequence[LineInput] | Keep) -> bool:
-    """Write the lines that are given, or those that there are in another currency; whether anything changed."""
+    """Write the given lines, or the present ones in a new currency; return whether anything changed."""
     before = await ctx.rows(LineItem).filter(invoice_id=invoice.id).order_by("position")
     lines = lines_of(invoice, inputs_of(before) if given is KEEP else given)
     if [(*as_given(line), line.amount) for line in before] == [(*as_given(line), line.amount) for line in lines]:
@@ -141,9 +141,7 @@ async def _replace_lines(ctx: Context, invoice: Invoice, given: Sequence[LineInp
 
 
 async def delete_invoice(ctx: Context, id_: str) -> str:
-    """Delete a draft; the id that it had.
-
-    Money that came for it stays, UNAPPLIED.
+    """Delete a draft; return its id. Money that came for it stays, UNAPPLIED.
 
     Raises:
         NotFoundError: This workspace has none with this id.
@@ -178,7 +176,8 @@ def _log(
 async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -> Invoice:
     """Make a draft OPEN, number it, and ask Stripe for its Payment Link.
 
-    When Stripe fails the invoice is OPEN all the same and its link says what is wrong. A total of 0 is PAID.
+    If Stripe fails, the invoice is OPEN anyway and its link says what is wrong. With a total of 0 it becomes PAID at
+    once.
 
     Raises:
         NotFoundError: This workspace has no such invoice or integration.
@@ -224,7 +223,7 @@ async def mark_invoice_paid(ctx: Context, id_: str, note: str | None) -> Invoice
 
 
 async def void_invoice(ctx: Context, id_: str, note: str | None) -> Invoice:
-    """Take an invoice back, for good.
+    """Void an invoice, for good.
 
     Raises:
         NotFoundError: This workspace has none with this id.
@@ -282,7 +281,7 @@ def _move(write: Write, invoice: Invoice, to: InvoiceStatus, type_: EventType, n
 
 
 async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
-    """The workspace's invoice with a number."""
+    """Find the invoice with a number."""
     ctx.require(Scope.READ)
     if len(number) > MAX_TEXT_LENGTH:
         return None
@@ -290,5 +289,5 @@ async def invoice_by_number(ctx: Context, number: str) -> Invoice | None:
 
 
 def is_overdue(invoice: Invoice) -> bool:
-    """Whether an OPEN invoice's due date is past, in UTC."""
+    """Whether an invoice is OPEN past its due date, in UTC."""
     return invoice.status is InvoiceStatus.OPEN and invoice.due_date is not None and invoice.due_date < utc_today()

@@ -1,4 +1,4 @@
-"""Lists of invoices: which are wanted, and where they are found."""
+"""Lists of invoices: their filters, and the indexes that serve them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
 
 MAX_IDS: Final = 100
-"""How many ids the filter takes."""
+"""How many ids the filter accepts."""
 
 MAX_CUSTOMERS: Final = 50
-"""How many customers the filter takes, and how many a search looks for."""
+"""How many customers the filter accepts, and how many a search considers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceQuery:
-    """Which invoices are wanted; None asks for no restriction."""
+    """Which invoices to list; None means no restriction."""
 
     ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
     search: str | None = restriction(
@@ -68,15 +68,15 @@ class InvoiceQuery:
     created_before: datetime | None = restriction("Created before this instant.")
     finalized_after: datetime | None = restriction("Finalized after this instant.")
     finalized_before: datetime | None = restriction("Finalized before this instant.")
-    paid_after: datetime | None = restriction("That became PAID after this instant.")
-    paid_before: datetime | None = restriction("That became PAID before this instant.")
+    paid_after: datetime | None = restriction("Whose `paidAt` is after this instant.")
+    paid_before: datetime | None = restriction("Whose `paidAt` is before this instant.")
     due_after: date | None = restriction("Due after this day.")
     due_before: date | None = restriction("Due before this day.")
     overdue: bool | None = restriction("true: only those that are OPEN past their due date; false: only the others.")
 
 
 async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:
-    """The workspace's invoices that a query asks for, and what narrows the list further.
+    """List the invoices that match a query; also return the conditions that other indexes serve.
 
     Raises:
         InvalidInputError: A filter can't be taken as it is.
@@ -87,7 +87,7 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
 
 
 def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
-    """What of a query has an index by id, or is looked at row by row."""
+    """Return the query's conditions that have an index by id, or are checked row by row."""
     asked: dict[str, Any] = {
         "id__in": _few(query.ids, MAX_IDS, "ids"),
         "number": query.number and query.number[:MAX_TEXT_LENGTH],
@@ -108,13 +108,13 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
 
 
 def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
-    """How many invoices a query asks for, where sums know."""
+    """Count the invoices that match a query, if the sums have that number."""
     keys = _keys_of_sums(query)
     return None if keys is None else summed("invoice_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
-    """Sums of the invoices that a query asks for: all where sums know, else of as many as are counted.
+    """Add up the invoices that match a query: all of them from the sums, otherwise up to the limit of a count.
 
     Raises:
         InvalidInputError: A filter can't be taken as it is.
@@ -127,7 +127,7 @@ async def tally_of(ctx: Context, query: InvoiceQuery) -> Tally:
 
 
 def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
-    """The keys of the sums that a query asks for; None where they don't know."""
+    """Return the keys of the sums that a query needs; None if the sums can't answer it."""
     if not only(query, "status", "currency"):
         return None
     currency = None if query.currency is None else [parse_currency(query.currency, ["filter", "currency"])]
@@ -138,7 +138,7 @@ def _keys_of_sums(query: InvoiceQuery) -> dict[str, list[str] | None] | None:
 
 
 async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
-    """What of a query is found by an index of its own."""
+    """Return the query's conditions that have an index of their own."""
     customers = _few(query.customer_ids, MAX_CUSTOMERS, "customerIds")
     ranges: dict[str, dict[str, Any]] = {
         "total": amounts(query),
@@ -164,7 +164,7 @@ def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None
 
 
 def amounts(query: InvoiceQuery) -> dict[str, Any]:
-    """The currency and the bounds of the total that a query asks for, in minor units.
+    """Return the query's currency and bounds of the total, in minor units.
 
     Raises:
         InvalidInputError: A bound has no currency, or is no amount of it.
@@ -197,7 +197,7 @@ def _minor_units(value: Decimal | None, currency: str, name: str) -> int | None:
 
 
 async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
-    """Number and memo are found by their own index, customers by theirs, and then their invoices."""
+    """Search number and memo by their index, and customers by theirs, for their invoices."""
     text = optional_text(search, "The search", ["filter", "search"])
     if text is None:
         return []

@@ -1,4 +1,4 @@
-"""Invoices in an order: by a date or an amount of theirs, or by who is invoiced."""
+"""Lists invoices in an order: by a date, an amount, or the customer's name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ _UNPAID: Final = tuple(status for status in InvoiceStatus if status is not Invoi
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How an order is walked, and what of a query is then still to be looked at.
+    """How an order's index is walked, and which conditions it does not cover.
 
-    `without` is the condition of what has no value; None where nothing like that is asked for.
+    `without` is the condition of rows that have no value; None if the query excludes them.
     """
 
     walk: Walk | None
@@ -35,7 +35,7 @@ class _Way:
 
 
 async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, descending: bool) -> Ordering[Invoice]:
-    """The workspace's invoices that a query asks for, by anything but their creation.
+    """List the invoices that match a query in an order other than that of creation.
 
     Raises:
         InvalidInputError: A filter can't be taken as it is.
@@ -57,7 +57,7 @@ async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, d
 
 
 def _by_total(ctx: Context, query: InvoiceQuery) -> _Way:
-    """Two currencies' amounts can't be compared: the currency comes first."""
+    """Order by currency, then by total: amounts of two currencies can't be compared."""
     kinds, asked = (TEXT, NUMBER), amounts(query)
     texts = {"currency": "currency = {}", "total__gte": "total >= {}", "total__lte": "total <= {}"}
     pinned = [(texts[name], value) for name, value in asked_for(asked).items()]
@@ -90,7 +90,7 @@ def _without_due_date() -> Narrowing:
 
 
 def _by_paid_at(ctx: Context, query: InvoiceQuery) -> _Way:
-    """What is PAID has the time of it, and nothing else has."""
+    """Order by payment: only PAID invoices have the time of it."""
     statuses = InvoiceStatus if query.status is None else set(query.status)
     pinned = between("paid_at", query.paid_after, query.paid_before)
     others = [status for status in _UNPAID if status in statuses and not pinned]
@@ -117,21 +117,21 @@ _WAYS: Final = {
 
 _MIN_AT_ONCE: Final = 1
 _MAX_AT_ONCE: Final = 64
-"""How many customers' invoices are looked up at once: at first one customer's, which may be enough."""
+"""How many customers' invoices are looked up at once; it begins with one customer's, which may be enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ByCustomer:
-    """Customers that have invoices by their name, and the invoices of each by id. A key has the customer's id, too.
+    """Walks customers that have invoices, by name, and then each one's invoices, by id.
 
-    `only` is the id of the one customer of whom any are asked for.
+    A key also has the customer's id. `only` is the id of the only customer that the query asks for.
     """
 
     workspace_id: str
     only: str | None
 
     async def keys(self, part: Part, limit: int) -> list[Key]:
-        """The first few keys of a part: first what is left of a customer, last what there is of one."""
+        """Read the first keys of a part: the rest of its first customer, those between, the beginning of its last."""
         if part.low is not None and part.high is not None and part.low >= part.high:
             return []
         if self.only is not None:
@@ -147,7 +147,7 @@ class _ByCustomer:
         return keys
 
     async def keys_of(self, ids: Sequence[str]) -> list[Key]:
-        """The keys of rows."""
+        """Read the keys of these rows."""
         condition, value = any_of(reading_dialect(), "i.id", 2, ids)
         rows = await fetch(
             "SELECT c.sort_name, c.id AS customer_id, i.id FROM invoices i CROSS JOIN customers c"  # noqa: S608
@@ -158,7 +158,7 @@ class _ByCustomer:
         return [(row["sort_name"], row["customer_id"], row["id"]) for row in rows]
 
     async def _of_customers(self, part: Part, limit: int) -> list[Key]:
-        """The first few keys of the customers between those of a part's ends."""
+        """Read the first keys of the customers between the part's ends."""
         walk = ByColumns("customers", self.workspace_id, ("sort_name",), [("has_invoices", None)])
         low, high = (None if key is None else key[:2] for key in (part.low, part.high))
         left, keys, number = Part(low, high, part.descending), list[Key](), _MIN_AT_ONCE
@@ -170,7 +170,7 @@ class _ByCustomer:
         return keys[:limit]
 
     async def _of_each(self, customers: Sequence[Key], part: Part, most: int) -> list[Key]:
-        """The first few keys of each customer: a look-up of its own, which PostgreSQL plans by how many it has."""
+        """Read each customer's first keys by a look-up of its own, which PostgreSQL plans by their number."""
         values = Conditions()
         workspace, look_ups = values.place(self.workspace_id), []
         for place, key in enumerate(customers):
@@ -192,7 +192,7 @@ class _ByCustomer:
         return []
 
     async def _of_one(self, key: Key, part: Part, limit: int) -> list[Key]:
-        """The first few keys of the customer that a key names."""
+        """Read the first keys of the customer that a key names."""
         name, customer_id = key[:2]
         where = Conditions(("customer_id = {}", customer_id))
         where.add(f"{unindexed('workspace_id')} = {{}}", self.workspace_id)

@@ -1,4 +1,4 @@
-"""Lines of an invoice as they are given, checked and counted."""
+"""Checks an invoice's lines, and adds them up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class LineInput:
 
 
 def lines_of(invoice: Invoice, given: Sequence[LineInput]) -> list[LineItem]:
-    """The lines of an invoice, whose total they become.
+    """Make an invoice's lines; their sum is its total.
 
     Raises:
         InvalidInputError: There is none, or one can't be taken as it is.

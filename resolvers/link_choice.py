@@ -1,4 +1,4 @@
-"""Which integration makes an invoice's link, and whether it can."""
+"""Chooses the integration that makes an invoice's link, and checks that it can."""
 
 from errors import InvalidInputError
 from gateways.registry import GATEWAY
@@ -10,7 +10,7 @@ from resolvers.context import Context
 
 
 async def integration_for(ctx: Context, id_: str | None) -> Integration | None:
-    """The integration that makes links: the one named, or the only active one; None when there is none.
+    """Choose the integration that makes links: the named one, or the only active one; None if there is none.
 
     Raises:
         NotFoundError: This workspace has no such integration.

@@ -1,4 +1,4 @@
-"""Keeping what a business notes about a customer or an invoice."""
+"""Stores a business's own data about customers and invoices."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,9 @@ Changes = Mapping[str, str | None]
 
 
 async def save_metadata(write: Write, subject_id: str, changes: Changes | Keep | None) -> bool:
-    """Merge changes into the metadata of what the caller has locked, None removes all; whether anything changed.
+    """Merge changes into an object's metadata (None removes all); return whether anything changed.
+
+    The caller has locked the object.
 
     Raises:
         InvalidInputError: There would be too many entries.
@@ -39,7 +41,7 @@ async def save_metadata(write: Write, subject_id: str, changes: Changes | Keep |
 
 
 async def forget_metadata(write: Write, subject_id: str) -> None:
-    """Remove the metadata of what is deleted."""
+    """Delete the metadata of a deleted object."""
     await write.tx.execute(
         "DELETE FROM metadata WHERE subject_id = $1 AND workspace_id = $2", subject_id, write.workspace_id
     )

@@ -20,7 +20,7 @@ def viewer(ctx: Context) -> Caller:
 
 
 async def node(ctx: Context, id_: str) -> Model | None:
-    """What this workspace has under an id; API keys are found by ADMIN only."""
+    """Find any object of this workspace by its id; API keys need ADMIN."""
     ctx.require(Scope.READ)
     kind = prefix_of(id_)
     if kind is Prefix.WORKSPACE:
@@ -34,12 +34,12 @@ async def node(ctx: Context, id_: str) -> Model | None:
 
 
 async def node_of(ctx: Context, kind: Prefix, id_: str) -> Any:
-    """The same, of one kind only."""
+    """Find an object of one kind."""
     ctx.require(Scope.READ)
     return await node(ctx, id_) if is_id(id_, kind) else None
 
 
 async def columns_of(ctx: Context, kind: Prefix, id_: str, columns: FewColumns) -> Any:
-    """The same, some of its columns."""
+    """Find some columns of an object of one kind."""
     ctx.require(Scope.READ)
     return (await columns.by_id(ctx.workspace_id, [id_])).get(id_) if is_id(id_, kind) else None

@@ -1,4 +1,4 @@
-"""What the operator does at the server itself: workspaces, first keys, and the encryption of what is stored."""
+"""What an operator does on the server: workspaces, their first keys, and the encryption of secrets."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ BATCH: Final = 100
 
 
 async def create_workspace(name: str, mode: Mode) -> tuple[Workspace, str]:
-    """A new workspace and the text of its first API key, which may do everything and is stored nowhere.
+    """Create a workspace and its first API key, which has ADMIN; return the key's text, which is stored nowhere.
 
     Raises:
         InvalidInputError: The name can't be taken.
@@ -44,7 +44,7 @@ async def create_workspace(name: str, mode: Mode) -> tuple[Workspace, str]:
 
 
 async def create_first_workspace() -> tuple[Workspace, str] | None:
-    """A workspace for trying the product and its API key; None when there are workspaces already."""
+    """Create a workspace to try the product, with an API key; None if there are workspaces already."""
     async with transaction() as tx:
         if await tx.fetch("SELECT id FROM workspaces LIMIT 1"):
             return None
@@ -54,12 +54,12 @@ async def create_first_workspace() -> tuple[Workspace, str] | None:
 
 
 async def list_workspaces() -> list[Workspace]:
-    """All workspaces, oldest first."""
+    """List all workspaces, oldest first."""
     return await workspaces()
 
 
 async def _workspace(workspace_id: str | None) -> Workspace:
-    """The workspace with an id, or the only one there is."""
+    """Find the workspace with an id, or the only one."""
     if workspace_id is not None:
         found = await unscoped(Workspace).filter(id=workspace_id).first()
         if found is None:
@@ -81,7 +81,7 @@ async def _workspace(workspace_id: str | None) -> Workspace:
 
 
 async def why_not_simulated(invoice: str) -> FluxrateError | None:
-    """Say why a simulator has no Payment Link of an invoice, by its id or number; None when there is no such reason."""
+    """Say why the simulator has no Payment Link for an invoice, by its id or number; None if there is no reason."""
     found = await unscoped(Invoice).filter(Q(id=invoice) | Q(number=invoice)).order_by("-id").first()
     if found is None:
         return NotFoundError(
@@ -110,7 +110,7 @@ async def why_not_simulated(invoice: str) -> FluxrateError | None:
 async def create_key(
     workspace_id: str | None, name: str, scopes: Sequence[Scope], expires_at: datetime | None
 ) -> tuple[ApiKey, str]:
-    """A new API key of a workspace and its text, which is stored nowhere. No id means the only workspace.
+    """Create an API key and return its text, which is stored nowhere. Without an id it is the only workspace's.
 
     Raises:
         InvalidInputError: The name or the expiry can't be taken, or there are several workspaces.
@@ -144,7 +144,7 @@ async def _add_key(
 
 
 async def list_keys(workspace_id: str | None) -> list[ApiKey]:
-    """A workspace's API keys, revoked ones too, oldest first.
+    """List a workspace's API keys, including revoked ones, oldest first.
 
     Raises:
         InvalidInputError: There are several workspaces and none was named.
@@ -155,7 +155,7 @@ async def list_keys(workspace_id: str | None) -> list[ApiKey]:
 
 
 async def connected_integrations(ids: Sequence[str]) -> list[Integration]:
-    """The integrations with these ids; all that are connected, where none is named.
+    """Find the integrations with these ids; without ids, all that are connected.
 
     Raises:
         NotFoundError: One of them does not exist or is disconnected.
@@ -168,7 +168,7 @@ async def connected_integrations(ids: Sequence[str]) -> list[Integration]:
 
 
 async def revoke_key(key_id: str) -> ApiKey:
-    """Revoke an API key: it is refused from now on. Revoking it again changes nothing.
+    """Revoke an API key. A repetition changes nothing.
 
     Raises:
         NotFoundError: There is none with this id.
@@ -195,7 +195,7 @@ _SEALED: Final = f"SELECT id, {', '.join(SEALED_COLUMNS)} FROM integrations"  # 
 
 
 async def check_encryption_keys(keyring: Keyring) -> None:
-    """Refuse to go on unless every key that seals a stored secret is configured and opens one.
+    """Check that every key that encrypted a stored secret is configured and decrypts one.
 
     Raises:
         ConfigurationError: One isn't, or opens none of its secrets.
@@ -234,9 +234,9 @@ def _opens(keyring: Keyring, sealed: str, bound: str) -> bool:
 
 
 async def reseal(keyring: Keyring, on_progress: Callable[[int, int], None]) -> int:
-    """Encrypt every stored secret with the first key; how many there were to do. May be interrupted and repeated.
+    """Encrypt every stored secret with the first key; return how many were encrypted.
 
-    `on_progress` is called with how many integrations of how many are done.
+    It may be interrupted and repeated. `on_progress` is called with the number of integrations done, and of all.
 
     Raises:
         SealError: A secret doesn't open with any configured key; what was done before stays done.

@@ -1,4 +1,4 @@
-"""What a dashboard shows at a glance: how many there are of each status, and how many need somebody's attention."""
+"""The numbers at a glance: how many rows each status has, and how many need somebody's attention."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
@@ -17,12 +17,12 @@ STUCK: Final = (WebhookEventStatus.HELD, WebhookEventStatus.FAILED)
 
 
 async def invoices_by_status(ctx: Context) -> Mapping[InvoiceStatus, int]:
-    """How many invoices have each status, none left out."""
+    """Count the invoices of each status; every status is listed."""
     return await _by_status(ctx, "invoice_totals", InvoiceStatus)
 
 
 async def webhook_events_by_status(ctx: Context) -> Mapping[WebhookEventStatus, int]:
-    """How many webhook events have each status, none left out."""
+    """Count the webhook events of each status; every status is listed."""
     return await _by_status(ctx, "webhook_event_sums", WebhookEventStatus)
 
 
@@ -37,31 +37,31 @@ async def _by_status(ctx: Context, table: str, statuses: type[StatusT]) -> Mappi
 
 
 async def unapplied_payments(ctx: Context) -> int:
-    """How many payments fit no invoice and were not refunded in full."""
+    """Count payments that fit no invoice and were not refunded in full."""
     ctx.require(Scope.READ)
     return await ctx.rows(Payment).filter(Literally(TO_APPLY)).count()
 
 
 async def overpaid_payments(ctx: Context) -> int:
-    """How many payments exceed what their invoice lacked by more than was refunded of them."""
+    """Count payments whose excess over the invoice was not refunded in full."""
     ctx.require(Scope.READ)
     return await ctx.rows(Payment).filter(Literally(OVERPAID)).count()
 
 
 async def open_disputes(ctx: Context) -> int:
-    """How many payments are disputed, undecided so far."""
+    """Count payments with an undecided dispute."""
     ctx.require(Scope.READ)
     return await ctx.rows(Payment).filter(Literally(DISPUTED)).count()
 
 
 async def failed_links(ctx: Context) -> int:
-    """How many Payment Links Stripe did not make."""
+    """Count Payment Links that Stripe did not make."""
     ctx.require(Scope.READ)
     return await ctx.rows(PaymentLink).filter(Literally(FAILED)).count()
 
 
 async def stuck_webhook_events(ctx: Context) -> int:
-    """How many webhook events wait for their integration to be switched on, or could not be applied."""
+    """Count webhook events that are HELD or FAILED."""
     ctx.require(Scope.READ)
     count = await summed("webhook_event_sums", ctx.workspace_id, status=[status.value for status in STUCK])()
     return count.number

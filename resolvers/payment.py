@@ -1,4 +1,4 @@
-"""Apply payments by hand; totals of open and received amounts."""
+"""Lists payments, and applies them by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ from resolvers.reading.walks import ByColumns, Value, between
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentQuery:
-    """Which payments are wanted; None asks for no restriction."""
+    """Which payments to list; None means no restriction."""
 
     status: Sequence[PaymentStatus] | None = restriction("In one of these states.")
     allocation: Allocation | None = restriction("Only those that count for an invoice, or only those that don't.")
@@ -64,14 +64,14 @@ class PaymentQuery:
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
-    """The workspace's payments that a query asks for, and what narrows the list further."""
+    """List the payments that match a query; also return the conditions that other indexes serve."""
     ctx.require(Scope.READ)
     rows = ctx.listed(Payment, query.invoice_id, query.customer_id, query.integration_id)
     return rows.filter(*_restrictions(query)), _narrowings(ctx, query)
 
 
 def _restrictions(query: PaymentQuery) -> list[Q]:
-    """What of a query has an index by id, or is looked at row by row."""
+    """Return the query's conditions that have an index by id, or are checked row by row."""
     asked: dict[str, Any] = {
         "status__in": distinct(query.status),
         "allocation": query.allocation,
@@ -90,7 +90,7 @@ def _restrictions(query: PaymentQuery) -> list[Q]:
 
 
 def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
-    """What of a query is found by an index of its own."""
+    """Return the query's conditions that have an index of their own."""
     times = {"occurred_at__gt": query.occurred_after, "occurred_at__lt": query.occurred_before}
     asked = asked_for(times)
     narrowings = [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
@@ -101,7 +101,7 @@ def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
 
 
 def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descending: bool) -> Ordering[Payment]:
-    """The workspace's payments that a query asks for, by when they happened or by amount."""
+    """List the payments that match a query, by time or by amount."""
     rows, narrowings = payments(ctx, query)
     columns: tuple[str, ...]
     kinds: tuple[Kind, ...]
@@ -126,13 +126,13 @@ def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descend
 
 
 def counting_of(ctx: Context, query: PaymentQuery) -> Counting | None:
-    """How many payments a query asks for, where sums know."""
+    """Count the payments that match a query, if the sums have that number."""
     keys = _keys_of_sums(query)
     return None if keys is None else summed("payment_totals", ctx.workspace_id, **keys)
 
 
 async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
-    """Sums of the payments that a query asks for: all where sums know, else of as many as are counted."""
+    """Add up the payments that match a query: all of them from the sums, otherwise up to the limit of a count."""
     keys = _keys_of_sums(query)
     if keys is not None:
         ctx.require(Scope.READ)
@@ -141,7 +141,7 @@ async def tally_of(ctx: Context, query: PaymentQuery) -> Tally:
 
 
 def _keys_of_sums(query: PaymentQuery) -> dict[str, list[str] | None] | None:
-    """The keys of the sums that a query asks for; None where they don't know."""
+    """Return the keys of the sums that a query needs; None if the sums can't answer it."""
     if not only(query, "status", "allocation", "currency"):
         return None
     return {
@@ -158,9 +158,9 @@ _INVOICE: Final = ["invoiceId"]
 
 
 async def apply_payment(ctx: Context, payment_id: str, invoice_id: str) -> tuple[Payment, Invoice]:
-    """Apply an unapplied payment to an invoice. Returns both, updated.
+    """Apply an unapplied payment to an invoice; return both, updated. A repetition changes nothing.
 
-    Doing so again changes nothing. The payment's webhook events are then PROCESSED.
+    The payment's webhook events become PROCESSED.
 
     Raises:
         NotFoundError: This workspace has no such payment or invoice.
@@ -193,7 +193,7 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     await Loader(tx, books).load_allocation(workspace_id, row.id, invoice_id)
     payment = books.payments.get((workspace_id, row.id))
     if payment is None:
-        raise NotFoundError("This payment has just turned out to be another one: look for it again.", path=_PAYMENT)
+        raise NotFoundError("This payment was just merged into another one: look it up again.", path=_PAYMENT)
     if _counts_for(payment, invoice_id):
         return
     invoice = books.invoices[workspace_id, invoice_id]
@@ -223,7 +223,7 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
         )
     if code is NotAllocated.LIVEMODE_MISMATCH:
         raise InvalidInputError(
-            "This payment is of the other mode than the workspace: test money pays no live invoice, nor the reverse.",
+            "This payment's mode is not the workspace's: a test payment can't pay a live invoice, nor the reverse.",
             code=code,
             path=_PAYMENT,
         )
@@ -238,7 +238,7 @@ def _check(payment: PaymentState, invoice: InvoiceState) -> None:
 
 
 async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -> list[str]:
-    """Lock a payment's unapplied webhook events, which are locked before it everywhere; returns their ids."""
+    """Lock a payment's unapplied webhook events, before the payment as everywhere; return their ids."""
     query = (
         "SELECT id FROM webhook_events WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' ORDER BY id"
     )
@@ -248,7 +248,7 @@ async def _lock_unapplied(tx: Transaction, workspace_id: str, payment_id: str) -
 async def _processed(
     tx: Transaction, payment: Payment, invoice: InvoiceState, webhook_event_ids: Sequence[str]
 ) -> Sequence[Row]:
-    """Note that the payment's webhook events are done; returns their ids and those of their integrations."""
+    """Mark the payment's webhook events as PROCESSED; return their ids and those of their integrations."""
     now = utc_now()
     await keep_firsts(tx, webhook_event_ids)
     told = await tx.fetch(

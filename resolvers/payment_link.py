@@ -1,4 +1,4 @@
-"""Payment Links that are asked for."""
+"""Payment Links that a caller asks for."""
 
 from database.scope import scoped
 from errors import InvalidInputError, StripeRefusedError
@@ -17,7 +17,7 @@ from resolvers.link_choice import check_chargeable, integration_for
 
 
 async def create_payment_link(ctx: Context, invoice_id: str, integration_id: str | None) -> Invoice:
-    """A Payment Link for what remains of an OPEN invoice: the one it has, or a new one where none works.
+    """Return an OPEN invoice's Payment Link for what remains: its live link, or a new one.
 
     Raises:
         NotFoundError: This workspace has no such invoice or integration.
@@ -58,15 +58,15 @@ async def _check_not_under_way(ctx: Context, invoice: Invoice) -> None:
     under_way = await ctx.rows(Payment).filter(invoice_id=invoice.id, status=PaymentStatus.PENDING)
     if is_covered_by_what_is_under_way(invoice, under_way):
         raise InvalidInputError(
-            "A payment is under way that may cover what remains, and a link beside it could be paid as well: wait for"
-            " what comes of it. If it fails, a link is made by itself.",
+            "A pending payment may cover what remains, and a link could be paid in addition. Wait until the payment has"
+            " succeeded or failed: if it fails, a link is made automatically.",
             code="PAYMENT_UNDER_WAY",
             path=["invoiceId"],
         )
 
 
 async def _retired_of_another(write: Write, invoice: Invoice, integration: Integration) -> bool:
-    """Whether the invoice had a live link of another integration, which is taken back."""
+    """Retire the invoice's live link of another integration, if there is one; return whether there was."""
     live = scoped(PaymentLink, write.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
     if not await live.exclude(integration_id=integration.id).exists():
         return False
@@ -75,7 +75,7 @@ async def _retired_of_another(write: Write, invoice: Invoice, integration: Integ
 
 
 async def _job(ctx: Context, invoice: Invoice, integration: Integration) -> Job | None:
-    """What Stripe has to be asked for, claimed for this caller; None when a link works or is being made."""
+    """Claim the request to Stripe for this caller; None if a link works or is being made."""
     live = await ctx.rows(PaymentLink).filter(invoice_id=invoice.id, status__in=list(LIVE)).first()
     if live is None:
         return await ctx.services.link_maker.plan(invoice, integration)

@@ -1,4 +1,4 @@
-"""What came in over time: a series of points for each currency."""
+"""Received money over time: a series of points per currency."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +25,11 @@ SHORTEST: Final = {
     RevenueInterval.WEEK: timedelta(weeks=1),
     RevenueInterval.MONTH: timedelta(days=28),
 }
-"""How long an interval is at least, but for an hour where the clocks are set."""
+"""The shortest length of each interval, except for hours that a clock change cuts short."""
 
 
 class Point(NamedTuple):
-    """What came in within a span, in minor units."""
+    """Money received within a span, in minor units."""
 
     span: Span
     received: int
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevenueSeries:
-    """What came in of one currency, interval by interval without a gap."""
+    """The points of one currency, without gaps."""
 
     currency: str
     points: list[Point]
@@ -53,10 +53,10 @@ async def revenue(
     time_zone_name: str,
     currency: str | None,
 ) -> list[RevenueSeries]:
-    """What came in between two instants, by the intervals of a time zone; per currency, in the order of their codes.
+    """Add up the money received between two instants, by intervals of a time zone; in the order of currency codes.
 
-    The first and the last interval are as long as they are within the range, so that all together are the range. A
-    currency of which nothing came is left out, unless it is asked for.
+    The first and the last interval are cut to the range, so that all points together cover it exactly. A currency in
+    which nothing came is left out, unless the caller names it.
 
     Raises:
         InvalidInputError: The range ends before it begins, has too many intervals or lies beyond the years that are
@@ -77,12 +77,12 @@ async def revenue(
 def _range(since: datetime, until: datetime | None) -> Span:
     within = Span(since.astimezone(UTC), utc_now() if until is None else until.astimezone(UTC))
     if within.start >= within.end:
-        told = "let `until` be after `since`" if until is not None else "give a `since` that is past"
+        told = "let `until` be after `since`" if until is not None else "give a `since` in the past"
         raise InvalidInputError(f"This range is empty: {told}.", code="EMPTY_RANGE", path=["since"])
     for name, at in (("since", within.start), ("until", within.end)):
         if not FIRST_YEAR <= at.year <= LAST_YEAR:
             raise InvalidInputError(
-                f"No revenue is told of the year {at.year}: give a `{name}` from {FIRST_YEAR} to {LAST_YEAR}.",
+                f"There is no revenue for the year {at.year}: give a `{name}` from {FIRST_YEAR} to {LAST_YEAR}.",
                 code="OUT_OF_RANGE",
                 path=[name],
             )
@@ -93,8 +93,8 @@ def _spans(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> list[Span
     spans = list(islice(intervals(within, interval, zone), MAX_POINTS + 1))
     if len(spans) > MAX_POINTS:
         raise InvalidInputError(
-            f"This range has more than {MAX_POINTS} points of {interval.value}: choose a longer interval, or ask for a"
-            " shorter range, several times if need be.",
+            f"This range has more than {MAX_POINTS} points of {interval.value}: choose a longer interval or a shorter"
+            " range.",
             code="TOO_MANY_POINTS",
             path=["interval"],
         )
@@ -107,5 +107,5 @@ def _points(spans: Sequence[Span], came: dict[int, Receipts]) -> list[Point]:
 
 
 def most_points(length: timedelta, interval: RevenueInterval) -> int:
-    """How many points a range of a length has at most, as far as any are answered."""
+    """Compute how many points a range of this length can have at most."""
     return min(MAX_POINTS, max(1, length // SHORTEST[interval] + 2))

@@ -1,4 +1,4 @@
-"""What stands open and what came in, currency by currency."""
+"""Open and received amounts, per currency."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from resolvers.context import Context
 from resolvers.reading.receipts import ALWAYS, Receipts, receipts
 
 AGES: Final[tuple[tuple[int, int | None], ...]] = ((1, 30), (31, 60), (61, 90), (91, None))
-"""For how many days a bucket's invoices are overdue, from and to."""
+"""Each bucket's days overdue, first and last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """OPEN invoices that are overdue for a range of days: how many, and what remains of them in minor units."""
+    """OPEN invoices that are overdue for a number of days: their count, and what remains of them in minor units."""
 
     from_days: int
     to_days: int | None
@@ -30,7 +30,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrencyTotals:
-    """What stands open and came in, of one currency, in minor units."""
+    """Open and received amounts in one currency, in minor units."""
 
     currency: str
     open: int
@@ -48,14 +48,17 @@ _OPEN: Final = f"""
         CASE WHEN due = '' OR due >= $2 THEN -1 {{}} ELSE {len(AGES) - 1} END AS age
     FROM invoice_sums WHERE workspace_id = $1 AND paid_on = '' AND status = 'OPEN' GROUP BY 1, 4
 """.format(" ".join(f"WHEN due >= ${place + 3} THEN {place}" for place in range(len(AGES) - 1)))  # noqa: S608
-"""What remains of OPEN invoices, by the place of their bucket; -1 is not overdue. A row of the sums is a due date."""
+"""What remains of OPEN invoices, by the place of their bucket, -1 for those not overdue.
+
+The sums have a row per due date.
+"""
 
 
 async def totals(ctx: Context, since: datetime | None, until: datetime | None) -> list[CurrencyTotals]:
-    """What stands open now and came in between two instants, per currency, in the order of their codes.
+    """Add up open amounts now and money received between two instants, in the order of currency codes.
 
-    What came in is counted by the payment's `occurred_at`, what was paid out of band by the invoice's `paid_at`.
-    Unapplied money is net of refunds and in no other total.
+    Payments count by `occurred_at`, what was paid out of band by the invoice's `paid_at`. Unapplied money is net of
+    refunds and in no other total.
 
     Raises:
         InvalidInputError: The range ends before it begins.
@@ -76,7 +79,7 @@ async def totals(ctx: Context, since: datetime | None, until: datetime | None) -
 
 
 async def _open(workspace_id: str, today: date) -> dict[str, dict[int, Bucket]]:
-    """OPEN invoices by currency and the place of their bucket, -1 for those that are not overdue."""
+    """Add up OPEN invoices by currency and the place of their bucket, -1 for those not overdue."""
     youngest = [(today - timedelta(days=to)).isoformat() for _, to in AGES if to is not None]
     found: dict[str, dict[int, Bucket]] = defaultdict(dict)
     for row in await fetch(_OPEN, workspace_id, today.isoformat(), *youngest):

@@ -1,4 +1,4 @@
-"""What Stripe posted, what became of it, and trying again."""
+"""Webhook events: lists them, and replays them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from resolvers.reading.narrowing import Found, Narrowing
 from resolvers.reading.pages import made_between
 
 MAX_REPLAYED: Final = 100
-"""How many webhook events one call tries again."""
+"""How many webhook events one call replays."""
 
 _MAX_TYPES: Final = 500
 """Twice as many as Stripe has."""
@@ -53,7 +53,7 @@ _REPLAYABLE: Final = frozenset({*_REPLAYED_BY_DEFAULT, WebhookEventStatus.IGNORE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEventQuery:
-    """Which webhook events are wanted; None asks for no restriction."""
+    """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
         "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
@@ -63,14 +63,14 @@ class WebhookEventQuery:
     status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
     type: Sequence[str] | None = restriction('Of one of Stripe\'s types, like "payment_intent.succeeded".')
     invoice_id: str | None = restriction("About this invoice.", is_id=True)
-    reason_code: str | None = restriction("Not PROCESSED for this reason: the `code` of its `reason`.")
+    reason_code: str | None = restriction("Whose `reason` has this `code`.")
     received_after: datetime | None = restriction("First received after this instant.")
     received_before: datetime | None = restriction("First received before this instant.")
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What trying a webhook event again did, or would do: a sentence for each change."""
+    """What a replay did, or would do: a sentence for each change."""
 
     webhook_event: WebhookEvent
     before: WebhookEventStatus
@@ -82,7 +82,7 @@ class Replayed:
 
 
 async def webhook_events(ctx: Context, query: WebhookEventQuery) -> tuple[QuerySet[WebhookEvent], list[Narrowing]]:
-    """The workspace's webhook events that a query asks for, without their payloads, and what narrows the list further.
+    """List the webhook events that match a query, without payloads; also return conditions that other indexes serve.
 
     Raises:
         InvalidInputError: A filter can't be taken as it is.
@@ -92,7 +92,7 @@ async def webhook_events(ctx: Context, query: WebhookEventQuery) -> tuple[QueryS
 
 
 def counting_of(ctx: Context, query: WebhookEventQuery) -> Counting | None:
-    """How many webhook events a query asks for, where sums know."""
+    """Count the webhook events that match a query, if the sums have that number."""
     if not only(query, "status", "type"):
         return None
     types = None if query.type is None else _possible(query.type)
@@ -100,7 +100,7 @@ def counting_of(ctx: Context, query: WebhookEventQuery) -> Counting | None:
 
 
 async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> WebhookEvent | None:
-    """The event that Stripe knows by an id; the newest, where two integrations are one Stripe account."""
+    """Find the webhook event with an id of Stripe's; if two integrations have it, the newest."""
     ctx.require(Scope.READ)
     if len(provider_event_id) > MAX_TEXT_LENGTH:
         return None
@@ -110,7 +110,7 @@ async def webhook_event_by_provider_id(ctx: Context, provider_event_id: str) -> 
 
 
 async def _known_as(ctx: Context, provider_event_id: str) -> list[Q]:
-    """The conditions, each with an index, of which one is met by what Stripe knows by an id."""
+    """Return the conditions, each with an index, one of which an event with this id of Stripe's meets."""
     integrations = await ctx.rows(Integration).values_list("id", flat=True)
     return [
         Q(integration_id__in=list(integrations), delivery_key=provider_event_id, provider_event_id=provider_event_id),
@@ -137,7 +137,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
 
 
 async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
-    """An event's id, an invoice's id or number, or the beginning of a type: each has an index."""
+    """Search by an event's id, an invoice's id or number, or the beginning of a type: each has an index."""
     text = optional_text(search, "The search", ["filter", "search"])
     if text is None:
         return []
@@ -155,13 +155,13 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
 
 
 async def _types(ctx: Context) -> list[str]:
-    """The types that came to the workspace, from the sums."""
+    """Read the types that the workspace has received, from the sums."""
     found = await fetch("SELECT DISTINCT type FROM webhook_event_sums WHERE workspace_id = $1", ctx.workspace_id)
     return sorted(row["type"] for row in found)
 
 
 def _possible(types: Sequence[str]) -> list[str]:
-    """Stripe's types among these, each once.
+    """Drop duplicates, and types that are too long to be Stripe's.
 
     Raises:
         InvalidInputError: There are more than a statement takes.
@@ -178,9 +178,9 @@ def _possible(types: Sequence[str]) -> list[str]:
 
 
 async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
-    """Try a webhook event again, in the same way as a delivery; `dry_run` only says what would change.
+    """Replay a webhook event, like a delivery; `dry_run` only says what would change.
 
-    One that is PROCESSED changes nothing.
+    A PROCESSED event changes nothing.
 
     Raises:
         NotFoundError: This workspace has none with this id.
@@ -194,10 +194,10 @@ async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Repl
 
 
 async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_run: bool) -> tuple[list[Replayed], int]:
-    """Try the oldest 100 webhook events that a query asks for again, and how many more there are.
+    """Replay the oldest 100 webhook events that match a query; also return how many more there are.
 
-    Without a status it is what is HELD, FAILED, UNAPPLIED or QUARANTINED. What needs a fix first stays as it is
-    and its change says which.
+    Without a status these are HELD, FAILED, UNAPPLIED and QUARANTINED ones. An event that can't be replayed yet stays
+    as it is, and its `changes` say why.
 
     Raises:
         InvalidInputError: Nothing with these statuses can be replayed, or the filter has too many types.
@@ -206,7 +206,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
     statuses = _REPLAYED_BY_DEFAULT if query.status is None else sorted(_REPLAYABLE & set(query.status))
     if not statuses:
         raise InvalidInputError(
-            "What is PROCESSED has nothing to be replayed: ask for HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED.",
+            "PROCESSED webhook events can't be replayed: select HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED.",
             path=["filter", "status"],
         )
     narrowings = await _searched(ctx, query.search)
@@ -227,7 +227,7 @@ async def replay_webhook_events(ctx: Context, query: WebhookEventQuery, *, dry_r
 
 
 async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | None:
-    """A stored event as what comes to the inbox; None when it has been applied.
+    """Make a delivery of a stored event; None if it is PROCESSED.
 
     Raises:
         ConflictError: It can't be tried yet.
@@ -242,8 +242,8 @@ async def _delivery(ctx: Context, webhook_event: WebhookEvent) -> Delivery | Non
         return delivery
     if not integration.is_active and integration.disconnected_at is None:
         raise ConflictError(
-            f"The integration {integration.name!r} is switched off: switch it on (isActive: true), which applies what"
-            " was held.",
+            f"The integration {integration.name!r} is switched off: switch it on (isActive: true); its HELD events are"
+            " then applied.",
             code=Reason.INTEGRATION_INACTIVE,
             path=["id"],
         )
@@ -254,10 +254,10 @@ def _unverified(integration: Integration) -> str:
     if integration.disconnected_at is not None:
         return "It was never verified, and its integration is disconnected: nothing is left to verify it with."
     if integration.webhook_secret_sealed is None:
-        return "No webhook secret is saved yet: save the Signing secret (whsec_…), which verifies what waits."
+        return "No webhook secret is saved yet: save the Signing secret (whsec_…), which then verifies it."
     return (
         "Its Stripe-Signature does not match the webhook secret that is saved: copy the Signing secret (whsec_…) of"
-        " exactly this endpoint from Stripe and save it; what it signed is then applied."
+        " exactly this endpoint from Stripe and save it. The deliveries that it signed are then applied."
     )
 
 
@@ -287,7 +287,7 @@ async def _replayed(ctx: Context, webhook_event: WebhookEvent, receipt: Receipt 
 
 
 async def _numbers(ctx: Context, happenings: Sequence[Happening]) -> dict[str, str]:
-    """How the invoices that something happened to are called."""
+    """Read the numbers of the invoices that a replay changed."""
     ids = {entry.invoice_id for entry in happenings if entry.invoice_id}
     rows = await ctx.rows(Invoice).filter(id__in=list(ids)) if ids else []
     return {row.id: row.number or row.id for row in rows}

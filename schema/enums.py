@@ -61,7 +61,7 @@ _describe(
         "CREATED_AT": "When they were created.",
         "DUE_DATE": "Their last day to pay.",
         "TOTAL": "Their total. Amounts in different currencies aren't compared: the order is by currency first.",
-        "PAID_AT": "When they became PAID.",
+        "PAID_AT": "Their `paidAt`.",
         "CUSTOMER": "The name of their customer, as in the order of customers.",
     },
 )
@@ -79,7 +79,7 @@ _describe(
     "What customers can be ordered by.",
     {
         "CREATED_AT": "When they were created.",
-        "NAME": "The first 64 characters of their name, A to Z like a to z, all others by code point.",
+        "NAME": "The first 64 characters of their name, ignoring case for A to Z, otherwise by code point.",
     },
 )
 _describe(
@@ -87,13 +87,13 @@ _describe(
     "What an API key may do.",
     {
         "READ": "Query and subscribe.",
-        "WRITE": "Change customers and invoices; includes READ.",
+        "WRITE": "Change customers and invoices, apply payments, sync and replay events; includes READ.",
         "ADMIN": "Manage integrations and API keys; includes WRITE.",
     },
 )
 _describe(
     IntegrationStatus,
-    "What an integration can do right now. If several apply, it is the most serious one.",
+    "What an integration can do right now. If several statuses apply, the most serious one is given.",
     {
         "AWAITING_WEBHOOK_SECRET": "It makes Payment Links, but what Stripe sends can't be verified yet.",
         "READY": "It works.",
@@ -140,11 +140,11 @@ _describe(
 )
 _describe(
     OpenSessions,
-    "Whether customers may still have a page of a Payment Link open that can be paid.",
+    "Whether a customer who has opened a Payment Link's page can still pay there.",
     {
-        "POSSIBLE": "Some may: the link can be paid, or its pages could not be closed; they close within a day.",
+        "POSSIBLE": "Possibly: the link is open, or its open pages could not be closed and expire within a day.",
         "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
-        "SETTLED": "No open page can be paid any more.",
+        "SETTLED": "Nobody can pay there any more.",
     },
 )
 _describe(
@@ -163,7 +163,7 @@ _describe(
     {
         "PROCESSED": "Applied, or found to be applied already.",
         "IGNORED": "Nothing to do.",
-        "UNAPPLIED": "Money that fits no invoice.",
+        "UNAPPLIED": "Money that fits no invoice, or an event that may be about money but can't be read.",
         "HELD": "Verified while the integration was switched off; applied when it is on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
         "FAILED": "Applying it failed on our side; it is tried again.",
@@ -188,7 +188,7 @@ _describe(
         "INVOICE_UPDATED": "A draft, or the metadata of an invoice, was changed.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
-        "INVOICE_PARTIALLY_PAID": "A payment covered only a part of what was to pay.",
+        "INVOICE_PARTIALLY_PAID": "A payment covered only a part of what remained to pay.",
         "INVOICE_PAID": "An invoice became PAID.",
         "INVOICE_VOIDED": "An invoice became VOID.",
         "INVOICE_MARKED_UNCOLLECTIBLE": "An invoice became UNCOLLECTIBLE.",

@@ -53,7 +53,9 @@ class InvalidTransition(Problem):
         return {"from_": InvoiceStatus(refusal.from_status), "to": InvoiceStatus(refusal.to_status)}
 
 
-@strawberry.type(description="A live workspace takes live keys only, and a test workspace test keys.")
+@strawberry.type(
+    description="The key is of the other mode: a live workspace takes only live keys, a test workspace only test keys."
+)
 class ModeMismatch(Problem):
     pass
 

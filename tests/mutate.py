@@ -14,6 +14,7 @@ import ast
 import contextlib
 import copy
 import gc
+import importlib
 import os
 import pickle
 import random
@@ -299,6 +300,8 @@ class Plugin:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests as they are, then with each change."""
+        for source in self.sources:  # what a test imports in its fork alone can't be swapped before
+            importlib.import_module(".".join(source.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
         mutants = [mutant for source in self.sources for mutant in mutants_of(source)]
         self.found = len(mutants)
         random.Random(self.seed).shuffle(mutants)

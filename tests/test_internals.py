@@ -28,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
+from database.postgres_readers import PostgresReaders
 from database.postgres_session import Session
 from database.scope import WorkspaceManager
 from database.sqlite_readers import SqliteReaders
@@ -72,6 +73,15 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
         },
     ),
     Session: (asyncpg.Connection, {"_do_execute": "8ec71135"}),
+    PostgresReaders: (
+        AsyncpgDBClient,
+        {
+            "__init__": "a0992ea0",
+            "create_connection": "80343348",
+            "acquire_connection": "e2f1fe28",
+            "_close": "81ccbcf8",
+        },
+    ),
     SqliteReaders: (
         SqliteClient,
         {

@@ -23,8 +23,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/execution/plan/test_equal.py": (
         "execution: results; execution/plan: compile definitions leaves plan planned rows steps"
     ),
-    "tests/schema/test_subscription.py": "feed: cursor follow follower",
-    "tests/feed/test_bus.py": "feed: redis",
+    "tests/schema/test_subscription.py": "feed: cursor",
     "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
     "tests/gateways/stripe/test_events.py": (
         "gateways/stripe: decoding fields;"
@@ -49,7 +48,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/resolvers/test_metadata.py": "models: metadata; schema/types: metadata",
     "tests/models/test_calendar.py": "models: instant",
-    "tests/payment_links/test_maker.py": "payment_links: lifecycle; resolvers: link_choice; workers: links",
+    "tests/payment_links/test_maker.py": "resolvers: link_choice; workers: links",
     "tests/resolvers/test_customer.py": (
         "resolvers: customer_search; schema/mutations: customer; schema/types: customer"
     ),

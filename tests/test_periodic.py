@@ -1,6 +1,7 @@
 """Work that is done again and again."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -42,6 +43,25 @@ async def test_it_is_done_again_and_again_until_the_block_ends() -> None:
     await asyncio.sleep(0.1)
 
     assert work.times == times
+
+
+async def test_what_swallows_that_the_block_ended_is_not_done_again() -> None:
+    """As `asyncio.wait_for` of Python 3.11 does when its result comes at the same moment."""
+    times, began = 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal times
+        times += 1
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    async with asyncio.timeout(20):
+        async with Periodic("swallowing", 0.01, work):
+            await began.wait()
+        await asyncio.sleep(0.1)
+
+    assert times == 1
 
 
 async def test_what_is_due_is_done_at_once() -> None:

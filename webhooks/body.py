@@ -23,7 +23,7 @@ class GoneError(Exception):
 
 
 async def read_body(receive: Receive, content_length: bytes | None) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
     Raises:
         TooLargeError: It is larger than allowed, or says so.

@@ -28,7 +28,11 @@ _QUERY: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """An integration as it was `read_at` a moment of the monotonic clock. `sealed`: its secrets as they are stored."""
+    """An integration and its webhook secrets, as read from the database.
+
+    `read_at` is that moment, by the monotonic clock. `sealed` are the current and the previous secret as they are
+    stored.
+    """
 
     origin: Origin
     sealed: tuple[str | None, str | None] = field(repr=False)
@@ -38,13 +42,13 @@ class Listener:
     read_at: float
 
     def previous_at(self, at: datetime) -> str | None:
-        """The secret before the current one, while it still verifies."""
+        """Return the secret before the current one, if it still verifies at that time."""
         expires_at = self.previous_expires_at
         return self.previous_secret if expires_at is not None and expires_at > at else None
 
 
 class Directory:
-    """The integrations that were asked for lately. However many ask for one at once, the database is asked once."""
+    """Caches the integrations that were looked up in the last seconds; simultaneous look-ups of one share a query."""
 
     def __init__(self, keyring: Keyring) -> None:
         self._keyring = keyring
@@ -52,7 +56,7 @@ class Directory:
         self._readings: dict[str, tuple[float, asyncio.Task[Listener | None]]] = {}
 
     async def find(self, token: str) -> Listener | None:
-        """The integration with this token, as it was a few seconds ago or later.
+        """Find the integration with this token; what it returns may be KNOWN_FOR_S old.
 
         Raises:
             UnavailableError: The database is unavailable right now.
@@ -63,7 +67,7 @@ class Directory:
         return await self.find_anew(token, time.monotonic())
 
     async def find_anew(self, token: str, since: float) -> Listener | None:
-        """The integration with this token, as it is since a moment of the monotonic clock.
+        """Find the integration with this token, as it is at `since` or later, by the monotonic clock.
 
         Raises:
             UnavailableError: The database is unavailable right now.
@@ -122,7 +126,7 @@ class Directory:
 
 
 async def _patiently(reading: asyncio.Task[Listener | None]) -> Listener | None:
-    """What is being read. A caller who stops waiting leaves the read to the others."""
+    """Wait for a read that others may wait for, too: a caller that gives up doesn't cancel it."""
     try:
         return await asyncio.wait_for(asyncio.shield(reading), READ_TIMEOUT_S)
     except Exception as error:

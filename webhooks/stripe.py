@@ -1,6 +1,6 @@
-"""POST /webhooks/stripe/{token}: verify, keep, apply, acknowledge. A 2xx is answered after the commit only.
+"""POST /webhooks/stripe/{token}: verify, store, apply, acknowledge. A 2xx is sent only after the commit.
 
-Answers never say why a delivery was refused: that is kept with the integration.
+The answer never says why a delivery was refused: the reason is stored with the integration.
 """
 
 import time
@@ -32,7 +32,7 @@ _RETRY_AFTER_S: Final = b"5"
 
 
 class PostOutcome(StrEnum):
-    """What became of a request, for metrics."""
+    """How a request ended, for metrics."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -86,7 +86,7 @@ class StripeWebhook:
 
     @property
     def route(self) -> Route:
-        """Where it is reached; other methods than POST are refused by it, not by the router."""
+        """Its route. The endpoint itself refuses methods other than POST, so the router doesn't."""
         return Route(PATH, self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,7 +158,7 @@ def _delivery(listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Del
 
 
 def _signed_with(listener: Listener, signature: bytes | None, body: bytes) -> tuple[bool, bool]:
-    """Whether the current secret signed a delivery, and whether the one before it did, while that lasts."""
+    """Check whether the current secret signed a delivery, and whether the previous one did, if that is still valid."""
     now = utc_now()
     current, previous = listener.secret, listener.previous_at(now)
     at = now.timestamp()
@@ -167,7 +167,7 @@ def _signed_with(listener: Listener, signature: bytes | None, body: bytes) -> tu
 
 
 def _post(listener: Listener, scope: Scope, body: bytes) -> Post:
-    """What could not be verified, with the headers that show where it comes from."""
+    """Describe a delivery that could not be verified, with the headers that show its origin."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _KEPT}
     now = utc_now()
     return Post(

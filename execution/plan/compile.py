@@ -12,8 +12,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from graphql import (
+    BooleanValueNode,
     DirectiveNode,
     DocumentNode,
+    EnumValueNode,
     FragmentDefinitionNode,
     GraphQLField,
     GraphQLInterfaceType,
@@ -22,7 +24,10 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    IntValueNode,
+    NullValueNode,
     OperationDefinitionNode,
+    StringValueNode,
     VariableNode,
     Visitor,
     get_named_type,
@@ -43,7 +48,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from execution.plan import definitions, rows, steps
-from execution.plan.leaves import printed_as, serializer
+from execution.plan.leaves import names_of, printed_as, serializer
 from execution.plan.plan import Plan, Root, UnplannedError
 from execution.plan.steps import Arguments, Complete, Fill, NullError, Run, Selection, Step
 from resolvers import node
@@ -206,7 +211,7 @@ class Compiler:
             if isinstance(root, rows.LookedUp):
                 return [await node.columns_of(run.context, root.kind, given["id"], columns)]
             page = await root.page(run.context, **given, read=columns.read)
-            return [rows.RowPage(page.rows, page.count, has_next=page.has_next, has_previous=page.has_previous)]
+            return [rows.RowPage(page.rows, page.has_next, page.has_previous, page.count)]
 
         return steps.found(find, complete)
 
@@ -295,12 +300,18 @@ class Compiler:
         resolver, converter = of_ours.base_resolver, self._strawberry.schema_converter
         info = resolver.info_parameter if resolver else None
         node, config = field[0].node, self._strawberry.config
+        constant = all(isinstance(argument.value, _CONSTANTS) for argument in node.arguments or ())
+        known: dict[str, Any] | None = None if definition.args else {}
 
         def arguments(run: Run) -> dict[str, Any]:
-            given: dict[str, Any] = {}
-            if definition.args:
+            nonlocal known
+            if known is not None:
+                given = known.copy()
+            else:
                 values = get_argument_values(definition, node, run.variables)
                 given = convert_arguments(values, of_ours.arguments, converter.scalar_registry, config, run.info)
+                if constant:
+                    known = given.copy()
             if info is not None:
                 given[info.name] = run.info
             return given
@@ -311,7 +322,9 @@ class Compiler:
         nullable, type_ = definitions.nullable(type_)
         if not isinstance(type_, GraphQLList):
             if is_leaf_type(type_):
-                return steps.leaf(serializer(type_), nullable=nullable, printed=printed_as(type_))
+                return steps.leaf(
+                    serializer(type_), nullable=nullable, printed=printed_as(type_), names=names_of(type_)
+                )
             return steps.objects(self._fill_of(type_, field), nullable=nullable)
         nullable_items, item = definitions.nullable(type_.of_type)
         if is_leaf_type(item):
@@ -329,6 +342,8 @@ class Compiler:
 
 _OF_ROWS: Final = frozenset(coordinate.partition(".")[0] for coordinate in rows.FIELDS)
 _ENDS: Final = frozenset({"first", "last"})
+_CONSTANTS: Final = (IntValueNode, StringValueNode, BooleanValueNode, EnumValueNode, NullValueNode)
+"""What arguments are converted to values that nobody can change."""
 
 
 async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:

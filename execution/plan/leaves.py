@@ -1,7 +1,8 @@
 """How scalars and enums are printed: quickly where a value is plainly right, else as graphql-core does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any, Final
 
 from graphql import GraphQLEnumType, GraphQLLeafType, Undefined
@@ -22,6 +23,17 @@ def serializer(type_: GraphQLLeafType) -> Serialize:
 def printed_as(type_: GraphQLLeafType) -> type | None:
     """The type whose values are printed as they are, if there is one."""
     return str if type_.name in _TEXTS else None
+
+
+def names_of(type_: GraphQLLeafType) -> tuple[type, Mapping[Any, str]] | None:
+    """An enum's class and what its members are printed as; None for what is no enum of ours."""
+    if not isinstance(type_, GraphQLEnumType):
+        return None
+    members = [each.value for each in type_.values.values()]
+    of_enum = type(members[0])
+    if not issubclass(of_enum, Enum) or any(type(member) is not of_enum for member in members):
+        return None
+    return of_enum, {member: type_.coerce_output_value(member) for member in members}
 
 
 def _checked(type_: GraphQLLeafType) -> Serialize:

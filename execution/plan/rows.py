@@ -37,8 +37,10 @@ class RowPage:
 
     __slots__ = ("_count", "_counting", "has_next", "has_previous", "rows")
 
-    def __init__(self, rows: list[Any], counting: Counting, *, has_next: bool, has_previous: bool) -> None:
-        self.rows, self.has_next, self.has_previous = rows, has_next, has_previous
+    def __init__(self, rows: list[Any], has_next: bool, has_previous: bool, counting: Counting) -> None:
+        self.rows = rows
+        self.has_next = has_next
+        self.has_previous = has_previous
         self._counting = counting
         self._count: asyncio.Future[Count] | None = None
 
@@ -46,8 +48,9 @@ class RowPage:
     def at_end(cls, loaded: list[Any], size: int, counting: Counting, *, backwards: bool) -> Self:
         """The page at an end of a list, of as many rows as it has and one more, read from that end."""
         more = len(loaded) > size
-        rows = loaded[size - 1 :: -1] if backwards else loaded[:size]
-        return cls(rows, counting, has_next=more and not backwards, has_previous=more and backwards)
+        if backwards:
+            return cls(loaded[size - 1 :: -1], False, more, counting)
+        return cls(loaded[:size] if more else loaded, more, False, counting)
 
     async def count(self) -> Count:
         """How many rows the list has, counted once."""

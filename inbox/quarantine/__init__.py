@@ -1,1 +1,1 @@
-"""What can't be verified yet: kept, and released once a secret fits."""
+"""Deliveries that can't be verified yet: stored here, and released once a saved secret verifies them."""

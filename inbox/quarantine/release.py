@@ -1,8 +1,8 @@
-"""Stores deliveries whose signature can't be verified yet, until a saved secret verifies them as of their receipt.
+"""Stores deliveries whose signature can't be verified, until a saved secret verifies them as of their receipt.
 
-Anybody who knows the URL can post here, so everything is bounded: what a body may weigh, how many wait for an
-integration, how often the database is written, and what of it one integration may take. When full, new posts are
-refused; Stripe posts again.
+Anybody who knows the URL can post here, so everything is bounded: the size of a body, the number per integration, the
+transactions per second, and each integration's share. When the quarantine is full, new posts are refused; Stripe posts
+again.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from models.webhook_event import UNFINISHED, WebhookEvent
 log = structlog.get_logger(__name__)
 
 MAX_BYTES: Final = 256 * 1024
-"""The largest body that is kept."""
+"""The largest body that is stored."""
 
 _PAUSE_S: Final = 0.2
 _FULL_FOR_S: Final = 2.0
@@ -42,18 +42,18 @@ _MAX_WAITING: Final = 128
 
 @dataclass(slots=True)
 class _Waiting:
-    """A post that is to be kept, and those who wait to hear of it."""
+    """A post that is to be stored, and the future of those who wait for that."""
 
     post: Post
     kept: asyncio.Future[bool]
 
 
 _Same = tuple[str, str, str, tuple[str | None, ...]]
-"""What makes two posts the same: the integration, the body, the signature, and the secrets that they were judged by."""
+"""What makes two posts the same: integration, body, signature, and the secrets that they were checked against."""
 
 
 class Quarantine:
-    """Keeps posts, a batch in a transaction, a few transactions a second; gives to the inbox what verifies."""
+    """Stores posts in batches, a few transactions a second, and gives those that verify to the inbox."""
 
     def __init__(self, inbox: Inbox, keyring: Keyring, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         self._inbox = inbox
@@ -67,14 +67,14 @@ class Quarantine:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._owed: set[str] | None = None
-        """Whose release was not finished; None: not known yet, as this process has just begun."""
+        """Integrations whose release has to be finished; None until they are read, after the start."""
 
     async def __aenter__(self) -> "Quarantine":
         self._task = asyncio.create_task(self._run())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Keep what waits, then stop."""
+        """Store the posts that wait, then stop."""
         self._closing = True
         self._something.set()
         if self._task is not None:
@@ -83,7 +83,9 @@ class Quarantine:
     # --- Keeping -----------------------------------------------------------------------------------------------
 
     async def keep(self, post: Post) -> bool:
-        """Keep a post, or count it where there is no room. False: the secrets were replaced meanwhile, look again.
+        """Store a post, or only count it if there is no room.
+
+        False means that the secrets were replaced since the post was checked: check it again.
 
         Raises:
             UnavailableError: The database is unavailable right now; nothing is kept.
@@ -108,7 +110,7 @@ class Quarantine:
         return await asyncio.shield(kept)
 
     def _has_slot(self, integration_id: str) -> bool:
-        """Whether another one of an integration may wait: it leaves the others as many slots as it holds."""
+        """Whether another post of an integration may wait: it must leave as many slots free as it uses."""
         return self._shares[integration_id] < _MAX_WAITING - len(self._waiting)
 
     def _note(self, post: Post, refused: int = 0) -> None:
@@ -140,7 +142,7 @@ class Quarantine:
                 each.kept.set_exception(
                     UnavailableError("The delivery can't be kept right now: try again in a moment.")
                 )
-                each.kept.exception()  # whoever waited may have hung up
+                each.kept.exception()  # read it, or asyncio logs it where nobody waits
             if not self._closing:
                 self._put_back(counts)
             return
@@ -178,7 +180,7 @@ class Quarantine:
         return None
 
     async def release(self, integration: Integration) -> int:
-        """Give what verifies by now to the inbox, in the order of its receipt; how many webhook events that added.
+        """Give the inbox what verifies now, in the order of receipt; return how many webhook events that added.
 
         Raises:
             UnavailableError: The database is unavailable right now; what was not released yet stays.
@@ -191,7 +193,7 @@ class Quarantine:
         for row in sorted(rows, key=lambda row: (row.received_at, row.id)):
             if (delivery := self.verified(integration, row)) is not None:
                 found.append(delivery)
-            await asyncio.sleep(0)  # each may take milliseconds, and others have something to do too
+            await asyncio.sleep(0)  # verifying may take milliseconds: let other tasks run
         receipts = await asyncio.gather(*(self._inbox.accept(delivery) for delivery in found))
         async with transaction() as tx:
             await note_judged(tx, integration.id, integration.webhook_secret_sealed, began_at)
@@ -199,7 +201,7 @@ class Quarantine:
         return sum(receipt.before is WebhookEventStatus.QUARANTINED for receipt in receipts)
 
     async def release_or_owe(self, integration: Integration) -> int:
-        """As `release`; what the database did not let it do is done by `release_owed`, and not counted."""
+        """Release like `release`; if the database is unavailable, `release_owed` does the rest, uncounted."""
         try:
             return await self.release(integration)
         except UnavailableError as error:
@@ -209,7 +211,7 @@ class Quarantine:
             return 0
 
     async def release_owed(self) -> None:
-        """Finish releases that were interrupted: here, or in whatever process ended in the middle of one."""
+        """Finish releases that were interrupted, in this process or in one that has ended."""
         if self._owed is None:
             waiting = (
                 unscoped(WebhookEvent).filter(Literally(UNFINISHED), status=WebhookEventStatus.QUARANTINED).distinct()
@@ -222,7 +224,7 @@ class Quarantine:
                 await self.release_or_owe(integration)
 
     async def drop_expired(self) -> None:
-        """Drop what nothing verified for as long as Stripe posts again.
+        """Drop posts that no secret verified within the days for which Stripe posts again.
 
         Raises:
             UnavailableError: The database is unavailable right now.
@@ -231,7 +233,7 @@ class Quarantine:
             await drop_expired(tx)
 
     async def discard(self, tx: Transaction, integration_id: str) -> int:
-        """Drop all that waits for an integration that the caller has locked; how many that was."""
+        """Drop an integration's quarantined events and return their number; the caller has locked the integration."""
         self._full_until.pop(integration_id, None)
         return await drop_all(tx, integration_id)
 

@@ -1,6 +1,6 @@
-"""The rows of what can't be verified: how many bodies of an integration, how many signatures of a body.
+"""The quarantine's rows: a limited number of bodies per integration, and of signatures per body.
 
-Room is made for what is new by what Stripe no longer posts, and by what a secret that was saved since did not verify.
+When there is no room, posts give way that Stripe no longer repeats or that a secret saved later did not verify.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ from models.webhook_event import WebhookEvent
 log = structlog.get_logger(__name__)
 
 MAX_KEPT: Final = 200
-"""How many bodies wait for one integration."""
+"""How many bodies are stored for one integration."""
 
 FIRST_POSTS: Final = 32
 LAST_POSTS: Final = 32
-"""How many signatures of one body are remembered, the first and the last: a forged one must not hide a genuine one."""
+"""How many signatures of a body are stored, its first and its last, so that forged ones don't hide a genuine one."""
 
 STRIPE_POSTS_FOR: Final = timedelta(days=3)
-"""How long Stripe goes on posting what was refused. Source: Stripe, "Webhooks: automatic retries"."""
+"""How long Stripe repeats a refused delivery. Source: Stripe, "Webhooks: automatic retries"."""
 
 _BURST_ENDS: Final = timedelta(minutes=5)
 _HEADER_LENGTH: Final = 1024
@@ -40,9 +40,9 @@ _DROPPED_AT_ONCE: Final = 500
 
 @dataclass(slots=True, kw_only=True)
 class Post:
-    """Something that was posted and could not be verified. `judged_by` are the sealed secrets that did not.
+    """A post that could not be verified; `judged_by` are the sealed secrets that it was checked against.
 
-    `times` is how often it came with the same signature since that was last written.
+    `times` is how often it came with this signature since the last write.
     """
 
     origin: Origin
@@ -55,18 +55,18 @@ class Post:
 
     @property
     def key(self) -> str:
-        """Its body's key among what waits."""
+        """The key of its body in the quarantine."""
         return IN_QUARANTINE + body_key(self.body)
 
     @property
     def signature(self) -> str:
-        """The Stripe-Signature header, as much of it as is kept."""
+        """The Stripe-Signature header, cut to the length that is stored."""
         return self.headers.get("stripe-signature", "")[:_HEADER_LENGTH]
 
 
 @dataclass(slots=True)
 class Rejections:
-    """What was rejected of an integration since that was last written; `refused` for want of room."""
+    """An integration's unverified posts since the last write; `refused` are those for which there was no room."""
 
     last_at: datetime
     rejected: int = 0
@@ -75,7 +75,11 @@ class Rejections:
 
 @dataclass(slots=True)
 class Written:
-    """Which posts were judged by secrets that are replaced by now, whose quarantine is full, what was logged."""
+    """The result of a write.
+
+    `outdated` are the positions of posts whose secrets were replaced since they were checked, `full` the integrations
+    without room, `newest` the numbers of the newest log lines.
+    """
 
     outdated: set[int] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
@@ -102,7 +106,7 @@ _ROW: Final = columns_of(
 
 
 async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Rejections]) -> Written:
-    """Keep posts where there is room, and count all."""
+    """Store posts for which there is room, and count all."""
     ids = sorted({post.origin.integration_id for post in posts} | set(counts))
     written = Written()
     if not ids:
@@ -149,7 +153,7 @@ async def write(tx: Transaction, posts: Sequence[Post], counts: Mapping[str, Rej
 async def _make_room(
     tx: Transaction, posts: Sequence[Post], known: Mapping[tuple[str, str], Any], room: dict[str, int]
 ) -> None:
-    """Drop, oldest first, what no longer has a claim to its place, as far as these posts need it."""
+    """Drop the oldest rows that may give way, as many as these posts need."""
     wanted: dict[str, set[str]] = {}
     for post in posts:
         if (post.origin.integration_id, post.key) not in known:
@@ -177,7 +181,10 @@ async def _make_room(
 
 
 async def drop_expired(tx: Transaction) -> None:
-    """Drop what no saved secret verified for as long as Stripe posts again; without a secret, it goes on waiting."""
+    """Drop posts that no secret verified within the days for which Stripe posts again.
+
+    If an integration has no secret, its posts stay.
+    """
     rows = await tx.fetch(
         "DELETE FROM webhook_events WHERE id IN (SELECT e.id FROM webhook_events e"  # noqa: S608
         " JOIN integrations i ON i.id = e.integration_id"
@@ -191,12 +198,12 @@ async def drop_expired(tx: Transaction) -> None:
 
 
 def _unlocked(tx: Transaction) -> str:
-    """Pass over rows that another transaction holds, as one that releases them: both would wait for each other."""
+    """Skip rows that another transaction has locked, such as a release: each would wait for the other."""
     return " FOR UPDATE OF e SKIP LOCKED" if tx.dialect == "postgres" else ""
 
 
 async def drop_all(tx: Transaction, integration_id: str) -> int:
-    """Drop all that waits for an integration that the caller has locked; how many that was."""
+    """Drop an integration's quarantined events and return their number; the caller has locked the integration."""
     rows = await tx.fetch(
         "DELETE FROM webhook_events WHERE integration_id = $1 AND status = 'QUARANTINED' RETURNING id", integration_id
     )
@@ -204,7 +211,7 @@ async def drop_all(tx: Transaction, integration_id: str) -> int:
 
 
 async def note_judged(tx: Transaction, integration_id: str, sealed: str | None, until: datetime) -> None:
-    """Note that all that came until an instant was tried with a secret, if that is still the one that is saved."""
+    """Record that a secret was tried on everything received until an instant, if it is still the saved one."""
     await tx.execute(
         "UPDATE integration_traffic SET quarantine_judged_at = $3 WHERE integration_id = $1"
         " AND EXISTS (SELECT 1 FROM integrations i WHERE i.id = $1 AND i.webhook_secret_sealed = $2)",
@@ -215,7 +222,7 @@ async def note_judged(tx: Transaction, integration_id: str, sealed: str | None, 
 
 
 async def _lock_integrations(tx: Transaction, ids: Sequence[str]) -> dict[str, tuple[str | None, str | None]]:
-    """The sealed secrets of the integrations, which stay so until the end."""
+    """Lock integrations and return their sealed secrets, which can't change until the transaction ends."""
     if tx.dialect == "postgres":
         for id_ in ids:  # two processes must not both find the last room
             await tx.execute("SELECT pg_advisory_xact_lock(hashtext($1))", f"quarantine {id_}")
@@ -234,7 +241,7 @@ async def _lock_integrations(tx: Transaction, ids: Sequence[str]) -> dict[str, t
 async def _what_waits(
     tx: Transaction, ids: Sequence[str], posts: Sequence[Post]
 ) -> tuple[dict[tuple[str, str], dict[str, Any]], dict[str, int]]:
-    """What is quarantined of these posts already, locked, and how many more bodies each integration takes."""
+    """Lock the rows of these posts' bodies; return them, and how many more bodies each integration may have."""
     among, values = any_of(tx.dialect, "integration_id", 1, ids)
     keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({post.key for post in posts}))
     rows = await tx.fetch(
@@ -257,7 +264,7 @@ async def _what_waits(
 
 
 async def _count(tx: Transaction, totals: Mapping[str, Rejections]) -> set[str]:
-    """Write what was rejected; the integrations for which a burst begins."""
+    """Write the counts; return the integrations that had no rejection for a while."""
     now = utc_now()
     bursts = set()
     for id_, count in sorted(totals.items()):
@@ -326,7 +333,7 @@ def _values(row: Mapping[str, Any]) -> list[Any]:
 
 
 def _add(row: dict[str, Any], post: Post) -> None:
-    """One more post of a body that waits: counted, and its signature remembered if it is new and could be genuine."""
+    """Count another post of a stored body; store its signature if it is new and could be genuine."""
     row["deliveries"] += post.times
     row["changed"] = True
     signature = post.signature
@@ -340,6 +347,6 @@ def _add(row: dict[str, Any], post: Post) -> None:
 
 
 def _remembered(post: Post) -> dict[str, Any]:
-    """The first post of a body, with all headers that are kept."""
+    """Describe the first post of a body, with all headers that are stored."""
     headers = {name: value[:_HEADER_LENGTH] for name, value in post.headers.items()}
     return {"received_at": post.received_at.isoformat(), "headers": headers}

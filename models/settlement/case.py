@@ -1,4 +1,4 @@
-"""What settlement is asked, and what it answers."""
+"""The question that settlement answers, and the answer."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from models.payment_link import LinkState
 
 
 class Ledger(NamedTuple):
-    """An invoice with its payments and links; without an invoice, payments that fit none."""
+    """An invoice with its payments and links; or, without an invoice, payments that fit none."""
 
     invoice: InvoiceState | None
     payments: Sequence[PaymentState]
@@ -19,11 +19,13 @@ class Ledger(NamedTuple):
 
 
 class Case(NamedTuple):
-    """Everything `settle` decides from. `payments` are the invoice's and those known under the event's ids, each once.
+    """Everything `settle` decides from.
 
-    `invoice_id` is the event's own or, where it carries none, that of the link or payment it belongs to; `invoice` is
-    None when this workspace has no such invoice. `link_invoice_id` is whose link the event names, if one of ours.
-    `new_payment_id` and `new_link_id` are for what has to be made. `is_patient`: what is unclear may wait.
+    `payments` are the invoice's payments and those known under one of the event's ids, each once. `invoice_id` is named
+    by the event or, if it names none, by its link or payment; `invoice` is None if this workspace has no such invoice.
+    `link_invoice_id` is the invoice of the link that the event names, if the link is ours. `new_payment_id` and
+    `new_link_id` are used for whatever has to be created. With `is_patient`, an event whose money may be counted
+    already waits.
     """
 
     event: PaymentFact
@@ -51,14 +53,14 @@ class Case(NamedTuple):
 
 
 class Absorbed(NamedTuple):
-    """A payment that turned out to be another one."""
+    """A payment `id` that turned out to be the same as the payment `into`, which stays."""
 
     id: str
     into: str
 
 
 class LogEntry(NamedTuple):
-    """What happened. The statuses are the invoice's, before and after, of an entry about the invoice alone."""
+    """A line for the log. The statuses before and after are the invoice's, in an entry about the invoice alone."""
 
     type: EventType
     previous_status: InvoiceStatus | None = None
@@ -66,7 +68,7 @@ class LogEntry(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What changes. `payments` and `links` hold only those that changed or are new; `log` is in order."""
+    """The event's outcome and all changes. `payments` and `links` hold only changed and new ones; `log` is in order."""
 
     status: WebhookEventStatus
     code: str | None = None

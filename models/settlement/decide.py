@@ -1,4 +1,4 @@
-"""The decisions: an event, a recount, and an allocation by hand; each from the books before to what changes."""
+"""Three decisions: about an event, a recount, and an application by hand. Each compares the books before and after."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -34,7 +34,7 @@ def _pays(before: InvoiceState | None, after: InvoiceState | None) -> bool:
 
 
 def settle_at_length(case: Case) -> Verdict:
-    """Decide what any event does to the books."""
+    """Decide about any event, plain or not."""
     ignored = why_ignored(case)
     if ignored is not None:
         return Verdict(WebhookEventStatus.IGNORED, ignored)
@@ -53,13 +53,13 @@ def settle_at_length(case: Case) -> Verdict:
 
 
 def recount(ledger: Ledger, new_link_id: str) -> Verdict:
-    """Decide what it does to an invoice that an event for another one has changed its payments."""
+    """Recount an invoice after an event for another one changed its payments."""
     after = recounted(ledger, new_link_id)
     return _verdict(ledger, after, log_of_invoice(ledger, after))
 
 
 def allocate(payment: PaymentState, ledger: Ledger, new_link_id: str) -> Verdict:
-    """Apply an unapplied payment to the ledger's invoice by hand. Ask `why_not_allocated` first."""
+    """Apply an unapplied payment to the ledger's invoice by hand; call `why_not_allocated` before."""
     invoice = ledger.invoice
     assert invoice is not None  # noqa: S101  (one is chosen)
     applied = payment._replace(
@@ -73,7 +73,7 @@ def allocate(payment: PaymentState, ledger: Ledger, new_link_id: str) -> Verdict
 
 
 def _settle_out_of_band(case: Case, misfit: Reason | None) -> Verdict:
-    """Pay out of band here what was marked as paid outside Stripe there, as far as it was lacking then."""
+    """Record what was marked as paid in Stripe as paid out of band, up to what the invoice lacked at that time."""
     invoice = case.invoice
     if invoice is None or misfit is not None:
         return Verdict(WebhookEventStatus.UNAPPLIED, misfit)
@@ -84,7 +84,7 @@ def _settle_out_of_band(case: Case, misfit: Reason | None) -> Verdict:
 
 
 def _with_mark(marked: Iterable[MarkedPaid], event: PaymentFact) -> tuple[MarkedPaid, ...]:
-    """Add a mark; each event says all that was marked of a Stripe invoice so far, so the largest holds the others."""
+    """Add a mark, or raise the one of the same Stripe invoice: each event reports all that was marked so far."""
     marks = {mark.order_id: mark for mark in marked}
     told = MarkedPaid(event.order_id or event.provider_ids[0], event.amount, from_epoch(event.created))
     known = marks.get(told.order_id, told)
@@ -124,7 +124,7 @@ def _settle_payment(subject: Subject, misfit: Reason | None) -> Verdict:
 
 
 def _learned(subject: Subject, misfit: Reason | None) -> Learned:
-    """Add the event to the payment, merged with the rest of its Stripe invoice where that turns out to be it."""
+    """Add the event to its payment; if that turns out to be the rest of its Stripe invoice, merge the two."""
     learned = learn(subject.case, subject.known, misfit)
     stripe_invoice = subject.stripe_invoice
     if stripe_invoice.rest is None or not stripe_invoice.replaces_rest(subject.known, learned.after):
@@ -133,7 +133,7 @@ def _learned(subject: Subject, misfit: Reason | None) -> Learned:
 
 
 def _with_the_rest(subject: Subject, learned: Learned) -> list[PaymentState]:
-    """Replace the known payments by the one after the event; the rest of its Stripe invoice keeps what that leaves."""
+    """Replace the known payments by the one after the event, and lower the rest of its Stripe invoice accordingly."""
     others = [other for other in subject.case.payments if other not in learned.known]
     rest = subject.stripe_invoice.rest
     if rest is None or rest not in others:
@@ -143,7 +143,7 @@ def _with_the_rest(subject: Subject, learned: Learned) -> list[PaymentState]:
 
 
 def _unapplied_code(event: PaymentFact, before: PaymentState | None, payment: PaymentState) -> str | None:
-    """Say why a person has to look at what came; None when nobody has to."""
+    """Say why a person has to look at the event; None if nobody has to."""
     if is_in_another_currency(event, payment):
         return Reason.CURRENCY_MISMATCH
     is_about_money = event.evidence in _MONEY or before is None
@@ -155,7 +155,7 @@ def _payment(id_: str, ledger: Ledger) -> PaymentState:
 
 
 def _verdict(before: Ledger, after: Ledger, log: Iterable[LogEntry]) -> Verdict:
-    """List what differs between the books before and after."""
+    """List the differences between the books before and after."""
     known = {payment.id: payment for payment in before.payments}
     return Verdict(
         status=WebhookEventStatus.PROCESSED,

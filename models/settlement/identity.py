@@ -1,7 +1,7 @@
-"""Which payments an event is about, and several that turn out to be one.
+"""Finds the payments that an event is about, and merges payments that turn out to be one.
 
-Stripe names one payment by its payment intent, its Checkout Session, its charge or its Stripe invoice, and no event
-carries all of them: two payments are kept until an event shows that they are one.
+Stripe names a payment by its payment intent, its Checkout Session, its charge or its Stripe invoice, and no event
+carries all of these names. Two payments stay separate until an event shows that they are one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from models.settlement.stripe_invoice import StripeInvoice
 
 
 class Subject(NamedTuple):
-    """What an event is about: the payments `known` under its names, and the Stripe invoice that they pay.
+    """What an event is about: the payments `known` under its names, and their Stripe invoice.
 
-    Its case is the event's with nothing of payments that count for other invoices.
+    Its case leaves out payments that count for other invoices, and their names.
     """
 
     case: Case
@@ -29,8 +29,8 @@ class Subject(NamedTuple):
 def subject_of(case: Case) -> Subject:
     """Find what an event is about.
 
-    A payment that counts for another invoice stays where it counts and as it is, whatever a later event says that its
-    names are. A payment of another intent is another one: several can pay one Stripe invoice, and one has its name.
+    A payment that counts for another invoice stays unchanged, even if an event names it. Nor is a payment of another
+    intent meant: a Stripe invoice can have several payments, and one of them may be known by its id.
     """
     own_invoice = case.invoice.id if case.invoice else None
     named = [payment for payment in case.payments if not payment.provider_ids.isdisjoint(case.event.provider_ids)]
@@ -46,9 +46,10 @@ def subject_of(case: Case) -> Subject:
 
 
 def may_be_counted_already(case: Case) -> bool:
-    """Whether an event's money may be that of a payment with other names: no event has named both yet.
+    """Whether an event's money may be counted already, as a payment with other names.
 
-    One goes by its Stripe invoice, the other by its payment intent, and what names both may have been overtaken.
+    One of the two is known by its Stripe invoice, the other by its payment intent, and the event that names both has
+    not come yet.
     """
     event = case.event
     if event.evidence not in {Evidence.PAID, Evidence.REFUNDED}:
@@ -60,7 +61,7 @@ def may_be_counted_already(case: Case) -> bool:
 
 
 def _without(others: Sequence[PaymentState], case: Case, own_invoice: str | None) -> Case:
-    """Take other payments' names from the event, and those that count elsewhere from the case."""
+    """Remove the names of other payments from the event, and the payments that count elsewhere from the case."""
     taken = frozenset[str]().union(*(payment.provider_ids for payment in others))
     names = tuple(name for name in case.event.provider_ids if name not in taken)
     payments = [payment for payment in case.payments if payment not in others or payment.invoice_id == own_invoice]
@@ -80,14 +81,14 @@ def _intents(names: Iterable[str]) -> frozenset[str]:
 
 
 class Merged(NamedTuple):
-    """Payments as the one that they turned out to be; None when there was none."""
+    """The payment that several turned out to be, None if there was none; and those that it absorbed."""
 
     payment: PaymentState | None
     absorbed: tuple[Absorbed, ...] = ()
 
 
 def merged(known: Sequence[PaymentState], wanted_currency: str | None) -> Merged:
-    """Merge payments into the oldest of them; of two currencies the wanted one decides."""
+    """Merge payments into the oldest of them; if they have two currencies, the wanted one decides."""
     if not known:
         return Merged(None)
     kept, *rest = sorted(known, key=lambda payment: payment.id)
@@ -116,7 +117,7 @@ def _merged(kept: PaymentState, other: PaymentState, wanted_currency: str | None
 
 
 def _further(kept: PaymentState, other: PaymentState, wanted_currency: str | None) -> PaymentState:
-    """Take over from whichever payment has come further; of two that succeeded the larger amount and the first time."""
+    """Take the payment that is further; of two that succeeded, the larger amount and the earlier time."""
     both = kept, other
     further = max(both, key=_standing)
     if not kept.status is other.status is PaymentStatus.SUCCEEDED:
@@ -134,12 +135,12 @@ def _further(kept: PaymentState, other: PaymentState, wanted_currency: str | Non
 
 
 def _standing(payment: PaymentState) -> tuple[bool, bool, str]:
-    """Order payments by which of them knows more: money, that counts, said last."""
+    """Rank payments: one that succeeded is first, then one that counts, then the latest."""
     return payment.status is PaymentStatus.SUCCEEDED, payment.counts, payment.decided_by
 
 
 def _own_or_rest(own: PaymentState, rest: PaymentState) -> PaymentState:
-    """Merge a payment with the rest of its Stripe invoice: its own events decide, but for what it pays."""
+    """Merge a payment with the rest of its Stripe invoice: its own events decide, except where it applies."""
     if rest.status is not PaymentStatus.SUCCEEDED:
         return own
     if own.status is not PaymentStatus.SUCCEEDED:
@@ -148,7 +149,7 @@ def _own_or_rest(own: PaymentState, rest: PaymentState) -> PaymentState:
 
 
 def applied_as(own: PaymentState, rest: PaymentState) -> PaymentState:
-    """Leave a payment without a fitting invoice of its own where it counted as a part of the rest."""
+    """Apply a payment that fits no invoice to the invoice that the rest, of which it was a part, is applied to."""
     is_money = own.status is PaymentStatus.SUCCEEDED and own.currency == rest.currency
     if own.counts or not rest.counts or not is_money:
         return own
@@ -161,17 +162,17 @@ def applied_as(own: PaymentState, rest: PaymentState) -> PaymentState:
 
 
 class Amount(NamedTuple):
-    """An amount, in minor units of a currency, as one event or payment has it."""
+    """An amount in minor units and its currency, as an event or payment states it."""
 
     amount: int
     currency: str
 
 
 def amount_of_both(one: Amount, other: Amount, wanted_currency: str | None) -> Amount:
-    """Choose between two amounts of one payment: the larger, but amounts of two currencies don't compare.
+    """Choose between two amounts of one payment: the larger one.
 
-    Of two currencies the invoice's decides, in which the link was made; without it the code that is first in the
-    alphabet, so that the books end the same in every order.
+    Amounts of two currencies can't be compared: then the wanted currency decides, which is the invoice's, or else the
+    first code in the alphabet, so that the books end the same in every order.
     """
     if one.currency == other.currency:
         return max(one, other)
@@ -179,16 +180,16 @@ def amount_of_both(one: Amount, other: Amount, wanted_currency: str | None) -> A
 
 
 def presentment_of_both(one: Presentment | None, other: Presentment | None) -> Presentment | None:
-    """Choose what the customer saw. All events of a payment say the same; should they not, the larger amount."""
+    """Choose the amount that the customer saw: the larger one, should the events of a payment differ."""
     return max((seen for seen in (one, other) if seen), key=lambda seen: (seen.amount, seen.currency), default=None)
 
 
 def own_names(names: frozenset[str], order_id: str | None) -> frozenset[str]:
-    """Leave out a Stripe invoice's id: it names a payment only while nothing else does."""
+    """Drop a Stripe invoice's id, unless it is the only name."""
     return names - {order_id} or names
 
 
 def principal_name(*names: str) -> str:
-    """Choose the name that a payment goes by: the intent's, then the session's; a Stripe invoice's comes last."""
+    """Choose the name to show: the intent's, then the session's, then any other; a Stripe invoice's is last."""
     ranks = ("pi_", "cs_", "")
     return min(names, key=lambda name: (name.startswith("in_"), *(not name.startswith(each) for each in ranks), name))

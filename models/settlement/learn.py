@@ -1,7 +1,7 @@
-"""What an event adds to what is known of its payment.
+"""Adds an event to what is known of its payment.
 
-Success is final; before it the latest event by Stripe's clock decides. Of each refund and
-dispute the latest word counts.
+Success is final; before that, the latest event by Stripe's clock decides. For each refund and dispute, its latest event
+counts.
 """
 
 from collections.abc import Sequence
@@ -31,13 +31,16 @@ PROVES: Final = {
     Evidence.FAILED: PaymentStatus.FAILED,
     Evidence.REFUNDED: PaymentStatus.SUCCEEDED,
 }
-"""The status that an event proves: a charge that was refunded was paid."""
+"""The status that each evidence proves; a charge that was refunded was paid."""
 
 REFUNDS: Final = frozenset({Evidence.REFUNDED, Evidence.REFUND})
 
 
 class Learned(NamedTuple):
-    """A payment before and after an event. `known` are the payments that it was until then, `absorbed` all but one."""
+    """A payment before and after an event.
+
+    `known` are the payments that the event is about; one of them stays, and the `absorbed` ones become that one.
+    """
 
     before: PaymentState | None
     after: PaymentState
@@ -46,7 +49,7 @@ class Learned(NamedTuple):
 
 
 def learn(case: Case, known: Sequence[PaymentState], misfit: Reason | None) -> Learned:
-    """Add an event to the payments that it is about, as one. `misfit` is why its money counts for no invoice."""
+    """Merge the payments that an event is about and add the event. `misfit` is why its money fits no invoice."""
     before, absorbed = merged(known, case.wanted_currency)
     return Learned(before, _after(case, before, misfit), known, absorbed)
 
@@ -116,7 +119,7 @@ def _proven(event: PaymentFact) -> PaymentStatus:
 
 
 def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> PaymentState:
-    """Add an event that proves success: the larger amount, and when the money came first."""
+    """Add an event that proves success; the larger amount and the earlier time count."""
     event = case.event
     if known.status is not PaymentStatus.SUCCEEDED:
         return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
@@ -135,14 +138,15 @@ def _is_larger_whole(event: PaymentFact, known: PaymentState) -> bool:
 
 
 def _is_first_of_its_own(event: PaymentFact, before: PaymentState) -> bool:
-    """Whether an event is the first about the payment itself and not about its whole Stripe invoice."""
+    """Whether an event is the first about the payment itself, after events about its whole Stripe invoice."""
     return before.is_whole and not event.is_whole
 
 
 def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currency: str | None) -> PaymentState:
     """Add another proof of success.
 
-    A charge knows only its own beginning, days before a debit is paid: that counts while nothing else says when.
+    A charge's time is when it was made, days before a bank debit is paid: it counts only until an event reports the
+    success.
     """
     is_known, is_said = bool(known.decided_by), event.evidence is Evidence.PAID
     occurred_at = known.occurred_at
@@ -173,12 +177,12 @@ def _with_status(payment: PaymentState, event: PaymentFact, status: PaymentStatu
 
 
 def _decided_by(event: PaymentFact) -> str:
-    """Order an event among others of its payment; empty where only a charge says when the money came."""
+    """Return the event's place in Stripe's order; empty for a refunded charge, which can't say when it was paid."""
     return "" if event.evidence is Evidence.REFUNDED else event.order
 
 
 def paid_at(event: PaymentFact) -> datetime:
-    """When the money of an event came."""
+    """Return when an event's money came in, by Stripe's clock."""
     return from_epoch(event.created if event.paid_at is None else event.paid_at)
 
 
@@ -196,7 +200,7 @@ def _allocated(payment: PaymentState, case: Case, misfit: Reason | None) -> Paym
 
 
 def is_in_another_currency(event: PaymentFact, payment: PaymentState) -> bool:
-    """Whether an event is about a refund that can't be taken off the payment's amount."""
+    """Whether a refund is in another currency than its payment, so that it can't be subtracted."""
     return event.evidence in REFUNDS and event.currency != payment.currency
 
 

@@ -1,4 +1,4 @@
-"""What can still be paid: an invoice's links, after its money was counted."""
+"""An invoice's Payment Links, once its money is counted."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,9 +16,9 @@ def links_after(
     *,
     used: str | None,
 ) -> Sequence[LinkState]:
-    """Close links that no longer fit, and add one for what remains when the last one is spent.
+    """Close links that no longer fit, and add one for what remains if none is live.
 
-    `used` is Stripe's id of the link that was paid. None is live while payments that are under way cover what remains.
+    `used` is Stripe's id of the link that was paid. While pending payments may cover what remains, no link is live.
     """
     payable = invoice.status is InvoiceStatus.OPEN and not is_covered_by_what_is_under_way(invoice, payments)
     after = [_link_after(link, used, invoice, payable=payable) for link in before]
@@ -31,7 +31,7 @@ def links_after(
 def is_covered_by_what_is_under_way(
     invoice: InvoiceState | Invoice, payments: Iterable[PaymentState | Payment]
 ) -> bool:
-    """Whether the invoice may be paid already; of money in another currency nobody can say how much it covers."""
+    """Whether pending payments may cover what remains; one in another currency always may."""
     under_way = [each for each in payments if each.status is PaymentStatus.PENDING and each.invoice_id == invoice.id]
     if any(payment.currency != invoice.currency for payment in under_way):
         return True
@@ -50,7 +50,7 @@ def _new_link(id_: str, invoice: InvoiceState, integration_id: str) -> LinkState
 
 def _link_after(link: LinkState, used: str | None, invoice: InvoiceState, *, payable: bool) -> LinkState:
     if used is not None and used == link.provider_id:
-        return link._replace(status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe has stopped it itself
+        return link._replace(status=PaymentLinkStatus.COMPLETED, stop=False)  # Stripe deactivates it on its own
     if link.status not in LIVE:
         return link
     if invoice.status is InvoiceStatus.PAID:

@@ -1,4 +1,4 @@
-"""What to log: the difference between the books before and after."""
+"""The log entries: the differences between the books before and after."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,7 +20,7 @@ def log_of_payment(before: PaymentState | None, after: PaymentState) -> Iterator
 
 
 def log_of_money_back(event: PaymentFact, before: PaymentState | None, after: PaymentState) -> Iterator[LogEntry]:
-    """Log what an event changed about the payment's refunds or disputes."""
+    """Log what an event changed about a payment's refunds or disputes."""
     happened = _went_back(event, before, after)
     if happened is not None:
         yield LogEntry(happened)
@@ -56,7 +56,7 @@ def _status_event(payment: PaymentState) -> EventType:
 
 
 def _again(before: PaymentState, after: PaymentState) -> EventType | None:
-    """Find what happened to a payment whose status is the same: it was applied, or another attempt failed."""
+    """Find what happened to a payment whose status did not change: it was applied, or another attempt failed."""
     if before.allocation is Allocation.UNAPPLIED and after.counts:
         return EventType.PAYMENT_APPLIED
     is_another_failure = after.status is PaymentStatus.FAILED and before.decided_by != after.decided_by

@@ -1,6 +1,6 @@
-"""The plain case, which nearly every payment is: the first money for an OPEN invoice, and all that it asks for.
+"""A short way for nearly all events: the first money for an OPEN invoice, which covers it exactly.
 
-There is nothing to look up or to add up then. The verdict is what the long way comes to.
+Nothing has to be looked up or added up then. The general way (`settle_at_length`) would come to the same verdict.
 """
 
 from models.invoice import InvoiceState
@@ -16,7 +16,7 @@ from models.settlement.refusal import why_unapplied
 
 
 def settle_plainly(case: Case) -> Verdict | None:
-    """Decide what an event of the plain case does; None when it isn't that."""
+    """Decide about a plain event; None if it isn't one."""
     event, invoice = case.event, case.invoice
     if invoice is None or case.payments:
         return None
@@ -38,7 +38,7 @@ def settle_plainly(case: Case) -> Verdict | None:
 
 
 def _is_plain(event: PaymentFact) -> bool:
-    """Whether an event says of one payment alone that it was made, and nothing else."""
+    """Whether an event reports only that one payment succeeded."""
     is_one = bool(event.provider_ids) and event.order_id is None and not event.is_whole
     return event.evidence is Evidence.PAID and is_one and event.refund is None and event.dispute is None
 

@@ -1,4 +1,4 @@
-"""Why an event changes nothing, and why money counts for no invoice."""
+"""Why an event changes nothing, and why money fits no invoice."""
 
 from enum import StrEnum
 from typing import Final
@@ -12,11 +12,11 @@ from models.reason import Reason
 from models.settlement.case import Case
 
 ABOUT_A_PAYMENT: Final = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence.DISPUTE_CLOSED})
-"""Evidence that is known by its payment alone: its metadata is the refund's or the dispute's own."""
+"""Events that belong to an invoice only through their payment: their metadata is the refund's or dispute's own."""
 
 
 def why_ignored(case: Case) -> Reason | None:
-    """Say why an event is none of ours, or about no payment that is known; None when it is to be settled."""
+    """Say why an event is not ours, or about an unknown payment; None if it has to be settled."""
     event = case.event
     if event.evidence is None:
         return Reason.NOTHING_PAID if event.is_handled else Reason.EVENT_TYPE_NOT_HANDLED
@@ -33,12 +33,12 @@ def why_ignored(case: Case) -> Reason | None:
         return None if _is_by_our_link(case) else foreign
     if case.invoice_id is not None or is_known:
         return None
-    pays_for = event.order_id is not None or len(event.provider_ids) > 1  # what may carry metadata
+    pays_for = event.order_id is not None or len(event.provider_ids) > 1  # these may carry the metadata
     return Reason.PAYMENT_UNKNOWN if pays_for and event.type.startswith("payment_intent.") else Reason.NO_METADATA
 
 
 def why_unapplied(case: Case) -> Reason | None:
-    """Say why the money of an event counts for no invoice; None when it counts for `case.invoice`."""
+    """Say why an event's money fits no invoice; None if it fits `case.invoice`."""
     if case.event.livemode is not (case.mode is Mode.LIVE):
         return Reason.LIVEMODE_MISMATCH
     if case.event.evidence not in ABOUT_A_PAYMENT and _why_foreign(case) is not None:
@@ -57,7 +57,7 @@ def why_unapplied(case: Case) -> Reason | None:
 
 
 def is_applied_again(payment: PaymentState, case: Case) -> bool:
-    """Whether an event decides again on unapplied money: unless it can't know which invoice is meant."""
+    """Whether an event may apply unapplied money to its invoice: only if it is clear which invoice is meant."""
     if payment.allocation is Allocation.APPLIED or case.invoice is None:
         return False
     names_one = case.event.metadata_invoice_id is not None or case.link_invoice_id is not None
@@ -75,7 +75,7 @@ class NotAllocated(StrEnum):
 
 
 def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> NotAllocated | None:
-    """Say why a payment can't be applied to an invoice by hand, but for the invoice's own status."""
+    """Say why a payment can't be applied to an invoice by hand, apart from the invoice's status."""
     if payment.status is not PaymentStatus.SUCCEEDED:
         return NotAllocated.PAYMENT_NOT_SUCCEEDED
     if payment.counts:
@@ -88,7 +88,7 @@ def why_not_allocated(payment: PaymentState, invoice: InvoiceState) -> NotAlloca
 
 
 def _is_named(payment: PaymentState, event: PaymentFact) -> bool:
-    """Whether an event is about a payment, or about the Stripe invoice that it pays."""
+    """Whether an event names a payment, or the payment's Stripe invoice."""
     if event.order_id is not None and event.order_id == payment.order_id:
         return True
     return not payment.provider_ids.isdisjoint(event.provider_ids)
@@ -97,11 +97,11 @@ def _is_named(payment: PaymentState, event: PaymentFact) -> bool:
 def _why_foreign(case: Case) -> Reason | None:
     if case.event.metadata_workspace_id not in {None, case.workspace_id}:
         return Reason.ANOTHER_WORKSPACE
-    named = case.event.metadata_invoice_id  # not the case's, which is the payment's once that was applied by hand
+    named = case.event.metadata_invoice_id  # not the case's, which may be due to `applyPayment`
     return None if named is None or is_id(named, Prefix.INVOICE) else Reason.FOREIGN_INVOICE_ID
 
 
 def _is_by_our_link(case: Case) -> bool:
-    """Whether the money came by a link that we made: it is ours then, whatever its metadata says."""
+    """Whether the money came by a link of ours: then it is ours, whatever its metadata says."""
     own = {link.provider_id for link in case.links} - {None}
     return case.link_invoice_id is not None or case.event.payment_link_id in own

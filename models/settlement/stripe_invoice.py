@@ -1,7 +1,7 @@
-"""A Stripe invoice and its payments: those that are known, and the rest, which stands for the others.
+"""A Stripe invoice and its payments: the known ones, and the rest, which stands for those that aren't known yet.
 
-Stripe's events list a Stripe invoice's payments one by one, or say only what was paid in all. Whichever comes first,
-each payment counts with its own amount, and what the known ones leave of the whole counts once besides.
+Some of Stripe's events list a Stripe invoice's payments, others report only the total paid. In whatever order they
+come, each known payment counts with its own amount, and the rest with what they leave of the total.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,7 @@ from models.payment_fact import Evidence, PaymentFact
 
 
 class StripeInvoice(NamedTuple):
-    """What is known of a Stripe invoice: its `parts`, which go by names of their own, and the `rest`."""
+    """A Stripe invoice's known payments (`parts`), each with a name of its own, and the `rest`."""
 
     parts: tuple[PaymentState, ...] = ()
     rest: PaymentState | None = None
@@ -28,10 +28,10 @@ class StripeInvoice(NamedTuple):
         return cls(tuple(parts), next((each for each in members if each.is_whole), None))
 
     def news(self, event: PaymentFact, wanted_currency: str | None) -> "News | None":
-        """Find what an event about the whole adds, and to which payments; None when it adds nothing.
+        """Find what an event about the total adds, and to which payments; None if it adds nothing.
 
-        The largest whole holds the others; of two currencies the wanted one decides, else the first in the alphabet.
-        Of a failed attempt the known parts' own events are the better source.
+        The largest total includes the smaller ones. If totals have two currencies, the wanted one decides, or else the
+        first code in the alphabet. A failed total adds nothing if parts are known, whose own events say more.
         """
         rest = [] if self.rest is None else [self.rest]
         if event.evidence is not Evidence.PAID:
@@ -52,18 +52,18 @@ class StripeInvoice(NamedTuple):
 
     @property
     def foremost(self) -> PaymentState:
-        """The payment that it is shown by."""
+        """The payment that stands for the Stripe invoice."""
         return self.rest or self.parts[0]
 
     def left(self, before: Collection[PaymentState], now: PaymentState) -> int:
-        """Compute what is left for the rest once `now` is what is known of the parts that were `before`."""
+        """Compute the amount of the rest after the parts `before` have become the payment `now`."""
         assert self.rest is not None  # noqa: S101  (asked for the rest alone)
         others = [part for part in self.parts if part not in before]
         whole = self.rest.amount + _sum(_paid(self.parts, self.rest.currency))
         return whole - _sum(_paid([*others, now], self.rest.currency))
 
     def replaces_rest(self, before: Collection[PaymentState], now: PaymentState) -> bool:
-        """Whether the rest turned out to be that payment."""
+        """Whether the payment `now` turned out to be the rest."""
         if self.rest is None or self.rest in before:
             return False
         if self.rest.status is not PaymentStatus.SUCCEEDED:
@@ -72,7 +72,7 @@ class StripeInvoice(NamedTuple):
 
 
 class News(NamedTuple):
-    """What an event about the whole adds, as an event of the payments `known`."""
+    """An event about the total, reduced to what it adds, and the payments `known` that it adds to."""
 
     event: PaymentFact
     known: Sequence[PaymentState]

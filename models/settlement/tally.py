@@ -1,4 +1,4 @@
-"""What an invoice comes to: everything that is derived, computed from all of its payments by Stripe's clock."""
+"""Adds up an invoice's payments, in the order of Stripe's clock; everything derived is computed from all of them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from models.settlement.links import links_after
 
 
 def recounted(ledger: Ledger, new_link_id: str, *, used_link: str | None = None) -> Ledger:
-    """Compute everything that is derived again: the invoice, its payments in the order of Stripe's clock, its links.
+    """Compute the derived values again: the invoice's, its payments' and its links'. The payments are put in order.
 
     `used_link` is Stripe's id of the link that was paid.
     """
@@ -33,7 +33,7 @@ def recounted(ledger: Ledger, new_link_id: str, *, used_link: str | None = None)
 def _by_time(
     payments: Sequence[PaymentState], marked: Sequence[MarkedPaid]
 ) -> Sequence[PaymentState] | Sequence[PaymentState | MarkedPaid]:
-    """Order what came by Stripe's clock; money before what was marked within the same second."""
+    """Order payments and marks by Stripe's clock; in the same second, payments first."""
     if not marked:
         return payments
     together: list[PaymentState | MarkedPaid] = [*payments, *marked]
@@ -41,9 +41,9 @@ def _by_time(
 
 
 class _Tally:
-    """Counts what came for an invoice, entry by entry.
+    """Adds up an invoice's payments and marks, one by one.
 
-    What was marked as paid in Stripe fills what is lacking at its instant; money that comes later is overpaid then.
+    A mark (as paid, in Stripe) fills what is lacking at its time; money that comes later is overpaid.
     """
 
     def __init__(self, invoice: InvoiceState) -> None:
@@ -56,13 +56,13 @@ class _Tally:
         self.payments: list[PaymentState] = []
 
     def mark(self, mark: MarkedPaid) -> None:
-        """Count what was marked as paid outside of Stripe there."""
+        """Count what was marked as paid in Stripe."""
         applied = min(mark.amount, max(0, self._due - self._received))
         self._marked.append(mark._replace(applied=applied))
         self._receive(applied, mark.at)
 
     def add(self, payment: PaymentState) -> None:
-        """Count a payment, if it counts for this invoice, with what it overpaid."""
+        """Add a payment, with its overpaid amount; one of this invoice that doesn't count has none."""
         if payment.invoice_id not in {None, self._invoice.id}:
             self.payments.append(payment)
         elif not self._counts(payment):
@@ -73,7 +73,7 @@ class _Tally:
             self.payments.append(payment._replace(overpaid=amount_overpaid(self._due, self._received) - before))
 
     def invoice_after(self, payments: Iterable[PaymentState]) -> InvoiceState:
-        """Answer with the invoice that all of this comes to."""
+        """Return the invoice with these sums."""
         counted = [payment for payment in self.payments if self._counts(payment)]
         applied = sum(mark.applied for mark in self._marked)
         is_paid = self._received >= self._due and may_become(self._invoice.status, InvoiceStatus.PAID)

@@ -1,1 +1,1 @@
-"""An integration, from connecting to disconnecting."""
+"""Stripe integrations, from connecting to disconnecting."""

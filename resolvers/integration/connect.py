@@ -1,4 +1,4 @@
-"""Connecting Stripe, with its webhook endpoint if that is asked for."""
+"""Connects Stripe, with its webhook endpoint if the caller wants that."""
 
 import contextlib
 import hashlib
@@ -36,7 +36,9 @@ async def connect_stripe(
     register_webhook: bool,
     idempotency_key: str | None,
 ) -> Integration:
-    """Connect a Stripe account. Without a webhook secret it waits for one; `register_webhook` adds the endpoint.
+    """Connect a Stripe account.
+
+    Without a webhook secret it awaits one; `register_webhook` adds the endpoint and saves its secret.
 
     Raises:
         InvalidInputError: A field can't be taken as it is.
@@ -76,7 +78,7 @@ async def connect_stripe(
 
 
 def _token(ctx: Context, idempotency_key: str | None, given: object) -> str:
-    """The webhook URL's secret part: at random, or the same for the same request, so that its endpoint is the same."""
+    """Make the secret part of the webhook URL: random, or with an idempotency key the same for the same request."""
     if idempotency_key is None:
         return new_webhook_token()
     asked = hashlib.sha256(orjson.dumps(given)).hexdigest()
@@ -102,7 +104,7 @@ async def _save_connected(
 async def _connect_registered(
     ctx: Context, integration: Integration, key: str, idempotency_key: str | None, given: object
 ) -> Integration:
-    """Add the endpoint at Stripe, then save the integration with its secret; if that fails, take the endpoint back."""
+    """Add the endpoint at Stripe, then save the integration with its secret; if saving fails, remove the endpoint."""
     gateway, token = ctx.services.gateway, integration.webhook_token or ""
     url = endpoint_url(ctx.services.public_url, token)
     try:

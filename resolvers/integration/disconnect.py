@@ -1,4 +1,4 @@
-"""Disconnecting: what is ours at Stripe goes, the history stays."""
+"""Disconnects Stripe: removes our links and endpoint there, and keeps the history."""
 
 import asyncio
 from typing import Final
@@ -22,11 +22,10 @@ _DISCONNECT_S: Final = 10.0
 
 
 async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
-    """Remove an integration: its secrets and its webhook URL are gone, its history stays. Doing so again changes
-    nothing.
+    """Remove an integration: its secrets and webhook URL are gone, its history stays. A repetition changes nothing.
 
-    Links that can still be paid are first made unpayable at Stripe, and the endpoint that we registered is removed
-    there, as far as it answers within seconds.
+    First its links are deactivated and the endpoint that we registered is removed at Stripe, if Stripe answers within
+    seconds.
 
     Raises:
         NotFoundError: This workspace has none with this id.
@@ -56,7 +55,7 @@ async def disconnect_stripe(ctx: Context, id_: str) -> Integration:
 
 
 def _opened_key(ctx: Context, integration: Integration) -> str | None:
-    """The secret key; None when the encryption key that sealed it is gone: disconnecting must work without."""
+    """Decrypt the secret key; None if its encryption key is gone: disconnecting has to work without it."""
     try:
         return opened(ctx.services.keyring, integration)
     except SealError as error:
@@ -76,7 +75,7 @@ def _forget_secrets(integration: Integration) -> None:
 
 
 async def _withdraw_links(ctx: Context, integration: Integration, key: str | None, deadline: float) -> None:
-    """Take back the live links of an integration, and make them unpayable at Stripe as far as it answers in time."""
+    """Retire the integration's live links, and deactivate them at Stripe if it answers in time."""
     await _retire_all_links(ctx, integration)
     async with ctx.write():
         await lifecycle.stop_now(ctx.workspace_id, integration.id)
@@ -100,7 +99,7 @@ async def _remove_endpoint(ctx: Context, key: str | None, endpoint_id: str | Non
 
 
 async def _retire_all_links(ctx: Context, integration: Integration) -> None:
-    """Take back the live links of an integration, invoice by invoice."""
+    """Retire the integration's live links, invoice by invoice."""
     live = ctx.rows(PaymentLink).filter(integration_id=integration.id, status__in=list(LIVE))
     invoice_ids = sorted({str(invoice_id) for invoice_id in await live.values_list("invoice_id", flat=True)})
     for invoice_id in invoice_ids:

@@ -1,4 +1,4 @@
-"""The health of a Stripe integration: what came to it, its problems, and how to fix them."""
+"""The health of a Stripe integration: counts of deliveries, problems, and their fixes."""
 
 import asyncio
 from dataclasses import dataclass
@@ -40,21 +40,21 @@ GRAVITY: Final = (
     Reason.KEY_LACKS_OPTIONAL_PERMISSION,
     Reason.ENDPOINT_EVENTS_RECOMMENDED,
 )
-"""The problems that an integration can have, the gravest first."""
+"""The problems that an integration can have, most serious first."""
 
 _DISPROVED_BY_ARRIVAL: Final = frozenset(
     {Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED, Reason.EVENTS_NOT_ARRIVING}
 )
-"""What an event that arrives after the check shows to be over."""
+"""Findings of a check that an event proves wrong if it arrives later."""
 
 
 _FORWARDED_LATELY: Final = timedelta(days=1)
-"""How recent a post has to be to show that something forwards to an address that Stripe can't reach."""
+"""How long ago a delivery may be to prove that something forwards to an address that Stripe can't reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What came to an integration's webhook URL, and its problems."""
+    """Counts of the deliveries to an integration's webhook URL, and its problems."""
 
     problems: list[Diagnosis]
     deliveries: int
@@ -72,7 +72,7 @@ async def last_event_at(ctx: Context, integration: Integration) -> datetime | No
 
 
 async def health(ctx: Context, integration: Integration) -> Health:
-    """How an integration is doing."""
+    """Return an integration's health."""
     traffic = await ctx.loaders.traffic.load(integration.id)
     quarantined = await _waiting(ctx, integration, status=WebhookEventStatus.QUARANTINED)
     unreadable = await _unreadable(ctx, integration)
@@ -107,9 +107,9 @@ async def _waiting(ctx: Context, integration: Integration, **which: str) -> int:
 
 
 async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration, list[Diagnosis]]:
-    """Check an integration against Stripe; returns it as it is now, and what was found.
+    """Check an integration at Stripe; return it with its new state, and the problems.
 
-    That Stripe can't be reached is found, not raised.
+    If Stripe can't be reached, that is one of the problems, not an error.
 
     Raises:
         NotFoundError: This workspace has none with this id, or it is disconnected.
@@ -124,7 +124,7 @@ async def check_stripe_integration(ctx: Context, id_: str) -> tuple[Integration,
 
 
 async def connected_integration(ctx: Context, id_: str) -> Integration:
-    """An integration of the workspace that is not disconnected.
+    """Find an integration of the workspace that is not disconnected.
 
     Raises:
         NotFoundError: There is none.
@@ -143,7 +143,7 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
 def _problems(
     integration: Integration, traffic: IntegrationTraffic | None, unreadable: int, public_url: str
 ) -> list[Diagnosis]:
-    """What the rows say now, and what the latest check found besides, the gravest first."""
+    """Combine what the rows show now with the findings of the latest check, most serious first."""
     if integration.disconnected_at is not None:
         return []
     found = dict(kept_findings(integration))
@@ -171,7 +171,7 @@ def _problems(
 
 
 def _is_reached(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
-    """Whether something posts here though the URL is this machine's own: it did lately, or Stripe took the URL."""
+    """Whether deliveries arrive although the URL is this machine's own: one did lately, or Stripe accepted the URL."""
     came = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
     lately = bool(came) and max(came) > utc_now() - _FORWARDED_LATELY
     return lately or integration.webhook_endpoint_id is not None

@@ -1,4 +1,4 @@
-"""A secret key as it is given."""
+"""Checks a secret key as the caller gives it."""
 
 from gateways.stripe.keys import parse_secret_key
 from resolvers.context import Context

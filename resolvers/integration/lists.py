@@ -1,4 +1,4 @@
-"""A workspace's integrations, and what is shown of them."""
+"""Lists a workspace's integrations."""
 
 from tortoise.queryset import QuerySet
 
@@ -9,14 +9,14 @@ from resolvers.context import Context
 
 
 def stripe_integrations(ctx: Context, *, include_disconnected: bool) -> QuerySet[Integration]:
-    """The workspace's integrations."""
+    """List the workspace's integrations."""
     ctx.require(Scope.READ)
     rows = ctx.rows(Integration)
     return rows if include_disconnected else rows.filter(disconnected_at=None)
 
 
 def webhook_url(ctx: Context, integration: Integration) -> str | None:
-    """Where Stripe has to post; None for callers without ADMIN, and once disconnected."""
+    """Return the URL to which Stripe must post; None without ADMIN, and when disconnected."""
     if Scope.ADMIN not in ctx.caller.scopes or integration.webhook_token is None:
         return None
     return endpoint_url(ctx.services.public_url, integration.webhook_token)

@@ -1,4 +1,4 @@
-"""Discarding what waits for a webhook secret."""
+"""Discards quarantined webhook events."""
 
 from models.integration import Integration
 from models.kinds import EventType, Scope
@@ -6,7 +6,7 @@ from resolvers.context import Context
 
 
 async def discard_quarantined(ctx: Context, id_: str) -> tuple[Integration, int]:
-    """Drop all that waits for a secret that verifies it, and how many webhook events that was.
+    """Drop an integration's quarantined webhook events; also return how many there were.
 
     Raises:
         NotFoundError: This workspace has none with this id.

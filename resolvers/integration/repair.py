@@ -1,4 +1,4 @@
-"""Fixing at Stripe what a check found: the webhook endpoint and its secret."""
+"""Fixes at Stripe what a check found: the webhook endpoint and its secret."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ REPLACED: Final = frozenset(
         Reason.WEBHOOK_SECRET_MISSING,
     }
 )
-"""What another endpoint fixes, whose secret is known."""
+"""Problems that a new endpoint fixes, since its secret is known."""
 
 CHANGED: Final = frozenset(
     {
@@ -37,7 +37,7 @@ CHANGED: Final = frozenset(
         Reason.ENDPOINT_EVENTS_RECOMMENDED,
     }
 )
-"""What changing the endpoint fixes."""
+"""Problems that a change of the endpoint fixes."""
 
 _PATH: Final = ["id"]
 
@@ -45,7 +45,7 @@ _PATH: Final = ["id"]
 async def repair_stripe_integration(
     ctx: Context, id_: str, codes: Sequence[str] | None
 ) -> tuple[Integration, list[Diagnosis]]:
-    """Fix the problems of an integration's endpoint, or only `codes`; returns it as it is now, and what was fixed.
+    """Fix the problems of an integration's endpoint, or only `codes`; return it, updated, and the fixed problems.
 
     The integration is checked before and after. Without a problem nothing is changed.
 
@@ -114,7 +114,10 @@ async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mendin
 
 
 async def _replace(ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints) -> None:
-    """Add an endpoint, save its secret, then remove those before it; of two at once the second removes its own."""
+    """Add an endpoint, save its secret, and remove the previous ones.
+
+    Of two repairs at once, the one that comes second to saving removes its own endpoint.
+    """
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     try:
         registration = await register(gateway, key, checkup.url_of(integration), _request(integration, endpoints))
@@ -130,14 +133,14 @@ async def _replace(ctx: Context, integration: Integration, checkup: Checkup, end
 
 
 def _request(integration: Integration, endpoints: Endpoints) -> str:
-    """The same for the same state, so that two repairs at once get the same endpoint."""
+    """Make the idempotency key of the request: two repairs of the same state get the same endpoint."""
     ids = sorted(each.provider_id for each in [*endpoints.here, *endpoints.astray])
     state = [integration.id, integration.webhook_secret_sealed or "", *ids]
     return f"repair:{hashlib.sha256(' '.join(state).encode()).hexdigest()}"
 
 
 async def _save_secret(ctx: Context, integration: Integration, added: Registered) -> bool:
-    """Whether the secret was saved: not when another one was meanwhile."""
+    """Save the new endpoint's secret, unless another one was saved meanwhile; return whether it was saved."""
     async with ctx.write() as write:
         row = await ctx.one(Integration, integration.id, "integration", _PATH, lock=True)
         if row.disconnected_at is not None or row.webhook_secret_sealed != integration.webhook_secret_sealed:
@@ -185,6 +188,6 @@ async def _bring_back(ctx: Context, integration: Integration, checkup: Checkup, 
 
 
 def _ours(endpoints: Sequence[Endpoint], integration: Integration) -> Endpoint:
-    """The endpoint that we registered, else the newest."""
+    """Choose the endpoint that we registered, or else the newest."""
     registered = [each for each in endpoints if each.provider_id == integration.webhook_endpoint_id]
     return (registered or list(endpoints))[0]

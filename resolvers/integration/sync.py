@@ -1,4 +1,4 @@
-"""Fetching from Stripe what its posts did not bring."""
+"""Fetches events from Stripe when the caller asks for it."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,11 +12,11 @@ from models.kinds import Scope
 from resolvers.context import Context
 
 WITHIN_S: Final = 20.0
-"""How long one call reads; the next one goes on from there."""
+"""How long one call reads; the next one continues there."""
 
 
 async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime | None) -> Progress:
-    """Apply what Stripe has listed since an instant, or since the last sync, and what was paid by links meanwhile.
+    """Apply what Stripe lists since an instant, or since the last sync, and payments of links that were not reported.
 
     Raises:
         NotFoundError: This workspace has no such integration.
@@ -33,7 +33,7 @@ async def sync_stripe_events(ctx: Context, integration_id: str, since: datetime 
         )
     if since is not None and since > utc_now():
         raise InvalidInputError(
-            "This instant is still to come: leave it out to go on from the last sync.", path=["since"]
+            "`since` is in the future: leave it out to continue from the last sync.", path=["since"]
         )
     try:
         progress = await ctx.services.sync.fetch_events(integration, since, within_s=WITHIN_S)

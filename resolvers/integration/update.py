@@ -1,4 +1,4 @@
-"""Changing an integration: its name, its secrets, whether it is on."""
+"""Changes an integration: its name, its secrets, whether it is active."""
 
 from errors import ConflictError, InvalidInputError
 from gateways.stripe.keys import parse_webhook_secret
@@ -22,10 +22,10 @@ async def update_stripe_integration(
     is_active: bool | Keep = KEEP,
     allow_account_change: bool = False,
 ) -> tuple[Integration, int]:
-    """Change an integration in place, and how many webhook events a new secret released from quarantine.
+    """Change an integration; also return how many webhook events a new secret released from the quarantine.
 
-    A new secret key is first tried. A new webhook secret leaves the old one valid for a day. Switching it on applies
-    what was held, in order.
+    A new secret key is tried first. After a new webhook secret the old one stays valid for a day at most. Switching the
+    integration on applies HELD events, in order.
 
     Raises:
         NotFoundError: This workspace has none with this id, or it is disconnected.
@@ -77,7 +77,7 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
         return
     raise ConflictError(
         f"This key opens another Stripe account ({account_id}) than the integration's ({known}): use a key of the same"
-        " account, connect the other one as an integration of its own, or say allowAccountChange: true.",
+        " account, connect the other one as an integration of its own, or set allowAccountChange: true.",
         code="OTHER_STRIPE_ACCOUNT",
         path=["input", "secretKey"],
     )

@@ -1,1 +1,1 @@
-"""How rows are read for a page: many with one query, a part at a time."""
+"""Reads rows for pages: lists, their filters and orders, counts, sums, and loaders."""

@@ -1,4 +1,4 @@
-"""How many rows a list has: from the sums that are kept where there is one, else counted as far as is worth it."""
+"""Counts the rows of a list: exactly from the stored sums, where there are fitting ones, or else up to a limit."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
@@ -13,11 +13,11 @@ from database.dialect import READER
 from resolvers.reading.statement import statement_of
 
 COUNTED: Final = 10_000
-"""How far is counted."""
+"""The limit up to which rows are counted."""
 
 
 class Count(NamedTuple):
-    """How many there are, or a lower bound."""
+    """A number of rows, exact or a lower bound."""
 
     number: int
     is_exact: bool = True
@@ -35,7 +35,7 @@ async def count(rows: QuerySet[Any]) -> Count:
 
 
 def summed(table: str, workspace_id: str, **among: Sequence[str] | None) -> Counting:
-    """Counting by the sums of a table, of those whose keys are among the values; None asks for no restriction."""
+    """Count by a table of sums: add up those whose keys are among the values; None means any value."""
 
     async def counting() -> Count:
         where, values = conditions(workspace_id, **among)
@@ -46,7 +46,7 @@ def summed(table: str, workspace_id: str, **among: Sequence[str] | None) -> Coun
 
 
 def conditions(workspace_id: str, **among: Sequence[str] | None) -> tuple[str, list[object]]:
-    """The condition that a workspace's sums have keys among the values, and its parameters."""
+    """Make the condition that a workspace's sums have keys among the values, and its parameters."""
     texts, values = ["workspace_id = $1"], list[object]([workspace_id])
     for name, wanted in among.items():
         if wanted is not None:
@@ -57,7 +57,7 @@ def conditions(workspace_id: str, **among: Sequence[str] | None) -> tuple[str, l
 
 
 def only(query: object, *names: str) -> bool:
-    """Whether a query restricts nothing but these."""
+    """Whether a query restricts nothing but these fields."""
     return all(getattr(query, name) is None for name in _fields(query) if name not in names)
 
 
@@ -67,5 +67,5 @@ def _fields(query: object) -> Sequence[str]:
 
 
 def values_of(members: Sequence[Enum] | None) -> list[str] | None:
-    """The values of an enum's members, each once."""
+    """Return the values of an enum's members, each once."""
     return None if members is None else sorted({str(member.value) for member in members})

@@ -1,9 +1,11 @@
-"""Reading a few columns: rows as tuples with the names and rules of their model, for what shows a part of many."""
+"""Reads some columns of rows as tuples, with the names and properties of their model."""
 
 from collections import defaultdict, namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import repeat
+from types import NoneType
 from typing import Any, Final
 
 from tortoise import fields
@@ -20,23 +22,26 @@ _MAX_KEPT: Final = 256
 
 
 class FewColumns:
-    """Some columns of a model. Its rows have them as attributes, and the properties of the model."""
+    """Some columns of a model; its rows have them as attributes, and the model's properties."""
 
     def __init__(self, model: type[Model], names: Iterable[str]) -> None:
         self.names = sorted(names)
         self._table = model._meta.db_table
-        self._columns = [(name, _converter(model, name)) for name in self.names]
+        self._selects = [model._meta.basetable[name] for name in self.names]
+        self._converters = [_converter(model, name) for name in self.names]
         properties = {name: each for name, each in vars(model).items() if isinstance(each, property)}
         tuples = namedtuple(f"{model.__name__}Row", self.names)  # type: ignore[misc]
         self._row: Any = type(tuples.__name__, (tuples,), {"__slots__": (), **properties})
 
     async def read(self, rows: QuerySet[Any]) -> list[Any]:
-        """The rows of a query, in its order."""
-        sql, values = statement_of(rows.only(*self.names)).get_parameterized_sql()
+        """Read the rows of a query, in its order."""
+        statement = statement_of(rows)
+        statement._selects = [*self._selects]
+        sql, values = statement.get_parameterized_sql()
         return self._rows(await fetch_rows(sql, *values))
 
     async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:
-        """The rows of a workspace by their ids, as far as there are any."""
+        """Read a workspace's rows by their ids; unknown ids are left out."""
         dialect = reading_dialect()
         names = ", ".join(f"c.{name}" for name in self.names)
         among = (
@@ -50,7 +55,7 @@ class FewColumns:
     async def children(
         self, workspace_id: str, parents: Sequence[str], parent: str, order: str, *, descending: bool, most: int
     ) -> Mapping[str, list[Any]]:
-        """The first or last few rows of each parent, in order."""
+        """Read the first or last rows of each parent, in order."""
         dialect = reading_dialect()
         names = ", ".join(f"c.{name}" for name in self.names)
         sql = children_query(dialect, self._table, names, parent, order, descending=descending, most=most)
@@ -62,29 +67,38 @@ class FewColumns:
     def _rows(self, found: Sequence[Any]) -> list[Any]:
         if not found:
             return []
-        columns = dict(zip(found[0].keys(), zip(*found, strict=True), strict=True))
         converted = [
-            columns[name] if convert is None else map(convert, columns[name]) for name, convert in self._columns
+            column if convert is None else convert(column)
+            for column, convert in zip(zip(*found, strict=True), self._converters, strict=True)
         ]
-        return list(map(self._row, *converted))
+        return list(map(tuple.__new__, repeat(self._row), zip(*converted, strict=True)))
 
 
 @lru_cache(_MAX_KEPT)
 def few_columns(model: type[Model], names: frozenset[str]) -> FewColumns:
-    """Some columns of a model. It takes a while to make the type of their rows, so recent ones are kept."""
+    """Make the reader of some columns of a model. It takes a while to make the rows' type, so recent ones are kept."""
     return FewColumns(model, names)
 
 
-def _converter(model: type[Model], name: str) -> Callable[[Any], Any] | None:
-    """Find what converts a column's value to the model's; None where it needs no conversion."""
+_Column = Iterable[Any]
+
+
+def _converter(model: type[Model], name: str) -> Callable[[Sequence[Any]], _Column] | None:
+    """Find what converts a column's values to the model's; None where they need no conversion."""
     field = model._meta.fields_map[name]
     if isinstance(field, CharEnumFieldInstance):
         members: Mapping[Any, Any] = {None: None, **{each.value: each for each in field.enum_type}}
-        return members.__getitem__
+        return partial(map, members.__getitem__)
     if isinstance(field, fields.DatetimeField):
-        return lambda value: datetime.fromisoformat(value) if isinstance(value, str) else value
+        return _unless(datetime, lambda value: value and datetime.fromisoformat(value))
     if isinstance(field, fields.DateField):
-        return lambda value: date.fromisoformat(value) if isinstance(value, str) else value
+        return _unless(date, lambda value: value and date.fromisoformat(value))
     if isinstance(field, fields.BooleanField):
-        return lambda value: None if value is None else bool(value)
+        return _unless(bool, lambda value: None if value is None else bool(value))
     return None
+
+
+def _unless(type_: type, convert: Callable[[Any], Any]) -> Callable[[Sequence[Any]], _Column]:
+    """A conversion of a column whose values aren't of a type already: SQLite has texts and numbers for some."""
+    as_they_are = {type_, NoneType}
+    return lambda values: values if as_they_are.issuperset(map(type, values)) else map(convert, values)

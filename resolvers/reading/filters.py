@@ -1,6 +1,6 @@
-"""What the filter of a list asks for: each restriction is declared once, in the query of the use case.
+"""Filters of lists: each restriction is declared once, in the query of its use case.
 
-The filter's fields in the API, the conditions for the database and the test of a row at hand all follow from that.
+The filter's fields in the API, the conditions for the database, and the test of a row in memory follow from it.
 """
 
 import operator
@@ -19,22 +19,22 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def restriction(description: str, *, is_id: bool = False) -> Any:
-    """Declare a restriction that clients can ask for; None asks for none. `is_id`: by an id, or by any of several."""
+    """Declare a restriction that clients may use; None means no restriction. `is_id`: by one id or by several."""
     return field(default=None, metadata={"description": description, "is_id": is_id})
 
 
 def asked_for(restrictions: Mapping[str, Any]) -> dict[str, Any]:
-    """The restrictions that have a value: None asks for none."""
+    """Keep the restrictions that have a value."""
     return {name: value for name, value in restrictions.items() if value is not None}
 
 
 def distinct(values: Sequence[T] | None) -> list[T] | None:
-    """The values that a filter lists, each once; None where it lists none."""
+    """Return the values that a filter lists, each once; None if it lists none."""
     return None if values is None else list(set(values))
 
 
 def meets(restrictions: Mapping[str, Any]) -> Callable[[object], bool]:
-    """The test whether a row at hand meets what `filter(**restrictions)` asks the database for."""
+    """Make a test whether a row in memory meets what `filter(**restrictions)` would ask the database for."""
     tests = [
         (column, _COMPARISONS[comparison], value)
         for name, value in restrictions.items()

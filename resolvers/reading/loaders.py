@@ -1,4 +1,4 @@
-"""Loading many rows with one query: what the fields of a page ask for one by one."""
+"""Loaders: they read with one query the rows that the fields of a page need."""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -27,7 +27,7 @@ RowT = TypeVar("RowT", bound=Model)
 
 
 class RowLoader(SharedLoader[RowT | None], Generic[RowT]):
-    """Rows of one workspace by their primary key; None where there is none. `only` are the columns to read."""
+    """Loads rows of one workspace by their primary key, None for unknown ones; `only` are the columns to read."""
 
     def __init__(self, model: type[RowT], workspace_id: str, only: Sequence[str] = ()) -> None:
         super().__init__()
@@ -36,14 +36,14 @@ class RowLoader(SharedLoader[RowT | None], Generic[RowT]):
         self._only = only
 
     async def batch_load_fn(self, keys: list[str]) -> list[RowT | None]:
-        """The rows in the order of the keys."""
+        """Load the rows in the order of the keys."""
         rows = scoped(self._model, self._workspace_id).filter(pk__in=keys)
         found = {row.pk: row for row in await (rows.only(*self._only) if self._only else rows)}
         return [found.get(key) for key in keys]
 
 
 class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
-    """The first or last few rows of each parent, in order; an empty list where there are none."""
+    """Loads the first or last rows of each parent, in order; an empty list if there are none."""
 
     def __init__(
         self, model: type[RowT], workspace_id: str, parent: str, order: str, *, descending: bool, most: int
@@ -53,7 +53,7 @@ class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
         self._parent, self._order, self._descending, self._most = parent, order, descending, most
 
     async def batch_load_fn(self, keys: list[str]) -> list[list[RowT]]:
-        """The rows of each parent, in the order of the keys."""
+        """Load the rows of each parent, in the order of the keys."""
         dialect, table = reading_dialect(), self._model._meta.db_table
         query = children_query(
             dialect, table, "c.*", self._parent, self._order, descending=self._descending, most=self._most
@@ -68,7 +68,7 @@ class ChildrenLoader(SharedLoader[list[RowT]], Generic[RowT]):
 def children_query(
     dialect: Dialect, table: str, columns: str, parent: str, order: str, *, descending: bool, most: int
 ) -> str:
-    """The first or last few rows of each parent: a look into the index for each, which ends after the rows wanted.
+    """Write the query for the first or last rows of each parent: a look-up for each, which ends after the wanted rows.
 
     The workspace is $1, the parents are $2; the columns are those of `c`.
     """
@@ -94,11 +94,11 @@ _BY_PREFIX: Final[Mapping[Prefix, str]] = {
     Prefix.PAYMENT: "payments",
     Prefix.WEBHOOK_EVENT: "webhook_events",
 }
-"""What an id's prefix says that it is loaded by."""
+"""The loader for each prefix of an id."""
 
 
 class Loaders:
-    """One loader per kind of question, for one workspace and one moment: make new ones to see changes."""
+    """All loaders, for one workspace and one moment: make new ones to see changes."""
 
     def __init__(self, workspace_id: str) -> None:
         self.workspace_id = workspace_id
@@ -121,25 +121,25 @@ class Loaders:
         self._pages: dict[Hashable, Any] = {}
 
     def of(self, prefix: Prefix) -> RowLoader[Any] | None:
-        """The loader of what a prefix names."""
+        """Return the loader for a prefix."""
         name = _BY_PREFIX.get(prefix)
         loader: RowLoader[Any] | None = None if name is None else getattr(self, name)
         return loader
 
     def invoice_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
-        """Payments of invoices, by id."""
+        """Return the loader of invoices' payments, by id."""
         return self._children(Payment, "invoice_id", "id", descending=descending, most=most)
 
     def invoice_events(self, most: int, *, descending: bool) -> ChildrenLoader[Event]:
-        """Log lines of invoices, by number."""
+        """Return the loader of invoices' log lines, by number."""
         return self._children(Event, "invoice_id", "number", descending=descending, most=most)
 
     def customer_invoices(self, most: int, *, descending: bool) -> ChildrenLoader[Invoice]:
-        """Invoices of customers, by id."""
+        """Return the loader of customers' invoices, by id."""
         return self._children(Invoice, "customer_id", "id", descending=descending, most=most)
 
     def customer_payments(self, most: int, *, descending: bool) -> ChildrenLoader[Payment]:
-        """Payments of customers, by id."""
+        """Return the loader of customers' payments, by id."""
         return self._children(Payment, "customer_id", "id", descending=descending, most=most)
 
     def _children(

@@ -1,6 +1,7 @@
-"""Lists narrowed by what their own order doesn't find: by walking where many match, by an index where few do.
+"""Lists with conditions that their own order has no index for.
 
-Nobody knows beforehand which it is, so a few rows are walked first. What an index finds is put in the list's order.
+Nobody knows beforehand whether many rows match. So a few rows of the list are scanned first, which is enough if many
+do; otherwise an index finds the matching ids, which are put in the list's order.
 """
 
 import asyncio
@@ -21,20 +22,20 @@ from resolvers.reading.statement import statement_of
 RowT = TypeVar("RowT", bound=Model)
 
 NEAR: Final = 200
-"""How many rows of the list are walked before an index is asked."""
+"""How many rows of the list are scanned before an index is used."""
 
 FAR: Final = 2_000
-"""How many rows are walked before an index with too many matches is asked for the nearest."""
+"""How many rows are scanned if the index has too many matches, before it is asked for the nearest ones."""
 
 LOOKED_UP: Final = counts.COUNTED
-"""How many rows an index looks up at most: where more match, the list is walked."""
+"""How many matches an index may have; if it has more, the list is scanned."""
 
 _AT_ONCE: Final = 500
-"""How many ids are asked for with one statement."""
+"""How many ids one statement looks up."""
 
 
 class Found(NamedTuple):
-    """Where all rows are that meet a condition: ids, and conditions each of which has an index in the list's order."""
+    """All rows that meet a condition: their ids, or conditions that each have an index in the list's order."""
 
     ids: Sequence[str] = ()
     lists: Sequence[Q] = ()
@@ -42,9 +43,9 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """A condition of a list, and how an index finds what meets it: None where that is too much.
+    """A condition of a list, and how an index finds the rows that meet it; it finds None if there are too many.
 
-    `nearest` are the ids in a part of the list that meet it, in its order, as many as are asked for or there are.
+    `nearest` returns ids that meet it in a part of the list, in its order, up to a number.
     """
 
     holds: Q
@@ -54,7 +55,7 @@ class Narrowing:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A part of a list by its unique column, both ends left out, and from which end it is read."""
+    """A part of a list, by its unique column, without both ends; and the direction in which it is read."""
 
     low: str | int | None
     high: str | int | None
@@ -62,7 +63,7 @@ class Between:
     key: str = "id"
 
     def narrow(self, rows: QuerySet[RowT]) -> QuerySet[RowT]:
-        """The rows of the part, in its order."""
+        """Restrict rows to the part, in its order."""
         if self.low is not None:
             rows = rows.filter(**{f"{self.key}__gt": self.low})
         if self.high is not None:
@@ -71,11 +72,11 @@ class Between:
         return rows.order_by(f"{way}workspace_id", f"{way}{self.key}")
 
     def beyond(self, id_: str) -> "Between":
-        """The rest of the part, after one of its rows."""
+        """Return the rest of the part after a row."""
         return replace(self, high=id_) if self.descending else replace(self, low=id_)
 
     def narrow_ids(self, ids: Sequence[str]) -> list[str]:
-        """The ids of the part, in its order."""
+        """Keep the ids within the part, in its order."""
         low, high = self.low, self.high
         inside = {i for i in ids if (low is None or i > str(low)) and (high is None or i < str(high))}
         return sorted(inside, reverse=self.descending)
@@ -85,7 +86,7 @@ EVERYTHING: Final = Between(None, None, descending=True)
 
 
 def by_index(rows: QuerySet[Any], column: str, holds: Q) -> Narrowing:
-    """A condition with an index in a column's order. `rows` are all of the workspace's."""
+    """Make the narrowing of a condition with an index in a column's order; `rows` are all of the workspace's."""
 
     async def find() -> Found | None:
         found = await rows.filter(holds).order_by(column).limit(LOOKED_UP + 1).values_list("id", flat=True)
@@ -95,7 +96,7 @@ def by_index(rows: QuerySet[Any], column: str, holds: Q) -> Narrowing:
 
 
 def among(column: str, values: Sequence[str], workspace_id: str) -> Narrowing:
-    """A column with one of a few values, each of which has an index in the list's order."""
+    """Make the narrowing of a column with one of some values, each with an index in the list's order."""
 
     async def find() -> Found | None:
         return Found(lists=[Q(**{column: value}, workspace_id=workspace_id) for value in values])
@@ -109,7 +110,7 @@ Read = Callable[[QuerySet[Any]], Awaitable[list[Any]]]
 
 
 async def whole(rows: QuerySet[Any]) -> list[Any]:
-    """The rows as models."""
+    """Read whole rows, as models."""
     return list(await rows)
 
 
@@ -120,7 +121,7 @@ async def take(
     limit: int,
     read: Read = whole,
 ) -> list[RowT]:
-    """The first few rows of a part of a list that meet all conditions; without any of these, as they are `read`."""
+    """Return the first rows of a part that meet all conditions; only if there are no conditions, `read` reads them."""
     listed = part.narrow(rows)
     if not narrowings:
         return await read(listed.limit(limit))
@@ -138,7 +139,7 @@ async def take(
 
 
 async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Between, limit: int) -> list[RowT]:
-    """The first few rows where too many meet each condition to be looked up, perhaps all of them far away."""
+    """Return the first matching rows if too many meet each condition, though all of them may be far away."""
     holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
     nearest = next((narrowing.nearest for narrowing in narrowings if narrowing.nearest is not None), None)
     if nearest is None:
@@ -157,7 +158,7 @@ async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part
 
 
 async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -> Count:
-    """Count the rows that meet all conditions, as far as is worth it."""
+    """Count the rows that meet all conditions, up to COUNTED."""
     number = 0
     for some in await pieces(rows, narrowings):
         counted = await count(some)
@@ -168,7 +169,7 @@ async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -
 
 
 async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[QuerySet[RowT]]:
-    """The rows that meet all conditions, in parts that an index finds each."""
+    """Split the rows that meet all conditions into queries that an index serves."""
     holding = rows.filter(*(narrowing.holds for narrowing in narrowings))
     found = await _first_found(narrowings)
     if found is None:  # as without narrowings
@@ -179,7 +180,7 @@ async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[
 
 
 async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
-    """What holds among the first rows of a list: the rows are read in order, until there are enough."""
+    """Return the matching rows among the first `number` of a list; the database stops when it has enough."""
     statement = statement_of(holding)
     statement._from = [statement_of(listed.limit(number)).as_(holding.model._meta.db_table)]  # type: ignore[list-item]
     answer = await get_connection(READER).execute_query_dict(*statement.get_parameterized_sql())

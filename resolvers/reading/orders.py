@@ -1,7 +1,7 @@
 """Lists in an order of their own: by a column that may change, then by the id.
 
-An index that holds the keys in order is walked, and the rows are looked up by their ids; a row's key is what its
-cursor carries. What has no value stands behind all that has one, whichever way the list goes.
+The index with the keys in order is walked, and rows are looked up by their ids; a cursor holds a row's key. Rows
+without a value come after all others, in either direction.
 """
 
 import base64
@@ -29,7 +29,7 @@ RowT = TypeVar("RowT", bound=Model)
 
 
 _AT_ONCE: Final = 500
-"""How many rows are looked up by their ids with one statement."""
+"""How many rows one statement looks up."""
 
 _NAME: Final = re.compile(r"[A-Za-z_ ]{1,64}")
 _MAX_CURSOR_LENGTH: Final = 2048
@@ -38,7 +38,7 @@ _MAX_NUMBER: Final = 2**63 - 1
 
 
 class Kind(NamedTuple):
-    """What a column of an order holds, and how a cursor's JSON is read as that."""
+    """The type of an order's column, and how its values are read from a cursor's JSON."""
 
     read: Callable[[str], Value] | None
     type_: type = str
@@ -51,7 +51,7 @@ INSTANT: Final = Kind(datetime.fromisoformat)
 
 
 def order_name(rows: str, by: Enum, *, descending: bool) -> str:
-    """What cursors of an order are bound to: "invoices by TOTAL DESC"."""
+    """Name an order in its cursors: "invoices by TOTAL DESC"."""
     return f"{rows} by {by.value} {'DESC' if descending else 'ASC'}"
 
 
@@ -60,11 +60,11 @@ def order_name(rows: str, by: Enum, *, descending: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ordering(Generic[RowT]):
-    """A list in an order. `name` is what its cursors are bound to, `kinds` are those of a key's values.
+    """A list in an order, with its `name` for cursors and the `kinds` of a key's values.
 
-    `rows` and `narrowings` are the list as it is asked for, `unwalked` the conditions of which the walk knows nothing.
-    Without a walk nothing that is asked for has a value; `without` is the condition of what has none, if there may be
-    such.
+    `rows` and `narrowings` are the list with all its conditions; `unwalked` are those that the walk does not cover.
+    `walk` is None if no row of the list has a value; `without` is the condition of rows without one, None if there are
+    none.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Ordering(Generic[RowT]):
 
 @dataclass(slots=True)
 class _Taken(Generic[RowT]):
-    """Rows as they are found, up to a limit."""
+    """The rows that were found so far, up to a limit."""
 
     holding: QuerySet[RowT]
     limit: int
@@ -96,7 +96,7 @@ class _Taken(Generic[RowT]):
         return len(self.rows) >= self.limit
 
     async def look_up(self, keys: Sequence[Key]) -> None:
-        """Take the rows of some keys that meet all conditions."""
+        """Add the rows with these keys that meet all conditions."""
         for begin in range(0, len(keys), _AT_ONCE):
             if self.is_full:
                 return
@@ -107,7 +107,7 @@ class _Taken(Generic[RowT]):
 
 
 async def _take(ordering: Ordering[RowT], walk: Walk, part: Part, limit: int) -> list[tuple[Key, RowT]]:
-    """The first few rows of a part that meet all conditions: see `narrowing` for how far is walked."""
+    """Return the first rows of a part that meet all conditions; `narrowing` explains how far the list is scanned."""
     taken = _Taken(ordering.holding, limit)
     near = await walk.keys(part, NEAR if ordering.unwalked else limit)
     await taken.look_up(near)
@@ -126,7 +126,7 @@ async def _take(ordering: Ordering[RowT], walk: Walk, part: Part, limit: int) ->
 
 
 async def _ids(ordering: Ordering[RowT]) -> Sequence[str] | None:
-    """Where all rows are that meet a condition; None where that is too many."""
+    """Return the ids of all rows that meet a condition; None if there are too many."""
     for narrowing in ordering.unwalked:
         found = await narrowing.find()
         if found is not None:
@@ -144,7 +144,7 @@ async def _keys_of(walk: Walk, ids: Sequence[str]) -> AsyncIterator[list[Key]]:
 
 
 def by_restrictions(rows: QuerySet[Any], restrictions: Sequence[Q]) -> list[Narrowing]:
-    """Conditions that have an index by id, as one; none without any. `rows` are all of the workspace's."""
+    """Combine conditions that have an index by id into one narrowing; `rows` are all of the workspace's."""
     if not restrictions:
         return []
 
@@ -159,13 +159,13 @@ def by_restrictions(rows: QuerySet[Any], restrictions: Sequence[Q]) -> list[Narr
 # --- Pages -----------------------------------------------------------------------------------------------------
 
 _Place = tuple[Value | None, ...]
-"""A key; or of what has no value None for each of them, and the id."""
+"""A place in the list: a key, or for a row without values None for each of them, and the id."""
 
 
 async def ordered_page(
     ordering: Ordering[RowT], request: PageRequest, *, counting: Counting | None = None
 ) -> Page[RowT]:
-    """One page of a list in an order. `counting` knows how many rows there are.
+    """Read one page of a list in an order; `counting` counts its rows, if that can be done faster.
 
     Raises:
         InvalidInputError: The arguments don't go together, or a cursor is not one of this list in this order.
@@ -196,7 +196,7 @@ _TakeSome = Callable[[int], Awaitable[Sequence[tuple[_Place, RowT]]]]
 def _take_with(
     ordering: Ordering[RowT], request: PageRequest, after: _Place | None, before: _Place | None
 ) -> "_TakeSome[RowT]":
-    """Takes what has values, which stands before what has none."""
+    """Make the function that takes rows with values, which come first."""
     start, end = after, None if before is None or before[0] is None else before
     low, high = (end, start) if ordering.descending else (start, end)
 
@@ -212,7 +212,7 @@ def _take_with(
 def _take_without(
     ordering: Ordering[RowT], request: PageRequest, after: _Place | None, before: _Place | None
 ) -> "_TakeSome[RowT]":
-    """Takes what has no value."""
+    """Make the function that takes rows without a value."""
     start = None if after is None or after[0] is not None else str(after[-1])
     end = None if before is None else str(before[-1])
     low, high = (end, start) if ordering.descending else (start, end)
@@ -238,7 +238,7 @@ def _encode(ordering: Ordering[Any], place: _Place) -> str:
 
 
 def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
-    """The place that a cursor stands for.
+    """Return the place that a cursor stands for.
 
     Raises:
         InvalidInputError: It is not a cursor of this workspace's list in this order.
@@ -248,8 +248,8 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
         raise wrong_cursor(argument)
     if told[1] != ordering.name:
         raise InvalidInputError(
-            f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is good in the order in'
-            " which it was given out.",
+            f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is valid only in the'
+            " order that it comes from. Begin with the first page.",
             code="CURSOR_OF_ANOTHER_ORDER",
             path=[argument],
         )
@@ -265,7 +265,7 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
 
 
 def _told(cursor: str) -> list[Any] | None:
-    """Read a cursor: the workspace, the order's name, and a place; None where it is no such cursor."""
+    """Parse a cursor into the workspace, the order's name, and a place; None if it isn't one."""
     if len(cursor) > _MAX_CURSOR_LENGTH:
         return None
     try:
@@ -281,7 +281,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _value(value: object, kind: Kind) -> Value:
-    """A value as a walk compares it.
+    """Convert a value of a cursor to the type that a walk compares.
 
     Raises:
         TypeError, ValueError: It is none of the kind.

@@ -1,4 +1,4 @@
-"""Pages of rows by keyset: a cursor is a place between two rows, so nothing shifts when rows are added."""
+"""Pages by keyset: a cursor is a place between two rows, so pages don't shift when rows are added."""
 
 import base64
 import binascii
@@ -20,15 +20,15 @@ from resolvers.reading.narrowing import Between, Narrowing, Read, count_narrowed
 DEFAULT_PAGE: Final = 50
 MAX_PAGE_SIZE: Final = 100
 SLACK: Final = timedelta(hours=1)
-"""How far an id, or a number of the log, may be from its row's instant."""
+"""How far a row's id, or its number in the log, may be from its instant."""
 
 RowT = TypeVar("RowT", bound=Model)
 
 
 def made_between(prefix: Prefix, column: str, after: datetime | None, before: datetime | None) -> list[Q]:
-    """The conditions that rows were made in a time, which a column has: by their ids, too, for which there is an index.
+    """Make the conditions that rows have a time in a range, also by their ids, which have an index.
 
-    The ids are as old as the rows, give or take.
+    An id is about as old as its row.
     """
     conditions = []
     if after is not None:
@@ -41,7 +41,7 @@ def made_between(prefix: Prefix, column: str, after: datetime | None, before: da
 
 
 def shifted(instant: datetime, by: timedelta) -> datetime:
-    """Another instant, or the same where there is none so far away."""
+    """Shift an instant; return it unchanged if the result would be out of range."""
     try:
         return instant + by
     except OverflowError:
@@ -50,7 +50,7 @@ def shifted(instant: datetime, by: timedelta) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Relay's arguments, as they came."""
+    """Relay's arguments, as the caller gave them."""
 
     first: int | None = None
     after: str | None = None
@@ -59,7 +59,7 @@ class PageRequest:
 
     @property
     def size(self) -> int:
-        """How many rows are wanted.
+        """Return the number of rows that the page has at most.
 
         Raises:
             InvalidInputError: It is not from 1 to 100, or both `first` and `last` are given.
@@ -73,24 +73,24 @@ class PageRequest:
 
     @property
     def backwards(self) -> bool:
-        """Whether the page is taken from the end."""
+        """Whether the page is read from the end."""
         return self.last is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[RowT]):
-    """Rows in the list's order, what lies beyond them, and how to count all."""
+    """Rows in the list's order, whether there are others beyond them, and how to count all."""
 
     rows: list[RowT]
     cursor_of: Callable[[int], str]
-    """The cursor of the row at a place of the page."""
+    """Makes the cursor of the row at an index of the page."""
     has_next: bool
     has_previous: bool
     count: Counting
 
     @property
     def cursors(self) -> list[str]:
-        """The places of the rows in their list."""
+        """The cursors of the rows."""
         return list(map(self.cursor_of, range(len(self.rows))))
 
 
@@ -104,9 +104,10 @@ async def page(
     narrowings: Sequence[Narrowing] = (),
     read: Read = whole,
 ) -> Page[RowT]:
-    """One page of a query, ordered by a unique column that is never changed. `counting` knows how many rows there are.
+    """Read one page of a query, ordered by a unique column that never changes.
 
-    Only a list by id has narrowings. `read` may read a part of each row's columns, where there are none.
+    `counting` counts the rows, if that can be done faster. Narrowings are for lists by id only. `read` may read only
+    some columns, if there are no narrowings.
 
     Raises:
         InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.
@@ -131,12 +132,12 @@ async def page(
 
 
 def encode_cursor(value: str | int) -> str:
-    """A place in a list, opaque to clients."""
+    """Make the cursor of a place in a list, opaque to clients."""
     return base64.urlsafe_b64encode(str(value).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
-    """The place that a cursor stands for.
+    """Return the place that a cursor stands for.
 
     Raises:
         InvalidInputError: It is not a cursor of this kind of list.
@@ -153,7 +154,7 @@ def decode_cursor(cursor: str, key: str, argument: str) -> str | int:
 
 
 def wrong_cursor(argument: str) -> InvalidInputError:
-    """What is said of a text that is no cursor of a list."""
+    """Make the error for a text that isn't a cursor of a list."""
     return InvalidInputError(
         f'"{argument}" is not a cursor of this list: take endCursor or startCursor from an earlier page that was asked'
         " for in the same order.",

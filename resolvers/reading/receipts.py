@@ -1,7 +1,7 @@
-"""What came in, by when: all time, whole days and quarters of an hour from the sums that are kept, the rest counted.
+"""Adds up received money by time: from stored sums for all time, whole days and whole quarters of an hour.
 
-A payment counts at its `occurred_at` and so do its refunds, whenever they were made; what was paid out of band counts
-at the `paid_at` of its invoice.
+For the rest of a range it reads payments one by one. A payment and its refunds, whenever they were made, count at its
+`occurred_at`; what was paid out of band counts at its invoice's `paid_at`.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ ALWAYS: Final = Span(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzin
 
 
 class Receipts(NamedTuple):
-    """What came in, in minor units. `refunded` and `overpaid` are parts of `paid`, `unapplied` is net of refunds."""
+    """Received money in minor units. `refunded` and `overpaid` are parts of `paid`; `unapplied` is net of refunds."""
 
     paid: int = 0
     refunded: int = 0
@@ -27,7 +27,7 @@ class Receipts(NamedTuple):
 
 
 class _Source(NamedTuple):
-    """Where is read: a table, the column that says when unless it holds all time, which rows count, and the amounts."""
+    """What is read: a table, its column of time (None if it holds all time), which rows count, and the amounts."""
 
     table: str
     at: str | None
@@ -39,7 +39,10 @@ class _Source(NamedTuple):
 
 
 class _Grain(NamedTuple):
-    """How finely sources know the time: by `step`, in a text that begins an instant's ISO 8601; a row's own by None."""
+    """The precision of some sources: their times are `step` apart, or exact if it is None.
+
+    A source's time is a text with the first `characters` of an instant's ISO 8601.
+    """
 
     step: timedelta | None
     characters: int | None
@@ -84,7 +87,7 @@ _GRAINS: Final = (
         ),
     ),
 )
-"""From the coarsest to the finest: what is no whole step of one is left to the next."""
+"""From the coarsest to the finest: each adds up what the ones before it could not."""
 
 _AMOUNTS: Final = """
     SUM(CASE WHEN {allocation} = 'APPLIED' THEN {amount} ELSE 0 END) AS paid,
@@ -114,16 +117,16 @@ _ON_POSTGRES: Final = """
 _WITHIN_ON_POSTGRES: Final = " AND t.{at} >= (r ->> 1)::{type} AND t.{at} < (r ->> 2)::{type}"
 
 _Range = tuple[int, str, str]
-"""A span by its place among those asked for, with its bounds as a source's column holds them."""
+"""A span: its index among those asked for, and its bounds in the form of a source's column."""
 
 
 async def receipts(
     workspace_id: str, spans: Sequence[Span], currency: str | None = None
 ) -> dict[str, dict[int, Receipts]]:
-    """What came in within each span, by currency and the span's place; nothing where nothing did.
+    """Add up the money received within each span, by currency and the span's index; spans without money are left out.
 
-    It is one statement, so that all spans are of the same moment. It reads a few rows for all time, else a row of the
-    sums for each whole day and quarter of an hour on which something came, and the payments of what is less.
+    One statement reads all, so that all spans show the same moment. It reads a few rows for all time, otherwise a row
+    of the sums for each whole day and each whole quarter of an hour with money, and the payments of the rest.
     """
     values: list[object] = [workspace_id]
     only = ""
@@ -143,12 +146,12 @@ async def receipts(
 
 
 def added(one: Receipts, other: Receipts) -> Receipts:
-    """What came in, together."""
+    """Add receipts up."""
     return Receipts(*map(sum, zip(one, other, strict=True)))
 
 
 def _part(grain: _Grain, source: _Source, parameter: int, only: str) -> str:
-    """What a source holds of some ranges, each looked up by itself in the source's index by time."""
+    """Write the query of a source's sums for some ranges, each looked up in its index by time."""
     form, within = (
         (_ON_SQLITE, _WITHIN_ON_SQLITE) if reading_dialect() == "sqlite" else (_ON_POSTGRES, _WITHIN_ON_POSTGRES)
     )
@@ -161,7 +164,7 @@ def _part(grain: _Grain, source: _Source, parameter: int, only: str) -> str:
 
 
 def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
-    """The grains that are needed, each with the ranges that it can add up."""
+    """Choose the grains that are needed, each with the ranges that it can add up."""
     left = list(enumerate(spans))
     for grain in _GRAINS:
         told = left
@@ -172,7 +175,7 @@ def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
 
 
 def _whole(spans: Iterable[tuple[int, Span]], step: timedelta) -> tuple[list[tuple[int, Span]], list[tuple[int, Span]]]:
-    """Split the spans into whole steps and the remainders at their ends."""
+    """Split spans into whole steps, and the remainders at their ends."""
     told, left = [], []
     for place, span in spans:
         first, last = _at_or_after(span.start, step), _before(span.end, step)
@@ -186,12 +189,12 @@ def _whole(spans: Iterable[tuple[int, Span]], step: timedelta) -> tuple[list[tup
 
 
 def _before(at: datetime, step: timedelta) -> datetime:
-    """When the step begins in which an instant is."""
+    """Return the beginning of the step that contains an instant."""
     return at - (at - ALWAYS.start) % step
 
 
 def _at_or_after(at: datetime, step: timedelta) -> datetime:
-    """When the first step begins that is wholly after an instant; of the last one there is, its end."""
+    """Return the beginning of the first step that begins at or after an instant; after the last step, its end."""
     begun = _before(at, step)
     if begun == at:
         return at

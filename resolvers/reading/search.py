@@ -1,4 +1,4 @@
-"""Searching texts: what holds a text, found by an index of every three characters in a row (migrations/m0010)."""
+"""Searches texts by an index of every three characters in a row (migrations/m0010)."""
 
 from typing import Any, Final
 
@@ -9,19 +9,22 @@ from database.access import fetch, reading_dialect
 from resolvers.reading.narrowing import LOOKED_UP, Between, Found, Narrowing
 
 SHORTEST: Final = 3
-"""A text of fewer characters is in no index."""
+"""The index can't find shorter texts."""
 
 NEWEST: Final = 10_000
-"""Among how many of the newest rows a shorter text is looked for."""
+"""How many of the newest rows are searched for a shorter text."""
 
 _AT_THE_SAME_TIME: Final = 200
-"""How many rows may be in another order in the index than by their ids."""
+"""How far rows made at the same time may be out of the order of their ids in the index."""
 
 _LETTERS: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 async def holding(rows: QuerySet[Any], texts: str, workspace_id: str, text: str, holds: Q) -> Narrowing:
-    """The condition that a row holds a text. `rows` are all of the workspace's, `texts` what they are searched by."""
+    """Make the condition that a row contains a text.
+
+    `rows` are all of the workspace's; `texts` is the table that holds their searched texts.
+    """
     if len(text) >= SHORTEST:
         return Narrowing(
             holds,
@@ -42,7 +45,7 @@ async def _found(texts: str, workspace_id: str, text: str) -> Found | None:
 
 
 async def ids_of(texts: str, workspace_id: str, text: str) -> list[str] | None:
-    """The ids of what holds a text, perhaps across two columns; None where that is too many."""
+    """Find the ids of rows that may contain a text, possibly across two columns; None if there are too many."""
     pattern = f"%{text.translate(_LITERALLY)}%"
     if reading_dialect() == "postgres":
         found = await fetch(_ON_POSTGRES % {"of": texts}, workspace_id, text, pattern)
@@ -54,10 +57,10 @@ async def ids_of(texts: str, workspace_id: str, text: str) -> list[str] | None:
 
 
 async def nearest_ids(texts: str, workspace_id: str, text: str, part: Between, number: int) -> list[str]:
-    """The ids of what holds a text in a part of a list, in its order: up to a limit.
+    """Find the ids of rows that contain a text in a part of a list, in its order, up to a limit.
 
-    SQLite's index is read in the order in which rows were made, which is that of their ids but for what was made at the
-    same time; PostgreSQL's has no order, so that all that hold the text are looked at.
+    SQLite's index is in the order in which rows were made, which is that of their ids, except for rows made at the same
+    time. PostgreSQL's has no order, so all rows that contain the text are looked at.
     """
     pattern = f"%{text.translate(_LITERALLY)}%"
     order = "DESC" if part.descending else "ASC"
@@ -115,7 +118,7 @@ def _phrase(text: str) -> str:
 
 
 def _first_number(workspace_id: str) -> int:
-    """Where a workspace's numbers begin, as the migration has it."""
+    """Return the first number of a workspace's rows in the index, as the migration assigns them."""
     first = 0
     for letter in workspace_id[-4:]:
         first = first * 32 + _LETTERS.find(letter) + 1

@@ -1,4 +1,4 @@
-"""Tortoise's statements, for what is made of them before they are sent."""
+"""Tortoise's statements, to be changed before they are sent."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tortoise.queryset import QuerySet
 
 
 def statement_of(rows: QuerySet[Any]) -> QueryBuilder:
-    """The statement that reads rows. Tortoise's own way, `sql()`, would write it out, too."""
+    """Return the statement that reads rows. Tortoise's `sql()` would also write it as text."""
     rows._choose_db_if_not_chosen()
     rows._make_query()
     return rows.query

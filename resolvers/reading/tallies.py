@@ -1,4 +1,4 @@
-"""Sums of a list by currency: from the sums that are kept where there are such, else of as many rows as are counted."""
+"""Adds up a list by currency: from stored sums, where there are fitting ones, otherwise up to the limit of a count."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from resolvers.reading.shared import SharedLoader
 from resolvers.reading.statement import statement_of
 
 Measures = Mapping[str, str]
-"""What is summed, by its name: SQL of a row's columns, which are whole numbers."""
+"""SQL of what is added up, by name; each is a whole number of a row."""
 
 Sums = Mapping[str, int]
 
@@ -31,7 +31,7 @@ INVOICE_MEASURES: Final = {
     "open": f"CASE WHEN status = 'OPEN' THEN total - ({_RECEIVED}) ELSE 0 END",
 }
 KEPT_INVOICE_MEASURES: Final = {"total": "total", "paid": "paid", "unpaid": "unpaid", "open": "remaining"}
-"""The same in the sums that are kept."""
+"""The same, in the stored sums."""
 
 PAYMENT_MEASURES: Final = {
     "received": "CASE WHEN status = 'SUCCEEDED' THEN amount ELSE 0 END",
@@ -46,14 +46,14 @@ _PART: Final = 1_000_000
 
 
 class Tally(NamedTuple):
-    """Sums by currency, or what they are at least; beside the measures each has the `number` of rows."""
+    """Sums of one currency, exact or lower bounds, and the `number` of rows."""
 
     by_currency: Mapping[str, Sums]
     is_exact: bool = True
 
 
 def summing(measures: Measures) -> str:
-    """The columns of a statement that sums: SQLite, which knows no larger numbers than 2⁶³, sums in two parts."""
+    """Write the columns of a statement that adds up; SQLite's integers end at 2⁶³, so it adds up in two parts."""
     if reading_dialect() == "postgres":
         return ", ".join(f"SUM({sql}) AS {name}" for name, sql in measures.items())
     parts = ((f"({sql}) / {_PART}", f"({sql}) % {_PART}", name) for name, sql in measures.items())
@@ -61,14 +61,14 @@ def summing(measures: Measures) -> str:
 
 
 def summed_in(row: Row, measures: Measures) -> dict[str, int]:
-    """The sums that a row of such a statement holds."""
+    """Read the sums of a row of such a statement."""
     if reading_dialect() == "postgres":
         return {name: int(row[name]) for name in measures}
     return {name: row[f"{name}_high"] * _PART + row[name] for name in measures}
 
 
 async def tally_kept(table: str, workspace_id: str, measures: Measures, **among: Sequence[str] | None) -> Tally:
-    """Sums of a table of sums, of those whose keys are among the values; None asks for no restriction."""
+    """Add up a table of sums, of those whose keys are among the values; None means any value."""
     measures = {"number": "number", **measures}
     where, values = counts.conditions(workspace_id, **among)
     found = await fetch(
@@ -79,7 +79,7 @@ async def tally_kept(table: str, workspace_id: str, measures: Measures, **among:
 
 
 async def tally(rows: QuerySet[Any], narrowings: Sequence[Narrowing], measures: Measures) -> Tally:
-    """Sums of the rows that meet all conditions, of as many as are counted of a list."""
+    """Add up the rows that meet all conditions, up to the limit of a count."""
     measures, left = {"number": "1", **measures}, counts.COUNTED
     together: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(measures, 0))
     for some in await pieces(rows, narrowings):
@@ -103,7 +103,7 @@ def _in_order(by_currency: Mapping[str, Sums]) -> dict[str, Sums]:
 
 
 class CustomerTallies(SharedLoader[Tally]):
-    """Sums of each customer's invoices, of as many as are counted of a list."""
+    """Adds up each customer's invoices, up to the limit of a count."""
 
     def __init__(self, workspace_id: str) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class CustomerTallies(SharedLoader[Tally]):
         self._measures = {"number": "1", **_of_customer(utc_today())}
 
     async def batch_load_fn(self, keys: list[str]) -> list[Tally]:
-        """The sums of each customer, in the order of the keys."""
+        """Load the sums of each customer, in the order of the keys."""
         dialect = reading_dialect()
         sql = _OF_CUSTOMERS[dialect].format(summing=summing(self._measures), most=counts.COUNTED + 1)
         found: dict[str, dict[str, Sums]] = defaultdict(dict)
@@ -148,4 +148,4 @@ _OF_CUSTOMERS: Final = {
         ) GROUP BY 1, 2
     """,
 }
-"""The invoices of each customer are looked up by their index, up to this number."""
+"""Looks up each customer's invoices by their index, up to a number."""

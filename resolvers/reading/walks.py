@@ -1,4 +1,4 @@
-"""Walking the index that holds an order's keys: what lists in an order of their own read first."""
+"""Walks the index that holds the keys of an order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,37 +15,37 @@ Key = tuple[Value, ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of what has values, both ends left out, and from which end it is read."""
+    """A part of the rows with values, without both ends; and the direction in which it is read."""
 
     low: Key | None
     high: Key | None
     descending: bool
 
     def beyond(self, key: Key) -> "Part":
-        """What is left of it behind a key."""
+        """Return the rest of the part after a key."""
         low, high = (self.low, key) if self.descending else (key, self.high)
         return Part(low, high, self.descending)
 
     def sort(self, keys: Sequence[Key]) -> list[Key]:
-        """The keys that lie in the part, in its order."""
+        """Keep the keys within the part, in its order."""
         low, high = self.low, self.high
         inside = (key for key in keys if (low is None or key > low) and (high is None or key < high))
         return sorted(inside, reverse=self.descending)
 
 
 class Walk(Protocol):
-    """What holds the keys of a list in order."""
+    """Reads the keys of a list in order."""
 
     async def keys(self, part: Part, limit: int) -> list[Key]:
-        """The first few keys of a part."""
+        """Read the first keys of a part."""
 
     async def keys_of(self, ids: Sequence[str]) -> list[Key]:
-        """The keys of rows; of those that have no value there is none."""
+        """Read the keys of these rows; rows without values have none."""
 
 
 @dataclass(frozen=True, slots=True)
 class ByColumns:
-    """An index of a table by the workspace, some columns and the id. `pinned` are conditions of which it knows."""
+    """Walks an index by the workspace, some columns and the id. `pinned` are conditions that the index covers."""
 
     table: str
     workspace_id: str
@@ -53,7 +53,7 @@ class ByColumns:
     pinned: Sequence[tuple[str, Value | None]] = ()
 
     async def keys(self, part: Part, limit: int) -> list[Key]:
-        """The first few keys of a part."""
+        """Read the first keys of a part."""
         where = Conditions(("workspace_id = {}", self.workspace_id), *self.pinned)
         where.add_part((*self.columns, "id"), part)
         way = "DESC" if part.descending else "ASC"
@@ -62,7 +62,7 @@ class ByColumns:
         return self._keys(await fetch(sql, *where.values))
 
     async def keys_of(self, ids: Sequence[str]) -> list[Key]:
-        """The keys of rows; of those that have no value there is none."""
+        """Read the keys of these rows; rows without values have none."""
         condition, value = any_of(reading_dialect(), "id", 2, ids)
         sql = f"SELECT {self._columns} FROM {self.table} WHERE {unindexed('workspace_id')} = $1 AND {condition}"  # noqa: S608
         return self._keys(await fetch(sql, self.workspace_id, value))
@@ -77,13 +77,13 @@ class ByColumns:
 
 
 def between(column: str, after: Value | None, before: Value | None) -> list[tuple[str, Value | None]]:
-    """The condition that a column lies between two values, each left out; either may be None."""
+    """Make the conditions that a column is between two values, without them; either may be None."""
     bounds = ((f"{column} > {{}}", after), (f"{column} < {{}}", before))
     return [(text, value) for text, value in bounds if value is not None]
 
 
 class Conditions:
-    """Conditions of a statement as they come together; in each text `{}` stands for its value."""
+    """Collects a statement's conditions and their values; in each text `{}` stands for a value."""
 
     def __init__(self, *conditions: tuple[str, Value | None]) -> None:
         self.values: list[object] = []
@@ -92,17 +92,17 @@ class Conditions:
             self.add(text, *(() if value is None else (value,)))
 
     def add(self, text: str, *values: Value) -> None:
-        """One more."""
+        """Add a condition."""
         self._texts.append(text.format(*(self.place(value) for value in values)))
 
     def add_part(self, columns: Sequence[str], part: Part) -> None:
-        """The condition that columns lie in a part."""
+        """Add the condition that columns are within a part."""
         for sign, key in ((">", part.low), ("<", part.high)):
             if key is not None:
                 self.add(f"({', '.join(columns)}) {sign} ({', '.join('{}' for _ in key)})", *key)
 
     def place(self, value: Value) -> str:
-        """The parameter that stands for a value."""
+        """Add a value; return its parameter."""
         self.values.append(_as_stored(value))
         return f"${len(self.values)}"
 
@@ -111,12 +111,12 @@ class Conditions:
 
 
 def unindexed(column: str) -> str:
-    """A column by which SQLite is to look nothing up."""
+    """Write a column so that SQLite uses no index by it."""
     return f"+{column}" if reading_dialect() == "sqlite" else column
 
 
 def _as_stored(value: Value) -> object:
-    """A value as the open database has it: SQLite's days and instants are texts."""
+    """Convert a value to the form that the open database stores: SQLite stores days and instants as texts."""
     if reading_dialect() == "postgres" or not isinstance(value, date):
         return value
     return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()

@@ -20,7 +20,7 @@ from schema.pages import Connection
 @strawberry.type(
     description=(
         "A line of the workspace's history, which subscriptions deliver and timelines list, in the order of commit. Its"
-        " own fields are as they were then; linked objects are as they are now."
+        " own fields show the state when it happened; linked objects show the state now."
     )
 )
 class Event(Node, prefix=Prefix.EVENT):

@@ -87,7 +87,9 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     memo: str | None = strawberry.field(description="The business's own note.")
     created_at: datetime = strawberry.field(description="When the draft was created.")
     finalized_at: datetime | None = strawberry.field(description="When it became OPEN.")
-    paid_at: datetime | None = strawberry.field(description="When it became PAID.")
+    paid_at: datetime | None = strawberry.field(
+        description="When the payment that covered it was made, or when it was marked as paid."
+    )
     voided_at: datetime | None = strawberry.field(description="When it became VOID.")
     uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]

@@ -73,7 +73,7 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even if it does not count for it.")
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that the payment is for, even if it does not count.")
 
     customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 

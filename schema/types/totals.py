@@ -35,8 +35,8 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds: applied payments, by the time they occurred, and what"
-            " was marked as paid by hand, by the time the invoice became PAID."
+            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`, and what"
+            " was marked as paid by hand at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
@@ -68,8 +68,8 @@ class RevenuePoint:
     )
     received: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`: applied payments, by the"
-            " time they occurred, and what was marked as paid by hand, by the time the invoice became PAID."
+            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied payment counts at"
+            " its `occurredAt`, and what was marked as paid by hand at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(

@@ -17,8 +17,8 @@ from schema.types.api_key import ApiKey
 @strawberry.type(
     description=(
         "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
-        " operation: a subscription `after` it misses no change to what the operation returned, though it may"
-        " repeat one."
+        " operation: a subscription with that cursor as `after` misses no change made since the operation read its"
+        " data, but may repeat some."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):

@@ -1,9 +1,14 @@
 """Documents are parsed once, and none is too large to look at."""
 
+from typing import Final
+
 import pytest
-from graphql import DocumentNode
+from graphql import DocumentNode, parse
 
 from execution import documents
+from execution.cost import cost_of
+from execution.documents import Document, _costs_of
+from execution.schema import schema
 from tests.world.caller import Caller
 
 
@@ -95,3 +100,23 @@ async def test_a_text_with_nul_is_refused(reader: Caller) -> None:
     assert error["message"] == documents.NUL_REFUSED
     assert documents.has_nul({"input": {"lines": ["x", "a\x00b"]}})
     assert not documents.has_nul({"input": {"lines": ["x", 1, None]}})
+
+
+_PAGES: Final = "query ($size: Int, $id: ID!) { customer(id: $id) { invoices(first: $size) { nodes { id } } } }"
+_SERIES: Final = """
+query ($size: Int, $since: DateTime!) {
+  invoices(first: $size) { nodes { id } }
+  revenue(since: $since, interval: DAY) { points { start } }
+}
+"""
+
+
+@pytest.mark.parametrize("text", [_PAGES, _SERIES])
+def test_what_an_operation_costs_is_known_by_its_sizes_and_is_what_it_would_cost_anew(text: str) -> None:
+    document = parse(text)
+    known = _costs_of(Document(text, document, schema._schema, ()))
+    for size in (100, True, 1, 1.0, None, [2], "3", 7, 100, 1):
+        for other in ("inv_1", "2026-11-01T00:00:00Z"):
+            variables = {"size": size, "id": other, "since": other}
+
+            assert known.of(None, variables) == cost_of(schema._schema, document, None, variables)

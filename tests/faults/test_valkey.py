@@ -3,14 +3,11 @@ anything.
 """
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
-from redis import Redis
 
 from tests.faults.serving import serving
 from tests.world.app import RunningApp
@@ -52,18 +49,6 @@ def stopped(valkey: Valkey) -> Iterator[None]:
 
 
 @contextmanager
-def frozen(valkey: Valkey) -> Iterator[None]:
-    """It takes connections and says nothing."""
-    with Redis.from_url(valkey.url) as client:
-        process_id = client.info("server")["process_id"]
-    os.kill(process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process_id, signal.SIGCONT)
-
-
-@contextmanager
 def restarted(valkey: Valkey) -> Iterator[None]:
     """It has forgotten who listens."""
     valkey.stop()
@@ -71,7 +56,7 @@ def restarted(valkey: Valkey) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("fault", [stopped, frozen, restarted], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize("fault", [stopped, Valkey.frozen, restarted], ids=lambda fault: fault.__name__)
 async def test_webhooks_are_answered_and_followers_catch_up(
     pair: Pair,
     fault: Callable[[Valkey], AbstractContextManager[None]],

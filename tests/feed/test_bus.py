@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 import pytest
+from redis import Redis
 
 from database.access import Database, transaction
 from feed import follow
@@ -65,6 +66,21 @@ async def test_a_redis_that_was_restarted_is_listened_to_again() -> None:
             await ear.has_heard(("ws_a", 7))
 
 
+async def test_a_bus_may_be_closed_at_any_moment_and_leaves_nothing_behind() -> None:
+    """Also while it connects, however far it has come: a cancellation that it doesn't notice would hang it for ever."""
+    before = asyncio.all_tasks()
+
+    with Valkey() as server, Redis.from_url(server.url) as client:
+        for turns in range(60):
+            async with asyncio.timeout(PATIENCE_S), Bus(server.url, Ear().hear) as bus:
+                bus.wake({"ws_a": turns})
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            assert asyncio.all_tasks() == before
+
+        await eventually(lambda: _is_alone(client))
+
+
 async def test_who_follows_where_it_is_committed_is_told_though_redis_is_away(
     database: Database, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +101,11 @@ async def test_who_follows_where_it_is_committed_is_told_though_redis_is_away(
             async with asyncio.timeout(PATIENCE_S):
                 assert (await waiting).event.number == newest[workspace.id]
             await lines.aclose()
+
+
+async def _is_alone(client: Redis) -> bool:
+    connections: int = client.info("clients")["connected_clients"]  # type: ignore[index]  # it isn't awaitable
+    return connections == 1
 
 
 async def _is_followed(feed: Feed[Loaders]) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from itertools import count
@@ -601,10 +601,10 @@ async def test_an_invoice_voided_while_its_link_is_being_made_can_not_be_paid(
     await business.mutate(documents.VOID, id=draft)
     early = await business.work_off(draft)
     await finalizing
+    (made,) = await business.stripe.links()
     late = await business.work_off(draft)
 
     assert (early.status, early.provider_id) == (PaymentLinkStatus.DEACTIVATED, None)
-    (made,) = await business.stripe.links()
     assert (late.status, late.provider_id, late.due_at) == (PaymentLinkStatus.DEACTIVATED, made["id"], None)
     assert not made["active"]
 
@@ -859,6 +859,23 @@ async def test_disconnecting_closes_the_pages_too(business: Business, connected:
 
     assert (await business.stripe.sessions())[visit] == "expired"
     assert await open_sessions(business, invoice["id"]) == "SETTLED"
+
+
+async def test_a_link_that_nobody_can_stop_any_more_is_told_to_the_operator(
+    business: Business, connected: str, logged: list[MutableMapping[str, Any]]
+) -> None:
+    """Once: its row says that customers may pay it, and that nothing more is done."""
+    invoice = await business.finalized("20.00")
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=9)
+    await business.mutate(documents.DISCONNECT, id=connected)
+    told_before = [entry for entry in logged if "stays payable" in entry["event"]]
+
+    row = await business.work_off(invoice["id"])
+
+    assert (row.status, row.due_at, row.sessions_closed_at) == (PaymentLinkStatus.DEACTIVATED, None, None)
+    assert await open_sessions(business, invoice["id"]) == "POSSIBLE"
+    assert told_before == []
+    assert [entry["link"] for entry in logged if "stays payable" in entry["event"]] == [row.id]
 
 
 # --- Payments --------------------------------------------------------------------------------------------------

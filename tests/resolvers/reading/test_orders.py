@@ -250,7 +250,7 @@ async def test_a_cursor_of_another_order_is_refused_with_its_name(
 
     assert refusal["message"] == (
         f'"after" is a cursor of invoices by TOTAL ASC, and this list is invoices by {by["field"]} {by["direction"]}: a'
-        " cursor is good in the order in which it was given out."
+        " cursor is valid only in the order that it comes from. Begin with the first page."
     )
     assert refusal["extensions"]["code"] == "CURSOR_OF_ANOTHER_ORDER"
 

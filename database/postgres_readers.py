@@ -1,0 +1,109 @@
+"""Reading PostgreSQL by connections that stay at hand: to give one back to asyncpg's pool costs as much as a statement.
+
+They go back to the pool when somebody waits for one, when a statement failed, and from time to time, so that the pool
+closes those that are old or not used.
+"""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Any, Final
+
+from asyncpg import InterfaceError
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+KEPT_S: Final = 10.0
+"""How long connections stay at hand."""
+
+
+class PostgresReaders(AsyncpgDBClient):
+    """Tortoise's client of PostgreSQL, for statements outside of transactions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._at_hand: list[Any] = []
+        self._waiting = 0
+        self._is_closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._released: set[asyncio.Task[None]] = set()
+
+    async def create_connection(self, with_db: bool) -> None:
+        """Open the pool."""
+        self._is_closing = False
+        await super().create_connection(with_db)
+
+    def acquire_connection(self) -> Any:
+        """A connection for one statement."""
+        return _Turn(self)
+
+    async def take(self) -> Any:
+        """A connection that nobody else has until it is given back."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            with contextlib.suppress(InterfaceError):  # one that was lost is no longer ours
+                if not connection.is_closed():
+                    return connection
+        if self._pool is None:
+            raise ConnectionError("the pool is closed")
+        self._waiting += 1
+        try:
+            return await self._pool.acquire()
+        finally:
+            self._waiting -= 1
+
+    def keep(self, connection: Any) -> bool:
+        """Have a connection at hand for the next statement, unless the pool needs it."""
+        if self._waiting or self._is_closing:
+            return False
+        self._at_hand.append(connection)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._release_all)
+        return True
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back to the pool."""
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+    async def release_all(self) -> None:
+        """Give all that are at hand back to the pool."""
+        self._release_all()
+        await asyncio.gather(*self._released)
+
+    def _release_all(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        at_hand, self._at_hand = self._at_hand, []
+        for connection in at_hand:
+            task = asyncio.ensure_future(self.release(connection))
+            self._released.add(task)
+            task.add_done_callback(self._released.discard)
+
+    async def _close(self) -> None:
+        self._is_closing = True
+        await self.release_all()
+        await super()._close()
+
+
+class _Turn:
+    """One statement's use of a connection."""
+
+    __slots__ = ("_connection", "_readers")
+
+    def __init__(self, readers: PostgresReaders) -> None:
+        self._readers = readers
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Any:
+        self._connection = await self._readers.take()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None or not self._readers.keep(self._connection):
+            await self._readers.release(self._connection)
+
+
+client_class = PostgresReaders
