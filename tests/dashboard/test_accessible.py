@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Final, Literal
 
+import pytest
 from playwright.async_api import expect
 
 from tests.dashboard.conftest import NewPerson, Person
@@ -68,6 +69,7 @@ async def visit_all(person: Person, look: Any) -> list[Any]:
     return seen
 
 
+@pytest.mark.timeout(300)  # thirty-six looks
 async def test_axe_finds_nothing_on_any_page(new_person: NewPerson) -> None:
     somebody = await new_person()
     await somebody.page.goto(somebody.app.url)
