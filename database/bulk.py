@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from operator import ge
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from tortoise.models import Model
@@ -26,6 +26,19 @@ TYPES: Final = {
     date: "date",
 }
 """PostgreSQL's types of what is written."""
+
+_SEPARATOR: Final = "\x1f"
+_NULL: Final = "\x1e"
+_IN_SQL: Final = {_SEPARATOR: r"E'\x1f'", _NULL: r"E'\x1e'"}
+"""What separates texts that are sent as one, and what stands for NULL: asyncpg inspects each element of an array."""
+
+_TEXT_OF: Final[Mapping[str, Callable[[Any], str] | None]] = {
+    "text": None,
+    "boolean": str,
+    "bigint": str,
+    "timestamptz": datetime.isoformat,
+    "date": date.isoformat,
+}
 
 
 def columns_of(model: type[Model], names: Iterable[str]) -> dict[str, str]:
@@ -57,7 +70,8 @@ async def _write_rows(
     if tx.dialect == "postgres":
         given = list(zip(*rows, strict=True))
         shared = _SHAPES[table, names].of(given, len(rows))
-        await tx.execute(unnested(table, names, types, shared), *_parameters(given, shared))
+        marks, parameters = _marked(given, types, shared)
+        await tx.execute(unnested(table, names, marks, shared), *parameters)
     else:
         await tx.execute_many(one(table, names), rows)
 
@@ -66,7 +80,10 @@ def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) 
     """A condition that a text column is among values, and its parameter."""
     among = list(values)
     if dialect == "postgres":
-        return f"{column} = ANY(${position}::text[])", listed(dialect, among)
+        joined = _joined(among)
+        if joined is None:
+            return f"{column} = ANY(${position}::text[])", among
+        return f"{column} = ANY({texts_at(position)})", joined
     room = 1 << (len(among) - 1).bit_length() if among else 0
     return _any_of_json(column, position, room), listed(dialect, among)
 
@@ -87,9 +104,20 @@ def _any_of_json(column: str, position: int, most: int) -> str:
     return f"{column} IN ({', '.join([first, *others])})"
 
 
-def listed(dialect: Dialect, values: Iterable[str]) -> object:
-    """Texts as one parameter: an array, or JSON for SQLite's `json_each`."""
-    return list(values) if dialect == "postgres" else orjson.dumps(list(values)).decode()
+def listed(dialect: Dialect, ids: Iterable[str]) -> str:
+    """Ids as one parameter: for `texts_at` on PostgreSQL, for `json_each` on SQLite."""
+    return _SEPARATOR.join(ids) if dialect == "postgres" else orjson.dumps(list(ids)).decode()
+
+
+def texts_at(position: int) -> str:
+    """The array of texts that a parameter of PostgreSQL holds."""
+    return f"string_to_array(${position}, {_IN_SQL[_SEPARATOR]})"
+
+
+def _joined(texts: Sequence[str]) -> str | None:
+    """Join texts to one; None where that could not be taken apart again."""
+    joined = _SEPARATOR.join(texts)
+    return joined if joined and joined.count(_SEPARATOR) == len(texts) - 1 else None
 
 
 Shape = tuple[bool, ...]
@@ -124,13 +152,41 @@ class _Shapes:
 _SHAPES: Final = defaultdict[tuple[str, tuple[str, ...]], _Shapes](_Shapes)
 
 
-def _parameters(given: Iterable[Sequence[object]], shared: Shape) -> list[object]:
-    return [column[0] if is_shared else list(column) for column, is_shared in zip(given, shared, strict=True)]
+def _marked(
+    given: Sequence[Sequence[object]], types: Sequence[str], shared: Shape
+) -> tuple[tuple[str, ...], list[object]]:
+    """What stands for each column in SQL, and the parameters; columns are sent as texts where all can be."""
+    are_texts = [type_ in _TEXT_OF and not is_shared for type_, is_shared in zip(types, shared, strict=True)]
+    texts = [
+        _packed(column, type_) if is_text else ""
+        for column, type_, is_text in zip(given, types, are_texts, strict=True)
+    ]
+    if None in texts:
+        are_texts = [False] * len(types)
+    marks, parameters = list[str](), list[object]()
+    for column, type_, is_shared, is_text, text in zip(given, types, shared, are_texts, texts, strict=True):
+        position = len(parameters) + 1
+        marks.append(_unpacked(position, type_) if is_text else f"${position}::{type_}{'' if is_shared else '[]'}")
+        parameters.append(text if is_text else column[0] if is_shared else list(column))
+    return tuple(marks), parameters
 
 
-def _marks(types: Iterable[str], shared: Shape) -> list[str]:
-    placed = enumerate(zip(types, shared, strict=True), start=1)
-    return [f"${position}::{type_}{'' if is_shared else '[]'}" for position, (type_, is_shared) in placed]
+def _packed(column: Sequence[Any], type_: str) -> str | None:
+    """The values of a column as one text; None where it could not be taken apart again."""
+    text_of, nulls = _TEXT_OF[type_], column.count(None)
+    texts: Sequence[Any] = column
+    if text_of is not None:
+        texts = [value if value is None else text_of(value) for value in column]
+    if nulls:
+        texts = [_NULL if text is None else text for text in texts]
+    joined = _joined(texts)
+    return joined if joined is not None and joined.count(_NULL) == nulls else None
+
+
+@cache
+def _unpacked(position: int, type_: str) -> str:
+    array = f"string_to_array(${position}, {_IN_SQL[_SEPARATOR]}, {_IN_SQL[_NULL]})"
+    return array if type_ == "text" else f"{array}::{type_}[]"
 
 
 def _unnested(names: tuple[str, ...], marks: Sequence[str], shared: Shape) -> str:
@@ -144,8 +200,7 @@ def _values(names: tuple[str, ...], marks: Sequence[str], shared: Shape) -> list
 
 
 @cache
-def _insert_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...], shared: Shape) -> str:
-    marks = _marks(types, shared)
+def _insert_unnested(table: str, names: tuple[str, ...], marks: tuple[str, ...], shared: Shape) -> str:
     return (
         f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(_values(names, marks, shared))}"  # noqa: S608
         f" FROM {_unnested(names, marks, shared)}"
@@ -159,8 +214,7 @@ def _insert_one(table: str, names: tuple[str, ...]) -> str:
 
 
 @cache
-def _update_unnested(table: str, names: tuple[str, ...], types: tuple[str, ...], shared: Shape) -> str:
-    marks = _marks(types, shared)
+def _update_unnested(table: str, names: tuple[str, ...], marks: tuple[str, ...], shared: Shape) -> str:
     values = _values(names, marks, shared)
     assignments = ", ".join(f"{name} = {value}" for name, value in zip(names[1:], values[1:], strict=True))
     return (

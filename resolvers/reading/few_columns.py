@@ -14,7 +14,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from database.access import fetch_rows, reading_dialect
-from database.bulk import listed
+from database.bulk import listed, texts_at
 from resolvers.reading.loaders import children_query
 from resolvers.reading.statement import statement_of
 
@@ -45,7 +45,7 @@ class FewColumns:
         dialect = reading_dialect()
         names = ", ".join(f"c.{name}" for name in self.names)
         among = (
-            f"{self._table} c WHERE c.id = ANY($2::text[]) AND c.workspace_id = $1"
+            f"{self._table} c WHERE c.id = ANY({texts_at(2)}) AND c.workspace_id = $1"
             if dialect == "postgres"
             else f"json_each($2) k CROSS JOIN {self._table} c ON c.id = k.value AND +c.workspace_id = $1"
         )

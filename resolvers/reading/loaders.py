@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from tortoise.models import Model
 
 from database.access import fetch, reading_dialect
-from database.bulk import listed
+from database.bulk import listed, texts_at
 from database.dialect import Dialect
 from database.scope import scoped
 from models.customer import Customer
@@ -76,7 +76,7 @@ def children_query(
     own = f"FROM {table} t WHERE t.{parent} = k.value"
     if dialect == "postgres":
         return (
-            f"SELECT {columns} FROM unnest($2::text[]) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
+            f"SELECT {columns} FROM unnest({texts_at(2)}) WITH ORDINALITY k (value, place) CROSS JOIN LATERAL ("  # noqa: S608
             f"SELECT t.* {own} AND t.workspace_id = $1 ORDER BY t.{order} LIMIT {most}) c"
             f" ORDER BY k.place, c.{order}"
         )

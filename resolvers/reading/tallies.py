@@ -9,7 +9,7 @@ from tortoise.connection import get_connection
 from tortoise.queryset import QuerySet
 
 from database.access import Row, fetch, reading_dialect
-from database.bulk import listed
+from database.bulk import listed, texts_at
 from database.dialect import READER
 from models.instant import utc_today
 from resolvers.reading import counts
@@ -113,7 +113,7 @@ class CustomerTallies(SharedLoader[Tally]):
     async def batch_load_fn(self, keys: list[str]) -> list[Tally]:
         """Load the sums of each customer, in the order of the keys."""
         dialect = reading_dialect()
-        sql = _OF_CUSTOMERS[dialect].format(summing=summing(self._measures), most=counts.COUNTED + 1)
+        sql = _OF_CUSTOMERS[dialect].format(summing=summing(self._measures), most=counts.COUNTED + 1, keys=texts_at(2))
         found: dict[str, dict[str, Sums]] = defaultdict(dict)
         for row in await fetch(sql, self._workspace_id, listed(dialect, keys)):
             found[row["customer"]][row["currency"]] = summed_in(row, self._measures)
@@ -135,7 +135,7 @@ def _of_customer(today: date) -> Measures:
 
 _OF_CUSTOMERS: Final = {
     "postgres": """
-        SELECT k.value AS customer, found.* FROM unnest($2::text[]) k (value) CROSS JOIN LATERAL (
+        SELECT k.value AS customer, found.* FROM unnest({keys}) k (value) CROSS JOIN LATERAL (
             SELECT currency, {summing} FROM (
                 SELECT t.* FROM invoices t WHERE t.customer_id = k.value LIMIT {most}
             ) few WHERE workspace_id = $1 GROUP BY currency

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from database.access import Database, fetch, transaction
 from database.access import reading_dialect as dialect
 from database.bulk import any_of, insert_rows, update_rows
+from models.instant import from_row
 from tests.models.rows import ROWS, TWINS, insert, insert_all
 
 CUSTOMERS: Final = {
@@ -135,3 +136,41 @@ async def test_a_text_is_among_others_or_it_is_not(database: Database, number: i
 
             assert (bool(row["found"]), bool(row["missing"])) == (wanted in others, wanted not in others)
             assert row["missing"] is not None
+
+
+_ODD: Final = st.text(st.sampled_from("a\x1e\x1f'\\,{}\"NULL é"), max_size=3)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(_ODD, st.none() | _ODD, st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC))),  # noqa: DTZ001
+        min_size=1,
+        max_size=5,
+    )
+)
+async def test_what_is_written_is_read_again_whatever_it_holds(
+    workspaces: Database, rows: list[tuple[str, str | None, datetime]]
+) -> None:
+    written = [
+        (f"cust_{n}", "ws_1", name, "", None if other is None else f"{n}{other}", at, at)
+        for n, (name, other, at) in enumerate(rows)
+    ]
+    changes = [(row[0], row[4], row[2]) for row in written]
+    columns = ["id", "name", "external_id"]
+    async with transaction() as tx:
+        await insert_rows(tx, "customers", CUSTOMERS, written)
+        inserted = await tx.fetch(f"SELECT {', '.join(CUSTOMERS)} FROM customers ORDER BY id")
+        await tx.execute("UPDATE customers SET external_id = NULL")
+        await update_rows(tx, "customers", {"id": "text", "external_id": "text", "name": "text"}, changes)
+        updated = await tx.fetch(f"SELECT {', '.join(columns)} FROM customers ORDER BY id")
+        condition, values = any_of(tx.dialect, "name", 1, [row[2] for row in written])
+        found = await tx.fetch(f"SELECT id FROM customers WHERE {condition} ORDER BY id", values)
+        await tx.execute("DELETE FROM customers")
+
+    assert [
+        tuple(from_row(each) if name.endswith("_at") else each for name, each in row.items())
+        for row in map(dict, inserted)
+    ] == written
+    assert [tuple(dict(row).values()) for row in updated] == [(row[0], row[2], row[4]) for row in written]
+    assert [row["id"] for row in found] == [row[0] for row in written]

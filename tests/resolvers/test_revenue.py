@@ -147,7 +147,7 @@ async def test_another_workspaces_money_is_nobody_elses(reader: Caller, stranger
         ({"currency": "dollars"}, "UNKNOWN_CURRENCY", "ISO 4217"),
         ({"until": "2026-11-01T00:00:00Z"}, "EMPTY_RANGE", "let `until` be after `since`"),
         ({"until": "2026-10-01T00:00:00Z"}, "EMPTY_RANGE", "let `until` be after `since`"),
-        ({"since": "2999-01-01T00:00:00Z", "until": None}, "EMPTY_RANGE", "give a `since` that is past"),
+        ({"since": "2999-01-01T00:00:00Z", "until": None}, "EMPTY_RANGE", "give a `since` in the past"),
         ({"since": "1969-12-31T23:59:59Z"}, "OUT_OF_RANGE", "give a `since` from 1970 to 9998"),
         ({"since": "0001-01-01T00:00:00Z"}, "OUT_OF_RANGE", "give a `since` from 1970 to 9998"),
         ({"until": "9999-12-31T23:59:59Z"}, "OUT_OF_RANGE", "give a `until` from 1970 to 9998"),
