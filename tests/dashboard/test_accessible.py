@@ -69,7 +69,7 @@ async def visit_all(person: Person, look: Any) -> list[Any]:
     return seen
 
 
-@pytest.mark.timeout(300)  # thirty-six looks
+@pytest.mark.timeout(300)  # it looks at every page, twice
 async def test_axe_finds_nothing_on_any_page(new_person: NewPerson) -> None:
     somebody = await new_person()
     await somebody.page.goto(somebody.app.url)
