@@ -5,8 +5,6 @@ import re
 import signal
 import socket
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -16,11 +14,10 @@ from models.integration import SEALED_COLUMNS, bound_to
 from models.secret import Keyring, generate_key, sealing_key_id
 from tests.world.app import (
     ENCRYPTION_KEY,
-    MAIN,
     Cli,
     StartApp,
     StartSimulator,
-    environment,
+    Talking,
     running_simulator,
     settings_env,
 )
@@ -292,24 +289,14 @@ def test_a_new_database_is_announced_with_its_path(tmp_path: Path) -> None:
 
 def test_a_person_is_told_what_to_do_next(tmp_path: Path) -> None:
     """What scripts/run shows where there is no dashboard; where there is one it shows a link to it."""
-    process = subprocess.Popen(
-        [sys.executable, MAIN, "serve", "--port", "0"],
-        env=environment({"FLUXRATE_DASHBOARD": "off"}),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        said = ""
-        while "Authorization" not in said:
-            line = process.stdout.readline()
-            assert line, said
-            said += line
-        process.send_signal(signal.SIGINT)
+    serving = Talking(["serve", "--port", "0"], {"FLUXRATE_DASHBOARD": "off"}, tmp_path)
+    try:
+        said = serving.read_until("Authorization")
+        serving.process.send_signal(signal.SIGINT)
 
-        assert process.wait(20) == INTERRUPTED
+        assert serving.process.wait(20) == INTERRUPTED
+    finally:
+        serving.forget()
     url = re.search(r"http://127\.0\.0\.1:\d+/graphql", said)
     key = TEST_KEY.search(said)
     assert url is not None

@@ -5,7 +5,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from tests.world.app import MAIN, Cli, Running, environment
+from tests.world.app import Cli, Running, Talking, environment
 from tests.world.local import LOCAL
 
 INTERRUPTED: Final = 130
@@ -75,34 +74,15 @@ def pids_of_session(session: int) -> set[int]:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def started(folder: Path, *, cold: bool = False) -> Iterator[Talking]:
     """A demo that a person started, whose temporary files go to a folder."""
-    process = subprocess.Popen(
-        [sys.executable, MAIN, "serve", "--demo", "--port", "0"],
-        env=environment({"TMPDIR": str(folder)}),
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    demo = Talking(["serve", "--demo", "--port", "0"], {"TMPDIR": str(folder)}, folder, cold=cold)
     try:
-        with process:
-            yield process
+        yield demo
     finally:
-        for pid in pids_of_session(process.pid):
+        demo.forget()
+        for pid in pids_of_session(demo.process.pid):
             os.kill(pid, signal.SIGKILL)
-
-
-def read_until(process: subprocess.Popen[str], text: str) -> str:
-    """What it prints, up to the line that holds a text."""
-    assert process.stdout is not None
-    said = ""
-    while text not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
-    return said
 
 
 # --- What it holds ---------------------------------------------------------------------------------------------
@@ -202,15 +182,15 @@ def test_it_refuses_what_would_reach_beyond_it(
 
 
 def test_a_person_is_told_where_to_go_and_what_to_try(tmp_path: Path) -> None:
-    with started(tmp_path) as process:
-        said = read_until(process, " simulate ")
+    with started(tmp_path, cold=True) as demo:
+        said = demo.read_until(" simulate ")
         _, _, simulate = said.rstrip().rpartition("\n")
         simulated = subprocess.run(
             shlex.split(simulate), cwd=tmp_path, env=environment({}), capture_output=True, text=True, check=False
         )
-        process.send_signal(signal.SIGINT)
+        demo.process.send_signal(signal.SIGINT)
 
-        assert process.wait(PATIENCE_S) == INTERRUPTED
+        assert demo.process.wait(PATIENCE_S) == INTERRUPTED
 
     key = re.search(r"flx_test_[0-9a-f]{40}", said)
     assert key is not None
@@ -236,15 +216,15 @@ def test_a_person_is_told_where_to_go_and_what_to_try(tmp_path: Path) -> None:
 )
 def test_it_ends_whole_also_while_it_is_being_filled(tmp_path: Path, how: signal.Signals, code: int) -> None:
     """However it ends no process is left; only what is killed leaves its folder."""
-    with started(tmp_path) as process:
-        read_until(process, "Connected")
-        before = pids_of_session(process.pid)
+    with started(tmp_path) as demo:
+        demo.read_until("Connected")
+        session = demo.process.pid
+        before = pids_of_session(session)
 
-        process.send_signal(how)
+        demo.process.send_signal(how)
 
-        assert process.wait(PATIENCE_S) == code
+        assert demo.process.wait(PATIENCE_S) == code
         assert len(before) > 1
-        assert within(PATIENCE_S, lambda: pids_of_session(process.pid) == set())
-        assert process.stdout is not None
-        assert "Error" not in process.stdout.read()
+        assert within(PATIENCE_S, lambda: pids_of_session(session) == set())
+        assert "Error" not in demo.read_rest()
     assert how is signal.SIGKILL or os.listdir(tmp_path) == []

@@ -60,11 +60,11 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 @pytest.fixture
 async def shop(servers: Servers) -> AsyncIterator[Shop]:
     """A business that connected the simulator, and had it add the webhook."""
-    made = servers.app.cli("workspace", "create", "Acme", "--mode", "test")
-    async with GraphQLClient(servers.app.url, made["apiKey"]) as client:
+    made = servers.app.workspace()
+    async with GraphQLClient(servers.app.url, made.api_key) as client:
         key = f"sk_test_{uuid.uuid4().hex[:12]}_1"
         done = await client.mutate(CONNECT, input={"name": "Stripe", "secretKey": key, "registerWebhook": True})
-        yield Shop(servers.app, servers.simulator, client, made["workspace"]["id"], done["integration"])
+        yield Shop(servers.app, servers.simulator, client, made.id, done["integration"])
 
 
 def statuses(told: Json) -> list[int | None]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,20 @@ from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locato
 
 from edge.dashboard import is_built
 from tests.world.app import Running, RunningApp
+from tests.world.documents import CONNECT, CREATE_CUSTOMER, CREATE_INVOICE, FINALIZE
+from tests.world.graphql_client import GraphQLClient
 from tests.world.house import LARGE, Servers, secret_key_of, serve
 from tests.world.local import LOCAL
 
 HERE: Final = Path(__file__).resolve().parent
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS: Final = 20_000
+WINDOW: Final[dict[str, Any]] = {
+    "viewport": {"width": 1280, "height": 860},
+    "reduced_motion": "reduce",  # what moves without end is painted without end
+}
+"""What a window is like unless a test says otherwise."""
+
 EXPECTED: Final = ("status of 401", "WebSocket connection", "ERR_CONNECTION", "status of 503")
 """What Chromium says of answers that a test provokes."""
 
@@ -35,9 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The session's browser, in which each person has a window that shares nothing; tests are skipped where there is
-    none.
-    """
+    """The session's browser; tests are skipped where there is none."""
     if CHROMIUM is None:
         pytest.skip("needs Chromium: install it (Debian: apt install chromium)")
     if not is_built() and os.environ.get("FLUXRATE_REQUIRE_NODE") != "1":
@@ -51,6 +58,52 @@ async def browser() -> AsyncIterator[Browser]:
             yield launched
         finally:
             await launched.close()
+
+
+class Windows:
+    """Windows of a browser. One that was left is used again by the next test: nothing but files is still in it.
+
+    Chromium makes a profile for each, and loads and compiles the dashboard anew: much of what a short test costs.
+    """
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self._left: defaultdict[str, list[BrowserContext]] = defaultdict(list)
+        self._used: list[tuple[str, BrowserContext]] = []
+
+    async def open(self, **options: Any) -> Page:
+        """A page in a window that nobody has now."""
+        wanted = WINDOW | options
+        kind = repr(wanted)
+        context = self._left[kind].pop() if self._left[kind] else await self._browser.new_context(**wanted)
+        self._used.append((kind, context))
+        context.set_default_timeout(PATIENCE_MS)
+        page = await context.new_page()
+        await self._forget(page)
+        return page
+
+    async def leave_all(self) -> None:
+        """Close the pages of all windows, and keep these for the next."""
+        while self._used:
+            kind, context = self._used.pop()
+            for page in context.pages:
+                await page.close()
+            self._left[kind].append(context)
+
+    async def _forget(self, page: Page) -> None:
+        """Remove what the last person left: cookies, storage and permissions."""
+        await page.context.clear_cookies()
+        await page.context.clear_permissions()
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("Storage.clearDataForOrigin", {"origin": self._url, "storageTypes": "all"})
+        await devtools.detach()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def windows(browser: Browser, servers: Servers) -> Windows:
+    """The session's windows."""
+    return Windows(browser, servers.app.url)
 
 
 @dataclass(frozen=True)
@@ -69,6 +122,14 @@ class Person:
         await self.page.goto(self.app.url)
         await self.page.get_by_label("API key").fill(api_key or self.api_key)
         await self.press("Sign in")
+        await expect(self.page.get_by_text("Live", exact=True)).to_be_visible()
+
+    async def enter(self, path: str = "/") -> None:
+        """With a session already, as somebody who comes back."""
+        url, origin = f"{self.app.url}/session", {"Origin": self.app.url}
+        signed_in = await self.page.context.request.post(url, data={"apiKey": self.api_key}, headers=origin)
+        assert signed_in.ok, await signed_in.text()
+        await self.page.goto(f"{self.app.url}{path}")
         await expect(self.page.get_by_text("Live", exact=True)).to_be_visible()
 
     async def go(self, name: str) -> None:
@@ -117,6 +178,29 @@ class Person:
         await expect(link).to_be_visible()
         return await link.input_value()
 
+    async def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Have something done by the API, as a program does: the result of a document's only field."""
+        async with GraphQLClient(self.app.url, self.api_key) as client:
+            return await client.mutate(document, **variables)
+
+    async def has_connected(self, *, register: bool = True) -> dict[str, Any]:
+        """The integration that `connect` makes, without its form."""
+        given = {"name": "Production Stripe", "secretKey": secret_key_of(self.workspace_id)}
+        made = await self.ask(CONNECT, input={**given, "registerWebhook": register})
+        integration: dict[str, Any] = made["integration"]
+        return integration
+
+    async def has_drafted(self, unit_amount: str = "46.20", customer: str = "Ada Lovelace") -> str:
+        """The id of the draft that `draft` makes, without its form."""
+        made = await self.ask(CREATE_CUSTOMER, input={"name": customer, "email": "ada@example.com"})
+        lines = [{"description": "Work", "quantity": "1", "unitAmount": unit_amount}]
+        given = {"customerId": made["customer"]["id"], "currency": "USD", "lineItems": lines}
+        return str((await self.ask(CREATE_INVOICE, input=given))["invoice"]["id"])
+
+    async def has_finalized(self, draft_id: str) -> str:
+        """The URL of a draft's payment link, once it is finalized."""
+        return str((await self.ask(FINALIZE, id=draft_id))["invoice"]["paymentLink"]["url"])
+
     async def pay(self, link: str, **how: Any) -> None:
         """As the customer, at Stripe."""
         async with httpx.AsyncClient(**LOCAL, timeout=30) as http:
@@ -133,14 +217,12 @@ NewPerson = Callable[..., Awaitable[Person]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def new_person(browser: Browser, servers: Servers) -> AsyncIterator[NewPerson]:
+async def new_person(windows: Windows, servers: Servers) -> AsyncIterator[NewPerson]:
     """Somebody of a workspace of their own, or of another's, in a window of their own. No page may break silently."""
     people: list[Person] = []
 
     async def arrive(beside: Person | None = None, **window: Any) -> Person:
-        context: BrowserContext = await browser.new_context(**({"viewport": {"width": 1280, "height": 860}} | window))
-        context.set_default_timeout(PATIENCE_MS)
-        page, errors = await context.new_page(), list[str]()
+        page, errors = await windows.open(**window), list[str]()
 
         def note(message: ConsoleMessage) -> None:
             if message.type in {"error", "warning"} and not any(text in message.text for text in EXPECTED):
@@ -160,13 +242,12 @@ async def new_person(browser: Browser, servers: Servers) -> AsyncIterator[NewPer
     try:
         assert [person.errors for person in people] == [[]] * len(people)
     finally:
-        for person in people:
-            await person.page.context.close()
+        await windows.leave_all()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def person(new_person: NewPerson) -> Person:
-    """Somebody who has signed in."""
+    """Somebody who is signed in."""
     somebody = await new_person()
-    await somebody.sign_in()
+    await somebody.enter()
     return somebody

@@ -71,9 +71,17 @@ async def test_a_wrong_secret_key_is_refused_beside_its_field(person: Person) ->
     await expect(page.get_by_label("Webhook URL")).to_be_visible()
 
 
+async def open_integration(person: Person, *, register: bool = True) -> None:
+    """Be on the page of a connected account."""
+    await person.has_connected(register=register)
+    await person.go("Integrations")
+    await person.press("Manage")
+    await expect(person.page.get_by_label("Webhook URL")).to_be_visible()
+
+
 async def test_both_secrets_are_rotated_by_save_changes(person: Person) -> None:
     page = person.page
-    await person.connect()
+    await open_integration(person)
     before = await page.locator(".facts").inner_text()
     account = secret_key_of(person.workspace_id).rpartition("_")[0]
     await person.fill(Secret_Key=f"{account}_9876542468", Webhook_Secret="whsec_" + "n" * 24)
@@ -90,7 +98,7 @@ async def test_both_secrets_are_rotated_by_save_changes(person: Person) -> None:
 
 async def test_an_integration_is_switched_off_and_on(person: Person) -> None:
     page = person.page
-    await person.connect()
+    await open_integration(person)
     switch = page.get_by_role("switch", name="Active")
     await switch.press("Space")
     await expect(person.status("Inactive")).to_be_visible()
@@ -102,7 +110,7 @@ async def test_an_integration_is_switched_off_and_on(person: Person) -> None:
 
 async def test_disconnect_names_what_follows_and_offers_to_disable_for_now(person: Person) -> None:
     page = person.page
-    await person.connect()
+    await person.has_connected()
     await person.go("Integrations")
 
     async def ask() -> None:
@@ -120,7 +128,7 @@ async def test_disconnect_names_what_follows_and_offers_to_disable_for_now(perso
 
 async def test_check_repair_and_sync_say_what_they_found(person: Person) -> None:
     page = person.page
-    await person.connect(register=False)
+    await open_integration(person, register=False)
     await person.press("Check")
     await expect(page.get_by_text("found.")).to_be_visible()
     await person.press("Repair")

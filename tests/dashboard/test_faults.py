@@ -106,7 +106,7 @@ async def test_what_happens_while_a_list_is_asked_for_shows(person: Person) -> N
 
 async def test_no_row_is_lost_while_a_list_loads_on(person: Person) -> None:
     """An invoice comes on top while the next page is on its way: it begins where the page before it ends now."""
-    page, held = person.page, asyncio.Event()
+    page, held, seen = person.page, asyncio.Event(), asyncio.Event()
     async with GraphQLClient(person.app.url, person.api_key) as client:
         customer = await client.mutate(CREATE_CUSTOMER, input={"name": "Ada", "email": "ada@example.com"})
         customer_id = customer["customer"]["id"]
@@ -120,6 +120,7 @@ async def test_no_row_is_lost_while_a_list_loads_on(person: Person) -> None:
                 held.set()
                 await draft(client, customer_id)
                 await asyncio.sleep(0.5)
+                await seen.wait()
                 await route.fulfill(response=answer)
             else:
                 await route.continue_()
@@ -129,6 +130,7 @@ async def test_no_row_is_lost_while_a_list_loads_on(person: Person) -> None:
         table = page.get_by_role("table", name="Invoices")
         await expect(table.get_by_role("row").filter(has_text="Draft").first).to_be_visible()
         await expect(table).to_have_attribute("aria-rowcount", "-1")
+        seen.set()
         await page.mouse.wheel(0, 10_000)
         await expect(table).to_have_attribute("aria-rowcount", str(MANY + 2))
 

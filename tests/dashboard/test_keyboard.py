@@ -127,8 +127,9 @@ async def test_an_invoice_is_made_sent_and_voided_by_keys_alone(new_person: NewP
 
 async def test_a_list_s_row_and_a_menu_are_used_by_keys(person: Person) -> None:
     page, keys = person.page, Keys(person.page)
-    await person.connect()
-    await person.draft()
+    await person.has_connected()
+    await person.has_drafted()
+    await person.go("Customers")
 
     await keys.go("Invoices")
     await keys.reach(page.locator(".row-link").first)
@@ -145,7 +146,7 @@ async def test_a_list_s_row_and_a_menu_are_used_by_keys(person: Person) -> None:
 
 async def test_a_customer_is_found_by_typing_and_arrows(person: Person) -> None:
     page, keys = person.page, Keys(person.page)
-    await person.draft(customer="Ada Lovelace")
+    await person.has_drafted(customer="Ada Lovelace")
     await person.go("Invoices")
     await person.press("New invoice")
     await expect(page.get_by_role("combobox", name="Customer")).to_be_visible()

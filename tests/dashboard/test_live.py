@@ -5,18 +5,20 @@ from playwright.async_api import expect
 
 from tests.dashboard.conftest import NewPerson, Person
 from tests.world.app import running_app
+from tests.world.documents import UPDATE_INTEGRATION
 from tests.world.house import Servers
 from tests.world.local import LOCAL
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 
 async def test_an_invoice_goes_paid_in_two_windows(person: Person, new_person: NewPerson) -> None:
-    await person.connect()
-    await person.draft()
-    link = await person.finalize()
+    await person.has_connected()
+    invoice = await person.has_drafted()
+    link = await person.has_finalized(invoice)
+    await person.page.goto(f"{person.app.url}/invoices/{invoice}")
+    await expect(person.status("Open")).to_be_visible()
     other = await new_person(beside=person)
-    await other.sign_in()
-    await other.go("Invoices")
+    await other.enter("/invoices")
     row = other.page.get_by_role("table", name="Invoices").get_by_role("row").filter(has_text="INV-")
     await expect(row).to_contain_text("Open")
 
@@ -27,12 +29,10 @@ async def test_an_invoice_goes_paid_in_two_windows(person: Person, new_person: N
 
 async def test_a_new_webhook_event_comes_on_top_by_itself(person: Person) -> None:
     page = person.page
-    await person.connect()
+    await person.has_connected()
     await person.go("Webhook Events")
     await expect(page.get_by_text("Stripe has not posted anything yet.")).to_be_visible()
-    await person.draft()
-    link = await person.finalize()
-    await person.go("Webhook Events")
+    link = await person.has_finalized(await person.has_drafted())
     rows = page.get_by_role("table", name="Webhook events").get_by_role("row").filter(has_text="Processed")
     await person.pay(link)
     await expect(rows).to_have_count(2)
@@ -115,11 +115,9 @@ async def test_a_restart_is_said_and_nothing_is_missed(
 async def post_stray(person: Person) -> None:
     """Connect, and have Stripe tell of $20.00 for an invoice that there is not."""
     secret = "whsec_" + "s" * 24
-    await person.connect(register=False)
-    await person.fill(Webhook_Secret=secret)
-    await person.press("Save Changes")
-    await expect(person.page.get_by_text("Saved.", exact=True)).to_be_visible()
-    url = await person.page.get_by_label("Webhook URL").input_value()
+    integration = await person.has_connected(register=False)
+    await person.ask(UPDATE_INTEGRATION, input={"id": integration["id"], "webhookSecret": secret})
+    url = integration["webhookUrl"]
     unknown = "inv_01m8gf9kdze8s9qkg3cj9xvv7r"
     stray = body(
         payment_intent_succeeded(amount=2000, currency="usd", invoice_id=unknown, workspace_id=person.workspace_id)
@@ -151,10 +149,8 @@ async def test_an_event_is_replayed_after_a_look_at_what_would_change(person: Pe
 async def test_money_that_fits_no_invoice_is_applied_by_hand(person: Person) -> None:
     page = person.page
     await post_stray(person)
-    await person.draft(unit_amount="20")
-    await person.finalize()
+    await person.has_finalized(await person.has_drafted(unit_amount="20"))
 
-    await person.go("Overview")
     await page.get_by_role("link", name="One thing needs your attention").click()
     await page.get_by_role("link", name="$20.00").click()
     await page.get_by_role("combobox", name="Invoice").select_option(index=1)

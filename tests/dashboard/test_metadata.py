@@ -30,9 +30,10 @@ async def keeps_and_removes(person: Person, page: Page) -> None:
 async def test_entries_are_kept_changed_and_removed(person: Person) -> None:
     """Of an invoice that is finalized, too."""
     page = person.page
-    await person.connect()
-    await person.draft()
-    await person.finalize()
+    await person.has_connected()
+    invoice = await person.has_drafted()
+    await person.has_finalized(invoice)
+    await page.goto(f"{person.app.url}/invoices/{invoice}")
 
     await keeps_and_removes(person, page)
     await page.get_by_role("link", name="Ada Lovelace").click()

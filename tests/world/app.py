@@ -20,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+from typing import IO, Any, Final, NamedTuple, ParamSpec, TypeVar
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
@@ -208,6 +208,44 @@ class Running:
             assert time.monotonic() < deadline, f"It did not start in time: {self.stderr}"
             time.sleep(_POLL_S)
         return seen
+
+
+class Talking:
+    """A process of the command line whose output a person reads as it comes; forked, or `cold` as users start it."""
+
+    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, *, cold: bool = False) -> None:
+        reads, writes = os.pipe()
+        self._said = os.fdopen(reads)
+        with os.fdopen(writes, "wb") as out:
+            self.process: Process = (_cold if cold else _forked)(arguments, environment(env), cwd, out)
+
+    def read_until(self, text: str) -> str:
+        """What it prints, up to the line that holds a text."""
+        said = ""
+        while text not in said:
+            line = self._said.readline()
+            assert line, said
+            said += line
+        return said
+
+    def read_rest(self) -> str:
+        """What it prints until it and all that it began have ended."""
+        return self._said.read()
+
+    def forget(self) -> None:
+        """Kill it, if it goes on."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._said.close()
+
+
+def _cold(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, out: IO[bytes]) -> Process:
+    command = [sys.executable, str(MAIN), *arguments]
+    return subprocess.Popen(command, env=env, cwd=cwd, stdout=out, stderr=out, start_new_session=True)
+
+
+def _forked(arguments: Sequence[str], env: Mapping[str, str], cwd: Path, out: IO[bytes]) -> Process:
+    return started([str(MAIN)], arguments, env, cwd, out, out)
 
 
 class NewWorkspace(NamedTuple):

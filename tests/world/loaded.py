@@ -5,6 +5,7 @@ of its own: it has its own group, environment, folder and output, and runs the s
 Each command once, the README's walk, the demo and the workers of a server with several start as users start them.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -261,14 +262,37 @@ def _run(argv: Sequence[str]) -> None:
         runpy.run_path(argv[0], run_name="__main__")
 
 
+_ended_with: Final[list[int]] = []
+
+
+def _run_as_a_process(argv: Sequence[str]) -> None:
+    """Run it, and remember how it ended."""
+    try:
+        _run(argv)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            _ended_with.append(end.code or 0)
+        raise
+    _ended_with.append(0)
+
+
+def _leave() -> None:
+    """End here, when threads have ended and all that is due at an end is done: to free all modules takes 60 ms more."""
+    if _ended_with:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_ended_with[0] & 0xFF)
+
+
 def _main() -> None:
+    atexit.register(_leave)  # called last, since it is registered first
     for name in module_names():
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
     wanted = _serve(socket.socket(fileno=int(sys.argv[1])))
     if wanted is not None:
-        _run(wanted["argv"])
+        _run_as_a_process(wanted["argv"])
 
 
 if __name__ == "__main__":
