@@ -10,7 +10,7 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from database.access import Row, Transaction, retrying
-from database.conditions import Literally, unestimated
+from database.conditions import Literally
 from errors import ConflictError, InvalidInputError, NotFoundError
 from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.books import Books
@@ -96,7 +96,7 @@ def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
     narrowings = [by_index(ctx.rows(Payment), "occurred_at", Q(**asked))] if asked else []
     if query.currency is not None:
         currency = parse_currency(query.currency, ["filter", "currency"])
-        narrowings.append(by_index(ctx.rows(Payment), "amount", unestimated("currency", currency)))
+        narrowings.append(by_index(ctx.rows(Payment), "amount", Q(currency=currency)))
     return narrowings
 
 
