@@ -35,7 +35,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/resolvers/integration/test_connect.py": (
         "gateways/stripe: keys; models: integration webhook_url; resolvers/integration: disconnect keys lists update"
     ),
-    "tests/inbox/test_queue.py": "inbox: batch books delivery loading outcomes writing",
+    "tests/inbox/test_queue.py": "inbox: batch delivery loading outcomes writing",
     "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (

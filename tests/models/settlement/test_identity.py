@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from models.kinds import Allocation, PaymentStatus
+from models.kinds import Allocation, Mode, PaymentStatus
 from models.payment import PaymentState
-from models.settlement.identity import applied_as, merged
-from tests.world.desk import CUSTOMER, INVOICE, NOW, payment
+from models.payment_fact import Evidence, PaymentFact
+from models.settlement.case import Case
+from models.settlement.identity import applied_as, merged, subject_of
+from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, open_invoice, payment
 
 LOST: dict[str, Any] = {
     "invoice_id": None,
@@ -124,3 +126,29 @@ def test_the_stripe_invoice_that_either_names_is_kept(first: str | None, second:
 
     assert found is not None
     assert found.order_id == "in_1"
+
+
+def test_an_event_keeps_the_names_that_no_payment_of_another_invoice_has() -> None:
+    elsewhere = payment(invoice_id="inv_2", provider_ids=frozenset({"ch_1", "cs_1"}))
+    event = PaymentFact(
+        "evt_1", "any", 1, livemode=False, api_version=None, evidence=Evidence.PAID, is_handled=True,
+        provider_ids=("cs_2", "ch_1"),
+    )  # fmt: skip
+    case = Case(
+        event=event,
+        workspace_id=WORKSPACE,
+        mode=Mode.TEST,
+        invoice_id=INVOICE,
+        invoice=open_invoice(),
+        customer_id=CUSTOMER,
+        payments=[elsewhere],
+        links=[],
+        link_invoice_id=None,
+        new_payment_id="pay_new",
+        new_link_id="pl_new",
+    )
+
+    subject = subject_of(case)
+
+    assert (subject.known, subject.case.payments) == ([], [])
+    assert subject.case.event.provider_ids == ("cs_2",)

@@ -35,6 +35,10 @@ def test_an_attempt_that_was_given_up_does_not_lend_its_name_to_another_payment(
         }
 
 
+def test_payments_without_a_stripe_invoice_are_no_parts_of_one() -> None:
+    assert StripeInvoice.among([payment(order_id=None), payment(order_id="in_1")], None) == StripeInvoice()
+
+
 def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides() -> None:
     events = [
         stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
