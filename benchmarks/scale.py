@@ -4,14 +4,14 @@ A database of each kind is filled with a small and with a large workspace, skewe
 a dashboard asks for or changes, and a webhook that pays, is done in both: rows or steps that the database visits, the
 processor time of the worker and of the database, and how long it takes, alone and while a neighbour's payments come in.
 
-`--write` puts the tables into docs/develop/performance.md. `--rows 10000000 --database postgres` takes some hours.
+`--write` puts the tables into docs/develop/performance.md. `--rows 10000000 --database postgres` takes some hours and
+80 GB; `--json > FILE` keeps its results, and `--of FILE --of FILE --write` puts several together.
 """
 
 import argparse
 import asyncio
 import contextlib
 import itertools
-import json
 import statistics
 import sys
 import tempfile
@@ -24,13 +24,13 @@ from typing import Any, Final, NamedTuple
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
 
 from benchmarks.bulk import in_bulk
 from benchmarks.filling import Filled, fill
 from benchmarks.ingest import add_invoices
 from benchmarks.processes import database_cpu_s
 from benchmarks.questions import PAID, READS, changes, pay
+from benchmarks.scale_report import Cost, Measured, as_json, read, table_of, write
 from benchmarks.servers import postgres
 from benchmarks.visits import visits
 from database.access import transaction
@@ -67,29 +67,11 @@ WRITES_PER_S: Final = 20
 """So many of a neighbour's payments come in meanwhile."""
 
 PAID_AT_ONCE: Final = 500
-GROWS: Final = 1.3
-SLACK: Final = 40
-"""What an index that is a level deeper, or a page that is split, may add."""
-
 NEIGHBOURS: Final = 500
 """So many invoices the neighbour has."""
 
 NOBODY: Final = "http://127.0.0.1:1"
 Work = Callable[[], Awaitable[object]]
-
-
-class Cost(NamedTuple):
-    """What something costs: `visited` rows (PostgreSQL) or twenty steps (SQLite); the rest in milliseconds.
-
-    `cpu` is the worker's, without SQLite's threads, which are `database_cpu` as PostgreSQL's sessions are.
-    """
-
-    visited: int
-    p50: float
-    p99: float
-    p99_while_writing: float
-    cpu: float
-    database_cpu: float
 
 
 STOPPED: Final = Cost(10**9, *[1e3 * STATEMENT_TIMEOUT_S] * 5)
@@ -240,9 +222,6 @@ async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
             await task
 
 
-Measured = dict[str, dict[int, dict[str, Cost]]]
-
-
 async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], sizes: list[int]) -> Measured:
     """Each database at each size."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -265,78 +244,6 @@ async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], si
     return measured
 
 
-def grown(few: Cost, many: Cost) -> bool:
-    """Whether more is visited in the large workspace than may be."""
-    return many.visited > GROWS * few.visited + SLACK
-
-
-COLUMNS: Final = ("visited", "", "growth", "p50 ms", "", "p99 ms", "while others write", "CPU ms", "", "database's", "")
-
-
-def rows_of(sizes: dict[int, dict[str, Cost]]) -> Iterator[list[str]]:
-    """A line for each question, first where it was asked, as of COLUMNS."""
-    small, large = min(sizes), max(sizes)
-    yield ["at", f"{small:,}", f"{large:,}", "", f"{small:,}", f"{large:,}", "", "", *[f"{small:,}", f"{large:,}"] * 2]
-    for name, few in sizes[small].items():
-        many = sizes[large][name]
-        growth = f"{many.visited / max(1, few.visited):.2f}"
-        times = [few.p50, many.p50, many.p99, many.p99_while_writing]
-        times += [few.cpu, many.cpu, few.database_cpu, many.database_cpu]
-        yield [name, f"{few.visited:,}", f"{many.visited:,}", growth, *(f"{each:.1f}" for each in times)]
-
-
-def table_of(measured: Measured) -> Table:
-    """Everything that was measured, small beside large."""
-    table = Table("", *(Column(heading, justify="right") for heading in COLUMNS))
-    for database, sizes in measured.items():
-        for place, cells in enumerate(rows_of(sizes)):
-            table.add_row(*([f"[bold]{_NAMES[database]}", *cells[1:]] if place == 0 else cells))
-        table.add_section()
-    return table
-
-
-def document_of(measured: Measured) -> str:
-    """The measurements as Markdown."""
-    lines = []
-    for database, sizes in measured.items():
-        small, large = min(sizes), max(sizes)
-        more = [name for name, few in sizes[small].items() if grown(few, sizes[large][name])]
-        lines += [
-            f"## {_NAMES[database]}",
-            "",
-            f"Visits more than {GROWS} times as much at {large:,} invoices: {'; '.join(more) or 'nothing'}.",
-            "",
-            f"| | {' | '.join(COLUMNS)} |",
-            f"|---|{'--:|' * len(COLUMNS)}",
-            *(f"| {' | '.join(cells)} |" for cells in rows_of(sizes)),
-            "",
-        ]
-    return "\n".join(lines)
-
-
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "develop" / "performance.md"
-BEGIN: Final = "<!-- from here on written by benchmarks.scale -->"
-END: Final = "<!-- to here -->"
-
-
-def write(measured: Measured) -> None:
-    """Put the measurements where the document has its last ones."""
-    text = DOCUMENT.read_text()
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{document_of(measured)}\n{after}")
-
-
-_NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
-
-
-def read(text: str) -> Measured:
-    """What `--json` printed."""
-    return {
-        database: {int(size): {name: Cost(**cost) for name, cost in costs.items()} for size, costs in sizes.items()}
-        for database, sizes in json.loads(text).items()
-    }
-
-
 def main() -> None:
     """Fill, ask and tell."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -345,18 +252,18 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/develop/performance.md, too")
-    parser.add_argument("--of", type=Path, help="a file that --json wrote, to be told in another form")
+    parser.add_argument("--of", type=Path, action="append", help="instead of measuring, read files that --json wrote")
     arguments = parser.parse_args()
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     databases = arguments.database or ["sqlite", "postgres"]
     if arguments.of is not None:
-        measured = read(arguments.of.read_text())
+        measured = read([path.read_text() for path in arguments.of])
     else:
         measured = _measured(databases, [arguments.small, arguments.rows])
     if arguments.write:
         write(measured)
     if arguments.json:
-        print(json.dumps(_plain(measured)))
+        print(as_json(measured))
     else:
         Console(width=200).print(table_of(measured))
 
@@ -375,13 +282,6 @@ def _measured(databases: list[str], sizes: list[int]) -> Measured:
                     yield stack.enter_context(postgres())
 
         return asyncio.run(measure(urls, databases, sizes))
-
-
-def _plain(measured: Measured) -> dict[str, Any]:
-    return {
-        database: {size: {name: cost._asdict() for name, cost in costs.items()} for size, costs in sizes.items()}
-        for database, sizes in measured.items()
-    }
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""What benchmarks.scale measured, as a table for the terminal, as JSON, and as a part of a document."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rich.table import Column, Table
+
+GROWS: Final = 1.3
+SLACK: Final = 40
+"""What an index that is a level deeper, or a page that is split, may add."""
+
+
+class Cost(NamedTuple):
+    """What something costs: `visited` rows (PostgreSQL) or twenty steps (SQLite); the rest in milliseconds.
+
+    `cpu` is the worker's, without SQLite's threads, which are `database_cpu` as PostgreSQL's sessions are.
+    """
+
+    visited: int
+    p50: float
+    p99: float
+    p99_while_writing: float
+    cpu: float
+    database_cpu: float
+
+
+Costs = dict[str, Cost]
+"""What each question costs."""
+
+Measured = dict[str, dict[int, Costs]]
+"""By the database and the number of invoices."""
+
+NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+HEADINGS: Final = (
+    "visited",
+    "",
+    "growth",
+    "p50 ms",
+    "",
+    "p99 ms",
+    "while others write",
+    "CPU ms",
+    "",
+    "database's",
+    "",
+)
+DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "develop" / "performance.md"
+BEGIN: Final = "<!-- from here on written by benchmarks.scale -->"
+END: Final = "<!-- to here -->"
+
+
+def is_grown(few: Cost, many: Cost) -> bool:
+    """Whether more is visited in the larger workspace than may be."""
+    return many.visited > GROWS * few.visited + SLACK
+
+
+def table_of(measured: Measured) -> Table:
+    """Everything that was measured, small beside large."""
+    table = Table("", *(Column(heading, justify="right") for heading in HEADINGS))
+    for database, sizes in measured.items():
+        small, *larger = sorted(sizes)
+        for large in larger:
+            for place, cells in enumerate(_lines(small, sizes[small], large, sizes[large])):
+                table.add_row(*([f"[bold]{NAMES[database]}", *cells[1:]] if place == 0 else cells))
+            table.add_section()
+    return table
+
+
+def _lines(small: int, few: Costs, large: int, many: Costs) -> Iterator[list[str]]:
+    """A line for each question, after one that says at which size; as of HEADINGS."""
+    sizes = [f"{small:,}", f"{large:,}"]
+    yield ["at", *sizes, "", *sizes, "", "", *sizes, *sizes]
+    for name, little in few.items():
+        much = many[name]
+        growth = f"{much.visited / max(1, little.visited):.2f}"
+        times = [little.p50, much.p50, much.p99, much.p99_while_writing]
+        times += [little.cpu, much.cpu, little.database_cpu, much.database_cpu]
+        yield [name, f"{little.visited:,}", f"{much.visited:,}", growth, *(f"{each:.1f}" for each in times)]
+
+
+# --- The document ----------------------------------------------------------------------------------------------
+
+
+def write(measured: Measured) -> None:
+    """Replace the last measurements in the document."""
+    text = DOCUMENT.read_text()
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    lines = [line for database, sizes in measured.items() for line in _chapters(NAMES[database], sizes)]
+    DOCUMENT.write_text("\n".join([f"{before}{BEGIN}", "", *lines, after]))
+
+
+def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
+    """The lines about a database: a chapter for each larger size."""
+    small, *larger = sorted(sizes)
+    for large in larger:
+        more = [name for name, few in sizes[small].items() if is_grown(few, sizes[large][name])]
+        yield f"## {database}, {large:,} invoices"
+        yield ""
+        yield f"More than {GROWS} times as many visited as at {small:,} invoices: {'; '.join(more) or 'nothing'}."
+        yield ""
+        yield _row(["", *HEADINGS])
+        yield f"|---|{'--:|' * len(HEADINGS)}"
+        yield from map(_row, _lines(small, sizes[small], large, sizes[large]))
+        yield ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+# --- JSON ------------------------------------------------------------------------------------------------------
+
+
+def as_json(measured: Measured) -> str:
+    """The measurements as one object."""
+    plain: dict[str, Any] = {
+        database: {size: {name: cost._asdict() for name, cost in costs.items()} for size, costs in sizes.items()}
+        for database, sizes in measured.items()
+    }
+    return json.dumps(plain)
+
+
+def read(texts: Sequence[str]) -> Measured:
+    """What `as_json` made of several measurements, together; of what was measured twice the first."""
+    measured: Measured = {}
+    for text in texts:
+        for database, sizes in json.loads(text).items():
+            for size, costs in sizes.items():
+                known = measured.setdefault(database, {})
+                known.setdefault(int(size), {name: Cost(**cost) for name, cost in costs.items()})
+    return measured
