@@ -253,7 +253,7 @@ def test_no_document_at_all_is_the_same_mistake_as_ever(strict: RunningApp) -> N
     [
         (json.dumps({"a": VIEWER, "b": "{ nope }"}), "- b: Cannot query field 'nope' on type 'Query'."),
         (json.dumps({"c": "{"}), "- c: Syntax Error"),
-        (json.dumps({"d": "{ " + "a: __typename " * 300 + "}"}), "- d: The document gives fields aliases"),
+        (json.dumps({"d": "{ " + "a: __typename " * 300 + "}"}), "- d: The document aliases or repeats fields"),
         (json.dumps([VIEWER]), "must be a JSON object of documents by their ids"),
         (json.dumps({"e": 1}), "must be a JSON object of documents by their ids"),
         ("{", "can't be read"),
