@@ -6,6 +6,8 @@ from typing import Final
 import asyncpg
 from tortoise.exceptions import OperationalError, TransactionManagementError
 
+from errors import TimedOutError
+
 UNAVAILABLE_ERRORS: Final = (
     OSError,
     TimeoutError,
@@ -41,11 +43,11 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_stopped(error: BaseException) -> bool:
-    """Whether an error says that a statement took too long and was stopped."""
+    """Whether an error says that a statement, or a walk of many, took too long and was stopped."""
     error = _unwrapped(error)
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
-    return isinstance(error, asyncpg.QueryCanceledError)
+    return isinstance(error, asyncpg.QueryCanceledError | TimedOutError)
 
 
 def is_spent(error: BaseException) -> bool:

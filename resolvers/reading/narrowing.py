@@ -5,6 +5,7 @@ do; otherwise an index finds the matching ids, which are put in the list's order
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,7 +15,8 @@ from tortoise.expressions import Q
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.dialect import READER
+from database.dialect import READER, STATEMENT_TIMEOUT_S
+from errors import TimedOutError
 from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
 from resolvers.reading.statement import statement_of
@@ -138,6 +140,21 @@ async def take(
     return [together[id_] for id_ in sorted(together, reverse=part.descending)[:limit]]
 
 
+def stopwatch() -> Callable[[], None]:
+    """Make what stops a walk by many statements after the time that one may take.
+
+    Raises:
+        TimedOutError: The time is over.
+    """
+    ends_at = time.monotonic() + STATEMENT_TIMEOUT_S
+
+    def stop_when_over() -> None:
+        if time.monotonic() > ends_at:
+            raise TimedOutError("The rows asked for lie too far from the beginning of the list.")
+
+    return stop_when_over
+
+
 async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part: Between, limit: int) -> list[RowT]:
     """Return the first matching rows if too many meet each condition, though all of them may be far away."""
     holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
@@ -147,8 +164,9 @@ async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part
     found = await _of_nearest(listed, FAR, holding.limit(limit))
     if len(found) == limit:
         return found
-    found = []
+    found, stop_when_over = [], stopwatch()
     while len(found) < limit:
+        stop_when_over()
         ids = await nearest(part, _AT_ONCE)
         found += await _of_ids(holding, ids, limit - len(found))
         if len(ids) < _AT_ONCE:

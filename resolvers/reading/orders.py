@@ -21,7 +21,7 @@ from tortoise.queryset import QuerySet
 from database.access import reading_dialect
 from errors import InvalidInputError
 from resolvers.reading.counts import Counting
-from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, take
+from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, stopwatch, take
 from resolvers.reading.pages import Page, PageRequest, wrong_cursor
 from resolvers.reading.walks import Key, Part, Value, Walk
 
@@ -118,7 +118,9 @@ async def _take(ordering: Ordering[RowT], walk: Walk, part: Part, limit: int) ->
     if ids is not None:
         await taken.look_up(left.sort([key async for keys in _keys_of(walk, ids) for key in keys]))
         return taken.rows
+    stop_when_over = stopwatch()
     while near and not taken.is_full:
+        stop_when_over()
         near = await walk.keys(left, _AT_ONCE)
         await taken.look_up(near)
         left = left.beyond(near[-1]) if near else left

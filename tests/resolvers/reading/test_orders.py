@@ -186,6 +186,22 @@ async def test_a_filter_leaves_the_order_as_it_is_however_it_is_found(
                 assert await walked(reader, _document(name, f", {asked}"), by) == expected, (asked, by)
 
 
+async def test_a_walk_ends_after_the_time_that_a_statement_may_take(
+    reader: Caller, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _made(rows)
+    for bound, value in zip(("NEAR", "LOOKED_UP", "_AT_ONCE"), (1, 0, 1), strict=True):
+        monkeypatch.setattr(orders, bound, value)
+        monkeypatch.setattr(narrowing, bound, value)
+    monkeypatch.setattr(narrowing, "STATEMENT_TIMEOUT_S", 0.0)
+    by = {"field": "AMOUNT", "direction": "ASC"}
+    document = _document("payments", ', filter: {occurredAfter: "2026-11-23T12:30:00Z"}')
+
+    _, errors = await reader.execute(document, first=100, by=by)
+
+    assert [error["extensions"]["code"] for error in errors] == ["TIMED_OUT"]
+
+
 @pytest.mark.slow
 async def test_what_lies_between_two_cursors_is_listed_from_either_end(reader: Caller, rows: Rows) -> None:
     made = await _made(rows)
