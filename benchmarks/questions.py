@@ -68,7 +68,7 @@ def _searching(text: str) -> Callable[[Filled], dict[str, Any]]:
 
 
 _LATELY: Final = "2026-11-23T12:00:00Z"
-_LONG_AGO: Final = "2020-01-01T00:00:00Z"
+_LONG_AGO: Final = "2000-01-01T00:00:00Z"
 
 _REVENUE: Final = """
 query ($since: DateTime!, $until: DateTime!, $interval: RevenueInterval!) {
@@ -131,10 +131,10 @@ READS: Final[dict[str, Ask]] = {
         overdue=lambda _: True,
         currency=lambda _: "USD",
         currency_rare=lambda _: "EUR",
-        dueBefore_none=lambda _: "2020-01-01",
+        dueBefore_none=lambda _: "2000-01-01",
         dueBefore_all=lambda _: "2030-01-01",
         dueAfter_none=lambda _: "2030-01-01",
-        dueAfter_all=lambda _: "2020-01-01",
+        dueAfter_all=lambda _: "2000-01-01",
         finalizedAfter=lambda _: "2026-11-23T12:28:00Z",
         finalizedBefore=lambda _: _LONG_AGO,
         paidAfter=lambda _: _LATELY,
