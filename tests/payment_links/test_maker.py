@@ -403,39 +403,40 @@ async def test_a_key_that_may_not_make_links_is_told_so(business: Business) -> N
     assert "rak_payment_links_write" in problem["message"]
 
 
-async def test_a_key_saved_while_the_old_one_is_being_rejected_is_tried(
-    business: Business, connected: str, office: Services
-) -> None:
+async def _made_while_a_key_is_saved(
+    business: Business, connected: str, office: Services, *, answer: int
+) -> tuple[str, bool]:
+    """Make a link that Stripe refuses once another key is saved; its invoice's id, and whether there is work again."""
     row = await _planned(business, connected)
-    with slow_stripe(401) as (slow, url):
+    with slow_stripe(answer) as (slow, url):
         async with link_maker(office, url) as maker:
             making = asyncio.create_task(maker.make(row.id))
             await slow.asked()
             await business.update_integration(connected, secretKey=business.stripe.key("new"))
             slow.answer()
             await making
+            return row.invoice_id, maker.due.is_set()
 
-    rejected = await business.link(row.invoice_id)
+
+async def test_a_key_saved_while_the_old_one_is_being_rejected_is_tried(
+    business: Business, connected: str, office: Services
+) -> None:
+    invoice_id, _ = await _made_while_a_key_is_saved(business, connected, office, answer=401)
+
+    rejected = await business.link(invoice_id)
     assert rejected.problem_code == "KEY_REJECTED"
     assert rejected.due_at is not None
     assert (await business.integration(connected))["status"] == "READY"
-    assert (await business.work_off(row.invoice_id)).status is PaymentLinkStatus.ACTIVE
+    assert (await business.work_off(invoice_id)).status is PaymentLinkStatus.ACTIVE
 
 
 async def test_what_is_refused_for_another_reason_is_not_tried_with_a_key_saved_meanwhile(
     business: Business, connected: str, office: Services
 ) -> None:
-    row = await _planned(business, connected)
-    with slow_stripe(400) as (slow, url):
-        async with link_maker(office, url) as maker:
-            making = asyncio.create_task(maker.make(row.id))
-            await slow.asked()
-            await business.update_integration(connected, secretKey=business.stripe.key("new"))
-            slow.answer()
-            await making
-            assert not maker.due.is_set()
+    invoice_id, is_work_due = await _made_while_a_key_is_saved(business, connected, office, answer=400)
 
-    refused = await business.link(row.invoice_id)
+    assert not is_work_due
+    refused = await business.link(invoice_id)
     assert (refused.status, refused.due_at) == (PaymentLinkStatus.FAILED, None)
 
 
