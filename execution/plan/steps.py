@@ -13,7 +13,7 @@ from graphql.pyutils import gather_with_cancel
 
 from schema.context import Info, Operation
 
-_MAX_KEPT: Final = 1024
+_MAX_KEPT: Final = 256
 Answer = dict[str, Any]
 Column = list[Any]
 """A value of each source, in their order."""
