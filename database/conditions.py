@@ -25,6 +25,9 @@ class _Condition(Q):
     def __bool__(self) -> bool:
         return True
 
+    def __invert__(self) -> Q:
+        return ~Q(self)
+
     def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
         """The condition."""
         return QueryModifier(where_criterion=self._criterion_on(resolve_context.table))
@@ -49,9 +52,16 @@ class _Verbatim(Criterion):
         return self._sql
 
 
-def among_one(column: str, value: str) -> Q:
-    """A column has a value; PostgreSQL plans as if there might be several."""
-    return _Condition(lambda table: table[column] == Function("ANY", Array(value)))
+def owned_by(column: str, id_: str) -> Q:
+    """The rows of an owner, a workspace or a customer, say; PostgreSQL plans as if there might be several owners.
+
+    A list in the order of the column and the id is then read by the index by both. If PostgreSQL knew the one owner,
+    the id alone would be the order, and for an owner of many rows it would walk the primary key instead, past all that
+    others have added since.
+    """
+    if reading_dialect() == "sqlite":
+        return Q(**{column: id_})
+    return _Condition(lambda table: table[column] == Function("ANY", Array(id_)))
 
 
 _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {

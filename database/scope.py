@@ -6,8 +6,7 @@ from tortoise.manager import Manager
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.access import reading_dialect
-from database.conditions import among_one
+from database.conditions import owned_by
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -28,15 +27,19 @@ def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
     return QuerySet(model).filter(workspace_id=workspace_id)
 
 
-def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The same rows, for a list that an index by the workspace has in its order: the workspace first.
+def scoped_list(model: type[ModelT], workspace_id: str, owner: str | None = None) -> QuerySet[ModelT]:
+    """The same rows, to be listed by an index whose first column is the owner's, or if it is None the workspace's.
 
-    PostgreSQL must not know that there is one workspace alone: where that has nearly all rows of a table, it would walk
-    the primary key instead, past all that others have added since.
+    They are in the order of that column, to which a list adds its own. `owned_by` restricts them to an owner.
     """
-    if reading_dialect() == "sqlite":
-        return scoped(model, workspace_id)
-    return QuerySet(model).filter(among_one("workspace_id", workspace_id))
+    if owner is not None:
+        return scoped(model, workspace_id).order_by(owner)
+    return QuerySet(model).filter(owned_by("workspace_id", workspace_id)).order_by("workspace_id")
+
+
+def first_column(rows: QuerySet[Any]) -> str:
+    """The first column of the index by which rows are listed."""
+    return rows._orderings[0][0] if rows._orderings else "workspace_id"
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:

@@ -1,7 +1,7 @@
 """What a use case gets: the caller, this process's services, and access to the database."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -24,6 +24,7 @@ from models.kinds import EventType, InvoiceStatus, Scope
 from models.secret import Keyring
 from payment_links.maker import LinkMaker
 from resolvers.auth import Caller
+from resolvers.reading.filters import owner_in
 from resolvers.reading.loaders import Loaders
 
 RowT = TypeVar("RowT", bound=Model)
@@ -140,13 +141,9 @@ class Context:
         """Query rows of the caller's workspace; use cases reach no others."""
         return scoped(model, self.workspace_id)
 
-    def listed(self, model: type[RowT], *owners: str | None) -> QuerySet[RowT]:
-        """Query rows to list them in the order of their ids.
-
-        `owners` are the ids of customers, invoices and integrations that the caller restricts the list to, if any: an
-        index by such a column has the rows in order without the workspace.
-        """
-        return scoped_list(model, self.workspace_id) if not any(owners) else self.rows(model)
+    def listed(self, model: type[RowT], restrictions: Mapping[str, Any] | None = None) -> QuerySet[RowT]:
+        """Query rows to list them in the order of their ids, by the index of what owns them by these restrictions."""
+        return scoped_list(model, self.workspace_id, owner_in(restrictions or {}))
 
     async def one(self, model: type[RowT], id_: str, what: str, path: list[str], *, lock: bool = False) -> RowT:
         """Find a row of the caller's workspace by its id; with `lock` it can't change until the transaction ends.
