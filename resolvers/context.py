@@ -1,7 +1,7 @@
 """What a use case gets: the caller, this process's services, and access to the database."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -18,7 +18,7 @@ from gateways.stripe.client import StripeGateway
 from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from inbox.sync import Sync
-from models.event import Happening, append
+from models.event import Event, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, InvoiceStatus, Scope
 from models.secret import Keyring
@@ -101,12 +101,17 @@ class Window:
 
 @dataclass(slots=True)
 class Context:
-    """One operation of one caller. What follows the log does so within `window`, and says by `position` where it is."""
+    """One operation of one caller.
+
+    What follows the log does so within `window`, and says by `position` where it is. `is_wanted` chooses the events; it
+    is set by the first follow, unless it was set before for several.
+    """
 
     services: Services
     caller: Caller
     window: Window = field(default=Window(), kw_only=True)
     position: int = field(default=0, kw_only=True)
+    is_wanted: Callable[[Event], bool] | None = field(default=None, kw_only=True)
     _loaders: Loaders | None = field(default=None, init=False)
 
     @property

@@ -146,11 +146,12 @@ def follow_webhook_events(
 
 
 async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None]:
-    is_wanted = meets(query.restrictions())
+    if ctx.is_wanted is None:
+        ctx.is_wanted = meets(query.restrictions())
     async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.window.until)) as lines:
         async for line in lines:
             ctx.position = line.number
-            if is_wanted(line.event):
+            if ctx.is_wanted(line.event):
                 ctx.loaders = line.shared
                 yield line.event
 
