@@ -23,7 +23,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from models.workspace import Workspace
 
-ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
+RESERVED_PATHS: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
 """What is answered however many connections there are."""
 
 
@@ -89,7 +89,7 @@ def serve(
             bound,
             workers=workers,
             trusted_proxies=settings.trusted_proxies,
-            room_for=ROOM_FOR,
+            reserved_paths=RESERVED_PATHS,
         )
 
 

@@ -41,8 +41,8 @@ class InvoiceQuery:
 
     ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
     search: str | None = restriction(
-        "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
-        " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        "With this text in the number or memo, or in the customer's name, email or external id; only the newest 50"
+        " customers with the text count. Upper and lower case are the same; on SQLite only for A to Z. A text of"
         " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = restriction("With exactly this number.")
@@ -61,8 +61,7 @@ class InvoiceQuery:
         "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
     )
     payment_link_failed: bool | None = restriction(
-        "true: only those whose Payment Link Stripe did not make (`paymentLink.problem` says why); false:"
-        " only the others."
+        "true: only those whose Payment Link is FAILED (`paymentLink.problem` says why); false: only the others."
     )
     created_after: datetime | None = restriction("Created after this instant.")
     created_before: datetime | None = restriction("Created before this instant.")

@@ -178,7 +178,7 @@ def _possible(types: Sequence[str]) -> list[str]:
 
 
 async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
-    """Replay a webhook event, like a delivery; `dry_run` only says what would change.
+    """Process a webhook event again, as if it had just been posted; `dry_run` only says what would change.
 
     A PROCESSED event changes nothing.
 

@@ -398,7 +398,7 @@ def test_a_session_never_asks_by_get(site: Site) -> None:
         for headers in ({}, {"origin": ""}, {"origin": "", "sec_fetch_site": "same-origin"}, {"accept": EVENT_STREAM})
     ]
 
-    assert all("by POST alone" in refused(answer, 403, "FORBIDDEN") for answer in answers)
+    assert all("for POST requests only" in refused(answer, 403, "FORBIDDEN") for answer in answers)
 
 
 @pytest.mark.parametrize("type_", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
