@@ -1,4 +1,4 @@
-"""Conditions that Tortoise has no words for, to be passed to `filter`."""
+"""Conditions for `filter` that Tortoise itself can't express."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ class _Condition(Q):
 
 
 class Literally(_Condition):
-    """A condition of ours in SQL; never made of anything that somebody else wrote.
+    """A condition in SQL, which must never contain a client's text.
 
-    SQLite uses a partial index only where a query repeats its condition word by word.
+    SQLite uses a partial index only if the query repeats its condition word for word.
     """
 
     def __init__(self, sql: str) -> None:
@@ -50,7 +50,7 @@ class _Verbatim(Criterion):
 
 
 def among_one(column: str, value: str) -> Q:
-    """A column has a value; PostgreSQL plans as if there might be several."""
+    """Make a condition that a column has a value, for which PostgreSQL plans as if there were several values."""
     return _Condition(lambda table: table[column] == Function("ANY", Array(value)))
 
 
@@ -63,9 +63,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
 
 
 def unestimated(name: str, value: str | datetime) -> Q:
-    """The same as `Q` of a column's name with a comparison, but PostgreSQL doesn't know the value when it plans.
+    """Like `Q` with a column's name and comparison, but hide the value from PostgreSQL's planner.
 
-    Where few rows meet a condition, its planner takes an index that finds those of all workspaces.
+    If it expects few matching rows, it chooses an index that finds those of all workspaces.
     """
     if reading_dialect() == "sqlite":
         given: dict[str, Any] = {name: value}

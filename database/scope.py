@@ -1,4 +1,4 @@
-"""The one place where rows are scoped to a workspace: a query that says nothing of whose rows it means is refused."""
+"""Scopes every query to a workspace; a query that doesn't say whose rows it means is refused."""
 
 from typing import Any, TypeVar
 
@@ -24,15 +24,15 @@ class WorkspaceManager(Manager):
 
 
 def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The rows of one workspace: the only way to a workspace's rows on behalf of a caller."""
+    """Query the rows of one workspace: the only way to read rows for a caller."""
     return QuerySet(model).filter(workspace_id=workspace_id)
 
 
 def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The same rows, for a list that an index by the workspace has in its order: the workspace first.
+    """Query the same rows for a list whose index begins with the workspace, in that index's order.
 
-    PostgreSQL must not know that there is one workspace alone: where that has nearly all rows of a table, it would walk
-    the primary key instead, past all that others have added since.
+    The value is hidden from PostgreSQL's planner: for a workspace with nearly all rows of a table, it would scan the
+    primary key instead, past all rows that others have added since.
     """
     if reading_dialect() == "sqlite":
         return scoped(model, workspace_id)
@@ -40,5 +40,5 @@ def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:
-    """The rows of all workspaces: for authentication, the operator's commands and background work only."""
+    """Query the rows of all workspaces: for authentication, the operator's commands and background work only."""
     return QuerySet(model)

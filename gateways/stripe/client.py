@@ -1,6 +1,6 @@
-"""Stripe's API, as far as we call it: through Stripe's own SDK, with timeouts, and every refusal made one of ours.
+"""Calls Stripe's API by Stripe's SDK, with timeouts, and turns its errors into ours.
 
-The SDK takes half a second to load: it is loaded after the start, in the background, or by the first call.
+The SDK takes half a second to load, so it is loaded in the background after the start, or by the first call.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 API_VERSION: Final = "2026-10-28.endive"
-"""What the pinned SDK speaks, and what webhook endpoints that we add are pinned to."""
+"""The version of the pinned SDK, to which we also pin the webhook endpoints that we add."""
 
 TIMEOUT_S: Final = 10.0
 NETWORK_RETRIES: Final = 1
@@ -44,7 +44,7 @@ _KEY_PATH: Final = ["input", "secretKey"]
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A webhook endpoint that was made at Stripe."""
+    """A new webhook endpoint and its secret."""
 
     provider_id: str
     secret: str = field(repr=False)
@@ -52,7 +52,7 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a key may do something, and how far Stripe's clock is ahead of ours; None when it sent no time."""
+    """Whether a key has a permission, and by how much Stripe's clock is ahead of ours; None if Stripe sent no time."""
 
     permitted: bool
     clock_ahead_s: float | None
@@ -69,7 +69,7 @@ class StripeGateway:
 
     @property
     def live_keys_allowed(self) -> bool:
-        """Whether live keys may be sent to where the calls go."""
+        """Whether calls go to Stripe itself, so that live keys may be sent."""
         return self._api_base is None
 
     async def __aenter__(self) -> "StripeGateway":
@@ -96,10 +96,10 @@ class StripeGateway:
         )
 
     async def account_of(self, secret_key: str) -> str | None:
-        """The id of the account that a secret key opens; None when Stripe is away or doesn't let the key read it.
+        """Fetch the id of a secret key's account; None if Stripe is unavailable or the key may not read it.
 
         Raises:
-            StripeRefusedError: Stripe says that the key is none.
+            StripeRefusedError: Stripe does not accept the key.
         """
         import stripe
 
@@ -108,7 +108,7 @@ class StripeGateway:
         except stripe.AuthenticationError as error:
             raise refused(error, Reason.KEY_REJECTED, "Stripe does not accept this secret key", _KEY_PATH) from None
         except stripe.StripeError as error:
-            log.info("stripe account not told", reason=type(error).__name__, request_id=error.request_id)
+            log.info("stripe did not name the account", reason=type(error).__name__, request_id=error.request_id)
             return None
         return account.id
 
@@ -127,10 +127,10 @@ class StripeGateway:
     async def find_payment_link(
         self, secret_key: str, invoice: Invoice, link_id: str, known: Collection[str]
     ) -> MadeLink | None:
-        """The newest active Payment Link with a link's metadata that isn't known yet, among the newest 500.
+        """Find the newest active Payment Link with a link's metadata that is not `known`, among the newest 500.
 
         Raises:
-            LinkNotMadeError: Stripe could not be asked.
+            LinkNotMadeError: Stripe refused, failed or could not be reached.
         """
         metadata = metadata_of(invoice)
         payment_links = self._client(secret_key).v1.payment_links
@@ -149,7 +149,7 @@ class StripeGateway:
         return None
 
     async def deactivate_payment_link(self, secret_key: str, provider_id: str) -> None:
-        """Make a Payment Link unpayable; one that is unpayable already is left so.
+        """Deactivate a Payment Link; do nothing if it is inactive already.
 
         Raises:
             LinkNotMadeError: Stripe refused, failed or could not be reached.
@@ -158,12 +158,12 @@ class StripeGateway:
             await self._client(secret_key).v1.payment_links.update_async(provider_id, {"active": False})
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
-        """Close the pages of a Payment Link that customers have open; to be called when it can't open new ones.
+        """Close the pages that customers have open for a Payment Link, which must be inactive already.
 
-        A session that was paid or expired meanwhile is none that is open.
+        A session that is paid or expires meanwhile is no error.
 
         Raises:
-            LinkNotMadeError: Stripe refused, failed or could not be reached, or some are open still.
+            LinkNotMadeError: Stripe refused, failed or could not be reached, or some sessions are still open.
         """
         import stripe
 
@@ -179,11 +179,11 @@ class StripeGateway:
                     try:
                         await sessions.expire_async(session_id)
                     except stripe.InvalidRequestError:
-                        refused.add(session_id)  # the next look tells whether it is open still
+                        refused.add(session_id)  # the next request shows whether it is still open
         if left:
             raise LinkNotMadeError(
                 Reason.STRIPE_BUSY,
-                f"{len(left)} checkout sessions are open still.",
+                f"{len(left)} checkout sessions are still open.",
                 outcome_unknown=False,
                 may_retry=True,
                 same_attempt=False,
@@ -199,7 +199,7 @@ class StripeGateway:
         starting_after: str | None = None,
         limit: int = _PAGE,
     ) -> EventPage:
-        """A page of the events of some types, made within Unix seconds, the newest first, as Stripe wrote them.
+        """Fetch a page of events of some types created in a range of Unix seconds, newest first, in Stripe's format.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read its events.
@@ -215,8 +215,9 @@ class StripeGateway:
         return await self._page(secret_key, "/v1/events", params)
 
     async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:
-        """The newest checkout sessions that were completed by a Payment Link, as Stripe wrote them; none when it has no
-        such link, as after a change of the account.
+        """Fetch the newest completed checkout sessions of a Payment Link, in Stripe's format.
+
+        There are none if Stripe has no such link, for instance after a change of the account.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read checkout sessions.
@@ -242,8 +243,8 @@ class StripeGateway:
         """Add a webhook endpoint with our events, pinned to our API version.
 
         Raises:
-            StripeRefusedError: Stripe gave a definite no: there is no such endpoint.
-            StripeUnavailableError: Stripe failed (STRIPE_BUSY) or gave no answer: it may have been made all the same.
+            StripeRefusedError: Stripe refused: there is no new endpoint.
+            StripeUnavailableError: Stripe failed (STRIPE_BUSY) or did not answer: the endpoint may exist.
         """
         params: WebhookEndpointCreateParams = {
             "url": url,
@@ -256,11 +257,11 @@ class StripeGateway:
                 params, {"idempotency_key": idempotency_key}
             )
         if endpoint.secret is None:
-            raise StripeRefusedError("Stripe added the webhook endpoint but did not tell its signing secret.")
+            raise StripeRefusedError("Stripe added the webhook endpoint but did not return its signing secret.")
         return Registered(endpoint.id, endpoint.secret)
 
     async def webhook_endpoints(self, secret_key: str) -> list[Endpoint]:
-        """All webhook endpoints of the account, the newest first.
+        """Fetch all webhook endpoints of the account, newest first.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read them.
@@ -284,7 +285,7 @@ class StripeGateway:
         events: Sequence[str] | None = None,
         enabled: bool | None = None,
     ) -> None:
-        """Change of a webhook endpoint what is given.
+        """Change a webhook endpoint; None leaves a field as it is.
 
         Raises:
             StripeRefusedError: Stripe gave a definite no.
@@ -296,7 +297,7 @@ class StripeGateway:
             await self._client(secret_key).raw_request_async("post", f"/v1/webhook_endpoints/{provider_id}", **params)
 
     async def delete_webhook_endpoint(self, secret_key: str, provider_id: str) -> None:
-        """Remove a webhook endpoint; one that is gone already is fine.
+        """Delete a webhook endpoint; do nothing if it is gone already.
 
         Raises:
             StripeRefusedError: Stripe gave a definite no.
@@ -312,7 +313,7 @@ class StripeGateway:
     # --- The key -----------------------------------------------------------------------------------------------
 
     async def probe(self, secret_key: str, method: Literal["get", "post"], path: str) -> Probe:
-        """Whether a key may make a call that changes nothing: a question, or a change of what does not exist.
+        """Test whether a key may make a request that changes nothing: a read, or a write to no existing object.
 
         Raises:
             StripeRefusedError: Stripe does not accept the key.
@@ -348,7 +349,7 @@ def _endpoint(row: Mapping[str, Any]) -> Endpoint:
 
 
 def _clock_ahead_s(headers: Mapping[str, str], asked_at: float, answered_at: float) -> float | None:
-    """How far the answer's Date is after it was had, or before it was asked for (negative); 0 in between."""
+    """Compute how far the answer's Date lies after it arrived, or before it was requested (negative); 0 in between."""
     try:
         theirs = parsedate_to_datetime(headers["date"]).timestamp()
     except (KeyError, ValueError):
