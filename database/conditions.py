@@ -25,6 +25,9 @@ class _Condition(Q):
     def __bool__(self) -> bool:
         return True
 
+    def __invert__(self) -> Q:
+        return ~Q(self)
+
     def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
         """The condition."""
         return QueryModifier(where_criterion=self._criterion_on(resolve_context.table))
@@ -49,9 +52,16 @@ class _Verbatim(Criterion):
         return self._sql
 
 
-def among_one(column: str, value: str) -> Q:
-    """Make a condition that a column has a value, for which PostgreSQL plans as if there were several values."""
-    return _Condition(lambda table: table[column] == Function("ANY", Array(value)))
+def owned_by(column: str, id_: str) -> Q:
+    """Make a condition that a row has an owner, like a workspace; PostgreSQL plans as if it might have several.
+
+    So a list in the order of the column and the id uses the index of both. If PostgreSQL knew the one owner, the order
+    would be the id's alone, and for an owner of many rows it would scan the primary key instead, past all rows that
+    others have added since.
+    """
+    if reading_dialect() == "sqlite":
+        return Q(**{column: id_})
+    return _Condition(lambda table: table[column] == Function("ANY", Array(id_)))
 
 
 _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {

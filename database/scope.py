@@ -6,8 +6,7 @@ from tortoise.manager import Manager
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.access import reading_dialect
-from database.conditions import among_one
+from database.conditions import owned_by
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -28,15 +27,19 @@ def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
     return QuerySet(model).filter(workspace_id=workspace_id)
 
 
-def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """Query the same rows for a list whose index begins with the workspace, in that index's order.
+def scoped_list(model: type[ModelT], workspace_id: str, owner: str | None = None) -> QuerySet[ModelT]:
+    """Query the same rows for a list whose index begins with the column `owner`, by default with the workspace.
 
-    The value is hidden from PostgreSQL's planner: for a workspace with nearly all rows of a table, it would scan the
-    primary key instead, past all rows that others have added since.
+    They are ordered by that column, to which a list adds its own order. `owned_by` restricts them to an owner.
     """
-    if reading_dialect() == "sqlite":
-        return scoped(model, workspace_id)
-    return QuerySet(model).filter(among_one("workspace_id", workspace_id))
+    if owner is not None:
+        return scoped(model, workspace_id).order_by(owner)
+    return QuerySet(model).filter(owned_by("workspace_id", workspace_id)).order_by("workspace_id")
+
+
+def first_column(rows: QuerySet[Any]) -> str:
+    """Return the first column of the index that lists the rows."""
+    return rows._orderings[0][0] if rows._orderings else "workspace_id"
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:

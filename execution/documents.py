@@ -11,6 +11,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
     OperationType,
     StringValueNode,
@@ -168,9 +169,14 @@ _parsed: Final = Lately(_parse)
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A subscription of a document, and the variable that is its cursor and nothing else, if there is one."""
+    """A subscription of a document.
+
+    `cursor` is the variable that is its cursor and nothing else, if there is one. `choosing` are the variables that
+    only choose events: they change nothing of what is shown of one.
+    """
 
     cursor: str | None
+    choosing: frozenset[str]
 
 
 def is_subscription(query: str, operation_name: str | None) -> bool:
@@ -204,20 +210,35 @@ def _followed_by(query: str, operation_name: str | None) -> Followed | None:
     document = _parsed(query)
     operation = get_operation_ast(document, operation_name)
     assert operation is not None  # noqa: S101  (it is a subscription)
-    cursors = [
-        argument.value.name.value
+    arguments = {
+        argument.name.value: argument.value
         for field in operation.selection_set.selections
         if isinstance(field, FieldNode)
         for argument in field.arguments or ()
-        if argument.name.value == "after" and isinstance(argument.value, VariableNode)
-    ]
+        if (field.name.value, argument.name.value) not in _CHOOSING_BY_STATE
+    }
+    after = arguments.pop("after", None)
+    cursor = after.name.value if isinstance(after, VariableNode) else None
+    in_all = _uses_in(document)
+    choosing = sum((_uses_in(value) for value in arguments.values()), Counter[str]())
+    return Followed(
+        cursor if cursor is not None and in_all[cursor] == _DEFINED_AND_USED else None,
+        frozenset(name for name, times in choosing.items() if in_all[name] == times + 1),  # and is defined
+    )
+
+
+_CHOOSING_BY_STATE: Final = frozenset({("webhookEvents", "status")})
+"""Arguments that choose events by what is read of them."""
+
+
+def _uses_in(node: Node) -> Counter[str]:
     uses = _VariableUses()
-    visit(document, uses)
-    return Followed(next((name for name in cursors if uses.counted[name] == _DEFINED_AND_USED), None))
+    visit(node, uses)
+    return uses.counted
 
 
 class _VariableUses(Visitor):
-    """How often each variable stands in a document, its definition included."""
+    """How often each variable stands somewhere, its definition included."""
 
     def __init__(self) -> None:
         super().__init__()

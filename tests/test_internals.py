@@ -122,6 +122,7 @@ ATTRIBUTES: Final[Mapping[type, str]] = {
         "loop transport conn queue frames writable disconnected close_sent read_paused close_timer client scope"
     ),
     AsyncpgDBClient: "_pool",
+    QuerySet: "_orderings",
     PostgresTransaction: "_connection",
     SqliteClient: "_connection _lock filename pragmas",
     SqliteTransactionWrapper: "_connection",

@@ -10,7 +10,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",
     "tests/cli/test_demo.py": "cli: demo_books",
     "tests/database/test_access.py": "database: dialect errors postgres_session scope sqlite_file",
-    "tests/database/test_bulk.py": "database: conditions",
     "tests/migrations/test_migrate.py": "database: migrate",
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
