@@ -14,8 +14,6 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
     "tests/edge/graphql/test_endpoint.py": "edge/graphql: response",
-    "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
-    "tests/edge/graphql/test_socket.py": "edge/server: websocket; edge/graphql: socket_messages socket_transport",
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/test_shared.py": "execution: shown",
