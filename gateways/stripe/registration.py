@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from errors import FluxrateError, StripeRefusedError, StripeUnavailableError
-from gateways.stripe.client import Registered, StripeGateway
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.endpoint_calls import Registered
 from models.reason import Reason
 
 log = structlog.get_logger(__name__)

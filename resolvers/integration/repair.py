@@ -6,7 +6,7 @@ from typing import Final
 
 from errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.checkup import Checkup
-from gateways.stripe.client import Registered
+from gateways.stripe.endpoint_calls import Registered
 from gateways.stripe.endpoints import Endpoint, Endpoints
 from gateways.stripe.registration import not_registered, register, remove
 from models.diagnosis import Diagnosis
