@@ -1,4 +1,4 @@
-"""Conditions that Tortoise has no words for, to be passed to `filter`."""
+"""Conditions for `filter` that Tortoise itself can't express."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +38,9 @@ class Condition(Q):
 
 
 class Literally(Condition):
-    """A condition of ours in SQL; never made of anything that somebody else wrote.
+    """A condition in SQL, which must never contain a client's text.
 
-    SQLite uses a partial index only where a query repeats its condition word by word.
+    SQLite uses a partial index only if the query repeats its condition word for word.
     """
 
     def __init__(self, sql: str) -> None:
@@ -57,10 +57,10 @@ class _Verbatim(Criterion):
 
 
 def owned_by(column: str, id_: str) -> Q:
-    """The rows of an owner, a workspace or a customer, say; PostgreSQL plans as if there might be several owners.
+    """Make a condition that a row has an owner, like a workspace; PostgreSQL plans as if it might have several.
 
-    A list in the order of the column and the id is then read by the index by both. If PostgreSQL knew the one owner,
-    the id alone would be the order, and for an owner of many rows it would walk the primary key instead, past all that
+    So a list in the order of the column and the id uses the index of both. If PostgreSQL knew the one owner, the order
+    would be the id's alone, and for an owner of many rows it would scan the primary key instead, past all rows that
     others have added since.
     """
     if reading_dialect() == "sqlite":
@@ -77,9 +77,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
 
 
 def unestimated(name: str, value: str | datetime) -> Q:
-    """The same as `Q` of a column's name with a comparison, but PostgreSQL doesn't know the value when it plans.
+    """Like `Q` with a column's name and comparison, but hide the value from PostgreSQL's planner.
 
-    Where few rows meet a condition, its planner takes an index that finds those of all workspaces.
+    If it expects few matching rows, it chooses an index that finds those of all workspaces.
     """
     if reading_dialect() == "sqlite":
         given: dict[str, Any] = {name: value}

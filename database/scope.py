@@ -1,4 +1,4 @@
-"""The one place where rows are scoped to a workspace: a query that says nothing of whose rows it means is refused."""
+"""Scopes every query to a workspace; a query that doesn't say whose rows it means is refused."""
 
 from typing import Any, TypeVar
 
@@ -23,14 +23,14 @@ class WorkspaceManager(Manager):
 
 
 def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The rows of one workspace: the only way to a workspace's rows on behalf of a caller."""
+    """Query the rows of one workspace: the only way to read rows for a caller."""
     return QuerySet(model).filter(workspace_id=workspace_id)
 
 
 def scoped_list(model: type[ModelT], workspace_id: str, owner: str | None = None) -> QuerySet[ModelT]:
-    """The same rows, to be listed by an index whose first column is the owner's, or if it is None the workspace's.
+    """Query the same rows for a list whose index begins with the column `owner`, by default with the workspace.
 
-    They are in the order of that column, to which a list adds its own. `owned_by` restricts them to an owner.
+    They are ordered by that column, to which a list adds its own order. `owned_by` restricts them to an owner.
     """
     if owner is not None:
         return scoped(model, workspace_id).order_by(owner)
@@ -38,10 +38,10 @@ def scoped_list(model: type[ModelT], workspace_id: str, owner: str | None = None
 
 
 def first_column(rows: QuerySet[Any]) -> str:
-    """The first column of the index by which rows are listed."""
+    """Return the first column of the index that lists the rows."""
     return rows._orderings[0][0] if rows._orderings else "workspace_id"
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:
-    """The rows of all workspaces: for authentication, the operator's commands and background work only."""
+    """Query the rows of all workspaces: for authentication, the operator's commands and background work only."""
     return QuerySet(model)

@@ -1,8 +1,9 @@
-"""Reading a SQLite file: what is short at once, the rest by threads, so that nobody waits behind another's list.
+"""Reads a SQLite file: short statements in the event loop, long ones by threads, so that nobody waits for a long one.
 
-To hand a statement to a thread and back costs more than most statements, so each is first run here. One that turns out
-to be long is stopped and left to a thread. Each thread has a connection of its own, and SQLite releases Python's
-lock while it reads. What reads for too long is interrupted, and so is what nobody waits for any more.
+To hand a statement to a thread and back costs more than most statements, so each is first run in the event loop; one
+that turns out to be long is stopped and left to a thread. Each thread has a connection of its own, and SQLite releases
+Python's lock while it reads. A statement of a thread is interrupted if it takes too long, or if its caller was
+cancelled.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ _SEARCH: Final = " MATCH "
 
 
 class SqliteReaders(SqliteClient):
-    """Tortoise's client of a SQLite file, with several connections. They are opened when they are needed first."""
+    """Tortoise's client of a SQLite file, with several connections, which are opened when first needed."""
 
     def __init__(self, file_path: str, *, reading_timeout_s: float, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
@@ -43,14 +44,14 @@ class SqliteReaders(SqliteClient):
         """All connections that are open."""
 
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  (Tortoise's)
-        """Open the first connections: what is wrong with the file shows at once."""
+        """Open the first connections, which fails at once if the file has a problem."""
         self._is_closed = False
         if not self.opened:
             self._idle.append(await self._open())
             self._at_once = self._connected()
 
     async def close(self) -> None:
-        """Close them all; what still reads is interrupted, and who waits is refused."""
+        """Close all connections: running statements are interrupted, and waiting ones refused."""
         self._is_closed = True
         if self._at_once is not None:
             self._at_once.close()
@@ -99,11 +100,11 @@ class SqliteReaders(SqliteClient):
         return self._steps > SHORT
 
     def acquire_connection(self) -> Any:
-        """A connection for one statement: the one that was used last, since it knows most of the file."""
+        """Return a context that holds a connection for one statement: the last used one, whose cache is fullest."""
         return _Turn(self)
 
     async def take(self) -> aiosqlite.Connection:
-        """A connection that nobody else has until it is given back."""
+        """Take a connection for exclusive use until it is given back."""
         await self._turns.acquire()
         try:
             self._refuse_when_closed()
@@ -113,24 +114,24 @@ class SqliteReaders(SqliteClient):
             raise
 
     def give_back(self, connection: aiosqlite.Connection) -> None:
-        """Let others have it."""
+        """Give a connection back."""
         if connection in self.opened:
             self._idle.append(connection)
         self._turns.release()
 
     def reclaim(self, connection: aiosqlite.Connection) -> None:
-        """Let others have it once it has come to the end of what nobody waits for any more."""
-        task = asyncio.ensure_future(self._reclaimed(connection))
+        """Give a connection back once its abandoned statement has ended."""
+        task = asyncio.ensure_future(self._interrupt_until_free(connection))
         self._reclaiming.add(task)
         task.add_done_callback(self._reclaiming.discard)
 
-    async def _reclaimed(self, connection: aiosqlite.Connection) -> None:
-        """An interruption reaches what runs, not what is still to begin: so as often as it takes."""
+    async def _interrupt_until_free(self, connection: aiosqlite.Connection) -> None:
+        """Interrupt until the statement has ended: an interruption misses a statement that has not begun yet."""
         through = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))
         while not through.done():
             connection._conn.interrupt()
             await asyncio.wait({through}, timeout=_INTERRUPTED_EVERY_S)
-        through.exception()  # it may have been interrupted itself, or the connection be closed
+        through.exception()  # it may have been interrupted itself, or the connection closed
         self.give_back(connection)
 
     def _refuse_when_closed(self) -> None:
@@ -138,7 +139,7 @@ class SqliteReaders(SqliteClient):
             raise OSError("the database was closed")
 
     async def _open(self) -> aiosqlite.Connection:
-        """One more connection; it becomes ours only when it is whole."""
+        """Open another connection, and add it to the others once it works."""
         connection = await aiosqlite.connect(self.filename, isolation_level=None)
         try:
             connection._conn.row_factory = sqlite3.Row

@@ -208,8 +208,8 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
     await write_books(tx, books, utc_now())
-    told = await _processed(tx, row, invoice, webhook_event_ids)
-    _log(write, row, invoice, verdict, told)
+    events = await _processed(tx, row, invoice, webhook_event_ids)
+    _log(write, row, invoice, verdict, events)
 
 
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
@@ -258,7 +258,7 @@ async def _processed(
     """Mark the payment's webhook events as PROCESSED; return their ids and those of their integrations."""
     now = utc_now()
     await keep_firsts(tx, webhook_event_ids)
-    told = await tx.fetch(
+    events = await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"
         " WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' RETURNING id, integration_id",
@@ -269,13 +269,13 @@ async def _processed(
         now,
     )
     done = (WebhookEventStatus.PROCESSED, None, None, now)
-    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in told])
-    return told
+    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in events])
+    return events
 
 
-def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, told: Sequence[Row]) -> None:
+def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, events: Sequence[Row]) -> None:
     log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
-    for row in sorted(told, key=lambda row: str(row["id"])):
+    for row in sorted(events, key=lambda row: str(row["id"])):
         log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
     for entry in verdict.log:
         log(

@@ -270,9 +270,9 @@ async def _replay(
     else:
         receipts = await asyncio.gather(*(ctx.services.inbox.accept(delivery) for delivery in deliveries))
         ctx.refresh()
-    told = iter(receipts)
+    rest = iter(receipts)
     return [
-        await _replayed(ctx, webhook_event, next(told) if delivery else None) for webhook_event, delivery in entries
+        await _replayed(ctx, webhook_event, next(rest) if delivery else None) for webhook_event, delivery in entries
     ]
 
 

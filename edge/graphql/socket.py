@@ -26,7 +26,7 @@ from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
-from execution.shown import Asked, GoneError, Send, Shown, StuckError, tell
+from execution.shown import Asked, GoneError, Send, Shown, StuckError, send_one
 from models.session import Session
 from resolvers.auth import Credential
 from schema.context import Operation, new_request_id
@@ -227,7 +227,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])
                         return
-                    await tell(send, shown)
+                    await send_one(send, shown)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except UnauthenticatedError:
             await self.websocket.close(*UNAUTHORIZED)

@@ -276,7 +276,7 @@ async def _jobs(services: Services) -> dict[str, int]:
     """What is done every few seconds, when there is nothing to do."""
     works: dict[str, Callable[[], Awaitable[object]]] = {
         "the sweep": Sweep(services.inbox, services.quarantine, services.feed.wake).sweep,
-        "due links": LinkSweep(services.link_maker).work_off,
+        "due links": LinkSweep(services.link_maker).run_due,
         "merging": merge_all,
         "readiness": unwritable_because,
     }
