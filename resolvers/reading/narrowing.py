@@ -148,7 +148,7 @@ async def take(
     if not narrowings:
         return await read(listed.limit(limit))
     holding = listed.filter(*(narrowing.holds for narrowing in narrowings))
-    near = await _of_nearest(listed, NEAR, holding.limit(limit))
+    near = await matching_among(listed, NEAR, holding.limit(limit))
     if len(near) == limit:
         return near
     found = await _first_found(narrowings)
@@ -181,7 +181,7 @@ async def _of_many(listed: QuerySet[RowT], narrowings: Sequence[Narrowing], part
     nearest = next((narrowing.nearest for narrowing in narrowings if narrowing.nearest is not None), None)
     if nearest is None:
         return list(await holding.limit(limit))
-    found = await _of_nearest(listed, FAR, holding.limit(limit))
+    found = await matching_among(listed, FAR, holding.limit(limit))
     if len(found) == limit:
         return found
     found, stop_when_over = [], stopwatch()
@@ -217,8 +217,11 @@ async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[
     return [*(holding.filter(each.holds) for each in found.lists), *(others.filter(id__in=few) for few in ids)]
 
 
-async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
-    """Return the matching rows among the first `number` of a list; the database stops when it has enough."""
+async def matching_among(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:
+    """Return the matching rows among the first `number` of a list; the database stops when it has enough.
+
+    It can't look for matching rows elsewhere first, however few of them it expects.
+    """
     statement = statement_of(holding)
     statement._from = [statement_of(listed.limit(number)).as_(holding.model._meta.db_table)]  # type: ignore[list-item]
     answer = await get_connection(READER).execute_query_dict(*statement.get_parameterized_sql())

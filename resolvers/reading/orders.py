@@ -19,6 +19,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from database.access import reading_dialect
+from database.scope import scoped
 from errors import InvalidInputError
 from resolvers.reading.counts import Counting
 from resolvers.reading.narrowing import (
@@ -29,6 +30,7 @@ from resolvers.reading.narrowing import (
     Found,
     Narrowing,
     count_narrowed,
+    matching_among,
     stopwatch,
     take,
 )
@@ -88,6 +90,11 @@ class Ordering(Generic[RowT]):
     without: Narrowing | None = None
 
     @property
+    def all(self) -> QuerySet[RowT]:
+        """All rows of the workspace."""
+        return scoped(self.rows.model, self.workspace_id)
+
+    @property
     def holding(self) -> QuerySet[RowT]:
         """The rows that meet all conditions, in no order."""
         return self.rows.filter(*(narrowing.holds for narrowing in self.narrowings)).order_by()
@@ -97,7 +104,7 @@ class Ordering(Generic[RowT]):
 class _Taken(Generic[RowT]):
     """The rows that were found so far, up to a limit."""
 
-    holding: QuerySet[RowT]
+    ordering: Ordering[RowT]
     limit: int
     rows: list[tuple[Key, RowT]] = field(default_factory=list)
 
@@ -111,14 +118,15 @@ class _Taken(Generic[RowT]):
             if self.is_full:
                 return
             few = keys[begin : begin + _AT_ONCE]
-            found = {row.pk: row for row in await self.holding.filter(id__in=[key[-1] for key in few])}
+            named = self.ordering.all.filter(id__in=[key[-1] for key in few])
+            found = {row.pk: row for row in await matching_among(named, len(few), self.ordering.holding)}
             holding = [(key, found[key[-1]]) for key in few if key[-1] in found]
             self.rows += holding[: self.limit - len(self.rows)]
 
 
 async def _take(ordering: Ordering[RowT], walk: Walk, part: Part, limit: int) -> list[tuple[Key, RowT]]:
     """Return the first rows of a part that meet all conditions; `narrowing` explains how far the list is scanned."""
-    taken = _Taken(ordering.holding, limit)
+    taken = _Taken(ordering, limit)
     near = await walk.keys(part, NEAR if ordering.unwalked else limit)
     await taken.look_up(near)
     if taken.is_full or not ordering.unwalked or len(near) < NEAR:
