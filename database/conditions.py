@@ -1,7 +1,7 @@
 """Conditions for `filter` that Tortoise itself can't express."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,11 +15,15 @@ from tortoise.query_utils import QueryModifier
 from database.access import reading_dialect
 
 
-class _Condition(Q):
-    """A condition on the rows of a table."""
+class Condition(Q):
+    """A condition on the rows of a table. Those of the same `shape` differ in their parameters' values alone."""
 
-    def __init__(self, criterion_on: Callable[[Table], Criterion]) -> None:
+    def __init__(
+        self, shape: tuple[str, ...], criterion_on: Callable[[Table], Criterion], values: Sequence[object] = ()
+    ) -> None:
         super().__init__()
+        self.shape = shape
+        self.values = values
         self._criterion_on = criterion_on
 
     def __bool__(self) -> bool:
@@ -33,14 +37,14 @@ class _Condition(Q):
         return QueryModifier(where_criterion=self._criterion_on(resolve_context.table))
 
 
-class Literally(_Condition):
+class Literally(Condition):
     """A condition in SQL, which must never contain a client's text.
 
     SQLite uses a partial index only if the query repeats its condition word for word.
     """
 
     def __init__(self, sql: str) -> None:
-        super().__init__(lambda _: _Verbatim(sql))
+        super().__init__(("literally", sql), lambda _: _Verbatim(sql))
 
 
 class _Verbatim(Criterion):
@@ -61,7 +65,7 @@ def owned_by(column: str, id_: str) -> Q:
     """
     if reading_dialect() == "sqlite":
         return Q(**{column: id_})
-    return _Condition(lambda table: table[column] == Function("ANY", Array(id_)))
+    return Condition(("owned", column), lambda table: table[column] == Function("ANY", Array(id_)), [[id_]])
 
 
 _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
@@ -84,4 +88,4 @@ def unestimated(name: str, value: str | datetime) -> Q:
     compare = _COMPARISONS[comparison]
     type_ = "timestamptz" if isinstance(value, datetime) else "text"
     selected = QueryBuilder().select(Cast(ValueWrapper(value), type_))
-    return _Condition(lambda table: compare(table[column], selected))
+    return Condition(("unestimated", name, type_), lambda table: compare(table[column], selected), [value])

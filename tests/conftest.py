@@ -4,6 +4,7 @@ The servers start when a test first asks for one. With xdist each worker has its
 """
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from tests.world.valkey import Valkey
 def pytest_configure(config: pytest.Config) -> None:
     """Say where files are kept, and what is left out."""
     keep_the_tests_files_there()
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type] # httpcore looks for it in vain at each request
     watch(config)
 
 

@@ -61,7 +61,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         "schema/mutations: stripe_event webhook_event; schema/types: webhook_event"
     ),
     "tests/schema/test_query.py": (
-        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
+        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared;"
         " schema: enums fields filters node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",

@@ -308,7 +308,8 @@ def test_a_person_is_told_what_to_do_next(tmp_path: Path) -> None:
 def test_workers_serve_until_they_are_told_to_stop(
     workers: int, migrated_postgres_url: str, valkey_url: str, start_app: StartApp
 ) -> None:
-    app = start_app(migrated_postgres_url, valkey_url, workers)
+    """Several are started as users start them; other tests fork theirs."""
+    app = start_app(migrated_postgres_url, valkey_url, workers, cold=workers > 1)
     key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
 
     answers = [ask_who_is_calling(app.url, key) for _ in range(10)]

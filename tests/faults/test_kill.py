@@ -112,7 +112,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_nothing_of_its_is_missing
 def workers(app: RunningApp) -> list[int]:
     """The process ids of a server's workers."""
     children = Path(f"/proc/{app.process.pid}/task/{app.process.pid}/children").read_text().split()
-    return [int(child) for child in children if b"spawn_main" in command_line(child)]
+    return [int(child) for child in children if b"resource_tracker" not in command_line(child)]
 
 
 def command_line(process_id: str) -> bytes:

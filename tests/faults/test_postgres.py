@@ -89,7 +89,7 @@ async def test_while_the_database_is_stopped_all_is_refused_and_nothing_of_it_is
                 ends_at = time.monotonic() + OUTAGE_S
                 while time.monotonic() < ends_at:
                     during += await shop.post(app.url, events, timeout_s=PROMPT_S)
-                    await asyncio.sleep(0.25)
+                    await asyncio.sleep(1)
                 async with httpx.AsyncClient(base_url=app.url, **LOCAL) as http:
                     alive, ready = await http.get("/healthz"), await http.get("/readyz")
                 await asyncio.to_thread(server.start)

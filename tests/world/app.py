@@ -113,13 +113,15 @@ class Running:
         port: int = 0,
         descriptors: Descriptors | None = None,
         entry: Sequence[str] = (str(MAIN),),
+        *,
+        cold: bool = False,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fluxrate-app-")
         self._stdout = Path(self._folder.name, "stdout")
         self._stderr = Path(self._folder.name, "stderr")
         given = [*arguments, "--port", str(port), "--json"]
         try:
-            self.process = self._started(entry, given, environment(env), cwd, descriptors)
+            self.process = self._started(entry, given, environment(env), cwd, descriptors, cold=cold)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -137,9 +139,11 @@ class Running:
         env: Mapping[str, str],
         cwd: Path | None,
         descriptors: Descriptors | None,
+        *,
+        cold: bool,
     ) -> Process:
         with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            return started(entry, arguments, env, cwd, stdout, stderr, descriptors)
+            return started(entry, arguments, env, cwd, stdout, stderr, descriptors, cold=cold)
 
     @property
     def url(self) -> str:
@@ -266,9 +270,11 @@ class RunningApp(Running):
         port: int = 0,
         descriptors: Descriptors | None = None,
         entry: Sequence[str] = (str(MAIN),),
+        *,
+        cold: bool = False,
     ) -> None:
         self.cli = Cli(env, cwd)
-        super().__init__(["serve", *arguments], env, cwd, port, descriptors, entry)
+        super().__init__(["serve", *arguments], env, cwd, port, descriptors, entry, cold=cold)
 
     @property
     def database_url(self) -> str:
@@ -296,13 +302,16 @@ def running_app(
     port: int = 0,
     descriptors: Descriptors | None = None,
     entry: Sequence[str] = (str(MAIN),),
+    *,
+    cold: bool = False,
 ) -> Iterator[RunningApp]:
     """The product, serving for as long as the block lasts; on a free port, unless one is named.
 
-    `descriptors` are its limits of open files, soft and hard; `entry` is what Python runs.
+    `descriptors` are its limits of open files, soft and hard; `entry` is what Python runs; when `cold`, it starts as
+    users start it.
     """
     wanted = settings_env(database_url, broadcast_url, stripe_api_base, env)
-    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, descriptors, entry)
+    app = RunningApp(["--workers", str(workers)], wanted, cwd, port, descriptors, entry, cold=cold)
     try:
         app.wait_until_ok("/readyz")
         yield app

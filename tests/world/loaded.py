@@ -2,7 +2,10 @@
 
 Loading is most of what a start costs, 1.5 s of 1.8 s of processor time, and tests start hundreds. A fork is a process
 of its own: it has its own group, environment, folder and output, and runs the same file from its first line to its end.
-Each command once, the README's walk, the demo and the workers of a server with several start as users start them.
+Each command once, the README's walk, the demo and a server with two workers start as users start them.
+
+Workers of a server with several are forked too, from its supervisor. Their metrics count in a shared folder, which
+prometheus-client decides when it is loaded: such servers are forked from a Python of their own.
 """
 
 import atexit
@@ -10,10 +13,12 @@ import contextlib
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import resource
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,11 +30,16 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final, Protocol
 
+import uvicorn._subprocess
+
 from tests.world.import_everything import ROOT, module_names
 
 _LARGEST: Final = 1 << 20
 _MEASURED: Final = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells new processes what to measure: it knows of no forks."""
+
+_METRICS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where the metrics of several workers are counted together."""
 
 
 Descriptors = tuple[int, int]
@@ -60,15 +70,25 @@ def started(
     out: IO[bytes],
     err: IO[bytes],
     descriptors: Descriptors | None = None,
+    *,
+    cold: bool = False,
 ) -> Process:
-    """A process of `python ENTRY ARGUMENTS`, of a group of its own, so that a signal reaches its workers too."""
-    if _MEASURED in os.environ:
+    """A process of `python ENTRY ARGUMENTS`, of a group of its own, so that a signal reaches its workers too.
+
+    When `cold`, it and its workers start as users start them.
+    """
+    if cold or _MEASURED in os.environ:
         command = [*_limited(descriptors), sys.executable, *entry, *arguments]
         return subprocess.Popen(
             command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
         )
     wanted = {"argv": [*entry, *arguments], "env": dict(env), "cwd": str(cwd or Path.cwd()), "descriptors": descriptors}
-    return _loaded().fork(wanted, out, err)
+    return _loaded(_has_several_workers(arguments)).fork(wanted, out, err)
+
+
+def _has_several_workers(arguments: Sequence[str]) -> bool:
+    """Whether a command line asks for more than one."""
+    return "--workers" in arguments and arguments[arguments.index("--workers") + 1] != "1"
 
 
 def _limited(descriptors: Descriptors | None) -> Sequence[str]:
@@ -142,7 +162,7 @@ class Forked:
 class _Loaded:
     """The one that forks, as its test process sees it; it ends with that."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, several_workers: bool) -> None:
         self._asking: Final = threading.Lock()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -150,7 +170,7 @@ class _Loaded:
             env = {name: value for name, value in os.environ.items() if not name.startswith("FLUXRATE_")}
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", __name__, str(theirs.fileno())],
+                    [sys.executable, "-m", __name__, str(theirs.fileno()), *(["several"] if several_workers else [])],
                     cwd=ROOT,
                     env=env,
                     stdin=subprocess.DEVNULL,
@@ -179,14 +199,14 @@ class _Loaded:
 _loading: Final = threading.Lock()
 
 
-def _loaded() -> _Loaded:
+def _loaded(several_workers: bool) -> _Loaded:
     with _loading:  # threads may ask at once
-        return _the_one()
+        return _the_one(several_workers)
 
 
 @cache
-def _the_one() -> _Loaded:
-    return _Loaded()
+def _the_one(several_workers: bool) -> _Loaded:
+    return _Loaded(several_workers=several_workers)
 
 
 # --- In the process that forks ---------------------------------------------------------------------------------
@@ -245,8 +265,9 @@ def _become(wanted: Mapping[str, Any], out: int, err: int) -> None:
     os.dup2(err, 2)
     os.close(out)
     os.close(err)
+    metrics = {_METRICS: os.environ[_METRICS]} if _METRICS in os.environ else {}  # until the server makes its own
     os.environ.clear()
-    os.environ.update(wanted["env"])
+    os.environ.update(wanted["env"] | metrics)
     os.chdir(wanted["cwd"])
     if wanted["descriptors"] is not None:
         resource.setrlimit(resource.RLIMIT_NOFILE, tuple(wanted["descriptors"]))
@@ -286,6 +307,10 @@ def _leave() -> None:
 
 def _main() -> None:
     atexit.register(_leave)  # called last, since it is registered first
+    folder = tempfile.mkdtemp(prefix="fluxrate-metrics-") if sys.argv[2:] else None
+    if folder is not None:
+        os.environ[_METRICS] = folder
+        uvicorn._subprocess.spawn = multiprocessing.get_context("fork")  # type: ignore[assignment]
     for name in module_names():
         importlib.import_module(name)
     gc.collect()
@@ -293,6 +318,8 @@ def _main() -> None:
     wanted = _serve(socket.socket(fileno=int(sys.argv[1])))
     if wanted is not None:
         _run_as_a_process(wanted["argv"])
+    elif folder is not None:
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
