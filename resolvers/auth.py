@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Any, Final, Literal
 
 from database.access import fetch, transaction
 from database.scope import unscoped
@@ -15,6 +16,8 @@ from models.workspace import Workspace
 
 Credential = str | Session | None
 """What a caller is authenticated by: an Authorization header, or a session."""
+
+_MAX_KEPT: Final = 1024
 
 _HOW_TO: Final = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
 _SIGN_IN: Final = "sign in with an API key of the workspace"
@@ -72,13 +75,19 @@ async def _holder(column: Literal["id", "sha256"], value: str, how_to: str) -> C
         seq=row.pop("workspace_seq"),
         created_at=from_row(row.pop("workspace_created_at")),
     )
-    api_key = ApiKey._init_from_db(**{name: _instant(name, value) for name, value in row.items()})
+    api_key, scopes = _key_of(tuple(row.items()))
     if api_key.revoked_at is not None:
         raise UnauthenticatedError(f"This API key was revoked: {how_to}.")
     if not api_key.is_valid(utc_now()):
         raise UnauthenticatedError(f"This API key has expired: {how_to}.")
-    scopes = frozenset().union(*(IMPLIED_SCOPES[scope] for scope in api_key.granted))
     return Caller(workspace, api_key, scopes)
+
+
+@lru_cache(_MAX_KEPT)
+def _key_of(row: tuple[tuple[str, Any], ...]) -> tuple[ApiKey, frozenset[Scope]]:
+    """Make an API key of its row, and all that it allows; made once while the row stays the same."""
+    api_key = ApiKey._init_from_db(**{name: _instant(name, value) for name, value in row})
+    return api_key, frozenset().union(*(IMPLIED_SCOPES[scope] for scope in api_key.granted))
 
 
 def _bearer(authorization: str | None) -> str:

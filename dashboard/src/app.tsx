@@ -82,13 +82,15 @@ function Asked({ onEnter, onStay }: { onEnter: () => void; onStay: () => void })
   return (
     <main className="gate">
       <div className="gate-card">
-        <h1>Sign in by this link?</h1>
-        <p>You are signed in already. The link signs this browser in by another key, perhaps to another workspace.</p>
+        <h1>Sign in with this link?</h1>
+        <p>
+          You are already signed in. The link signs this browser in with another API key, perhaps of another workspace.
+        </p>
         <div className="actions">
           <Button kind="primary" onPress={onStay}>
             Stay signed in
           </Button>
-          <Button onPress={onEnter}>Sign in by the link</Button>
+          <Button onPress={onEnter}>Sign in with the link</Button>
         </div>
       </div>
     </main>

@@ -168,8 +168,8 @@ function Pages() {
         <Redirect to="/" />
       </Route>
       <Route>
-        <Page title="There is no such page">
-          <Empty title="Nothing is at this address.">
+        <Page title="Page not found">
+          <Empty title="There is no page at this address.">
             <Link href="/">Go to the overview</Link>
           </Empty>
         </Page>

@@ -24,7 +24,7 @@ async def take(sign_in_url: str) -> None:
         for scheme in SCHEMES:
             page = await (await browser.new_context(viewport=SIZE, color_scheme=scheme)).new_page()
             await page.goto(sign_in_url)
-            await expect(page.get_by_text("What is happening")).to_be_visible()
+            await expect(page.get_by_text("Recent activity")).to_be_visible()
             await page.screenshot(path=FOLDER / f"overview-{scheme}.png")
             await page.get_by_role("link", name="Invoices", exact=True).click()
             await page.get_by_label("Status").select_option("OPEN")

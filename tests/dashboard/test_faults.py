@@ -24,8 +24,8 @@ async def test_a_tab_never_acts_in_a_workspace_that_it_does_not_show(person: Per
     await person.press("New customer")
     await person.fill(Name="Ada", Email="ada@example.com")
     await tab.goto(f"{person.app.url}/#key={stranger.api_key}")
-    await expect(tab.get_by_role("heading", name="Sign in by this link?")).to_be_visible()
-    await tab.get_by_role("button", name="Sign in by the link").click()
+    await expect(tab.get_by_role("heading", name="Sign in with this link?")).to_be_visible()
+    await tab.get_by_role("button", name="Sign in with the link").click()
     await expect(tab.get_by_text("Live", exact=True)).to_be_visible()
 
     await expect(person.page.get_by_label("Name", exact=True)).to_have_count(0)  # it was loaded again

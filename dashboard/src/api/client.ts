@@ -34,7 +34,9 @@ type Failure = Pick<CombinedError, "graphQLErrors" | "networkError">;
 /** The API's own words, or what the reader can do when nothing answered. */
 export function wordsOf(error: Failure): string {
   const told = error.graphQLErrors.map((each) => each.message).join(" ");
-  return told || "The server can't be reached. What you see may be old; it is asked again when it is back.";
+  return (
+    told || "The server can't be reached. What you see may be out of date; it is loaded again once the server is back."
+  );
 }
 
 const TEMPORARY = new Set<unknown>(["UNAVAILABLE", "RATE_LIMITED", "TIMED_OUT"]);

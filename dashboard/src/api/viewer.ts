@@ -17,7 +17,7 @@ export const ViewerContext = createContext<Viewer | null>(null);
 
 export function useViewer(): Viewer {
   const viewer = useContext(ViewerContext);
-  if (!viewer) throw new Error("This is shown to who is signed in only.");
+  if (!viewer) throw new Error("Sign in to see this.");
   return viewer;
 }
 

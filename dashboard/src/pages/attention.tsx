@@ -46,8 +46,8 @@ export default function AttentionPage() {
       {error && <Alert>{wordsOf(error)}</Alert>}
       {!data && !error && <Loading />}
       {needed === 0 && (
-        <Empty title="Nothing needs you.">
-          <p>Whatever a person has to settle appears here by itself.</p>
+        <Empty title="Nothing needs your attention.">
+          <p>What needs a decision of yours appears here.</p>
         </Empty>
       )}
       {data && <Sections data={data} />}
@@ -90,7 +90,9 @@ function Sections({ data }: { data: Attention }) {
             </li>
           ))}
         </ul>
-        <p className="hint">Refund what is too much in Stripe: the refund is seen here, and the line goes.</p>
+        <p className="hint">
+          Refund the excess in Stripe. The payment leaves this list once Stripe reports the refund.
+        </p>
       </Section>
       <Section title="Disputed" count={attention.openDisputes}>
         <ul className="lines">
@@ -103,7 +105,7 @@ function Sections({ data }: { data: Attention }) {
             </li>
           ))}
         </ul>
-        <p className="hint">Answer a dispute in Stripe before the day by which Stripe wants evidence.</p>
+        <p className="hint">Answer a dispute in Stripe before its evidence is due.</p>
       </Section>
       <Section title="Invoices without a payment link" count={attention.failedPaymentLinks}>
         {withoutLink.nodes.map(({ id, number, paymentLink }) => (

@@ -80,10 +80,10 @@ export default function Customers() {
         href={(row) => `/customers/${row.id}`}
         empty={
           isAny ? (
-            <Empty title="No customer is called like that." />
+            <Empty title="No customer matches this search." />
           ) : (
             <Empty title="There are no customers yet.">
-              <p>A customer is who gets an invoice.</p>
+              <p>Your customers receive your invoices.</p>
               {create}
             </Empty>
           )

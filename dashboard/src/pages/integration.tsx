@@ -185,7 +185,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           type="password"
           autoComplete="off"
           placeholder={integration.secretKeyPreview}
-          hint="Leave blank to keep it. A new one is tried at Stripe before it is saved."
+          hint="Leave blank to keep it. Stripe must accept a new one before it is saved."
         />
         <Field
           label="Webhook Secret"
@@ -272,7 +272,9 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
     const { done, refusal } = await check.act({ id });
     if (refusal) return tell(refusal.message, true);
     return tell(
-      done.problems.length === 0 ? "All is well at Stripe." : `${countOf(done.problems.length, "problem")} found.`,
+      done.problems.length === 0
+        ? "No problem was found at Stripe."
+        : `${countOf(done.problems.length, "problem")} found.`,
     );
   };
   const runRepair = async () => {
@@ -372,7 +374,7 @@ function Facts({ integration }: { integration: Integration }) {
         <dd>{integration.webhookSecretPreview ? <code>{integration.webhookSecretPreview}</code> : "not saved yet"}</dd>
         {integration.previousWebhookSecretExpiresAt && (
           <>
-            <dt>The one before</dt>
+            <dt>Previous secret</dt>
             <dd>
               <code>{integration.previousWebhookSecretPreview}</code> verifies until{" "}
               <Time at={integration.previousWebhookSecretExpiresAt} />

@@ -47,8 +47,8 @@ export default function Integrations() {
         <div>
           <h2 id="stripe">Stripe</h2>
           <p>
-            Each invoice that you finalize gets a Payment Link. When it is paid, Stripe tells us, and the invoice is
-            PAID.
+            Each invoice that you finalize gets a Payment Link. When it is paid, Stripe posts a webhook, and the invoice
+            becomes PAID.
           </p>
         </div>
         {mayAdmin ? (
@@ -63,7 +63,7 @@ export default function Integrations() {
       {!data && !error && <Loading />}
       {data?.stripeIntegrations.nodes.length === 0 && (
         <Empty title="No Stripe account is connected yet.">
-          <p>Connect one to have your invoices paid. A test account will do to try it.</p>
+          <p>Connect one to have your invoices paid. A test account is enough to try it.</p>
         </Empty>
       )}
       {data?.stripeIntegrations.nodes.map((integration) => (
@@ -164,8 +164,8 @@ function Disconnect({ integration, isOpen, onClose }: DisconnectProps) {
     <Dialog title={`Disconnect ${integration.name}?`} isOpen={isOpen} onClose={onClose} role="alertdialog">
       {refusal && <Alert>{refusal}</Alert>}
       <p>
-        <strong>Remove entirely</strong> deletes its secrets and its webhook URL: payments of links that are still open
-        can't be told to Fluxrate any more. Its history stays.
+        <strong>Remove entirely</strong> deletes its secrets and its webhook URL: Fluxrate can no longer learn of
+        payments by links that are still open. Its history stays.
       </p>
       <p>
         <strong>Disable for now</strong> keeps both. Events that Stripe sends meanwhile are held, and applied when it is

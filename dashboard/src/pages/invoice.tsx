@@ -189,8 +189,8 @@ function PaymentLink({ invoice }: { invoice: Invoice }) {
         )}
       </div>
       {refusal && <Alert>{refusal}</Alert>}
-      {!paymentLink && <p className="hint">There was no Stripe account to make one when it was finalized.</p>}
-      {paymentLink?.status === "PENDING" && <p role="status">Stripe is being asked for it …</p>}
+      {!paymentLink && <p className="hint">No Stripe account was connected when it was finalized.</p>}
+      {paymentLink?.status === "PENDING" && <p role="status">It is being created at Stripe …</p>}
       {paymentLink?.problem && <Problem problem={paymentLink.problem} />}
       {isPayable && (
         <div className="link-row">
@@ -201,7 +201,7 @@ function PaymentLink({ invoice }: { invoice: Invoice }) {
         </div>
       )}
       {status !== "OPEN" && paymentLink?.openSessions === "CLOSING" && (
-        <p className="hint">Pages that customers still have open are being closed.</p>
+        <p className="hint">Checkout pages that customers still have open are being closed.</p>
       )}
     </section>
   );
@@ -351,13 +351,13 @@ const ENDINGS: Record<Ending, { label: string; title: string; what: string; isGr
   uncollectible: {
     label: "Mark uncollectible",
     title: "Mark this invoice uncollectible?",
-    what: "It is written off. A payment that comes all the same is still counted.",
+    what: "It is written off. A later payment still counts.",
     isGrave: true,
   },
   void: {
     label: "Void",
     title: "Void this invoice?",
-    what: "Nothing is owed any more, for good. Its payment link is closed; money that comes all the same fits no invoice.",
+    what: "This can't be undone. Its payment link is closed, and a later payment fits no invoice.",
     isGrave: true,
   },
 };
@@ -414,7 +414,7 @@ function Actions({ invoice }: { invoice: Invoice }) {
         <Dialog title={ENDINGS[ending].title} isOpen onClose={() => setEnding(null)} role="alertdialog">
           <p>{ENDINGS[ending].what}</p>
           <Form onSubmit={finish} fields={["note"]}>
-            <Field label="Note" name="note" hint="Stands in the timeline." />
+            <Field label="Note" name="note" hint="Shown in the timeline." />
             <div className="actions">
               <Button onPress={() => setEnding(null)}>Cancel</Button>
               <Button

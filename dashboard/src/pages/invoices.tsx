@@ -168,10 +168,10 @@ export default function Invoices() {
         href={(row) => `/invoices/${row.id}`}
         empty={
           isAny ? (
-            <Empty title="No invoice is like that." />
+            <Empty title="No invoice matches these filters." />
           ) : (
             <Empty title="There are no invoices yet.">
-              <p>Make one, and finalize it: it gets a Payment Link that you send to your customer.</p>
+              <p>Create one and finalize it: it gets a Payment Link to send to your customer.</p>
               {create}
             </Empty>
           )

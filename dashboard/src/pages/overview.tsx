@@ -59,7 +59,7 @@ export default function OverviewPage() {
         </Link>
       )}
       {data?.now.length === 0 && (
-        <Empty title="Nothing is owed yet, and nothing has come in.">
+        <Empty title="Nothing is open, and no payment was received yet.">
           <p>
             <Link href="/integrations">Connect Stripe</Link>, then <Link href="/invoices/new">make an invoice</Link>.
           </p>
@@ -70,7 +70,7 @@ export default function OverviewPage() {
       ))}
       {data && (
         <section className="card" aria-labelledby="stream">
-          <h2 id="stream">What is happening</h2>
+          <h2 id="stream">Recent activity</h2>
           <Stream known={data.events.nodes} />
         </section>
       )}
@@ -123,7 +123,7 @@ function Ageing({ buckets }: { buckets: Overview["now"][number]["overdueByAge"] 
   return (
     <div className="scroll-x">
       <table>
-        <caption className="hint">What is overdue, by age</caption>
+        <caption className="hint">Overdue, by age</caption>
         <thead>
           <tr>
             {buckets.map(({ fromDays, toDays }) => (

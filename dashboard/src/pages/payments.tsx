@@ -64,7 +64,7 @@ const COLUMNS = [
 ];
 
 const WAYS = [
-  { field: "CREATED_AT", label: "First heard of", direction: "DESC" },
+  { field: "CREATED_AT", label: "First reported", direction: "DESC" },
   { field: "OCCURRED_AT", label: "When", direction: "DESC" },
   { field: "AMOUNT", label: "Amount", direction: "DESC" },
 ] as const;
@@ -132,8 +132,8 @@ export default function Payments() {
         ordered={ordered}
         href={(row) => `/payments/${row.id}`}
         empty={
-          <Empty title={isAny ? "No payment is like that." : "Nothing was paid yet."}>
-            {!isAny && <p>A payment appears here by itself as soon as Stripe tells of it.</p>}
+          <Empty title={isAny ? "No payment matches these filters." : "There are no payments yet."}>
+            {!isAny && <p>A payment appears here as soon as Stripe reports it.</p>}
           </Empty>
         }
       />

@@ -40,7 +40,7 @@ export default function Settings() {
           <dd>
             <code>{workspace.id}</code>
           </dd>
-          <dt>Signed in by</dt>
+          <dt>Signed in with</dt>
           <dd>
             {apiKey.name} <code>{apiKey.preview}</code>, {apiKey.scopes.map(inWords).join(", ")}
           </dd>
@@ -72,7 +72,7 @@ function ApiKeys() {
       </div>
       {made && (
         <div role="status" className="once">
-          <p>This is the new key. It is shown this once and stored nowhere: copy it now.</p>
+          <p>Copy the new key now: it is not stored, and never shown again.</p>
           <Copy text={made} label="New API key" />
         </div>
       )}

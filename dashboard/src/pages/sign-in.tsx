@@ -27,7 +27,7 @@ export function SignIn({ because, onSignedIn }: { because: string | null; onSign
             isRequired
             autoFocus
             placeholder="flx_…"
-            hint="The first start printed one. Another is made with: fluxrate key create --name NAME"
+            hint="The first start printed one. Create another with: fluxrate key create --name NAME"
           />
           <Button kind="primary" type="submit">
             Sign in

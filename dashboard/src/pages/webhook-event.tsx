@@ -37,9 +37,9 @@ const WebhookEventQuery = graphql(`
 `);
 
 const SOURCES = {
-  WEBHOOK: "Stripe posted it",
-  SYNC: "Stripe was asked",
-  RETRY: "Tried again by itself",
+  WEBHOOK: "Posted by Stripe",
+  SYNC: "Fetched from Stripe",
+  RETRY: "Retried automatically",
   REPLAY: "Replayed",
   APPLIED: "Its payment was applied by hand",
 };
@@ -128,7 +128,7 @@ export default function WebhookEventPage({ id }: { id: string }) {
       <section className="card" aria-labelledby="payload">
         <h2 id="payload">Payload</h2>
         {event.payload === null ? (
-          <p className="hint">It can't be shown: it is no JSON, or nobody knows who sent it.</p>
+          <p className="hint">It can't be shown: it is not JSON, or its sender is not verified.</p>
         ) : (
           <Payload value={event.payload} />
         )}
@@ -177,7 +177,7 @@ function Replay({ id, onDone }: { id: string; onDone: () => void }) {
       </Button>
       <Dialog title="Replay this event" isOpen={isOpen} onClose={() => setOpen(false)}>
         {refusal && <Alert>{refusal}</Alert>}
-        {!outcome && !refusal && <p role="status">Looking what would change …</p>}
+        {!outcome && !refusal && <p role="status">Checking what would change …</p>}
         {outcome && (
           <div role="status">
             <p>

@@ -108,12 +108,11 @@ export default function WebhookEvents() {
         href={(row) => `/webhook-events/${row.id}`}
         empty={
           isAny ? (
-            <Empty title="No webhook event is like that." />
+            <Empty title="No webhook event matches these filters." />
           ) : (
             <Empty title="Stripe has not posted anything yet.">
               <p>
-                Check that the endpoint in Stripe has the webhook URL of your integration. The first event appears here
-                by itself.
+                Check that the endpoint in Stripe has the webhook URL of your integration. The first event appears here.
               </p>
             </Empty>
           )
@@ -191,11 +190,11 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
       <Button onPress={begin}>Replay {isAny ? "these" : "all"}</Button>
       <Dialog title="Replay webhook events" isOpen={isOpen} onClose={close}>
         <p className="hint">
-          {filter && isAny ? "Those that the filters show" : "All that is held, failed, unapplied or in quarantine"} are
-          tried again, the oldest first. Nothing is ever applied twice.
+          {filter && isAny ? "Those that match the filters" : "All that are held, failed, unapplied or in quarantine"}{" "}
+          are tried again, the oldest first. Nothing is ever applied twice.
         </p>
         {refusal && <Alert>{refusal}</Alert>}
-        {!told && !refusal && <p role="status">Looking what would change …</p>}
+        {!told && !refusal && <p role="status">Checking what would change …</p>}
         {told && <Told progress={told} isPending={isPending} />}
         <div className="actions">
           <Button onPress={close}>{told?.isDone ? "Close" : "Cancel"}</Button>

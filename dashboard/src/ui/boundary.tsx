@@ -14,9 +14,9 @@ export class Boundary extends Component<{ children: ReactNode }, { isBroken: boo
     if (!this.state.isBroken) return this.props.children;
     return (
       <div className="page">
-        <Alert>This page could not be loaded: the server can't be reached, or has another version by now.</Alert>
+        <Alert>This page could not be loaded: the server can't be reached, or was updated meanwhile.</Alert>
         <div className="actions">
-          <Button onPress={() => location.reload()}>Load it again</Button>
+          <Button onPress={() => location.reload()}>Reload the page</Button>
         </div>
       </div>
     );

@@ -91,7 +91,7 @@ function Search({ hasFocus, onPick, onNew }: SearchProps) {
         <Label>Customer</Label>
         <Input placeholder="Name or email" />
         <Popover className="popover">
-          <ListBox className="menu" renderEmptyState={() => <p className="hint">No customer is called like that.</p>}>
+          <ListBox className="menu" renderEmptyState={() => <p className="hint">No customer matches this search.</p>}>
             {(customer: { id: string; name: string; email: string }) => (
               <ListBoxItem className="menu-item" id={customer.id} textValue={customer.name}>
                 <strong>{customer.name}</strong> <span className="hint">{customer.email}</span>
@@ -134,7 +134,7 @@ export function NewCustomer({ onMade, onCancel, onPending }: NewProps) {
       <Form onSubmit={submit} fields={["name", "email", "externalId"]} label="New customer">
         <Field label="Name" name="name" isRequired autoFocus />
         <Field label="Email" name="email" type="email" isRequired />
-        <Field label="External ID" name="externalId" hint="Your own id of this customer, if you have one." />
+        <Field label="External ID" name="externalId" hint="Your own ID for this customer, if you have one." />
         <div className="actions">
           <Button onPress={onCancel}>Cancel</Button>
           <Button kind="primary" type="submit" isPending={isPending}>

@@ -58,11 +58,11 @@ export function Metadata({ entries, onSave, isPending }: Props) {
           ))}
         </dl>
       ) : (
-        <p className="hint">Whatever you keep about it for yourself, such as an order's number.</p>
+        <p className="hint">Your own data about it, such as an order number.</p>
       )}
       {isAdding && (
         <Form onSubmit={add} fields={["metadata.0.key", "metadata.0.value"]} label="Add an entry">
-          <Field label="Key" name="metadata.0.key" isRequired hint="An entry with this key is changed." />
+          <Field label="Key" name="metadata.0.key" isRequired hint="An entry with this key is replaced." />
           <Field label="Value" name="metadata.0.value" isRequired />
           <div className="actions">
             <Button onPress={() => setAdding(false)}>Cancel</Button>
