@@ -28,13 +28,13 @@ ELSEWHERE: Final[dict[str, str]] = {
         " gateways/stripe/objects: checkout_session money_back payment_intent shared_fields stripe_invoice"
     ),
     "tests/resolvers/integration/test_health.py": (
-        "gateways/stripe: checkup; models: diagnosis; resolvers/integration: repair quarantine"
+        "gateways/stripe: checkup permissions rejections; models: diagnosis; resolvers/integration: repair quarantine"
     ),
     "tests/resolvers/integration/test_connect.py": (
         "gateways/stripe: keys; models: integration webhook_url; resolvers/integration: disconnect keys lists update"
     ),
     "tests/inbox/test_queue.py": "inbox: batch delivery loading outcomes writing",
-    "tests/inbox/test_quarantine.py": "inbox/quarantine: release store; models: webhook_secret",
+    "tests/inbox/test_quarantine.py": "inbox/quarantine: dropping post release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (
         "models: payment payment_fact payment_link; models/settlement: case decide learn tally"

@@ -17,7 +17,7 @@ from errors import UnavailableError
 from gateways.stripe.endpoints import WEBHOOK_PATH
 from gateways.stripe.signature import verify
 from inbox.delivery import Delivery, delivery_of
-from inbox.quarantine.store import Post
+from inbox.quarantine.post import Post
 from models.instant import utc_now
 from models.kinds import WebhookEventStatus
 from resolvers.context import Services

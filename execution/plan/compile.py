@@ -1,8 +1,8 @@
-"""Compiling: an operation of a valid document becomes a plan, or it is told why not.
+"""Compiles an operation of a valid document to a plan, or raises why that is impossible.
 
-Which fields a selection has, graphql-core says, by its own `collect_fields`: fragments, directives, aliases and what is
-asked twice are no matter of ours. A field is compiled if it is of the kinds that are known here, all of Strawberry's
-making; anything else (a permission, an extension, a resolver of another make) leaves the operation to graphql-core.
+graphql-core's own `collect_fields` finds the fields of a selection, so fragments, directives, aliases and repeated
+fields need no code here. A field is compiled if it is of a kind that Strawberry makes and this module knows; anything
+else (a permission, an extension, another resolver) leaves the operation to graphql-core.
 """
 
 import contextlib
@@ -58,20 +58,20 @@ from resolvers.reading.few_columns import FewColumns, few_columns
 from schema.pages import asked
 
 MAX_FIELDS: Final = 500
-"""So many fields a plan may have, those of a fragment as often as it is spread."""
+"""How many fields a plan may have, those of a fragment as often as it is spread."""
 
 MAX_READS: Final = 30
-"""So many statements a plan may send for rows; loaders, which share theirs, are better at more."""
+"""How many statements a plan may send for rows; beyond that loaders, which share statements, are faster."""
 
 _DIRECTIVES: Final = frozenset({"skip", "include"})
 
 
 class NotOfRowsError(Exception):
-    """Something is asked of rows that needs Strawberry's objects."""
+    """A selected field of rows needs Strawberry's objects."""
 
 
 class Conditions(Visitor):
-    """What a document's directives depend on: the names of variables, in order."""
+    """Finds the variables on which a document's directives depend, in order."""
 
     def __init__(self, document: DocumentNode) -> None:
         super().__init__()
@@ -296,7 +296,7 @@ class Compiler:
         return complete, few_columns(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
 
     def _arguments(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Arguments:
-        """A field's arguments by their names in Python, made anew each time: inputs can be changed."""
+        """Make a field's arguments by their names in Python, again for each call: resolvers may change inputs."""
         resolver, converter = of_ours.base_resolver, self._strawberry.schema_converter
         info = resolver.info_parameter if resolver else None
         node, config = field[0].node, self._strawberry.config

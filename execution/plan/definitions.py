@@ -1,4 +1,4 @@
-"""What Strawberry made the schema's definitions of."""
+"""Finds what Strawberry made the schema's definitions from."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +16,12 @@ def resolves(extension: Any) -> bool:
 
 
 def nullable(type_: GraphQLOutputType) -> tuple[bool, GraphQLOutputType]:
-    """Whether a type may be null, and what it is otherwise."""
+    """Return whether a type may be null, and the type without that."""
     return (False, type_.of_type) if isinstance(type_, GraphQLNonNull) else (True, type_)
 
 
 def backref(definition: GraphQLField | GraphQLInterfaceType | None) -> Any:
-    """What of Strawberry's a definition was made of."""
+    """Return Strawberry's own definition behind a GraphQL definition."""
     extensions: Mapping[str, Any] = (definition.extensions if definition else None) or {}
     return extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
 
@@ -42,7 +42,7 @@ def is_plain(field: StrawberryField, definition: GraphQLField) -> bool:
 
 
 def call(field: StrawberryField) -> Callable[..., Any]:
-    """A field's function, which is given the source first."""
+    """Return a field's function; its first parameter is the source."""
     resolver = field.base_resolver
     assert resolver is not None  # noqa: S101  (it was looked at)
     function: Callable[..., Any] = resolver.wrapped_func  # type: ignore[assignment]
@@ -50,5 +50,5 @@ def call(field: StrawberryField) -> Callable[..., Any]:
 
 
 def name_of(source: Any) -> str:
-    """The name of a source's type."""
+    """Return the name of a source's type."""
     return get_object_definition(source, strict=True).name

@@ -1,4 +1,4 @@
-"""How scalars and enums are printed: quickly where a value is plainly right, else as graphql-core does."""
+"""Serializes scalars and enums: fast if a value has the expected type, otherwise as graphql-core does."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ _INT_END: Final = 2**31
 
 
 def serializer(type_: GraphQLLeafType) -> Serialize:
-    """The function that prints values of a type, all but None."""
+    """Return the function that serializes the values of a type, except None."""
     slowly = _checked(type_)
     if isinstance(type_, GraphQLEnumType):
         return _enum(type_, slowly)
@@ -21,12 +21,12 @@ def serializer(type_: GraphQLLeafType) -> Serialize:
 
 
 def printed_as(type_: GraphQLLeafType) -> type | None:
-    """The type whose values are printed as they are, if there is one."""
+    """Return the Python type whose values need no serialization, if there is one."""
     return str if type_.name in _TEXTS else None
 
 
 def names_of(type_: GraphQLLeafType) -> tuple[type, Mapping[Any, str]] | None:
-    """An enum's class and what its members are printed as; None for what is no enum of ours."""
+    """Return an enum's class and its members' names; None for other types."""
     if not isinstance(type_, GraphQLEnumType):
         return None
     members = [each.value for each in type_.values.values()]
@@ -49,7 +49,7 @@ def _checked(type_: GraphQLLeafType) -> Serialize:
 
 
 def _enum(type_: GraphQLEnumType, slowly: Serialize) -> Serialize:
-    """An enum's names by its members; by their type too, since a text may equal a member."""
+    """Serialize members by a mapping; check their type, since a text may equal a member."""
     known: dict[tuple[type, Any], Any] = {}
 
     def serialize(value: Any) -> Any:

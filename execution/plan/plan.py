@@ -14,7 +14,7 @@ from schema.context import Operation
 
 
 class UnplannedError(Exception):
-    """An operation is left to graphql-core. `why` is one of a few words, for the metric."""
+    """An operation that graphql-core must execute. `why` is one of a few words, for the metric."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -23,7 +23,7 @@ class UnplannedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A field of the query itself."""
+    """A root field of the query."""
 
     key: str
     step: Step
@@ -33,13 +33,13 @@ class Root:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a query is answered."""
+    """A compiled query."""
 
     roots: list[Root]
     fields: int
 
     async def answer(self, context: Operation, variables: VariableValues) -> tuple[Answer | None, list[GraphQLError]]:
-        """The data, and an error for each field of the query for which the database took too long.
+        """Execute the query: return its data, and an error for each root field for which the database took too long.
 
         Raises:
             Exception: Anything else that a field raised; graphql-core then executes the query and reports it.

@@ -15,11 +15,11 @@ from execution.plan.plan import Plan, UnplannedError
 from schema.context import Operation
 
 MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
-"""What the plans that are kept take together, as far as is known before."""
+"""How many bytes the cached plans may take, by the estimates below."""
 
 BYTES_PER_FIELD: Final = 4096
 BYTES_PER_CHARACTER: Final = 64
-"""What a plan takes for each of its fields and, by the parsed document that it holds, for each character of that."""
+"""The estimate of a plan's bytes: for each field, and for each character of its document, which it holds parsed."""
 
 _MAX_ERRORS: Final = 50
 _NO_VARIABLES: Final = VariableValues({}, {})
@@ -63,7 +63,7 @@ def _variables(schema: GraphQLSchema, asked: OperationDefinitionNode, given: dic
     return values
 
 
-# --- Plans that are kept ---------------------------------------------------------------------------------------
+# --- The cache of plans ----------------------------------------------------------------------------------------
 
 
 def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan:
@@ -75,7 +75,9 @@ def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableVa
         raise UnplannedError("directive")
     name = asked.name.value if asked.name else None
     coerced = (variables.coerced.get(each) for each in conditions.variables)
-    decided = tuple(value if isinstance(value, bool) else None for value in coerced)  # others are of other operations
+    decided = tuple(
+        value if isinstance(value, bool) else None for value in coerced
+    )  # the others belong to other operations
     compiler = Compiler(context.schema, document, asked, variables)
     return _plans.get((context.query, name, context.schema, decided), compiler, len(context.query))
 
@@ -88,17 +90,17 @@ _conditions_of: Final = Recent(_conditions)
 
 
 class _Plans:
-    """The plans that were asked for lately; bounded by what they take, the least used are let go first."""
+    """A cache of plans, limited by their bytes; drops the least recently used."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, tuple[Plan | str, int]] = OrderedDict()
         self.bytes = 0
 
     def get(self, key: Hashable, compiler: Compiler, characters: int) -> Plan:
-        """The plan that is known by a key, or that is compiled now.
+        """Return the cached plan of a key, or compile it.
 
         Raises:
-            UnplannedError: There is none.
+            UnplannedError: The operation can't be compiled.
         """
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -120,7 +122,7 @@ class _Plans:
 
     @staticmethod
     def _compiled(compiler: Compiler) -> Plan | str:
-        """Compile a plan, or say why there is none: the error itself would keep what it was raised in."""
+        """Compile a plan, or return why that failed: the exception itself would keep its frames in memory."""
         try:
             return compiler.plan()
         except UnplannedError as reason:

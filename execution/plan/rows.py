@@ -33,7 +33,7 @@ from schema.types.payment import Dispute
 
 
 class RowPage:
-    """A page of rows, whose cursors and count are found when they are asked for."""
+    """A page of rows, whose cursors and count are computed when selected."""
 
     __slots__ = ("_count", "_counting", "has_next", "has_previous", "rows")
 
@@ -46,31 +46,31 @@ class RowPage:
 
     @classmethod
     def at_end(cls, loaded: list[Any], size: int, counting: Counting, *, backwards: bool) -> Self:
-        """The page at an end of a list, of as many rows as it has and one more, read from that end."""
+        """Make the page at an end of a list from its rows and one more, which were read from that end."""
         more = len(loaded) > size
         if backwards:
             return cls(loaded[size - 1 :: -1], False, more, counting)
         return cls(loaded[:size] if more else loaded, more, False, counting)
 
     async def count(self) -> Count:
-        """How many rows the list has, counted once."""
+        """Count the rows of the list, once."""
         if self._count is None:
             self._count = asyncio.ensure_future(self._counting())
         return await self._count
 
     @property
     def edges(self) -> list[tuple[str, Any]]:
-        """The rows with their cursors."""
+        """Return the rows with their cursors."""
         return [(encode_cursor(row.id), row) for row in self.rows]
 
     @property
     def start_cursor(self) -> str | None:
-        """The place of the first row."""
+        """Return the cursor of the first row."""
         return encode_cursor(self.rows[0].id) if self.rows else None
 
     @property
     def end_cursor(self) -> str | None:
-        """The place of the last row."""
+        """Return the cursor of the last row."""
         return encode_cursor(self.rows[-1].id) if self.rows else None
 
 
@@ -91,7 +91,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A field made of columns, of all rows at once: values, Strawberry's objects, or what is printed already."""
+    """A field computed from columns, for all rows at once: its values, Strawberry's objects, or serialized texts."""
 
     columns: tuple[str, ...]
     of: Callable[[Sequence[Any]], list[Any]]
@@ -101,14 +101,14 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A field that is a row of another kind, by a column that holds its id."""
+    """A field that is a row of another type, whose id is in a column."""
 
     column: str
 
 
 @dataclass(frozen=True, slots=True)
 class Children:
-    """A field that is a page of the rows of another kind whose column holds this one's id. `all_of` are all of them."""
+    """A field that is a page of another type's rows, which have this row's id in a column. `all_of` queries all."""
 
     column: str
     all_of: Callable[[Context, str], Awaitable[QuerySet[Any]]]
@@ -137,7 +137,7 @@ def _column(name: str) -> Value:
 
 
 def _money(name: str, *columns: str) -> Value:
-    """An amount of a row's currency, in minor units; perhaps none."""
+    """Make a field for an amount in a row's currency, in minor units; it may be null."""
     of = _each(attrgetter(name, "currency"))
 
     def pairs(rows: Sequence[Any]) -> list[Any]:
@@ -171,7 +171,7 @@ _DISPUTED: Final = (
 )  # fmt: skip
 
 MODELS: Final[Mapping[str, type[Model]]] = {"Customer": Customer, "Invoice": Invoice, "Payment": Payment}
-"""The types that are rows."""
+"""The model of each type that is read as rows."""
 
 _OF_PAGES: Final[Mapping[str, Value | Counted]] = {
     "Connection.nodes": Value((), _each(attrgetter("rows"))),
@@ -240,7 +240,7 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
     "Payment.invoice": Link("invoice_id"),
     "Payment.customer": Link("customer_id"),
 }
-"""The fields of rows, of pages of them, and of the amounts in them, which are minor units with their currency."""
+"""The fields of rows, of their pages, and of their amounts, which are pairs of minor units and a currency."""
 
 ROOTS: Final[Mapping[str, Listed | LookedUp]] = {
     "customers": Listed(paged(query.customer_page)),
@@ -250,4 +250,4 @@ ROOTS: Final[Mapping[str, Listed | LookedUp]] = {
     "payments": Listed(paged(query.payment_page)),
     "payment": LookedUp(Prefix.PAYMENT),
 }
-"""The fields of the query that are rows."""
+"""The root fields that are read as rows."""

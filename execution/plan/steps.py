@@ -1,6 +1,6 @@
-"""What a plan is made of: functions that answer a field of many sources at once, as a column of their values.
+"""The steps of a plan: functions that resolve a field of many sources at once, to a column of values.
 
-Nothing here makes an error that a client sees: what is raised has graphql-core answer the operation.
+Nothing here makes an error that a client sees: if anything is raised, graphql-core executes the operation.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
@@ -16,14 +16,14 @@ from schema.context import Info, Operation
 _MAX_KEPT: Final = 256
 Answer = dict[str, Any]
 Column = list[Any]
-"""A value of each source, in their order."""
+"""One value for each source, in their order."""
 
 Later = Column | Coroutine[Any, Any, Column]
-"""A column that is there, or that has to be awaited."""
+"""A column, or a coroutine that returns one."""
 
 
 class NullError(Exception):
-    """There is nothing where something must be."""
+    """A field that may not be null is null."""
 
 
 class Run:
@@ -38,19 +38,19 @@ class Run:
 
 
 Step = Callable[[Run, Sequence[Any]], Later]
-"""Answers a field of the sources."""
+"""Resolves a field of the sources."""
 
 Complete = Callable[[Run, Column], Later]
-"""What values become in an answer."""
+"""Turns values into their form in an answer."""
 
 Fill = Callable[[Run, Sequence[Any]], Later]
-"""An answer of each source, with all fields that are asked for."""
+"""Makes an answer for each source, with all selected fields."""
 
 Arguments = Callable[[Run], dict[str, Any]]
 
 
 def then(found: Later, go_on: Callable[[Column], Later]) -> Later:
-    """Go on with a column, at once where it is there."""
+    """Continue with a column, at once unless it must be awaited."""
     return go_on(found) if isinstance(found, list) else _then(found, go_on)
 
 
@@ -60,7 +60,7 @@ async def _then(found: Awaitable[Column], go_on: Callable[[Column], Later]) -> C
 
 
 async def together(columns: Sequence[Later]) -> list[Column]:
-    """Await all that are not there at once; the first that fails ends the others."""
+    """Await all columns together; the first failure cancels the others."""
     done = [column if isinstance(column, list) else None for column in columns]
     waiting = [column for column in columns if not isinstance(column, list)]
     found = iter(await gather_with_cancel(*waiting) if len(waiting) > 1 else [await each for each in waiting])
@@ -68,14 +68,14 @@ async def together(columns: Sequence[Later]) -> list[Column]:
 
 
 class Selection:
-    """The fields of one type of object, by the keys that they are answered under."""
+    """The selected fields of an object type, by their keys in the answer."""
 
     def __init__(self, fields: Sequence[tuple[str, Step]]) -> None:
         self._steps = [step for _, step in fields]
         self._answers_of = _answers_of(tuple(key for key, _ in fields)) if fields else None
 
     def fill(self, run: Run, sources: Sequence[Any]) -> Later:
-        """An answer of each source."""
+        """Make an answer for each source."""
         if not sources:
             return []
         columns: list[Later] = []
@@ -95,16 +95,16 @@ class Selection:
         return self._answers(await together(columns), number)
 
     def _answers(self, columns: Sequence[Column], number: int) -> Column:
-        if self._answers_of is None:  # all is skipped
+        if self._answers_of is None:  # all fields are skipped
             return [{} for _ in range(number)]
         return self._answers_of(*columns)
 
 
 @lru_cache(_MAX_KEPT)
 def _answers_of(keys: tuple[str, ...]) -> Callable[..., Column]:
-    """Make the function that makes answers of the columns of some keys: by a display, which is the fastest way.
+    """Make the function that turns the columns of some keys into answers, by a dict display, the fastest way.
 
-    The keys are names in GraphQL, of letters, digits and underscores.
+    The keys are GraphQL names, of letters, digits and underscores.
     """
     values = "".join(f"value{place}, " for place in range(len(keys)))
     items = ", ".join(f"{key!r}: value{place}" for place, key in enumerate(keys))
@@ -116,28 +116,28 @@ def _answers_of(keys: tuple[str, ...]) -> Callable[..., Column]:
 
 
 def constant(value: Any) -> Step:
-    """A field that is always the same: `__typename`."""
+    """Make a step for a constant, such as `__typename`."""
     return lambda _, sources: [value] * len(sources)
 
 
 def attribute(name: str, complete: Complete) -> Step:
-    """A field that the source has."""
+    """Make a step for an attribute of the source."""
     get = attrgetter(name)
     return lambda run, sources: complete(run, list(map(get, sources)))
 
 
 def made(of: Callable[[Sequence[Any]], Column], complete: Complete) -> Step:
-    """A field that is made of the sources, of all at once."""
+    """Make a step for a field that is computed from all sources at once."""
     return lambda run, sources: complete(run, of(sources))
 
 
 def printed(of: Callable[[Sequence[Any]], Column]) -> Step:
-    """The same, of texts that are answered as they are."""
+    """Make the same for values that need no completion."""
     return lambda _, sources: of(sources)
 
 
 def computed(call: Callable[..., Any], arguments: Arguments, complete: Complete) -> Step:
-    """A field that a function computes."""
+    """Make a step for a field that a function computes from each source."""
 
     def step(run: Run, sources: Sequence[Any]) -> Later:
         given = arguments(run)
@@ -150,7 +150,7 @@ Find = Callable[[Run, Sequence[Any]], Coroutine[Any, Any, Column]]
 
 
 def awaited(call: Callable[..., Awaitable[Any]], arguments: Arguments, complete: Complete) -> Step:
-    """A field that a coroutine finds for each source."""
+    """Make a step for a field that a coroutine resolves for each source."""
 
     async def find(run: Run, sources: Sequence[Any]) -> Column:
         given = arguments(run)
@@ -162,7 +162,7 @@ def awaited(call: Callable[..., Awaitable[Any]], arguments: Arguments, complete:
 
 
 def found(find: Find, complete: Complete) -> Step:
-    """A field that is found for all sources together."""
+    """Make a step for a field that is resolved for all sources together."""
     return lambda run, sources: _then(find(run, sources), lambda values: complete(run, values))
 
 
@@ -176,7 +176,7 @@ def leaf(
     printed: type | None = None,
     names: tuple[type, Mapping[Any, str]] | None = None,
 ) -> Complete:
-    """Scalars and enums. Values of the type `printed` are as they have to be; `names` are an enum's class and names."""
+    """Complete scalars and enums. Values of type `printed` stay as they are; `names` are an enum's class and names."""
     as_they_are = {printed} if not nullable else {printed, NoneType}
     members, name_of = names or (None, {})
 
@@ -196,7 +196,7 @@ def leaf(
 
 
 def leaves(serialize: Callable[[Any], Any], *, nullable: bool, nullable_items: bool) -> Complete:
-    """Lists of scalars and enums."""
+    """Complete lists of scalars and enums."""
 
     def listed(value: Any) -> list[Any]:
         if type(value) is not list or (not nullable_items and None in value):
@@ -207,7 +207,7 @@ def leaves(serialize: Callable[[Any], Any], *, nullable: bool, nullable_items: b
 
 
 def objects(fill: Fill, *, nullable: bool) -> Complete:
-    """Objects: those of all answers are filled together."""
+    """Complete objects, those of all answers together."""
 
     def complete(run: Run, values: Column) -> Later:
         if NoneType not in set(map(type, values)):
@@ -226,7 +226,7 @@ def objects(fill: Fill, *, nullable: bool) -> Complete:
 
 
 def object_lists(fill: Fill, *, nullable: bool, nullable_items: bool) -> Complete:
-    """Lists of objects: those of all lists are filled together."""
+    """Complete lists of objects, those of all lists together."""
     of_items = objects(fill, nullable=nullable_items)
 
     def complete(run: Run, values: Column) -> Later:
@@ -250,7 +250,7 @@ def object_lists(fill: Fill, *, nullable: bool, nullable_items: bool) -> Complet
 
 
 def of_type(selection: Selection, is_type_of: Callable[[Any, Any], Any] | None) -> Fill:
-    """Objects of one type, which is looked at as graphql-core does."""
+    """Fill objects of one type, which is checked as graphql-core does."""
     if is_type_of is None:
         return selection.fill
 
@@ -263,7 +263,7 @@ def of_type(selection: Selection, is_type_of: Callable[[Any, Any], Any] | None) 
 
 
 def of_any_type(fills: dict[str, Fill], name_of: Callable[[Any], str]) -> Fill:
-    """Objects of several types, those of each filled together."""
+    """Fill objects of several types, those of each type together."""
 
     def fill(run: Run, sources: Sequence[Any]) -> Later:
         names = [name_of(source) for source in sources]

@@ -1,30 +1,29 @@
-"""Check an integration against Stripe and store the findings."""
+"""Checks integrations against Stripe and stores the findings."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 import orjson
 
 from database.access import Transaction, transaction
-from database.conditions import Literally
 from database.scope import scoped
-from errors import SealError, StripeRefusedError, StripeUnavailableError
+from errors import StripeRefusedError, StripeUnavailableError
 from gateways.base import EVENTS_LISTED_FOR
 from gateways.stripe.client import StripeGateway
 from gateways.stripe.endpoints import Endpoints, Finding, endpoint_url, endpoints_of, findings
 from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS
-from gateways.stripe.signature import verify
+from gateways.stripe.permissions import ENDPOINTS_WRITE, EVENTS_READ, PERMISSIONS, Permission, named
+from gateways.stripe.rejections import receives_other_mode, why_unverified
 from models.diagnosis import Diagnosis, diagnose
 from models.event import SYSTEM, Happening, append
 from models.instant import from_epoch, utc_now
 from models.integration import Integration, IntegrationTraffic, opened
-from models.kinds import EventType, WebhookEventStatus
+from models.kinds import EventType
 from models.reason import Reason
 from models.secret import Keyring
-from models.webhook_event import UNFINISHED, WebhookEvent
 
 CLOCK_TOLERANCE_S: Final = 60
 """How far our clock may differ from Stripe's before a check reports it; from 300 s on signatures are refused."""
@@ -32,8 +31,6 @@ CLOCK_TOLERANCE_S: Final = 60
 MISSED_AFTER: Final = timedelta(minutes=5)
 """How old an event must be before a check reports it as not arrived."""
 
-_LATEST: Final = 20
-_MODE_MEMORY: Final = timedelta(days=1)
 _EXPLAINS_SILENCE: Final = frozenset({Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED})
 """Problems that explain why no event arrives."""
 
@@ -41,37 +38,6 @@ _FOUND_WITHOUT_STRIPE: Final = frozenset(
     {Reason.STRIPE_NOT_ASKED, Reason.CLOCK_SKEW, Reason.SIGNATURES_FAILING, Reason.ENDPOINT_OTHER_MODE}
 )
 """Problems that a check finds without Stripe; the others keep their last result while Stripe is unavailable."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A permission that a restricted key may lack, and a request that tests it without changing anything."""
-
-    name: str
-    method: Literal["get", "post"]
-    path: str
-    needed_for: str | None = None
-    """What an optional permission is for; None for a required one."""
-
-
-EVENTS_READ: Final = Permission("read Events", "get", "/v1/events", "to fetch events that did not arrive")
-ENDPOINTS_WRITE: Final = Permission(
-    "write Webhook Endpoints", "post", "/v1/webhook_endpoints/we_none", "to check and repair the endpoint"
-)
-PERMISSIONS: Final = (
-    Permission("write Payment Links", "post", "/v1/payment_links/plink_none"),
-    Permission(
-        "read Checkout Sessions", "get", "/v1/checkout/sessions", "to find payments whose events did not arrive"
-    ),
-    Permission(
-        "write Checkout Sessions",
-        "post",
-        "/v1/checkout/sessions/cs_none/expire",
-        "to close the pages that customers have open for a link that is void or paid",
-    ),
-    EVENTS_READ,
-    ENDPOINTS_WRITE,
-)
 
 
 @dataclass(slots=True)
@@ -116,8 +82,8 @@ class Checkup:
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         found = await self._ask(integration, traffic)
-        found.findings += await self._signatures(integration, traffic, found.findings)
-        if await _receives_other_mode(integration):
+        found.findings += await why_unverified(self._keyring, integration, traffic, found.findings)
+        if await receives_other_mode(integration):
             found.findings.append((Reason.ENDPOINT_OTHER_MODE, None))
         return [diagnose(*each) for each in await self._store(integration, found)]
 
@@ -131,7 +97,7 @@ class Checkup:
         Raises:
             SealError: It can't be decrypted.
         """
-        return self._open(integration, "secret_key_sealed") or ""
+        return opened(self._keyring, integration, "secret_key_sealed") or ""
 
     async def endpoints(self, integration: Integration) -> Endpoints:
         """Fetch the integration's endpoints from Stripe.
@@ -174,7 +140,7 @@ class Checkup:
         if denied:
             needed = any(each.needed_for is None for each in denied)
             found.findings.append(
-                (Reason.KEY_NOT_PERMITTED if needed else Reason.KEY_LACKS_OPTIONAL_PERMISSION, _named(denied))
+                (Reason.KEY_NOT_PERMITTED if needed else Reason.KEY_LACKS_OPTIONAL_PERMISSION, named(denied))
             )
         ahead_s = probes[0].clock_ahead_s or 0.0
         if abs(ahead_s) > CLOCK_TOLERANCE_S:
@@ -213,53 +179,6 @@ class Checkup:
         )
         return bool(page.rows)
 
-    # --- Deliveries ---------------------------------------------------------------------------------------------
-
-    async def _signatures(
-        self, integration: Integration, traffic: IntegrationTraffic, already: Collection[Finding]
-    ) -> list[Finding]:
-        """Find out why the latest deliveries can't be verified, if it can be recognized."""
-        if not signatures_failing(integration, traffic):
-            return []
-        rows = await (
-            scoped(WebhookEvent, integration.workspace_id)
-            .filter(Literally(UNFINISHED), integration_id=integration.id, status=WebhookEventStatus.QUARANTINED)
-            .order_by("-id")
-            .limit(_LATEST)
-        )
-        reasons = [row.reason_code for row in rows]
-        codes = {code for code, _ in already}
-        if reasons and reasons[0] == Reason.SIGNATURE_TIMESTAMP:
-            return [] if Reason.CLOCK_SKEW in codes else [(Reason.CLOCK_SKEW, "more than 5 min away from")]
-        if reasons and reasons[0] == Reason.SIGNATURE_MISSING:
-            return [(Reason.SIGNATURES_FAILING, "they have none, so something in front of this server removes it")]
-        other = await self._whose_secret(integration, rows)
-        if other is not None:
-            return [(Reason.SIGNATURES_FAILING, f"it is the secret of the integration {other.name!r} that fits")]
-        if Reason.ENDPOINT_DUPLICATED in codes:
-            return [(Reason.SIGNATURES_FAILING, "several endpoints post to this URL, each with a secret of its own")]
-        return [(Reason.SIGNATURES_FAILING, "it is another endpoint's, or the one before the last roll")]
-
-    async def _whose_secret(self, integration: Integration, rows: Sequence[WebhookEvent]) -> Integration | None:
-        """Find another integration of the workspace whose secret is saved here, or signed the latest deliveries."""
-        others = await scoped(Integration, integration.workspace_id).filter(disconnected_at=None).order_by("id")
-        own = self._open(integration, "webhook_secret_sealed")
-        for other in others:
-            secrets = [secret for secret in self._webhook_secrets(other) if secret]
-            if other.id != integration.id and (own in secrets or any(_signed(row, secrets) for row in rows)):
-                return other
-        return None
-
-    def _webhook_secrets(self, integration: Integration) -> list[str | None]:
-        columns = ("webhook_secret_sealed", "previous_webhook_secret_sealed")
-        try:
-            return [self._open(integration, column) for column in columns]
-        except SealError:
-            return []
-
-    def _open(self, integration: Integration, column: str) -> str | None:
-        return opened(self._keyring, integration, column)
-
     # --- Storing -----------------------------------------------------------------------------------------------
 
     async def _store(self, integration: Integration, found: _Found) -> list[Finding]:
@@ -291,32 +210,6 @@ def kept_findings(integration: Integration) -> list[Finding]:
     return [(code, detail) for code, detail in orjson.loads(integration.findings or "[]")]
 
 
-def signatures_failing(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
-    """Whether the latest delivery since the secret was saved was rejected."""
-    if integration.webhook_secret_sealed is None or traffic is None or traffic.last_rejected_at is None:
-        return False
-    since = max(filter(None, (integration.webhook_secret_saved_at, traffic.last_event_at)), default=None)
-    return since is None or traffic.last_rejected_at > since
-
-
-async def _receives_other_mode(integration: Integration) -> bool:
-    latest = (
-        await scoped(WebhookEvent, integration.workspace_id)
-        .filter(integration_id=integration.id, livemode__isnull=False)
-        .order_by("-id")
-        .limit(_LATEST)
-        .only("id", "reason_code", "received_at")
-    )
-    since = utc_now() - _MODE_MEMORY
-    return any(each.reason_code == Reason.LIVEMODE_MISMATCH and each.received_at > since for each in latest)
-
-
-def _named(denied: Iterable[Permission]) -> str:
-    """List permissions, required ones first."""
-    ordered = sorted(denied, key=lambda each: each.needed_for is not None)
-    return ", ".join(each.name if each.needed_for is None else f"{each.name} ({each.needed_for})" for each in ordered)
-
-
 def _sent_to(endpoints: Endpoints | None) -> list[str]:
     """Return the types of events that the endpoints send, if they are known."""
     if endpoints is None:
@@ -328,19 +221,6 @@ def _sent_to(endpoints: Endpoints | None) -> list[str]:
 def _listening_since(endpoints: Endpoints | None, saved_at: datetime) -> datetime:
     created = [from_epoch(each.created) for each in (endpoints.sending if endpoints else [])]
     return max(saved_at, min(created, default=saved_at))
-
-
-def _signed(row: WebhookEvent, secrets: Sequence[str]) -> bool:
-    """Whether a stored delivery was signed with one of the secrets, by the time at which it came."""
-    return any(
-        verify(
-            post["headers"].get("stripe-signature"),
-            row.payload,
-            secrets,
-            datetime.fromisoformat(post["received_at"]).timestamp(),
-        )
-        for post in orjson.loads(row.posts or "[]")
-    )
 
 
 def _updated(integration: Integration) -> Happening:

@@ -22,7 +22,9 @@ from database.scope import scoped, unscoped
 from errors import UnavailableError
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of
-from inbox.quarantine.store import Post, Rejections, Written, drop_all, drop_expired, note_judged, write
+from inbox.quarantine.dropping import drop_all, drop_expired, note_judged
+from inbox.quarantine.post import Post
+from inbox.quarantine.store import Rejections, Written, write
 from inbox.queue import Inbox
 from models.instant import utc_now
 from models.integration import Integration, opened

@@ -7,7 +7,8 @@ from typing import Final
 
 from database.conditions import Literally
 from errors import NotFoundError
-from gateways.stripe.checkup import kept_findings, signatures_failing
+from gateways.stripe.checkup import kept_findings
+from gateways.stripe.rejections import signatures_failing
 from models.diagnosis import Diagnosis, diagnose
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic

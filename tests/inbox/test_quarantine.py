@@ -16,8 +16,8 @@ from database.scope import unscoped
 from inbox import queue
 from inbox.delivery import Origin, body_key
 from inbox.quarantine import release, store
+from inbox.quarantine.post import FIRST_POSTS, LAST_POSTS, Post
 from inbox.quarantine.release import Quarantine
-from inbox.quarantine.store import Post
 from models.event import Event
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
@@ -236,7 +236,7 @@ async def test_forged_posts_of_the_exact_body_do_not_push_out_the_genuine_one(bu
 
     assert saved["appliedFromQuarantine"] == 1
     assert waiting.deliveries == 101
-    assert len(orjson.loads(waiting.posts or "[]")) == store.FIRST_POSTS + store.LAST_POSTS
+    assert len(orjson.loads(waiting.posts or "[]")) == FIRST_POSTS + LAST_POSTS
 
 
 async def test_what_can_never_verify_takes_no_signatures_place(business: Business) -> None:
