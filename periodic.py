@@ -78,8 +78,8 @@ class Periodic:
         try:
             await self._work()
         except self._expected as error:
-            told = error.message if isinstance(error, FluxrateError) else repr(error)
-            log.warning("background work left for later", job=self._job, error=told)
+            reason = error.message if isinstance(error, FluxrateError) else repr(error)
+            log.warning("background work left for later", job=self._job, error=reason)
         except Exception:
             log.exception("background work failed, trying again later", job=self._job)
         else:

@@ -48,11 +48,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How this process is set up. `embedded`: on the default database, whose encryption key is made automatically.
+    """The settings of this process. `embedded`: the default database, whose encryption key is made automatically.
 
-    `knows_public_url`: it was said; if not, it is where the server listens. `sync_interval_s`: how often Stripe is
-    asked for events that did not arrive; 0 never. `trusted_documents`: the file of the only documents that may be
-    asked for. Rate limits are like "12000/minute", None for none.
+    `knows_public_url`: FLUXRATE_PUBLIC_URL is set; otherwise the public URL is the address served. `sync_interval_s`:
+    how often Stripe is asked for events that did not arrive; 0 for never. `trusted_documents`: the file of the only
+    documents that are answered. Rate limits are like "12000/minute"; None is no limit.
     """
 
     database_url: str = field(repr=False)
@@ -74,7 +74,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, *, sealing: bool = True) -> "Settings":
-        """The settings that FLUXRATE_… variables say. Without `sealing` encryption keys are not asked for.
+        """Read the FLUXRATE_… variables. Without `sealing` the encryption keys may be missing.
 
         Raises:
             ConfigurationError: Variables are missing or wrong; one error names all.
@@ -115,7 +115,7 @@ _BY_KUBERNETES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d
 
 
 def _unknown_names(environ: Mapping[str, str]) -> list[str]:
-    """A mistyped name would be ignored, and another database served than the one meant."""
+    """Report unknown names: a mistyped one would be ignored, and perhaps the wrong database served."""
     names = [f"{PREFIX}{name}" for name in NAMES]
     problems = []
     for name in sorted(set(environ) - set(names)):
@@ -234,7 +234,7 @@ def _rate(text: str) -> str | None:
 
 
 def _origin(text: str, wanted: str) -> str:
-    """Scheme, host and port of an http or https URL that has nothing else."""
+    """Return the scheme, host and port of an http or https URL, which must have nothing else."""
     parts = _split(text.removesuffix("/"))
     odd = any(character.isspace() or character in "\\*" for character in text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or odd:
@@ -268,10 +268,10 @@ def _listed(text: str) -> list[str]:
 
 
 def embedded_keys() -> tuple[str, ...]:
-    """The embedded database's encryption keys; before there is a database one is made, never after.
+    """Return the embedded database's encryption keys. A key is made only before the database exists.
 
     Raises:
-        ConfigurationError: The database is there and its key is not, or the key can't be read or made.
+        ConfigurationError: The database exists but its key doesn't, or the key can't be read or made.
     """
     from models.secret import Keyring
 
@@ -279,7 +279,7 @@ def embedded_keys() -> tuple[str, ...]:
         if not EMBEDDED_KEY.exists():
             if EMBEDDED_DATABASE.exists():
                 raise ConfigurationError(
-                    f"{EMBEDDED_DATABASE} is there but the key that opens its secrets is not: set"
+                    f"{EMBEDDED_DATABASE} exists but the key that decrypts its secrets does not: set"
                     f" FLUXRATE_ENCRYPTION_KEYS as it was when the database was made, or restore {EMBEDDED_KEY} from a"
                     " backup."
                 )
@@ -292,13 +292,13 @@ def embedded_keys() -> tuple[str, ...]:
     except ConfigurationError:
         raise ConfigurationError(
             f"{EMBEDDED_KEY} holds no encryption key (base64 of 32 bytes): restore it from a backup. A new key can't"
-            " open what is stored."
+            " decrypt the stored secrets."
         ) from None
     return keys
 
 
 def _make_embedded_key() -> None:
-    """Write the key aside and link it into place: nobody ever sees half of it, and the first of several wins."""
+    """Write the key to another file and link it: no process reads half of it, and the first of several to link wins."""
     from models.secret import generate_key
 
     EMBEDDED_KEY.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from database.access import Transaction, fetch, transaction
 from database.bulk import TYPES, insert_rows
-from gateways.stripe.client import API_VERSION
+from gateways.stripe.endpoint_calls import API_VERSION
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all
 

@@ -30,7 +30,7 @@ from benchmarks.servers import Server, fluxrate, postgres, uvicorn
 from database.access import Database, Transaction, transaction
 from database.bulk import insert_rows
 from database.migrate import migrate
-from gateways.stripe.client import API_VERSION
+from gateways.stripe.endpoint_calls import API_VERSION
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from benchmarks.filling import Filled
-from gateways.stripe.client import API_VERSION
+from gateways.stripe.endpoint_calls import API_VERSION
 from inbox.delivery import Origin, delivery_of
 from models.ids import Prefix, new_id
 from models.instant import utc_now

@@ -36,12 +36,14 @@ async def _steps(work: Work) -> int:
         return 0
 
     readers: Any = get_connection(READER)
+    at_once, readers._at_once = readers._at_once, None
     connections: list[Any] = [*readers.opened, get_connection(WRITER)._connection]
     for connection in connections:
         await connection.set_progress_handler(one_more, _STEP)
     try:
         await work()
     finally:
+        readers._at_once = at_once
         for connection in connections:
             await connection.set_progress_handler(None, 0)
     return steps

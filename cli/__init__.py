@@ -1,1 +1,1 @@
-"""The command line, a module per noun. Commands load what they need when they run: `--help` needs no database."""
+"""The command line, a module per noun. Commands import what they need when they run, so `--help` is fast."""

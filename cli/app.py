@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(create_app: "Callable[[Settings], ASGIApp]") -> None:
-    """Run the command line of a process; `create_app` makes what it serves."""
+    """Run the command line; `create_app` makes the application that `serve` serves."""
     try:
         _typer(create_app)()
     except FluxrateError as error:
@@ -28,7 +28,7 @@ def run(create_app: "Callable[[Settings], ASGIApp]") -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:  # a traceback tells an operator nothing; where it happened tells us
+    except Exception as error:  # an operator needs no traceback; the place is for us
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next

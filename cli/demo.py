@@ -37,7 +37,7 @@ TERMINATED: Final = 128 + signal.SIGTERM
 
 @dataclass(frozen=True)
 class Demo:
-    """Where a demo is served, and who may enter."""
+    """A running demo: its URLs and its API key."""
 
     url: str
     simulator_url: str
@@ -46,12 +46,12 @@ class Demo:
 
     @property
     def sign_in_url(self) -> str:
-        """The dashboard, signed in."""
+        """The link that signs in to the dashboard."""
         return f"{self.url}/#key={self.api_key}"
 
 
 def refuse_unless_alone(host: str, others: dict[str, bool]) -> None:
-    """Refuse a demo that would reach beyond itself: real data by a setting, or others' machines by its address.
+    """Refuse a demo that could touch real data, by a setting, or be reached from other machines, by its address.
 
     Raises:
         ConfigurationError: It would. `others` are the options that don't go with it, and whether each was given.
@@ -70,13 +70,13 @@ def refuse_unless_alone(host: str, others: dict[str, bool]) -> None:
 
 
 def run_demo(create_app: "Callable[[Settings], ASGIApp]", host: str, port: int, *, as_json: bool) -> None:
-    """Serve a demo until it is stopped; nothing of it is left then."""
+    """Serve a demo until it is stopped, then delete its database."""
     from edge.server import listen
 
     _end_in_order()
     bound = listen.bind(host, port)
     url = listen.url_of(bound)
-    _tell("Starting a demo: the product, and a simulated Stripe …")
+    _print_progress("Starting a demo: the product, and a simulated Stripe …")
     with tempfile.TemporaryDirectory(prefix="fluxrate-demo-") as folder, _simulator() as started:
         database_url = f"sqlite://{folder}/demo.sqlite3"
         workspace, key = asyncio.run(_prepare(database_url))  # while the simulator starts
@@ -93,7 +93,7 @@ def run_demo(create_app: "Callable[[Settings], ASGIApp]", host: str, port: int, 
 
 
 def _end_in_order() -> None:
-    """End by an exception, so that what was begun is cleared away, also where a terminal is closed."""
+    """Turn signals into an exception, so that the demo cleans up even if its terminal is closed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
@@ -113,7 +113,7 @@ def _settings(database_url: str, url: str, simulator_url: str) -> Settings:
 
 
 async def _prepare(database_url: str) -> "tuple[Workspace, str]":
-    """Make the database, a workspace in it, and the key that opens it."""
+    """Make the database, a workspace, and its API key."""
     from database import migrate
     from database.access import Database
     from models.kinds import Mode
@@ -138,9 +138,9 @@ def _quiet_app(create_app: "Callable[[Settings], ASGIApp]", settings: Settings) 
 
 @contextlib.contextmanager
 def _simulator() -> Iterator[Callable[[], str]]:
-    """A simulator in a process of its own, which ends with the block, and with this process however that ends.
+    """Run a simulator in a process of its own, which ends with the block, and with this process however it ends.
 
-    What is given waits until it has started, and says where it serves.
+    It yields a function that waits until the simulator has started and returns its URL.
     """
     spawning = multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
@@ -167,10 +167,10 @@ def _url_from(simulator: Connection) -> str:
 
 
 def _simulate(parent: Connection) -> None:
-    """Serve a simulator until the other end of a pipe is closed; where it serves is sent there."""
+    """Serve a simulator until the parent closes the pipe; send it the URL."""
     from edge.server import listen
 
-    os.setpgid(0, 0)  # Ctrl-C is for the demo, which ends its simulator last
+    os.setpgid(0, 0)  # Ctrl-C stops the demo, which stops its simulator last
     bound = listen.bind("127.0.0.1", 0)
     server = new_server()
 
@@ -188,9 +188,9 @@ def _simulate(parent: Connection) -> None:
 
 
 class _Filling(Thread):
-    """Fills a demo by its public API while it is served, and then says how to go on.
+    """Fills a demo by its public API while it is served, then prints what to try.
 
-    `failure` is why it couldn't; the demo is interrupted then.
+    If that fails, `failure` is the reason, and the demo is interrupted.
     """
 
     def __init__(self, demo: Demo, *, as_json: bool) -> None:
@@ -205,7 +205,7 @@ class _Filling(Thread):
 
         demo = self._demo
         try:
-            to_try = Books(demo.url, demo.simulator_url, demo.api_key).fill(_tell)
+            to_try = Books(demo.url, demo.simulator_url, demo.api_key).fill(_print_progress)
         except httpx.TransportError:
             return  # it is being stopped
         except FluxrateError as error:
@@ -218,7 +218,7 @@ class _Filling(Thread):
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def _tell(progress: str) -> None:
+def _print_progress(progress: str) -> None:
     print(progress, file=sys.stderr, flush=True)
 
 
@@ -242,7 +242,7 @@ def _announce(demo: Demo, to_try: "OpenInvoice", *, as_json: bool) -> None:
 
 
 def _welcome(demo: Demo, to_try: "OpenInvoice", *, has_dashboard: bool) -> str:
-    """What somebody who tries it reads."""
+    """Write the text that is printed once the demo is filled."""
     if has_dashboard:
         enter = f"Open the dashboard, signed in by this link:\n\n    {demo.sign_in_url}\n"
         look = f"Open invoice {to_try.number}: {demo.url}/invoices/{to_try.id}"
@@ -263,6 +263,6 @@ def _welcome(demo: Demo, to_try: "OpenInvoice", *, has_dashboard: bool) -> str:
 
 
 def _command() -> str:
-    """This command line, as it can be run from anywhere."""
+    """Return the command that runs this command line from any folder."""
     installed = Path(sys.executable).with_name("fluxrate")
     return shlex.quote(str(installed)) if installed.exists() else "fluxrate"

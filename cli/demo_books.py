@@ -1,7 +1,7 @@
-"""What a demo is filled with: customers, invoices in every state, and a month of payments, all by public APIs.
+"""Fills a demo with customers, invoices in every state and a month of payments, by public APIs alone.
 
-The product is asked over GraphQL, as any client asks it; the simulator's customers pay, and its webhooks reach the
-product. Nothing is written past either of them.
+It calls the product's GraphQL API like any client, and the simulator, whose customers pay and whose webhooks reach the
+product. It writes to neither's data directly.
 """
 
 import time
@@ -19,7 +19,7 @@ STRIPE_KEY: Final = "sk_test_demo_0123456789"
 TIMEOUT_S: Final = 30.0
 DAY_S: Final = 86_400
 MONTH_DAYS: Final = 30
-TOLD_EVERY: Final = 10
+REPORTED_EVERY: Final = 10
 
 CUSTOMERS: Final = (
     ("Ada's Bakery", "EUR"),
@@ -57,7 +57,7 @@ CASES: Final = {
     "void": 2,
     "uncollectible": 2,
 }
-"""How many invoices of what becomes of them."""
+"""How many invoices of each case."""
 
 INVOICE: Final = "invoice { id number paymentLink { url stripeId amount { amount } } }"
 
@@ -82,7 +82,7 @@ class _Finalized:
 
 
 class Books:
-    """A demo's product and simulator, each by its URL, and what is done at them."""
+    """Calls a demo's product and simulator by their URLs."""
 
     def __init__(self, product_url: str, simulator_url: str, api_key: str) -> None:
         self._http = httpx.Client(trust_env=False, timeout=TIMEOUT_S)
@@ -93,7 +93,7 @@ class Books:
         self._integration = ""
 
     def fill(self, on_progress: Callable[[str], None]) -> OpenInvoice:
-        """Fill an empty workspace, and give an open invoice to try. It reports its progress.
+        """Fill an empty workspace, reporting progress; return an open invoice to try.
 
         Raises:
             FluxrateError: Something was refused.
@@ -108,7 +108,7 @@ class Books:
                 made = self._add_invoice(position, customers, case)
                 if case == "open" and made is not None and to_try is None:
                     to_try = OpenInvoice(made.id, made.number, made.url)
-                if (position + 1) % TOLD_EVERY == 0 or position + 1 == len(cases):
+                if (position + 1) % REPORTED_EVERY == 0 or position + 1 == len(cases):
                     on_progress(f"{position + 1} of {len(cases)} invoices.")
             self._pay_for_no_invoice(customers[0])
         if to_try is None:
@@ -131,8 +131,8 @@ class Books:
         return customer_id
 
     def _add_draft(self, position: int, customers: list[str], due_in_days: int) -> tuple[str, str]:
-        """Write a draft; its id and currency."""
-        of = (position + position // len(CUSTOMERS)) % len(CUSTOMERS)  # or each case would have few currencies
+        """Create a draft; return its id and currency."""
+        of = (position + position // len(CUSTOMERS)) % len(CUSTOMERS)  # so that each case has several currencies
         currency = CUSTOMERS[of][1]
         service, price = SERVICES[position % len(SERVICES)]
         line = {
@@ -156,17 +156,17 @@ class Books:
         return _Finalized(invoice_id, invoice["number"], currency, link["stripeId"], link["url"], minor_units)
 
     def _add_invoice(self, position: int, customers: list[str], case: str) -> _Finalized | None:
-        """Write an invoice and let happen what becomes of it; None for a draft."""
+        """Create an invoice and carry out its case; return the finalized invoice, or None for a draft."""
         due_in_days = -3 - 9 * (position % 5) if case == "overdue" else 7 + position % 21
         draft, currency = self._add_draft(position, customers, due_in_days)
         if case == "draft":
             return None
         invoice = self._finalize(draft, currency)
-        self._befall(invoice, case, 1 + (position * 11) % (MONTH_DAYS - 1) + (position * 5 % 11) / 24)
+        self._carry_out(invoice, case, 1 + (position * 11) % (MONTH_DAYS - 1) + (position * 5 % 11) / 24)
         return invoice
 
-    def _befall(self, invoice: _Finalized, case: str, days_ago: float) -> None:
-        """Let happen to an open invoice what its case says."""
+    def _carry_out(self, invoice: _Finalized, case: str, days_ago: float) -> None:
+        """Carry out an open invoice's case."""
         if case == "void":
             self._mutate("voidInvoice", "VoidInvoice", "invoice { id }", id=invoice.id, note="Sent by mistake.")
         elif case == "uncollectible":
@@ -182,9 +182,9 @@ class Books:
             self._pay(invoice.link, days_ago, amount=invoice.minor_units // 2)
         elif case not in ("open", "overdue"):
             self._pay(invoice.link, days_ago)
-            self._take_back(invoice, case, days_ago / 2)
+            self._return_money(invoice, case, days_ago / 2)
 
-    def _take_back(self, invoice: _Finalized, case: str, days_ago: float) -> None:
+    def _return_money(self, invoice: _Finalized, case: str, days_ago: float) -> None:
         if case == "refunded":
             self._post(f"/pay/{invoice.link}/refund", created=self._at(days_ago))
         elif case == "refunded_partly":
@@ -193,7 +193,7 @@ class Books:
             self._post(f"/pay/{invoice.link}/dispute", created=self._at(days_ago))
 
     def _mutate(self, name: str, type_: str, selection: str, **arguments: Any) -> dict[str, Any]:
-        """Ask for one mutation; what its success holds.
+        """Send a mutation; return what its success contains.
 
         Raises:
             FluxrateError: It was refused, with the reason.
@@ -219,7 +219,7 @@ class Books:
         self._post(f"/pay/{link}", created=self._at(days_ago), **options)
 
     def _pay_for_no_invoice(self, customer: str) -> None:
-        """Pay a link that somebody made by hand, for a draft that is gone."""
+        """Pay a link that was made by hand for a deleted draft."""
         draft, currency = self._add_draft(0, [customer], due_in_days=7)
         self._mutate("deleteInvoice", "DeleteInvoice", "deletedId", id=draft)
         product = {"currency": currency.lower(), "unit_amount": "14900", "product_data": {"name": "Website check"}}
@@ -244,7 +244,7 @@ class Books:
 
 
 def _mixed_cases() -> Iterator[str]:
-    """Every case as often as it is wanted, each kind spread among the others."""
+    """List every case as often as CASES says, mixed evenly."""
     listed = [case for case, count in CASES.items() for _ in range(count)]
     yield from (listed[position * 5 % len(listed)] for position in range(len(listed)))
 

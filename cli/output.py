@@ -1,4 +1,4 @@
-"""What commands take and print: one JSON object, or words and tables for people."""
+"""Parses the arguments that commands share, and prints a JSON object, or text and tables."""
 
 import asyncio
 import json
@@ -47,17 +47,17 @@ def instant(text: str, direction: int = 1) -> datetime:
 
 
 def iso(at: datetime | None) -> str | None:
-    """RFC 3339 in UTC, with milliseconds."""
+    """Format an instant by RFC 3339, in UTC with milliseconds."""
     return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
-    """One line."""
+    """Print a JSON object on one line."""
     print(json.dumps(answer), flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    """A row each."""
+    """Print a table."""
     from rich.console import Console
     from rich.table import Table
 

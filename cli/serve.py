@@ -23,8 +23,8 @@ from settings import Settings
 if TYPE_CHECKING:
     from models.workspace import Workspace
 
-ROOM_FOR: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
-"""What is answered however many connections there are."""
+RESERVED_PATHS: Final = ("/webhooks/", "/healthz", "/readyz", "/metrics")
+"""Paths that are answered even if connections are short."""
 
 
 def serve(
@@ -48,7 +48,7 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Migrate, then serve GraphQL and webhooks."""
-    gc.disable()  # until all is loaded: nothing of it is garbage
+    gc.disable()  # until everything is imported: none of that is garbage
     if demo:
         from cli.demo import refuse_unless_alone, run_demo
 
@@ -70,10 +70,10 @@ def serve(
     if settings.trusted_documents is not None:
         from execution.persisted import documents_of
 
-        documents_of(settings.trusted_documents)  # that it can be read is seen before anything is begun
+        documents_of(settings.trusted_documents)  # fails here, before anything is started, if it can't be read
     if workers > 1 and not is_shared(settings.broadcast_url):
         raise ConfigurationError(
-            f"{workers} workers can't hear one another over memory://:"
+            f"{workers} workers can't share events over memory://:"
             " set FLUXRATE_BROADCAST_URL to a redis:// URL, or serve with --workers 1."
         )
     configure_logging()
@@ -89,7 +89,7 @@ def serve(
             bound,
             workers=workers,
             trusted_proxies=settings.trusted_proxies,
-            room_for=ROOM_FOR,
+            reserved_paths=RESERVED_PATHS,
         )
 
 
@@ -97,7 +97,7 @@ def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to date."""
     settings = Settings.from_env(sealing=False)
     if settings.embedded:
-        settings = Settings.from_env()  # makes its key, which must be there before the database
+        settings = Settings.from_env()  # makes the key, which must exist before the database
     applied = asyncio.run(_migrate(settings))
     if as_json:
         print_json({"applied": applied})
@@ -106,7 +106,7 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 async def _migrate(settings: Settings) -> list[str]:
-    """Bring the database up to date, and say where a new one was made: a mistyped path would begin an empty one."""
+    """Migrate, and say where a new database was made: a mistyped path makes an empty one."""
     from database import migrate
 
     missing = migrate.missing_file(settings.database_url)
@@ -117,7 +117,7 @@ async def _migrate(settings: Settings) -> list[str]:
 
 
 async def _prepare(settings: Settings, *, migrate_first: bool) -> "tuple[Workspace, str] | None":
-    """Make the database fit to be served; the embedded one's first workspace is made with it."""
+    """Migrate or check the database; in the embedded one make the first workspace and return it with its key."""
     from database import access
     from database.migrate import refuse_pending
     from models.secret import Keyring
@@ -144,7 +144,7 @@ def _announce(url: str, settings: Settings, first: "tuple[Workspace, str] | None
 
 
 def _welcome(url: str, settings: Settings, first: "tuple[Workspace, str] | None", *, has_dashboard: bool) -> str:
-    """What the operator reads, and where to go on in a browser."""
+    """Write the text that is printed after the start."""
     if first is None:
         keys = (
             'An API key is made with "fluxrate key create --name NAME", a workspace with "fluxrate workspace create".'
@@ -166,7 +166,7 @@ def _welcome(url: str, settings: Settings, first: "tuple[Workspace, str] | None"
 
 @contextlib.contextmanager
 def _shared_metrics() -> Iterator[None]:
-    """A folder in which worker processes count together; prometheus-client reads this variable when it is loaded."""
+    """Make the folder in which worker processes share metrics; prometheus-client reads the variable at its import."""
     folder = tempfile.mkdtemp(prefix="fluxrate-metrics-")
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
     try:

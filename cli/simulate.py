@@ -18,7 +18,7 @@ TIMEOUT_S: Final = 120.0
 
 
 class Event(StrEnum):
-    """What becomes of an invoice at Stripe."""
+    """What happens to an invoice at Stripe."""
 
     PAID = "paid"
     PAID_TWICE = "paid-twice"
@@ -46,23 +46,23 @@ ACTIONS: Final = {
     Event.DISPUTE_WON: "win",
     Event.DISPUTE_LOST: "lose",
 }
-"""What the simulator calls it."""
+"""The simulator's name of each event."""
 
 
 def simulate(
-    event: Annotated[Event, typer.Argument(metavar="EVENT", help=f"What becomes of it: {', '.join(Event)}.")],
+    event: Annotated[Event, typer.Argument(metavar="EVENT", help=f"What happens to it: {', '.join(Event)}.")],
     invoice: Annotated[str, typer.Option(help="Its id, inv_…, or its number.")],
     duplicate: Annotated[int, typer.Option(min=0, max=99, help="How many more times to post each webhook.")] = 0,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="Post the webhooks out of order.")] = False,
     delay: Annotated[
-        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks so much later.")
+        float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks this many seconds later.")
     ] = 0,
     tamper: Annotated[
         bool, typer.Option("--tamper", help="Sign the webhooks with a wrong secret, and post them once only.")
     ] = False,
     simulator: Annotated[
         str | None,
-        typer.Option(metavar="URL", help=f"Where it serves; FLUXRATE_STRIPE_API_BASE, or {DEFAULT_URL}."),
+        typer.Option(metavar="URL", help=f"Its URL; by default FLUXRATE_STRIPE_API_BASE, or {DEFAULT_URL}."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -80,10 +80,10 @@ def simulate(
 
 
 def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Have the simulator do it.
+    """Send the action to the simulator.
 
     Raises:
-        FluxrateError: There is none, it does not know the invoice, or that can't become of it.
+        FluxrateError: No simulator answers, it does not know the invoice, or the action is impossible.
     """
     import httpx
 
@@ -92,7 +92,7 @@ def _act(url: str, asked: dict[str, Any]) -> dict[str, Any]:
     except (httpx.TransportError, httpx.InvalidURL):
         raise FluxrateError(
             f"No simulator answers at {url}. Start it with {_start(url)}, and Fluxrate with"
-            f' FLUXRATE_STRIPE_API_BASE={url}; or try "fluxrate serve --demo", which says where its simulator serves'
+            f' FLUXRATE_STRIPE_API_BASE={url}; or try "fluxrate serve --demo", which prints its simulator\'s URL'
             " (--simulator URL)."
         ) from None
     stranger = FluxrateError(f"What answers at {url} is no simulator: name it by --simulator URL.")
@@ -118,7 +118,7 @@ def _start(url: str) -> str:
 
 
 def _refusal(answer: "httpx.Response") -> dict[str, Any] | None:
-    """What a simulator says is wrong; None where no simulator speaks."""
+    """Return the simulator's error message; None if the answer is not a simulator's."""
     try:
         error = answer.json()["error"]
         return {"message": error["message"], "param": error.get("param")}
@@ -127,13 +127,13 @@ def _refusal(answer: "httpx.Response") -> dict[str, Any] | None:
 
 
 def _why_unknown(invoice: str, url: str) -> FluxrateError:
-    """Say why the simulator at a URL has no link of an invoice, as far as the database knows."""
+    """Say why the simulator at a URL has no link of an invoice, if the database knows."""
     from resolvers import operator
 
     try:
         settings = Settings.from_env(sealing=False)
         reason = operated(lambda: operator.why_not_simulated(invoice), settings)
-    except ConfigurationError:  # it is the simulator that was asked; here there may be no database
+    except ConfigurationError:  # the simulator was asked; this machine may have no database
         reason = None
     return reason or NotFoundError(
         f"The simulator at {url} has no Payment Link of an invoice {invoice[:80]!r}: give the id, inv_…, or the number"
@@ -142,7 +142,7 @@ def _why_unknown(invoice: str, url: str) -> FluxrateError:
 
 
 def _printed(step: dict[str, Any]) -> dict[str, Any]:
-    """A step as it is printed: without URLs, since that of a webhook is a secret."""
+    """Format a step for --json without URLs: a webhook URL is a secret."""
     return {
         "paymentLink": step["payment_link"],
         "checkoutSession": step["checkout_session"],

@@ -33,7 +33,7 @@ def simulator(
 
 
 def new_server() -> "uvicorn.Server":
-    """A simulator, not yet served."""
+    """Make a simulator that is not served yet."""
     import uvicorn
 
     from simulator.app import create_app as create_simulator

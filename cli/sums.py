@@ -22,6 +22,6 @@ def sums(
     else:
         for mistake in found:
             print(f"{mistake.table} {' '.join(mistake.key)}: {mistake.kept} is kept, {mistake.counted} is counted")
-        print(f"{len(found)} sums are wrong: see --rebuild." if found else "All sums are right.")
+        print(f"{len(found)} sums are wrong: add them up again with --rebuild." if found else "All sums are right.")
     if found:
         raise typer.Exit(1)

@@ -45,7 +45,7 @@ def list_workspaces(as_json: AsJson = False) -> None:
 
 
 def workspace_json(workspace: "Workspace") -> dict[str, Any]:
-    """A workspace as it is printed."""
+    """Format a workspace for --json."""
     return {
         "id": workspace.id,
         "name": workspace.name,

@@ -1,1 +1,1 @@
-"""The database: opening it, the one way to write, and what both dialects have in common."""
+"""The database: connections, write transactions, and the differences between the two dialects."""

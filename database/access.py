@@ -1,4 +1,4 @@
-"""The database: opening it, reading it, and the one way to write.
+"""Opens the database, reads it, and writes to it in transactions.
 
 Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
 which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
@@ -24,7 +24,7 @@ from tortoise.exceptions import OperationalError
 
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
-from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_spent, is_unavailable
+from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_session_lost, is_unavailable
 from errors import ConfigurationError, UnavailableError
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
@@ -51,7 +51,7 @@ class Database:
             if not path.is_file():
                 raise ConfigurationError(f'There is no database at {path.absolute()}: run "fluxrate migrate" first.')
         set_global_context(self._context)
-        EXECUTOR_CACHE.clear()  # keyed by alias: what it holds may be another database's SQL
+        EXECUTOR_CACHE.clear()  # its keys are aliases, so it may hold another database's SQL
         try:
             with reporting(self.url, "reached"):
                 await self._context.init(config=config, use_tz=True, timezone="UTC")
@@ -73,20 +73,20 @@ Row = Mapping[str, Any]
 
 
 class Transaction:
-    """An open write transaction. SQL is PostgreSQL's with `$1` parameters, kept to what both databases know."""
+    """An open write transaction. Its SQL has `$1` parameters and uses only what both databases know."""
 
     def __init__(self, client: SqliteTransaction | PostgresTransaction, dialect: Dialect) -> None:
         self._client = client
         self.dialect: Final = dialect
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
-        """The rows that a statement answers."""
+        """Run a statement and return its rows."""
         if self.dialect == "postgres":
             return await self._client._connection.fetch(sql, *values)  # type: ignore[no-any-return, union-attr]
         return await self._client._connection.execute_fetchall(to_sqlite(sql), values)  # type: ignore[return-value]
 
     async def execute(self, sql: str, *values: object) -> None:
-        """Run a statement for its effect."""
+        """Run a statement that returns no rows."""
         await self.fetch(sql, *values)
 
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
@@ -95,14 +95,14 @@ class Transaction:
         await self._client._connection.executemany(statement, rows)
 
     def for_update(self, sql: str, *, by: str | None = None) -> str:
-        """The query with its rows locked until the end, `by` a column's order.
+        """Make a query lock its rows until the end, in the order of a column `by`.
 
-        SQLite has one writer at a time and needs neither: an order would have it walk through a table in that order.
+        SQLite has one writer at a time and needs no locks; an order would only make it read a table in that order.
         """
         return self._locking(sql, by, "UPDATE")
 
     def for_share(self, sql: str, *, by: str | None = None) -> str:
-        """The query with its rows kept from changing until the end."""
+        """Make a query keep its rows from changing until the end."""
         return self._locking(sql, by, "SHARE")
 
     def _locking(self, sql: str, by: str | None, strength: str) -> str:
@@ -112,12 +112,12 @@ class Transaction:
 
 
 def to_sqlite(sql: str) -> str:
-    """A statement's `$1` parameters in SQLite's notation."""
+    """Translate a statement's `$1` parameters into SQLite's notation."""
     return _PARAMETER.sub(r"?\1", sql)
 
 
 async def retrying(work: Callable[[], Awaitable[T]]) -> T:
-    """Do what opens a transaction of its own, and once more when another writer came first: five times at most."""
+    """Run `work`, which opens a transaction; repeat it after a conflict with another writer, up to five times."""
     for _ in range(_CONFLICTING_TRIES - 1):
         with contextlib.suppress(*CONFLICTS):
             return await work()
@@ -126,10 +126,10 @@ async def retrying(work: Callable[[], Awaitable[T]]) -> T:
 
 @contextlib.asynccontextmanager
 async def transaction() -> AsyncIterator[Transaction]:
-    """The one door for writes: commits when the block ends, rolls back when it raises.
+    """Open the transaction that every write goes through: commit when the block ends, roll back if it raises.
 
-    The models used inside it read and write through it. A task that is cancelled inside rolls back; one that is
-    cancelled while it commits raises only after the commit. A second one inside it would wait for the first.
+    Models used inside read and write through it. If the task is cancelled inside, it rolls back; if it is cancelled
+    during the commit, it raises after the commit. Transactions can't be nested: the inner one would wait for the outer.
 
     Raises:
         UnavailableError: The database is unavailable right now.
@@ -166,9 +166,9 @@ async def _unless_unavailable(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None], undo: Any = None) -> None:
-    """Run to the end even when this task is cancelled meanwhile, then let the cancellation through.
+    """Run `work` to its end even if this task is cancelled meanwhile, then raise the cancellation.
 
-    What was finished in vain is undone.
+    In that case `undo` undoes the result.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -210,7 +210,7 @@ class _PostgresWriter:
 
     async def rollback(self, because: BaseException) -> None:
         try:
-            if is_spent(because):
+            if is_session_lost(because):
                 self.client._connection.terminate()
             else:
                 with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
@@ -219,7 +219,7 @@ class _PostgresWriter:
             await self.close()
 
     async def close(self) -> None:
-        """Give the connection back; asyncpg rolls back a transaction that is still open in it."""
+        """Release the connection; asyncpg rolls back a transaction that is still open."""
         pool = self._writer._pool
         if pool is not None:
             await pool.release(self.client._connection)
@@ -262,26 +262,26 @@ class _SqliteWriter:
 
 
 def reading_dialect() -> Dialect:
-    """Which of the two databases is open."""
+    """Return which database is open: postgres or sqlite."""
     return "postgres" if isinstance(get_connection(READER), AsyncpgDBClient) else "sqlite"
 
 
 async def fetch(sql: str, *values: object) -> Sequence[Row]:
-    """The rows that a reading statement answers, outside of any model; `$1` parameters."""
+    """Run a reading statement with `$1` parameters and return its rows."""
     reader = get_connection(READER)
     statement = sql if isinstance(reader, AsyncpgDBClient) else to_sqlite(sql)
     return await reader.execute_query_dict(statement, list(values))
 
 
 async def fetch_rows(sql: str, *values: object) -> Sequence[Any]:
-    """The same, as the driver has them: tuples that know their columns' names by `keys()`."""
+    """Like `fetch`, but with the driver's own rows: tuples with their columns' names in `keys()`."""
     reader = get_connection(READER)
     statement = sql if isinstance(reader, AsyncpgDBClient) else to_sqlite(sql)
     return (await reader.execute_query(statement, list(values)))[1]
 
 
 async def optimize() -> None:
-    """Have SQLite look at how its tables have grown: it plans by that, and asks for little of it at a time."""
+    """Update SQLite's statistics, by which it plans, from a sample of each table."""
     if reading_dialect() == "sqlite":
         async with transaction() as tx:
             await tx.execute("PRAGMA analysis_limit = 400")
@@ -289,9 +289,9 @@ async def optimize() -> None:
 
 
 async def unwritable_because() -> str | None:
-    """Why nothing can be written now, seen without writing; None when it can, as far as can be seen.
+    """Find out, without writing, why the database can't be written now; None if nothing speaks against it.
 
-    A full disk can be seen where the database is a file here; PostgreSQL reports its own when it is written.
+    It finds a full disk only for SQLite; PostgreSQL reports one when it is written.
 
     Raises:
         Exception: The database can't be reached, or lacks our tables.
@@ -299,7 +299,7 @@ async def unwritable_because() -> str | None:
     with contextlib.suppress(*UNAVAILABLE_ERRORS, OperationalError):
         if await _unwritable_because() is None:
             return None
-    return await _unwritable_because()  # in a new session: the one from before may have ended, or stay read-only
+    return await _unwritable_because()  # in a new session: an older one may have ended, or stay read-only
 
 
 async def _unwritable_because() -> str | None:
@@ -311,5 +311,5 @@ async def _unwritable_because() -> str | None:
     async with probe.acquire_connection() as connection:
         if await connection.fetchval("SHOW transaction_read_only") == "off":
             return None
-        connection.terminate()  # this session stays so, even when the database no longer is
+        connection.terminate()  # this session stays read-only, even when the database no longer is
     return "The database can't be written: it is read-only, or a standby."

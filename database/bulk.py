@@ -25,12 +25,12 @@ TYPES: Final = {
     datetime: "timestamptz",
     date: "date",
 }
-"""PostgreSQL's types of what is written."""
+"""The PostgreSQL types of columns."""
 
 _SEPARATOR: Final = "\x1f"
 _NULL: Final = "\x1e"
 _IN_SQL: Final = {_SEPARATOR: r"E'\x1f'", _NULL: r"E'\x1e'"}
-"""What separates texts that are sent as one, and what stands for NULL: asyncpg inspects each element of an array."""
+"""The separator of joined texts, and the mark for NULL: asyncpg would inspect each element of an array."""
 
 _TEXT_OF: Final[Mapping[str, Callable[[Any], str] | None]] = {
     "text": None,
@@ -90,10 +90,10 @@ def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) 
 
 @cache
 def _any_of_json(column: str, position: int, most: int) -> str:
-    """A condition on a JSON list of at most this many texts; it is false, never NULL, where none is the column's.
+    """Make a condition that a column is in a JSON list of up to `most` texts; it is false, never NULL, otherwise.
 
-    SQLite takes a subquery for 25 rows and walks through a table that has not many times more. So few are spelled out:
-    the first stands in where there are fewer.
+    SQLite assumes 25 rows of a subquery, and reads a whole table that has few times more. So a short list is spelled
+    out, and its first text repeated if there are fewer.
     """
     if most > _SPELLED_OUT:
         return f"{column} IN (SELECT value FROM json_each(${position}))"  # noqa: S608
@@ -105,40 +105,40 @@ def _any_of_json(column: str, position: int, most: int) -> str:
 
 
 def listed(dialect: Dialect, ids: Iterable[str]) -> str:
-    """Ids as one parameter: for `texts_at` on PostgreSQL, for `json_each` on SQLite."""
+    """Encode ids as one parameter: for `texts_at` on PostgreSQL, for `json_each` on SQLite."""
     return _SEPARATOR.join(ids) if dialect == "postgres" else orjson.dumps(list(ids)).decode()
 
 
 def texts_at(position: int) -> str:
-    """The array of texts that a parameter of PostgreSQL holds."""
+    """Make the SQL that turns a parameter of PostgreSQL into an array of texts."""
     return f"string_to_array(${position}, {_IN_SQL[_SEPARATOR]})"
 
 
 def _joined(texts: Sequence[str]) -> str | None:
-    """Join texts to one; None where that could not be taken apart again."""
+    """Join texts; None if they could not be separated again."""
     joined = _SEPARATOR.join(texts)
     return joined if joined and joined.count(_SEPARATOR) == len(texts) - 1 else None
 
 
 Shape = tuple[bool, ...]
-"""Of each column, whether all rows hold the same in it: that is written once, not as an array."""
+"""For each column, whether all rows share one value, which is then sent once instead of as an array."""
 
 _MAX_SHAPES: Final = 4
 _MIN_ROWS: Final = 4
-"""How many rows make a new form: two hold the same by chance more often."""
+"""How many rows a new shape needs: in fewer rows a column often has one value by chance."""
 
 
 class _Shapes:
-    """The forms in which a statement is sent. They are few: PostgreSQL prepares each on its own.
+    """The shapes in which a statement is sent. There are few, because PostgreSQL prepares each on its own.
 
-    asyncpg looks at each element of an array, and most columns of a batch hold the same in all its rows.
+    They save time: asyncpg inspects each element of an array, and most columns of a batch have one value in all rows.
     """
 
     def __init__(self) -> None:
         self._known: list[Shape] = []
 
     def of(self, given: Sequence[Sequence[object]], count: int) -> Shape:
-        """The form for these columns, of which the first is never shared."""
+        """Choose the shape for these columns, of which the first is never shared."""
         same = False, *(column.count(column[0]) == count for column in given[1:])
         if same in self._known:
             return same
@@ -155,7 +155,7 @@ _SHAPES: Final = defaultdict[tuple[str, tuple[str, ...]], _Shapes](_Shapes)
 def _marked(
     given: Sequence[Sequence[object]], types: Sequence[str], shared: Shape
 ) -> tuple[tuple[str, ...], list[object]]:
-    """What stands for each column in SQL, and the parameters; columns are sent as texts where all can be."""
+    """Make each column's SQL and the parameters; if all columns can be sent as joined texts, they are."""
     are_texts = [type_ in _TEXT_OF and not is_shared for type_, is_shared in zip(types, shared, strict=True)]
     texts = [
         _packed(column, type_) if is_text else ""
@@ -172,7 +172,7 @@ def _marked(
 
 
 def _packed(column: Sequence[Any], type_: str) -> str | None:
-    """The values of a column as one text; None where it could not be taken apart again."""
+    """Join the values of a column; None if they could not be separated again."""
     text_of, nulls = _TEXT_OF[type_], column.count(None)
     texts: Sequence[Any] = column
     if text_of is not None:
@@ -190,7 +190,7 @@ def _unpacked(position: int, type_: str) -> str:
 
 
 def _unnested(names: tuple[str, ...], marks: Sequence[str], shared: Shape) -> str:
-    """What the rows do not share, as a table named `given`."""
+    """Make the SQL of a table `given` with the columns that the rows don't share."""
     own = [(name, mark) for name, mark, is_shared in zip(names, marks, shared, strict=True) if not is_shared]
     return f"unnest({', '.join(mark for _, mark in own)}) AS given ({', '.join(name for name, _ in own)})"
 

@@ -1,7 +1,7 @@
-"""Conditions that Tortoise has no words for, to be passed to `filter`."""
+"""Conditions for `filter` that Tortoise itself can't express."""
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,29 +15,36 @@ from tortoise.query_utils import QueryModifier
 from database.access import reading_dialect
 
 
-class _Condition(Q):
-    """A condition on the rows of a table."""
+class Condition(Q):
+    """A condition on the rows of a table. Those of the same `shape` differ in their parameters' values alone."""
 
-    def __init__(self, criterion_on: Callable[[Table], Criterion]) -> None:
+    def __init__(
+        self, shape: tuple[str, ...], criterion_on: Callable[[Table], Criterion], values: Sequence[object] = ()
+    ) -> None:
         super().__init__()
+        self.shape = shape
+        self.values = values
         self._criterion_on = criterion_on
 
     def __bool__(self) -> bool:
         return True
+
+    def __invert__(self) -> Q:
+        return ~Q(self)
 
     def resolve(self, resolve_context: ResolveContext) -> QueryModifier:
         """The condition."""
         return QueryModifier(where_criterion=self._criterion_on(resolve_context.table))
 
 
-class Literally(_Condition):
-    """A condition of ours in SQL; never made of anything that somebody else wrote.
+class Literally(Condition):
+    """A condition in SQL, which must never contain a client's text.
 
-    SQLite uses a partial index only where a query repeats its condition word by word.
+    SQLite uses a partial index only if the query repeats its condition word for word.
     """
 
     def __init__(self, sql: str) -> None:
-        super().__init__(lambda _: _Verbatim(sql))
+        super().__init__(("literally", sql), lambda _: _Verbatim(sql))
 
 
 class _Verbatim(Criterion):
@@ -49,9 +56,16 @@ class _Verbatim(Criterion):
         return self._sql
 
 
-def among_one(column: str, value: str) -> Q:
-    """A column has a value; PostgreSQL plans as if there might be several."""
-    return _Condition(lambda table: table[column] == Function("ANY", Array(value)))
+def owned_by(column: str, id_: str) -> Q:
+    """Make a condition that a row has an owner, like a workspace; PostgreSQL plans as if it might have several.
+
+    So a list in the order of the column and the id uses the index of both. If PostgreSQL knew the one owner, the order
+    would be the id's alone, and for an owner of many rows it would scan the primary key instead, past all rows that
+    others have added since.
+    """
+    if reading_dialect() == "sqlite":
+        return Q(**{column: id_})
+    return Condition(("owned", column), lambda table: table[column] == Function("ANY", Array(id_)), [[id_]])
 
 
 _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
@@ -63,9 +77,9 @@ _COMPARISONS: Final[Mapping[str, Callable[[Term, Term], Criterion]]] = {
 
 
 def unestimated(name: str, value: str | datetime) -> Q:
-    """The same as `Q` of a column's name with a comparison, but PostgreSQL doesn't know the value when it plans.
+    """Like `Q` with a column's name and comparison, but hide the value from PostgreSQL's planner.
 
-    Where few rows meet a condition, its planner takes an index that finds those of all workspaces.
+    If it expects few matching rows, it chooses an index that finds those of all workspaces.
     """
     if reading_dialect() == "sqlite":
         given: dict[str, Any] = {name: value}
@@ -74,4 +88,4 @@ def unestimated(name: str, value: str | datetime) -> Q:
     compare = _COMPARISONS[comparison]
     type_ = "timestamptz" if isinstance(value, datetime) else "text"
     selected = QueryBuilder().select(Cast(ValueWrapper(value), type_))
-    return _Condition(lambda table: compare(table[column], selected))
+    return Condition(("unestimated", name, type_), lambda table: compare(table[column], selected), [value])

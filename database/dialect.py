@@ -1,4 +1,4 @@
-"""Where the database is: its URL, Tortoise's configuration for it, and what it raises when it is unavailable."""
+"""Reads the database's URL and makes Tortoise's configuration for it."""
 
 import contextlib
 import re
@@ -14,26 +14,26 @@ from errors import ConfigurationError
 READER: Final = "default"
 WRITER: Final = "writer"
 PROBE: Final = "probe"
-"""What asks whether the database is there: it never waits behind anybody else's question."""
+"""The connection of health checks, which never wait for another's statement."""
 
 TABLES: Final = "models.tables"
 """The module in which Tortoise finds every table."""
 
 LOCK_TIMEOUT_S: Final = 5.0
-"""How long a write waits for another's row or file lock."""
+"""How long a write waits for a lock on rows or on SQLite's file."""
 
 STATEMENT_TIMEOUT_S: Final = 15.0
 """How long a statement may take before it is stopped."""
 
 PAGE_BYTES: Final = 4096
 CHECKPOINT_PAGES: Final = 4096
-"""How far SQLite's log grows before it is worked into the file: the disk is waited for less often than by default."""
+"""How many pages SQLite's log has before it is merged into the file: more than by default, so fewer writes wait."""
 
 Dialect = Literal["sqlite", "postgres"]
 
 
 def dialect_of(url: str) -> Dialect:
-    """Which of the two databases a URL means.
+    """Return the dialect of a database's URL.
 
     Raises:
         ConfigurationError: Neither.
@@ -48,7 +48,7 @@ def dialect_of(url: str) -> Dialect:
 
 
 def sqlite_path(url: str) -> Path:
-    """The file of a `sqlite://PATH` URL: relative to the working directory unless it begins with a slash."""
+    """Return the file of a `sqlite://PATH` URL, relative to the working directory unless PATH begins with a slash."""
     path = unquote(url.partition("://")[2])
     if not path or path == ":memory:":
         raise ConfigurationError('FLUXRATE_DATABASE_URL must name a file, like "sqlite://var/fluxrate.sqlite3".')
@@ -56,13 +56,13 @@ def sqlite_path(url: str) -> Path:
 
 
 def redacted(url: str) -> str:
-    """A database URL without its password, wherever it stands."""
+    """Remove the password from a database URL, wherever it is."""
     return re.sub(r"([?&]password=)[^&]*", r"\1***", re.sub(r"//([^:/@]*):.*@", r"//\1:***@", url))
 
 
 @contextlib.contextmanager
 def reporting(url: str, what: str) -> Iterator[None]:
-    """Raise ConfigurationError for a database that is unavailable: it is the operator's to fix."""
+    """Raise ConfigurationError if the database is unavailable, for the operator to fix."""
     try:
         yield
     except Exception as error:
@@ -70,13 +70,13 @@ def reporting(url: str, what: str) -> Iterator[None]:
             raise
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise ConfigurationError(
-            f"The database at {redacted(url)} can't be {what} ({said}): see that it is there and whole, or fix"
+            f"The database at {redacted(url)} can't be {what} ({said}): check that it exists and is intact, or fix"
             " FLUXRATE_DATABASE_URL."
         ) from error
 
 
 _OWN_PLANS: Final = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
-"""What is read is planned for what is asked: one plan for all, made while a table was small, would walk it for good."""
+"""Plan each read for its own values: a plan that was made once, for a small table, would keep scanning it."""
 
 _POINT_LOOKUPS: Final = {
     "enable_seqscan": "off",
@@ -86,15 +86,15 @@ _POINT_LOOKUPS: Final = {
     "jit": "off",
     "plan_cache_mode": "force_generic_plan",
 }
-"""Writes look rows up by an index, whatever the planner thinks of a table that has just grown.
+"""Make writes look rows up by an index, even if the planner still takes a table for small.
 
-Their plans are made once, perhaps while a table is empty: then to walk through all of an index that holds the answer
-looks as cheap as to look into the one that fits.
+Their plans are made once, perhaps while a table is empty: then reading a whole covering index looks as cheap as a
+look-up in the right one.
 """
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
-    """Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
+    """Make Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
     connections = (
         {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"
@@ -111,7 +111,7 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
 
 
 def sqlite(url: str, **pragmas: str) -> dict[str, Any]:
-    """A connection to a SQLite file."""
+    """Configure a connection to a SQLite file."""
     credentials = {
         "file_path": str(sqlite_path(url)),
         "journal_mode": "WAL",
@@ -127,19 +127,19 @@ def sqlite(url: str, **pragmas: str) -> dict[str, Any]:
 
 
 def _sqlite_readers(url: str) -> dict[str, Any]:
-    """Several connections that read a SQLite file."""
+    """Configure several connections that read a SQLite file."""
     credentials = sqlite(url, query_only="ON")["credentials"] | {"reading_timeout_s": STATEMENT_TIMEOUT_S}
     return {"engine": "database.sqlite_readers", "credentials": credentials}
 
 
 def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:
-    """A pool of connections that read PostgreSQL."""
+    """Configure a pool of connections that read PostgreSQL."""
     configured = postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS)
     return configured | {"engine": "database.postgres_readers"}
 
 
 def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:
-    """A pool of connections to PostgreSQL."""
+    """Configure a pool of connections to PostgreSQL."""
     try:
         parts = urlsplit(url)
         options = {name: values[-1] for name, values in parse_qs(parts.query).items()}

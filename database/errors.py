@@ -1,4 +1,4 @@
-"""What the two databases raise when they are unavailable, or when two writers meet."""
+"""The errors of the two databases for being unavailable, and for conflicts of writers."""
 
 import sqlite3
 from typing import Final
@@ -21,7 +21,7 @@ UNAVAILABLE_ERRORS: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.LockNotAvailableError,
 )
-"""What a database raises that is stopped, restarting, full, locked or read-only; of SQLite's errors the codes."""
+"""The errors of a database that is stopped, restarting, full, locked or read-only; SQLite's by their codes."""
 
 
 CONFLICTS: Final = (
@@ -31,7 +31,7 @@ CONFLICTS: Final = (
     asyncpg.DeadlockDetectedError,
     sqlite3.IntegrityError,
 )
-"""What two writers of the same rows can do to each other: the loser reads again and finds them as they are then."""
+"""The errors of two writers of the same rows: the loser repeats its transaction and reads the rows again."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -43,24 +43,24 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_stopped(error: BaseException) -> bool:
-    """Whether an error says that a statement, or a walk of many, took too long and was stopped."""
+    """Whether an error says that a statement, or a series of them, took too long and was stopped."""
     error = _unwrapped(error)
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
     return isinstance(error, asyncpg.QueryCanceledError | TimedOutError)
 
 
-def is_spent(error: BaseException) -> bool:
+def is_session_lost(error: BaseException) -> bool:
     """Whether an error says that a PostgreSQL session is useless, though its socket may still be open.
 
-    It stays read-only even when the database no longer is; or the driver has seen its end but not yet the
-    socket's, and refuses every statement as out of order.
+    It may stay read-only although the database no longer is; or the server has ended it, the driver has not seen the
+    socket close yet, and refuses every statement as out of order.
     """
     return isinstance(_unwrapped(error), asyncpg.ReadOnlySQLTransactionError | asyncpg.InternalClientError)
 
 
 def _unwrapped(error: BaseException) -> BaseException:
-    """The driver's error in Tortoise's."""
+    """Return the driver's error inside Tortoise's."""
     is_wrapper = isinstance(error, OperationalError | TransactionManagementError)
     wrapped = error.args[0] if is_wrapper and error.args else None
     return wrapped if isinstance(wrapped, BaseException) else error

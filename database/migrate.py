@@ -1,4 +1,4 @@
-"""Migrating: bringing a database up to date, and telling what it still lacks."""
+"""Migrates a database, and lists its pending migrations."""
 
 import asyncio
 import contextlib
@@ -29,16 +29,18 @@ async def _migration_executor(url: str) -> AsyncIterator[MigrationExecutor]:
         await context.init(config={"connections": {READER: connection}, "apps": {"models": app}})
         client = context.connections.get(READER)
         try:
-            await client.create_connection(with_db=True)  # the executor takes what it can't read for empty
+            await client.create_connection(
+                with_db=True
+            )  # the executor would take an unreadable database for an empty one
             yield MigrationExecutor(client, {"models": app})
         finally:
             await context.close_connections()
 
 
 async def migrate(url: str, *, embedded: bool = False) -> list[str]:
-    """Bring a database up to date; the names of the migrations that were applied, in order.
+    """Migrate a database; return the names of the applied migrations, in order.
 
-    Several processes may do so at once: one works, the others wait. `embedded`: its folder is made where it is missing.
+    Of several processes at once, one migrates and the others wait. `embedded`: also make a missing folder.
 
     Raises:
         ConfigurationError: The database can't be reached.
@@ -84,14 +86,14 @@ async def _file_lock(path: Path) -> AsyncIterator[None]:
 
 
 def missing_file(url: str) -> Path | None:
-    """The SQLite file that migrating would make; None where it is there, or where the database is no file."""
+    """Return the SQLite file that a migration would make; None if it exists or the database is no file."""
     if dialect_of(url) != "sqlite" or sqlite_path(url).exists():
         return None
     return sqlite_path(url).absolute()
 
 
 async def pending_migrations(url: str) -> list[str]:
-    """The names of the migrations that a database still lacks, in order.
+    """Return the names of the pending migrations, in order.
 
     Raises:
         ConfigurationError: The database can't be reached.

@@ -1,7 +1,7 @@
-"""Reading PostgreSQL by connections that stay at hand: to give one back to asyncpg's pool costs as much as a statement.
+"""Reads PostgreSQL by connections that are kept between statements: releasing one to asyncpg's pool costs a statement.
 
-They go back to the pool when somebody waits for one, when a statement failed, and from time to time, so that the pool
-closes those that are old or not used.
+They are released if another task waits for one, if a statement failed, and every few seconds, so that the pool can
+close old and unused ones.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from asyncpg import InterfaceError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
 KEPT_S: Final = 10.0
-"""How long connections stay at hand."""
+"""How long connections are kept."""
 
 
 class PostgresReaders(AsyncpgDBClient):
@@ -33,14 +33,14 @@ class PostgresReaders(AsyncpgDBClient):
         await super().create_connection(with_db)
 
     def acquire_connection(self) -> Any:
-        """A connection for one statement."""
+        """Return a context that holds a connection for one statement."""
         return _Turn(self)
 
     async def take(self) -> Any:
-        """A connection that nobody else has until it is given back."""
+        """Take a connection for exclusive use until it is given back."""
         while self._at_hand:
             connection = self._at_hand.pop()
-            with contextlib.suppress(InterfaceError):  # one that was lost is no longer ours
+            with contextlib.suppress(InterfaceError):  # the pool has taken back a lost one
                 if not connection.is_closed():
                     return connection
         if self._pool is None:
@@ -52,7 +52,7 @@ class PostgresReaders(AsyncpgDBClient):
             self._waiting -= 1
 
     def keep(self, connection: Any) -> bool:
-        """Have a connection at hand for the next statement, unless the pool needs it."""
+        """Keep a connection for the next statement, or release it if the pool needs it."""
         if self._waiting or self._is_closing:
             return False
         self._at_hand.append(connection)
@@ -61,12 +61,12 @@ class PostgresReaders(AsyncpgDBClient):
         return True
 
     async def release(self, connection: Any) -> None:
-        """Give a connection back to the pool."""
+        """Release a connection to the pool."""
         if self._pool is not None:
             await self._pool.release(connection)
 
     async def release_all(self) -> None:
-        """Give all that are at hand back to the pool."""
+        """Release all kept connections to the pool."""
         self._release_all()
         await asyncio.gather(*self._released)
 

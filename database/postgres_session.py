@@ -1,4 +1,4 @@
-"""A session of PostgreSQL that is given back as it was taken."""
+"""A PostgreSQL session that leaves no transaction open."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from asyncpg import Connection
 
 
 class Session(Connection):  # type: ignore[misc]  # asyncpg has no types
-    """Knows whether a statement was left half done.
+    """A connection that knows whether a statement was interrupted.
 
     asyncpg prepares a statement and runs it in two messages. Between them PostgreSQL is in a transaction, which holds
-    locks; a caller who is cancelled there leaves the session in it.
+    locks; if the caller is cancelled there, the transaction stays open.
     """
 
     _is_midway = False
@@ -21,7 +21,7 @@ class Session(Connection):  # type: ignore[misc]  # asyncpg has no types
         return result
 
     async def end_statement(self) -> None:
-        """End what was left half done. It stands for asyncpg's reset, a statement after every use: we set nothing."""
+        """End an interrupted statement's transaction. It replaces asyncpg's reset: we change no settings."""
         if self._is_midway:
             await self.execute("SELECT")
             self._is_midway = False

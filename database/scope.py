@@ -1,4 +1,4 @@
-"""The one place where rows are scoped to a workspace: a query that says nothing of whose rows it means is refused."""
+"""Scopes every query to a workspace; a query that doesn't say whose rows it means is refused."""
 
 from typing import Any, TypeVar
 
@@ -6,8 +6,7 @@ from tortoise.manager import Manager
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.access import reading_dialect
-from database.conditions import among_one
+from database.conditions import owned_by
 
 ModelT = TypeVar("ModelT", bound=Model)
 
@@ -24,21 +23,25 @@ class WorkspaceManager(Manager):
 
 
 def scoped(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The rows of one workspace: the only way to a workspace's rows on behalf of a caller."""
+    """Query the rows of one workspace: the only way to read rows for a caller."""
     return QuerySet(model).filter(workspace_id=workspace_id)
 
 
-def scoped_list(model: type[ModelT], workspace_id: str) -> QuerySet[ModelT]:
-    """The same rows, for a list that an index by the workspace has in its order: the workspace first.
+def scoped_list(model: type[ModelT], workspace_id: str, owner: str | None = None) -> QuerySet[ModelT]:
+    """Query the same rows for a list whose index begins with the column `owner`, by default with the workspace.
 
-    PostgreSQL must not know that there is one workspace alone: where that has nearly all rows of a table, it would walk
-    the primary key instead, past all that others have added since.
+    They are ordered by that column, to which a list adds its own order. `owned_by` restricts them to an owner.
     """
-    if reading_dialect() == "sqlite":
-        return scoped(model, workspace_id)
-    return QuerySet(model).filter(among_one("workspace_id", workspace_id))
+    if owner is not None:
+        return scoped(model, workspace_id).order_by(owner)
+    return QuerySet(model).filter(owned_by("workspace_id", workspace_id)).order_by("workspace_id")
+
+
+def first_column(rows: QuerySet[Any]) -> str:
+    """Return the first column of the index that lists the rows."""
+    return rows._orderings[0][0] if rows._orderings else "workspace_id"
 
 
 def unscoped(model: type[ModelT]) -> QuerySet[ModelT]:
-    """The rows of all workspaces: for authentication, the operator's commands and background work only."""
+    """Query the rows of all workspaces: for authentication, the operator's commands and background work only."""
     return QuerySet(model)

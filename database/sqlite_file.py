@@ -1,4 +1,4 @@
-"""The SQLite file: where it may be made, who may read it, and whether it can be written."""
+"""Makes the SQLite file, with its permissions, and checks whether it can be written."""
 
 import os
 import shutil
@@ -11,14 +11,14 @@ _OWNER_ONLY: Final = 0o600
 _OWNER_ONLY_FOLDER: Final = 0o700
 _BESIDE: Final = ("", "-wal", "-shm")
 ROOM_BYTES: Final = 16 * 1024 * 1024
-"""Below this much room on its disk a database counts as full: its log grows that far before it is worked in."""
+"""With less free space than this the disk counts as full: SQLite's log grows that far before it is merged."""
 
 
 def make_file(path: Path, *, embedded: bool) -> None:
-    """Make a database's file where it is missing, for its owner alone whatever the umask.
+    """Make a missing database file, readable by its owner alone whatever the umask.
 
-    The embedded database's folder is made with it, and both are closed to others, also where an earlier version left
-    them open. Another database's folder has to be there: a mistyped path would begin an empty database.
+    The embedded database's folder is made too, and both are made private even if an older version left them public.
+    Any other folder must exist: a mistyped path would make an empty database.
 
     Raises:
         ConfigurationError: The folder does not exist.
@@ -42,7 +42,7 @@ def make_file(path: Path, *, embedded: bool) -> None:
 
 
 def unwritable_because(path: Path) -> str | None:
-    """Why a database's file can't be written, seen without writing; None when it can, as far as can be seen."""
+    """Find out, without writing, why a database's file can't be written; None if nothing speaks against it."""
     if not os.access(path, os.W_OK) or not os.access(path.absolute().parent, os.W_OK):
         return "The database can't be written: its file or folder is read-only."
     if shutil.disk_usage(path.absolute().parent).free < ROOM_BYTES:

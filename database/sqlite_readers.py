@@ -1,11 +1,14 @@
-"""Reading a SQLite file through several connections, so that nobody waits behind another's list.
+"""Reads a SQLite file: short statements in the event loop, long ones by threads, so that nobody waits for a long one.
 
-Each connection has a thread of its own, and SQLite releases Python's lock while it reads. What reads for too long is
-interrupted, and so is what nobody waits for any more.
+To hand a statement to a thread and back costs more than most statements, so each is first run in the event loop; one
+that turns out to be long is stopped and left to a thread. Each thread has a connection of its own, and SQLite releases
+Python's lock while it reads. A statement of a thread is interrupted if it takes too long, or if its caller was
+cancelled.
 """
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -15,13 +18,24 @@ from tortoise.backends.sqlite.client import SqliteClient
 CONNECTIONS: Final = 4
 _INTERRUPTED_EVERY_S: Final = 0.005
 
+STEP: Final = 5_000
+"""After how many instructions of SQLite the length of a statement is checked, again and again."""
+
+SHORT: Final = 6
+"""How many steps a short statement takes at most: about a millisecond."""
+
+_SEARCH: Final = " MATCH "
+"""In statements that search texts, which SQLite doesn't count by instructions."""
+
 
 class SqliteReaders(SqliteClient):
-    """Tortoise's client of a SQLite file, with several connections. They are opened when they are needed first."""
+    """Tortoise's client of a SQLite file, with several connections, which are opened when first needed."""
 
     def __init__(self, file_path: str, *, reading_timeout_s: float, **kwargs: Any) -> None:
         super().__init__(file_path, **kwargs)
         self._reading_timeout_s = reading_timeout_s
+        self._at_once: sqlite3.Connection | None = None
+        self._steps = 0
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[aiosqlite.Connection] = []
         self._reclaiming: set[asyncio.Task[None]] = set()
@@ -30,14 +44,18 @@ class SqliteReaders(SqliteClient):
         """All connections that are open."""
 
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  (Tortoise's)
-        """Open the first connection: what is wrong with the file shows at once."""
+        """Open the first connections, which fails at once if the file has a problem."""
         self._is_closed = False
         if not self.opened:
             self._idle.append(await self._open())
+            self._at_once = self._connected()
 
     async def close(self) -> None:
-        """Close them all; what still reads is interrupted, and who waits is refused."""
+        """Close all connections: running statements are interrupted, and waiting ones refused."""
         self._is_closed = True
+        if self._at_once is not None:
+            self._at_once.close()
+            self._at_once = None
         opened, self.opened, self._idle = self.opened, [], []
         for connection in opened:
             await connection.interrupt()
@@ -45,12 +63,48 @@ class SqliteReaders(SqliteClient):
         await asyncio.gather(*self._reclaiming)
         self._connection = None
 
+    async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[Any]]:
+        """Run a statement; return the number of its rows, and the rows."""
+        rows = self.read_at_once(query, values)
+        return await super().execute_query(query, values) if rows is None else (len(rows), rows)
+
+    async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
+        """Run a statement; return its rows as dicts."""
+        rows = self.read_at_once(query, values)
+        return await super().execute_query_dict(query, values) if rows is None else list(map(dict, rows))
+
+    def read_at_once(self, query: str, values: list[Any] | None) -> list[Any] | None:
+        """Run a statement that is short; return None if it isn't, or fails: a thread says why."""
+        if self._at_once is None or _SEARCH in query:
+            return None
+        self._steps = 0
+        try:
+            rows = self._at_once.execute(query, values or ()).fetchall()
+        except (sqlite3.Error, ValueError, OverflowError):
+            return None
+        self.log.debug("%s: %s", query, values)
+        return rows
+
+    def _connected(self) -> sqlite3.Connection:
+        """Connect for short statements. They don't wait for locks, since the event loop would wait with them."""
+        connection = sqlite3.connect(self.filename, isolation_level=None, cached_statements=256)
+        connection.row_factory = sqlite3.Row
+        for pragma, value in self.pragmas.items():
+            connection.execute(f"PRAGMA {pragma}={value}").fetchall()
+        connection.execute("PRAGMA busy_timeout=0").fetchall()
+        connection.set_progress_handler(self._is_long, STEP)
+        return connection
+
+    def _is_long(self) -> bool:
+        self._steps += 1
+        return self._steps > SHORT
+
     def acquire_connection(self) -> Any:
-        """A connection for one statement: the one that was used last, since it knows most of the file."""
+        """Return a context that holds a connection for one statement: the last used one, whose cache is fullest."""
         return _Turn(self)
 
     async def take(self) -> aiosqlite.Connection:
-        """A connection that nobody else has until it is given back."""
+        """Take a connection for exclusive use until it is given back."""
         await self._turns.acquire()
         try:
             self._refuse_when_closed()
@@ -60,24 +114,24 @@ class SqliteReaders(SqliteClient):
             raise
 
     def give_back(self, connection: aiosqlite.Connection) -> None:
-        """Let others have it."""
+        """Give a connection back."""
         if connection in self.opened:
             self._idle.append(connection)
         self._turns.release()
 
     def reclaim(self, connection: aiosqlite.Connection) -> None:
-        """Let others have it once it has come to the end of what nobody waits for any more."""
-        task = asyncio.ensure_future(self._reclaimed(connection))
+        """Give a connection back once its abandoned statement has ended."""
+        task = asyncio.ensure_future(self._interrupt_until_free(connection))
         self._reclaiming.add(task)
         task.add_done_callback(self._reclaiming.discard)
 
-    async def _reclaimed(self, connection: aiosqlite.Connection) -> None:
-        """An interruption reaches what runs, not what is still to begin: so as often as it takes."""
+    async def _interrupt_until_free(self, connection: aiosqlite.Connection) -> None:
+        """Interrupt until the statement has ended: an interruption misses a statement that has not begun yet."""
         through = asyncio.ensure_future(connection.execute_fetchall("SELECT 1"))
         while not through.done():
             connection._conn.interrupt()
             await asyncio.wait({through}, timeout=_INTERRUPTED_EVERY_S)
-        through.exception()  # it may have been interrupted itself, or the connection be closed
+        through.exception()  # it may have been interrupted itself, or the connection closed
         self.give_back(connection)
 
     def _refuse_when_closed(self) -> None:
@@ -85,7 +139,7 @@ class SqliteReaders(SqliteClient):
             raise OSError("the database was closed")
 
     async def _open(self) -> aiosqlite.Connection:
-        """One more connection; it becomes ours only when it is whole."""
+        """Open another connection, and add it to the others once it works."""
         connection = await aiosqlite.connect(self.filename, isolation_level=None)
         try:
             connection._conn.row_factory = sqlite3.Row

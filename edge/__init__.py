@@ -1,1 +1,1 @@
-"""Where HTTP comes in: the server, request ids, logs, metrics and health; edge/graphql alone knows what is served."""
+"""The HTTP server: connections, request ids, logs, metrics and health; only edge/graphql/ knows the product."""

@@ -1,4 +1,4 @@
-"""IP addresses as texts: which is meant, which networks they are in, and what counts as one client."""
+"""Parses IP addresses, finds their networks, and says which of them count as one client."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Networks:
 
 
 def address_in(text: str) -> str | None:
-    """The IP address in a text that may name a port too: `192.0.2.1:80`, `[2001:db8::1]:80`; None for all else."""
+    """Return the IP address in a text that may have a port: `192.0.2.1:80`, `[2001:db8::1]:80`; None if it has none."""
     host = text[1:].partition("]")[0] if text.startswith("[") else text
     if host.count(":") == 1:
         host = host.partition(":")[0]
@@ -36,7 +36,7 @@ def address_in(text: str) -> str | None:
 
 @lru_cache(4096)
 def client_of(host: str) -> str:
-    """What counts as one client: an address, of IPv6 a network of 64 bits, which is what one customer is given."""
+    """Return what counts as one client: an IPv4 address or, since a customer gets a whole one, an IPv6 /64 network."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

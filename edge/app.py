@@ -19,10 +19,9 @@ from errors import FluxrateError
 
 
 class Application(Starlette):
-    """Starlette with telemetry around it. Requests to the paths of `quiet` are logged when they fail only.
+    """Starlette inside the telemetry. Requests to the paths in `quiet` are logged only if they fail.
 
-    `short` routes are asked first, and without Starlette's layers: the telemetry alone answers and logs what they
-    raise.
+    `short` routes are matched first and bypass Starlette's middleware: the telemetry answers and logs what they raise.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Application(Starlette):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
         if scope["type"] == "lifespan":
-            await super().__call__(scope, receive, _in_a_sentence(send))
+            await super().__call__(scope, receive, _with_readable_startup_error(send))
         else:
             self._forwarded.read(scope)
             await self._observed(scope, receive, send)
@@ -65,7 +64,7 @@ class Application(Starlette):
 
 
 def with_cors(app: ASGIApp, allowed_origins: Sequence[str]) -> ASGIApp:
-    """An endpoint that browsers may ask from other origins too."""
+    """Let pages of other origins call an endpoint."""
     if not allowed_origins:
         return app
     return CORSMiddleware(
@@ -79,20 +78,20 @@ def with_cors(app: ASGIApp, allowed_origins: Sequence[str]) -> ASGIApp:
 
 
 def _template_of(scope: Scope) -> str:
-    """A request's route, never its path: that may hold a webhook token."""
+    """Return the template of a request's route, never its path, which may hold a webhook token."""
     return getattr(scope.get("route"), "path", "unmatched")
 
 
-def _in_a_sentence(send: Send) -> Send:
-    """Log why the application does not start, without a traceback where a sentence says it."""
+def _with_readable_startup_error(send: Send) -> Send:
+    """Replace the traceback of an application that does not start by the message of our own error."""
 
-    async def tell(message: Message) -> None:
+    async def send_readable(message: Message) -> None:
         error = sys.exception()
         if message["type"] == "lifespan.startup.failed" and isinstance(error, FluxrateError):
             message = {**message, "message": error.message}
         await send(message)
 
-    return tell
+    return send_readable
 
 
 async def _as_json(_: Request, error: Exception) -> Response:

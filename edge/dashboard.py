@@ -1,7 +1,7 @@
-"""The dashboard: a page, its assets, and the headers that keep anything else out of it.
+"""Serves the dashboard: its page, its assets, and their security headers.
 
-What is served was built into one folder: `index.html`, `graphiql.html`, and `assets/` whose names hold a hash of what
-they hold, with `.br` and `.gz` siblings of what is worth compressing.
+The build is one folder: `index.html`, `graphiql.html`, and `assets/`, where each name contains a hash of the content.
+Files that are worth compressing have a `.br` and a `.gz` copy.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ GRAPHIQL: Final = "/graphiql"
 _PAGE: Final = "index.html"
 _GRAPHIQL_PAGE: Final = "graphiql.html"
 _OTHERS: Final = frozenset({"assets", "graphiql", "graphql", "healthz", "metrics", "readyz", "session", "webhooks"})
-"""Prefixes of paths that are never the page's."""
+"""The first segments of paths that never show the page."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _TYPES: Final = {
@@ -49,7 +49,7 @@ _TYPES: Final = {
     ".woff": "font/woff",
     ".woff2": "font/woff2",
 }
-"""By suffix, and by nothing that is installed on the machine; what is not here is served as bytes."""
+"""By suffix, whatever types the machine knows; a file with another suffix is served as bytes."""
 
 _ENCODINGS: Final = {"br": ".br", "gzip": ".gz"}
 """The smallest first."""
@@ -90,19 +90,19 @@ def is_built(dist: Path = DIST) -> bool:
 
 
 class Dashboard:
-    """What browsers are served from the folder `dist`; it may be built while this process serves."""
+    """Serves the folder `dist` to browsers; it may be built while this process runs."""
 
     def __init__(self, dist: Path, *, graphiql: bool) -> None:
         self._dist = dist
         self._graphiql = graphiql
 
     def graphiql_path(self) -> str | None:
-        """Where GraphiQL is; None where it is switched off or not built."""
+        """Return GraphiQL's path; None if it is switched off or not built."""
         return GRAPHIQL if self._graphiql and (self._dist / _GRAPHIQL_PAGE).is_file() else None
 
     @property
     def routes(self) -> Sequence[BaseRoute]:
-        """Its routes; they come before that of / and after all others that they are not to hide."""
+        """Return its routes, which match most paths: list them before / and after all others."""
         return [
             Route(ASSETS, self._asset),
             Route(GRAPHIQL, self._graphiql_page),
@@ -122,7 +122,7 @@ class Dashboard:
         return page
 
     async def _html(self, request: Request, name: str, policy: Mapping[str, str]) -> Response | None:
-        """A page as it is now, None where there is none."""
+        """Answer with a page as it is on the disk now; None if there is none."""
         path, encoding = await run_in_threadpool(_chosen, self._dist / name, request)
         content = await run_in_threadpool(_read, path)
         if content is None:
@@ -151,7 +151,7 @@ class Dashboard:
 
 
 class _PageRoute(Route):
-    """Takes what a browser opens, and leaves all else to be found or not as if there were no page."""
+    """Matches what a browser opens as a page; for all other requests it does not exist."""
 
     def matches(self, scope: Scope) -> tuple[Match, Any]:
         return super().matches(scope) if _is_opened(scope) else (Match.NONE, {})
@@ -170,7 +170,7 @@ def _headers(policy: Mapping[str, str]) -> dict[str, str]:
 
 
 def _chosen(path: Path, request: Request) -> tuple[Path, dict[str, str]]:
-    """The smallest form of a file that a client takes, and the header that says which it is."""
+    """Choose the smallest copy of a file that the client accepts; also return its content-encoding header."""
     accepted = accepted_encodings(request.headers.get("accept-encoding", ""))
     for encoding, suffix in _ENCODINGS.items():
         sibling = path.with_name(path.name + suffix)
@@ -187,5 +187,5 @@ def _read(path: Path) -> bytes | None:
 
 
 def _matches(if_none_match: str, etag: str) -> bool:
-    """Whether a client has it already. Proxies that compress make an ETag a weak one."""
+    """Whether the client's copy is current. Proxies that compress turn an ETag into a weak one."""
     return etag in {each.strip().removeprefix("W/") for each in if_none_match.split(",")} or if_none_match == "*"

@@ -1,4 +1,4 @@
-"""Behind a proxy: who the client is. Anybody can write these headers, so only a trusted proxy's count."""
+"""Finds the client's address behind a proxy. Anybody can send these headers, so only a trusted proxy's are read."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -50,7 +50,7 @@ class Forwarded:
             scope["scheme"] = scheme.replace("http", "ws") if scope["type"] == "websocket" else scheme
 
     def _client_in(self, chain: str) -> str | None:
-        """The address farthest from us that a trusted proxy vouches for: each adds whom it heard, at the end."""
+        """Find the farthest address that a trusted proxy reports: each proxy appends the address of its own client."""
         nearest = None
         for text in reversed(chain.split(",")):
             address = address_in(text.strip())

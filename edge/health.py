@@ -1,4 +1,4 @@
-"""For those who watch the server: is it alive, is it ready, what does it count, and what is where."""
+"""Health checks, the metrics, and an index of the server's paths."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -13,7 +13,7 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 
 
 def health_routes(metrics: Metrics, unready_because: Callable[[], Awaitable[str | None]]) -> list[Route]:
-    """/healthz, /readyz and /metrics. `unready_because` says why requests can't be served, None when they can."""
+    """Make /healthz, /readyz and /metrics. `unready_because` says why requests can't be served, or None."""
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=_UNCACHED)
@@ -31,7 +31,7 @@ def health_routes(metrics: Metrics, unready_because: Callable[[], Awaitable[str 
 
 
 def index_route(public_url: str) -> Route:
-    """/: what is where."""
+    """Make the route /, which lists the server's paths."""
     endpoints = {
         "name": "Fluxrate",
         "graphql": f"{public_url}/graphql",

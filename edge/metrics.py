@@ -42,19 +42,19 @@ class Metrics:
         )
         self._deliveries = Counter(
             "fluxrate_webhook_deliveries",
-            "Requests to webhook URLs, by what became of them.",
+            "Requests to webhook URLs, by outcome.",
             ["outcome"],
             registry=self._registry,
         )
         self._delivery_seconds = Histogram(
             "fluxrate_webhook_seconds",
-            "Seconds from a webhook's head to its answer, of those accepted.",
+            "Seconds from the head of an accepted webhook to its answer.",
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
         self._dropped = Counter(
             "fluxrate_connections_dropped",
-            "Connections that were not kept, for want of room: idle ones, and new ones that were refused.",
+            "Connections dropped because they were short: idle ones closed, and new ones refused.",
             ["why"],
             registry=self._registry,
         )
@@ -84,7 +84,7 @@ class Metrics:
         )
         self._background_failures = Counter(
             "fluxrate_background_failures",
-            "Background work that failed and was left for the next time, by job.",
+            "Background work that failed and is done again in the next run, by job.",
             ["job"],
             registry=self._registry,
         )
@@ -116,21 +116,21 @@ class Metrics:
         counter.inc()
 
     def count_dropped(self, why: str) -> None:
-        """Count a connection that was not kept."""
+        """Count a connection that was closed or refused because connections were short."""
         self._dropped.labels(why).inc()
 
     def count_background(self, job: str, seconds: float, failed: bool) -> None:
-        """Count what was done in the background."""
+        """Count a run of a background job."""
         self._background_seconds.labels(job).observe(seconds)
         self._background_failures.labels(job).inc(int(failed))
 
     def sample(self, *, queued: int, subscriptions: int) -> None:
-        """Say how things are right now."""
+        """Set the gauges to the numbers of now."""
         self._queued.set(queued)
         self._subscriptions.set(subscriptions)
 
     def exposition(self) -> bytes:
-        """All of it, in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         registry = self._registry
         if self._is_shared:
             registry = CollectorRegistry()
@@ -140,7 +140,7 @@ class Metrics:
 
 @contextlib.asynccontextmanager
 async def sampled(metrics: Metrics, look: Callable[[], tuple[int, int]]) -> AsyncIterator[None]:
-    """Note every second what `look` finds: how many webhooks wait for their commit, how many subscriptions are open."""
+    """Set the gauges every second: `look` counts the webhooks that wait for their commit and the open subscriptions."""
 
     async def sample() -> None:
         queued, subscriptions = look()

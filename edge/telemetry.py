@@ -1,6 +1,6 @@
-"""The outermost layer: every request has an id, is counted and logged, and fails without telling why.
+"""The outermost middleware: gives every request an id, counts and logs it, and hides why it failed.
 
-Logged is the route's template, never the path, the query or a header: paths hold webhook tokens.
+It logs the route's template, never the path, the query or a header: paths hold webhook tokens.
 """
 
 import os
@@ -27,7 +27,7 @@ _IDS_AT_ONCE: Final = 256
 
 
 class Telemetry:
-    """Wraps an application. `template_of` names a request's route; `quiet` routes are logged when they fail only."""
+    """Wraps an application. `template_of` names a request's route; `quiet` routes are logged only if they fail."""
 
     def __init__(
         self, app: ASGIApp, metrics: Metrics, template_of: Callable[[Scope], str], quiet: frozenset[str]
@@ -46,7 +46,7 @@ class Telemetry:
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         status = 0
 
-        def tell(message: Message) -> Awaitable[None]:  # not a coroutine: it stands in the way of every message
+        def send_with_id(message: Message) -> Awaitable[None]:  # not a coroutine: that would cost time at every message
             nonlocal status
             if message["type"] in _STARTS:
                 status = message.get("status", _SWITCHING_PROTOCOLS)
@@ -55,11 +55,11 @@ class Telemetry:
             return send(message)
 
         try:
-            await self._app(scope, receive, tell)
+            await self._app(scope, receive, send_with_id)
         except Exception:
             log.exception("request failed", route=self._template_of(scope))
             if not status and scope["type"] == "http":
-                await masked_error(scope)(scope, receive, tell)
+                await masked_error(scope)(scope, receive, send_with_id)
         route = self._template_of(scope)
         if scope["type"] == "http" and status:
             self._metrics.count_request(route, status)
@@ -68,13 +68,13 @@ class Telemetry:
 
 
 def masked_error(scope: Scope) -> JSONResponse:
-    """What is said of an unexpected error: where to find it in the log."""
+    """Answer an unexpected error with the id under which the log has it."""
     answer = {"error": "Something went wrong on our side.", "requestId": scope["state"]["request_id"]}
     return JSONResponse(answer, _SERVER_ERROR)
 
 
 def _given_id(scope: Scope) -> bytes | None:
-    """The id that the caller gave, if it is a sane one."""
+    """Return the request id that the caller sent, if it is valid."""
     for name, value in scope["headers"]:
         if name == REQUEST_ID_HEADER and _SANE_ID.fullmatch(value):
             return bytes(value)
@@ -82,7 +82,7 @@ def _given_id(scope: Scope) -> bytes | None:
 
 
 def _random_ids() -> Iterator[bytes]:
-    """Ids of 128 random bits. The kernel is asked for many at once: each time costs as much as all else here."""
+    """Yield ids of 128 random bits. One call of the kernel fetches many, since it costs as much as all else here."""
     while True:
         bits = os.urandom(_IDS_AT_ONCE * _ID_BYTES).hex().encode()
         for start in range(0, len(bits), 2 * _ID_BYTES):

@@ -1,1 +1,1 @@
-"""A document becomes an answer: read once, bounded, executed, told."""
+"""Turns a document into an answer: parses, limits and executes it, and sends the results."""

@@ -1,4 +1,4 @@
-"""What an operation could make us read: its objects and values, all lists taken to be as long as may be."""
+"""Computes what an operation may cost: its objects and values if every list has its greatest length."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,10 +38,10 @@ from resolvers.revenue import MAX_POINTS, most_points
 from schema.scalars import parse_instant
 
 _PLAIN_LIST: Final = 10
-"""How long a list without a bound is taken to be."""
+"""The assumed length of a list without a limit."""
 
 _MUTATION: Final = 250
-"""As many objects as a mutation costs beside what it answers: it locks, writes and logs, each in a transaction."""
+"""How many objects a mutation counts as, besides its answer: it locks, writes and logs in a transaction."""
 
 _SERIES: Final = "RevenueSeries"
 _SINCE: Final = "since"
@@ -51,7 +51,7 @@ _PAGE_SIZES: Final = frozenset({"first", "last"})
 def cost_of(
     schema: GraphQLSchema, document: DocumentNode, operation_name: str | None, variables: Mapping[str, Any] | None
 ) -> tuple[int, list[GraphQLError]]:
-    """What a valid operation costs, all lists taken to be as long as may be, and its refusals if that is too much."""
+    """Compute what a valid operation may cost, and its refusals if that is too much."""
     operation = get_operation_ast(document, operation_name)
     root = schema.get_root_type(operation.operation) if operation else None
     if operation is None or root is None:
@@ -66,7 +66,7 @@ def cost_of(
 
 
 def sizes_of(document: DocumentNode) -> list[str] | None:
-    """The names of the variables on which a document's cost depends; None if it depends on the time, too."""
+    """Find the variables on which a document's cost depends; None if it also depends on the time."""
     found = _Sizes()
     visit(document, found)
     return None if found.by_time else sorted(found.names)
@@ -86,7 +86,7 @@ class _Sizes(Visitor):
 
 
 def mutations_of(document: DocumentNode, operation_name: str | None) -> int:
-    """How many mutations an operation makes, through fragments too."""
+    """Count the mutations of an operation, in fragments too."""
     operation = get_operation_ast(document, operation_name)
     if operation is None or operation.operation is not OperationType.MUTATION:
         return 0
@@ -96,7 +96,7 @@ def mutations_of(document: DocumentNode, operation_name: str | None) -> int:
 def _fields_of(
     selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], known: dict[str, int]
 ) -> int:
-    """How many fields stand at the top of a selection; those of a fragment as often as it is spread."""
+    """Count the top-level fields of a selection, those of a fragment as often as it is spread."""
     fields = 0
     for selection in selection_set.selections:
         if isinstance(selection, FieldNode):
@@ -115,9 +115,9 @@ def _fields_of(
 
 @dataclass
 class _Cost:
-    """Walks a valid selection; each fragment once. It counts objects, or with `values` scalars and introspection too.
+    """Walks a valid selection, each fragment once. It counts objects, or with `values` scalars, introspection's too.
 
-    Objects that introspection answers are in memory, so their number alone has no limit.
+    Objects of introspection don't count: they are in memory.
     """
 
     schema: GraphQLSchema
@@ -127,7 +127,7 @@ class _Cost:
     known: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, selection_set: SelectionSetNode, parent: GraphQLNamedType) -> tuple[int, int]:
-        """How much a selection could answer; beside it how much for each row, where it is a connection's."""
+        """Compute the cost of a selection, and in a connection also the cost of each row."""
         once = each_row = 0
         for selection in selection_set.selections:
             if isinstance(selection, FragmentSpreadNode):
@@ -176,7 +176,7 @@ def _is_list(type_: object) -> bool:
 
 
 def _is_sized(type_: GraphQLNamedType) -> bool:
-    """Whether the lists within a type are as long as the arguments of the field that answers it say."""
+    """Whether the field's arguments limit the lists within a type."""
     return type_.name.endswith("Connection") or type_.name == _SERIES
 
 
@@ -185,7 +185,7 @@ def _size(type_: GraphQLNamedType, selection: FieldNode, variables: Mapping[str,
 
 
 def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
-    """How many points a series has at most; as many as any has where its range isn't told."""
+    """Compute how many points a series may have; without a range as many as any."""
     given = {each.name.value: each.value for each in selection.arguments or ()}
     now = utc_now()
     try:
@@ -198,7 +198,7 @@ def _points(selection: FieldNode, variables: Mapping[str, Any]) -> int:
 
 
 def _value_of(value: Node, variables: Mapping[str, Any]) -> Any:
-    """An argument's value: a variable's, or that of a text or an enum as it stands; None where it is null."""
+    """Return an argument's value, from a variable or a literal text or enum; None if it is null."""
     if isinstance(value, VariableNode):
         return variables[value.name.value]
     return None if isinstance(value, NullValueNode) else getattr(value, "value", "")

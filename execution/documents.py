@@ -1,4 +1,4 @@
-"""Documents: parsed and validated once each, and bounded."""
+"""Parses and validates documents, once each, and checks their limits."""
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -11,6 +11,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    Node,
     OperationDefinitionNode,
     OperationType,
     StringValueNode,
@@ -43,7 +44,7 @@ _MAX_FOLLOWED: Final = 256
 _MAX_COSTS: Final = 128
 MAX_KEPT_LENGTH: Final = 16 * 1024
 _MAX_KEPT_CHARACTERS: Final = 128 * 1024
-"""How many are kept in all: parsed, each takes up to 300 bytes."""
+"""How many characters of documents are kept: each takes up to 300 bytes when parsed."""
 
 _DEFINED_AND_USED: Final = 2
 
@@ -55,14 +56,14 @@ NUL_REFUSED: Final = "A text contains the character U+0000, which can't be store
 
 
 class Documents(SchemaExtension):
-    """Keeps the documents that were asked lately, parsed and validated."""
+    """Caches recent documents, parsed and validated."""
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
         context.parse_options["max_tokens"] = TOKENS.maximum
         query = context.query
         if query is not None and len(query) <= MAX_KEPT_LENGTH:
-            with suppress(GraphQLError, RecursionError):  # Strawberry parses it again, where it knows how to tell
+            with suppress(GraphQLError, RecursionError):  # Strawberry parses it again and reports the error
                 context.graphql_document = _parsed(query)
         yield
 
@@ -73,7 +74,7 @@ class Documents(SchemaExtension):
         if query is not None and document is not None:
             graphql_schema = context.schema._schema
             asked = Document(query, document, graphql_schema, context.validation_rules)
-            context.pre_execution_errors = (  # all of it now: what is found after the yield nobody looks at
+            context.pre_execution_errors = (  # completely now: errors found after the yield would be lost
                 refused_for_variables(context.variables)
                 or _refused(asked, context.context)
                 or _refused_for_choice(document, context._provided_operation_name)
@@ -94,7 +95,7 @@ class Documents(SchemaExtension):
 
 
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
-    """Why a document can't be executed, whatever its variables; nothing if it can."""
+    """Find out why a document can't be executed with any variables; empty if it can."""
     try:
         document = _document_of(query)
     except GraphQLError as error:
@@ -109,7 +110,7 @@ def _refused(asked: "Document", operation: object) -> list[GraphQLError]:
 
 
 def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> list[GraphQLError]:
-    """One of several operations must be named: Strawberry would take the first."""
+    """Refuse a document with several operations unless one is named: Strawberry would take the first."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     if operation_name is None and len(operations) > 1:
         return [GraphQLError("The document has several operations: name one of them (operationName).", operations)]
@@ -120,8 +121,8 @@ def _document_of(query: str) -> DocumentNode:
     return _parsed(query) if len(query) <= MAX_KEPT_LENGTH else _parse(query)
 
 
-class Lately(Generic[K, V]):
-    """What was made of documents lately; bounded by their characters, the least used are dropped first."""
+class Recent(Generic[K, V]):
+    """A cache of what was made of documents, limited by their characters; drops the least recently used."""
 
     def __init__(self, make: Callable[[K], V]) -> None:
         self._make = make
@@ -143,10 +144,10 @@ class Lately(Generic[K, V]):
 
 
 class _Parser(Parser):
-    """Makes nodes that know where they are, but not their tokens: a document that is kept would keep all of them."""
+    """Makes nodes with positions but without tokens, which a cached document would keep in memory."""
 
     def loc(self, start_token: Token) -> Location | None:
-        """Where a node is that begins with a token."""
+        """Return the position of a node that begins with a token."""
         location = super().loc(start_token)
         if location is not None:
             location.start_token = location.end_token = _NO_TOKEN
@@ -160,21 +161,26 @@ def _parse(query: str) -> DocumentNode:
     try:
         return _Parser(query, max_tokens=TOKENS.maximum).parse_document()
     except RecursionError:
-        return parse(query, max_tokens=TOKENS.maximum)  # which has an error for it
+        return parse(query, max_tokens=TOKENS.maximum)  # which reports it
 
 
-_parsed: Final = Lately(_parse)
+_parsed: Final = Recent(_parse)
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A subscription of a document, and the variable that is its cursor and nothing else, if there is one."""
+    """A subscription of a document.
+
+    `cursor` is the variable that is its cursor and nothing else, if there is one. `choosing` are the variables that
+    only choose events: they change nothing of what is shown of one.
+    """
 
     cursor: str | None
+    choosing: frozenset[str]
 
 
 def is_subscription(query: str, operation_name: str | None) -> bool:
-    """Whether a document asks for a subscription; it does not where it can't be read."""
+    """Whether a document's operation is a subscription; False if the document is invalid."""
     try:
         operation = get_operation_ast(_document_of(query), operation_name)
     except (GraphQLError, RecursionError):
@@ -183,7 +189,7 @@ def is_subscription(query: str, operation_name: str | None) -> bool:
 
 
 def mutations_in(query: str, operation_name: str | None) -> int:
-    """How many mutations a document makes; none where it can't be read."""
+    """Count the mutations of a document's operation; 0 if the document is invalid."""
     try:
         return mutations_of(_document_of(query), operation_name)
     except (GraphQLError, RecursionError):
@@ -191,7 +197,7 @@ def mutations_in(query: str, operation_name: str | None) -> int:
 
 
 def followed_by(query: str, operation_name: str | None) -> Followed | None:
-    """The subscription that a document asks for; None where it is none, or too long to be known."""
+    """Return the subscription of a document; None if it has none or is too long to cache."""
     if len(query) + len(operation_name or "") > MAX_KEPT_LENGTH:
         return None
     return _followed_by(query, operation_name)
@@ -204,20 +210,35 @@ def _followed_by(query: str, operation_name: str | None) -> Followed | None:
     document = _parsed(query)
     operation = get_operation_ast(document, operation_name)
     assert operation is not None  # noqa: S101  (it is a subscription)
-    cursors = [
-        argument.value.name.value
+    arguments = {
+        argument.name.value: argument.value
         for field in operation.selection_set.selections
         if isinstance(field, FieldNode)
         for argument in field.arguments or ()
-        if argument.name.value == "after" and isinstance(argument.value, VariableNode)
-    ]
+        if (field.name.value, argument.name.value) not in _CHOOSING_BY_STATE
+    }
+    after = arguments.pop("after", None)
+    cursor = after.name.value if isinstance(after, VariableNode) else None
+    in_all = _uses_in(document)
+    choosing = sum((_uses_in(value) for value in arguments.values()), Counter[str]())
+    return Followed(
+        cursor if cursor is not None and in_all[cursor] == _DEFINED_AND_USED else None,
+        frozenset(name for name, times in choosing.items() if in_all[name] == times + 1),  # and is defined
+    )
+
+
+_CHOOSING_BY_STATE: Final = frozenset({("webhookEvents", "status")})
+"""Arguments that choose events by rows, which have to be read first."""
+
+
+def _uses_in(node: Node) -> Counter[str]:
     uses = _VariableUses()
-    visit(document, uses)
-    return Followed(next((name for name in cursors if uses.counted[name] == _DEFINED_AND_USED), None))
+    visit(node, uses)
+    return uses.counted
 
 
 class _VariableUses(Visitor):
-    """How often each variable stands in a document, its definition included."""
+    """Counts the occurrences of each variable, its definition included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +249,7 @@ class _VariableUses(Visitor):
 
 
 class Document:
-    """A document to validate, known by its text: hashing its tree takes longer than a small one's validation."""
+    """A document to validate, hashed by its text: to hash its tree takes longer than to validate a small one."""
 
     def __init__(self, text: str, document: DocumentNode, schema: GraphQLSchema, rules: tuple[type[Any], ...]) -> None:
         self.text, self.document, self.schema, self.rules = text, document, schema, rules
@@ -249,14 +270,14 @@ def _validate(asked: Document) -> list[GraphQLError]:
         or refused_for_shape(asked.document)
         or validate_document(asked.schema, asked.document, asked.rules)
     )
-    return [_about_its_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
+    return [_too_many_digits(error) if isinstance(error.original_error, ValueError) else error for error in refused]
 
 
-_validated: Final = Lately(_validate)
+_validated: Final = Recent(_validate)
 
 
 class _Costs:
-    """What the operations of a valid document cost, by the variables on which that depends."""
+    """Caches the costs of a valid document's operations, by the variables that decide them."""
 
     def __init__(self, asked: Document) -> None:
         self._asked = asked
@@ -264,7 +285,7 @@ class _Costs:
         self._known: dict[Hashable, int] = {}
 
     def of(self, name: str | None, variables: Mapping[str, Any]) -> tuple[int, list[GraphQLError]]:
-        """The cost of an operation, and its refusals if that is too much."""
+        """Return the cost of an operation, and its refusals if that is too much."""
         key = self._key(name, variables)
         if key in self._known:
             return self._known[key], []
@@ -274,18 +295,18 @@ class _Costs:
         return cost, refusals
 
     def _key(self, name: str | None, variables: Mapping[str, Any]) -> Hashable:
-        """The operation and the sizes of its pages; None where more than that decides."""
+        """Return the operation's name and page sizes as a key; None if more than these decide the cost."""
         if self._sizes is None:
             return None
         sizes = [variables.get(each) for each in self._sizes]
         return (name, *sizes) if all(type(size) is int or size is None for size in sizes) else None
 
 
-_costs_of: Final = Lately(_Costs)
+_costs_of: Final = Recent(_Costs)
 
 
-def _about_its_digits(error: GraphQLError) -> GraphQLError:
-    """Python reads no integer of more than 4,300 digits, and graphql-core takes that for our fault."""
+def _too_many_digits(error: GraphQLError) -> GraphQLError:
+    """Make the error for an integer of over 4,300 digits, which graphql-core would report as an internal error."""
     return GraphQLError(NUMBER_REFUSED, error.nodes)
 
 

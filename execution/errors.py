@@ -1,4 +1,4 @@
-"""What a client is told of an error: what it can mend in full, what is our fault only by a request id."""
+"""Turns exceptions into the errors that clients see: in full if they can fix them, otherwise only a request id."""
 
 from typing import Final
 
@@ -27,9 +27,9 @@ _OF_THE_REQUEST: Final = (CannotGetOperationTypeError, InvalidOperationTypeError
 
 
 def shown_to_client(error: GraphQLError, request_id: str) -> GraphQLError:
-    """The error as the client is told it. What is our fault is logged under the request id.
+    """Return the error that the client sees. An internal error is logged under the request id.
 
-    GraphQL's own errors, of parsing, validation and coercion, are told as they are, without the secrets they quote.
+    GraphQL's own errors, of parsing, validation and coercion, stay as they are, without the secrets that they quote.
     """
     cause = _cause(error)
     if cause is None or isinstance(cause, _OF_THE_REQUEST):
@@ -56,12 +56,12 @@ def shown_to_client(error: GraphQLError, request_id: str) -> GraphQLError:
 
 
 def of_exception(exception: Exception, request_id: str) -> GraphQLError:
-    """What the client is told of an exception outside of any field."""
+    """Return the error that the client sees for an exception outside of any field."""
     return shown_to_client(GraphQLError(str(exception), original_error=exception), request_id)
 
 
 def _cause(error: GraphQLError) -> Exception | None:
-    """The exception behind an error, which GraphQL may have wrapped several times."""
+    """Find the exception behind an error, which GraphQL may have wrapped several times."""
     cause = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
@@ -74,7 +74,7 @@ def _without_secrets(error: GraphQLError) -> GraphQLError:
 
 
 def _with_code(error: GraphQLError) -> GraphQLError:
-    """With the code that Apollo's servers give such an error, by which clients tell them apart."""
+    """Add the code that Apollo's servers give such an error, by which clients distinguish errors."""
     if error.extensions and "code" in error.extensions:
         return error
     if isinstance(error, GraphQLSyntaxError):

@@ -1,4 +1,4 @@
-"""How much one document may ask for. Each refusal says which limit, its value, and what to do."""
+"""The limits on a document and its variables. Each refusal names the limit, its value, and what to do."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ CODE: Final = "LIMIT_EXCEEDED"
 
 
 MAX_SHOWN: Final = 2**53 - 1
-"""Beyond it JSON's numbers are not exact; fragments multiply to any number."""
+"""Larger numbers are not exact in JSON, and fragments can multiply to any number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A bound. `sentence` is its refusal's sentence, with {maximum}."""
+    """A limit. `sentence` is the message of its refusal, with {maximum}."""
 
     name: str
     maximum: int
@@ -37,17 +37,17 @@ class Limit:
 
     @property
     def message(self) -> str:
-        """What the refusal says."""
+        """The message of the refusal."""
         return self.sentence.format(maximum=self.maximum)
 
     def refusal(self, actual: int | None = None, node: Node | None = None) -> GraphQLError:
-        """What is said of a document beyond it; `actual` where it is known."""
+        """Make the refusal of a document beyond the limit; `actual` is its size, if it is known."""
         known = {} if actual is None or actual > MAX_SHOWN else {"actual": actual}
         extensions = {"code": CODE, "limit": self.name, "maximum": self.maximum, **known}
         return GraphQLError(self.message, node, extensions=extensions)
 
     def exceeded_by(self, actual: int, node: Node | None = None) -> Iterator[GraphQLError]:
-        """The refusal, if `actual` is beyond the bound."""
+        """Yield the refusal if `actual` exceeds the limit."""
         if actual > self.maximum:
             yield self.refusal(actual, node)
 
@@ -103,7 +103,7 @@ LIMITS: Final = (
 
 
 def in_our_words(error: GraphQLError) -> GraphQLError:
-    """A limit's refusal for those that graphql-core refuses by itself; any other error as it is."""
+    """Replace graphql-core's own error for a limit by ours; return any other error unchanged."""
     if isinstance(error, GraphQLSyntaxError) and "more than" in error.message and "tokens" in error.message:
         return TOKENS.refusal()
     if isinstance(error, GraphQLSyntaxError) and "nested too deeply" in error.message:
@@ -115,17 +115,17 @@ def in_our_words(error: GraphQLError) -> GraphQLError:
     return error
 
 
-# --- Shape: what the text alone tells --------------------------------------------------------------------------
+# --- Shape, from the text alone --------------------------------------------------------------------------------
 
 
 def refused_for_lines(text: str) -> list[GraphQLError]:
-    """A refusal of a text, before it is validated: each error's line is found by counting all that stand before it."""
+    """Refuse a text with too many lines before it is validated: to locate an error, all lines before it are counted."""
     lines = text.count("\n") + text.count("\r") - text.count("\r\n") + 1
     return list(LINES.exceeded_by(lines))
 
 
 def refused_for_shape(document: DocumentNode) -> list[GraphQLError]:
-    """Refusals of a document, before it is validated: what takes long to validate is refused by these."""
+    """Refuse a document by its shape before it is validated, since validation may take long."""
     fragments = fragments_of(document)
     refusals: list[GraphQLError] = []
     try:
@@ -142,7 +142,7 @@ def refused_for_shape(document: DocumentNode) -> list[GraphQLError]:
 
 
 class _Shape:
-    """Walks a selection; each fragment once, however often it is spread."""
+    """Walks a selection, each fragment once, however often it is spread."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
         self._fragments = fragments
@@ -150,7 +150,7 @@ class _Shape:
         self.directives = 0
 
     def of(self, selection_set: SelectionSetNode) -> tuple[int, int]:
-        """How deep it is nested, and how many of its fields are aliased or repeated."""
+        """Compute how deep it is nested, and how many of its fields are aliased or repeated."""
         deepest = aliases = 0
         seen: set[str] = set()
         for selection in selection_set.selections:
@@ -172,7 +172,7 @@ class _Shape:
 
     def _of_fragment(self, name: str) -> tuple[int, int]:
         if name not in self._known:
-            self._known[name] = (0, 0)  # one that contains itself, which a rule refuses, counts once
+            self._known[name] = (0, 0)  # a fragment that contains itself, which a rule refuses, counts once
             if name in self._fragments:
                 self.directives += len(self._fragments[name].directives or ())
                 self._known[name] = self.of(self._fragments[name].selection_set)
@@ -192,7 +192,7 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
 
 
 def refused_for_variables(variables: Mapping[str, Any] | None) -> list[GraphQLError]:
-    """A refusal of variables that are larger or deeper than any honest client's."""
+    """Refuse variables that are too large or nested too deeply."""
     if not variables:
         return []
     if _is_deeper(variables, VARIABLE_DEPTH.maximum):
@@ -201,7 +201,7 @@ def refused_for_variables(variables: Mapping[str, Any] | None) -> list[GraphQLEr
 
 
 def _is_deeper(value: object, levels: int) -> bool:
-    """Whether lists and objects are nested in a value deeper than this many levels."""
+    """Whether lists and objects in a value are nested deeper than this many levels."""
     if not isinstance(value, dict | list):
         return False
     if levels == 0:
@@ -213,7 +213,7 @@ def _is_deeper(value: object, levels: int) -> bool:
 
 
 def introspects(document: DocumentNode) -> FieldNode | None:
-    """The first field that asks for the schema; `__typename` does not."""
+    """Find the first field that queries the schema, which `__typename` does not."""
     left = [definition for definition in document.definitions if hasattr(definition, "selection_set")]
     sets = [definition.selection_set for definition in left]
     while sets:

@@ -1,4 +1,4 @@
-"""Documents that clients name instead of sending them: Apollo's automatic persisted queries, and trusted documents.
+"""Documents that clients send by id or hash: Apollo's automatic persisted queries, and trusted documents.
 
 Sources: Apollo, "Automatic Persisted Queries"; GraphQL over HTTP, "Persisted Documents" (proposal).
 """
@@ -24,24 +24,24 @@ _PREFIX: Final = "sha256:"
 
 
 class DocumentRefusedError(GraphQLError):
-    """A document that can't be had by what it was called, or that may not be asked for."""
+    """An unknown document id or hash, or a document that isn't allowed."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message, extensions={"code": code})
 
 
 class PersistedDocuments:
-    """The documents that clients sent with their hash lately, bounded; every process keeps its own."""
+    """A cache of the documents that clients sent with their hash; every process has its own."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._size = 0
 
     def text_of(self, asked: Mapping[str, Any]) -> str | None:
-        """The text of a request's document; None where it neither has one nor names one.
+        """Return the text of a request's document; None if the request has neither text nor id.
 
         Raises:
-            DocumentRefusedError: It is not known by that hash, or its text has another.
+            DocumentRefusedError: The hash is unknown, or is not the text's.
         """
         query: str | None = asked.get("query") or None
         hash_ = named_by(asked)
@@ -74,14 +74,14 @@ class PersistedDocuments:
 
 
 class TrustedDocuments:
-    """The only documents that may be asked for, by id, by hash or as they are."""
+    """The only documents that are answered, by id, hash or exact text."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = {_sha256(text): text for text in texts.values()} | dict(texts)
         self._trusted = frozenset(texts.values())
 
     def text_of(self, asked: Mapping[str, Any]) -> str | None:
-        """The text of a request's document; None where it neither has one nor names one.
+        """Return the text of a request's document; None if the request has neither text nor id.
 
         Raises:
             DocumentRefusedError: It is not one of these.
@@ -100,10 +100,10 @@ class TrustedDocuments:
 
 
 def named_by(asked: Mapping[str, Any]) -> str | None:
-    """The id or hash by which a request names its document, None where it does not.
+    """Return the id or hash with which a request names its document; None if it has none.
 
     Raises:
-        DocumentRefusedError: The name is of no form that is known here.
+        DocumentRefusedError: The id has no valid form.
     """
     if (document_id := asked.get("documentId")) is not None:
         if not isinstance(document_id, str) or not document_id:
@@ -122,7 +122,7 @@ def named_by(asked: Mapping[str, Any]) -> str | None:
 
 
 def documents_of(trusted: Path | None) -> PersistedDocuments | TrustedDocuments:
-    """What may be asked for: the documents of a file alone, or anything.
+    """Make the set of allowed documents: those of a file, or all.
 
     Raises:
         ConfigurationError: The file can't be read, or documents in it can't be executed.
@@ -131,10 +131,10 @@ def documents_of(trusted: Path | None) -> PersistedDocuments | TrustedDocuments:
 
 
 def read_trusted(path: Path) -> TrustedDocuments:
-    """The trusted documents in a file, each of which must be executable.
+    """Read the trusted documents in a file, each of which must be executable.
 
     Raises:
-        ConfigurationError: It can't be read, or documents in it can't be executed; one error tells of all.
+        ConfigurationError: It can't be read, or documents in it can't be executed; one error names all.
     """
     try:
         texts = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What came of an operation, and what it is called on the wire."""
+"""Formats results as JSON, and classifies them."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from errors import TimedOutError, UnavailableError
 
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:
-    """A result as it is sent; without `data` when nothing was executed."""
+    """Format a result to send; without `data` if nothing was executed."""
     answer: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
     if result.errors:
         answer["errors"] = [error.formatted for error in result.errors]
@@ -19,12 +19,12 @@ def as_json(result: ExecutionResult) -> dict[str, Any]:
 
 
 def is_request_error(result: ExecutionResult) -> bool:
-    """Whether nothing was executed: of such errors none is a field's."""
+    """Whether the request failed before execution: no error is a field's."""
     return result.data is None and all(error.path is None for error in result.errors or [])
 
 
 def is_cut_short(result: ExecutionResult) -> bool:
-    """Whether a part of it was not answered: a follower who took it for an event would not see that again."""
+    """Whether a part is missing: a follower that took it for a whole event would never see the rest."""
     return any((error.extensions or {}).get("code") in _UNANSWERED for error in result.errors or [])
 
 
@@ -32,5 +32,5 @@ _UNANSWERED: Final = frozenset({UnavailableError.code, TimedOutError.code})
 
 
 def ends(result: ExecutionResult) -> bool:
-    """Whether a subscription that comes to this is over."""
+    """Whether this result ends a subscription."""
     return isinstance(result, PreExecutionError) or is_request_error(result) or is_cut_short(result)

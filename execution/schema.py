@@ -1,4 +1,4 @@
-"""The schema, put together from its parts."""
+"""Makes the schema with its extensions."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ from schema.subscription import Subscription
 
 
 class Schema(strawberry.Schema):
-    """Tells clients of errors what they may know."""
+    """A schema that replaces internal errors before clients see them."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace the errors of a result, in place, before anyone sees them."""
@@ -31,7 +31,7 @@ class Schema(strawberry.Schema):
 
 
 def make_schema(*extensions: type[SchemaExtension]) -> Schema:
-    """The schema, executed with these extensions."""
+    """Make the schema with its extensions."""
     return Schema(
         query=Query,
         mutation=Mutation,

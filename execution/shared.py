@@ -1,34 +1,36 @@
 """Subscriptions that are the same share one execution: each event is executed once and encoded once for all of them.
 
-They are the same when document, operation name, variables (but the cursor), workspace and scopes are. Each begins by
-itself: it is validated, and reads from the log what it missed. Then it goes on with its group, which is at least as
-far.
+Subscriptions are the same if document, operation name, workspace, scopes and variables are equal, apart from the
+cursor and the variables that only choose events. Each begins alone: it is validated, and reads from the log what it
+missed. Then it joins its group, which is at least as far, and gets the events that it chooses.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import orjson
 from strawberry.types import ExecutionResult
 
-from execution.documents import followed_by
+from execution.documents import Followed, followed_by
 from execution.errors import of_exception
 from execution.limits import refused_for_variables
 from execution.shown import Asked, Send, Shown, until_sent
 from feed.follower import Follower
+from models.event import Event
 from resolvers.context import Window
 from schema.context import Operation
 
 _SENT_AT_ONCE: Final = 20
-"""How many members are told before others get a turn: what comes next is executed in these."""
+"""How many members are sent a result before other tasks get a turn, in which the next event is executed."""
 
 _MAX_UNSENT: Final = 100
-"""How many results may wait to be told."""
+"""How many results may wait to be sent."""
 
 _AFTER_ALL: Final = 2**63 - 1
-"""The number of what ends a group: nobody has seen it yet."""
+"""The number of a group's last result, which is after every line."""
 
 Key = tuple[str, str | None, bytes, str, frozenset[str]]
 
@@ -40,22 +42,23 @@ class Fanout:
         self._groups: dict[Key, _Group] = {}
 
     async def results(self, asked: Asked, context: Operation, send: Send | None = None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation, in order, without what the group could `send` by itself meanwhile.
+        """Yield the results of an operation in order, except those that the group has sent directly by `send`.
 
         Raises:
-            StuckError: What the group began to send was not read for too long.
-            GoneError: There is nobody to read it.
+            StuckError: The client left data unread for too long.
+            GoneError: The client has disconnected.
         """
-        key = _key(asked, context)
-        if key is None:
+        followed = followed_by(asked.query, asked.operation_name)
+        if followed is None or refused_for_variables(asked.variables):
             async with aclosing(asked.results(context)) as results:
                 async for result in results:
                     yield Shown(0, result)
             return
+        key, choice = _parted(asked, context, followed)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = _Group(context.sibling(), lambda: self._forget(key, group))
-        member = _Member(asked, context, group, send)
+        member = _Member(asked, context, group, choice, send)
         async with aclosing(member.items()) as items:
             async for shown in items:
                 yield shown
@@ -68,21 +71,40 @@ class Fanout:
 
     @property
     def group_count(self) -> int:
-        """How many different subscriptions are open."""
+        """Return how many different subscriptions are open."""
         return len(self._groups)
 
 
-def _key(asked: Asked, context: Operation) -> Key | None:
-    """What makes two subscriptions the same; None for what is no subscription, or is refused for its variables."""
-    followed = followed_by(asked.query, asked.operation_name)
-    if followed is None or refused_for_variables(asked.variables):
-        return None
-    variables = {name: value for name, value in (asked.variables or {}).items() if name != followed.cursor}
-    encoded = orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
-    return asked.query, asked.operation_name, encoded, context.workspace_id, frozenset(context.caller.scopes)
+def _parted(asked: Asked, context: Operation, followed: Followed) -> tuple[Key, bytes]:
+    """Return what makes two subscriptions the same, and the variables by which this one chooses events."""
+    shared, choosing = dict[str, Any](), dict[str, Any]()
+    for name, value in (asked.variables or {}).items():
+        if name != followed.cursor:
+            (choosing if name in followed.choosing else shared)[name] = value
+    scopes = frozenset(context.caller.scopes)
+    return (asked.query, asked.operation_name, _encoded(shared), context.workspace_id, scopes), _encoded(choosing)
+
+
+def _encoded(variables: dict[str, Any]) -> bytes:
+    return orjson.dumps(variables, option=orjson.OPT_SORT_KEYS)
 
 
 # --- One for all -----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, slots=True)
+class _Choice:
+    """The members that choose the same events. Until `is_wanted` is known, none of them is offered anything."""
+
+    members: set["_Member"] = field(default_factory=set)
+    is_wanted: Callable[[Event], bool] | None = None
+
+
+class _Executed(NamedTuple):
+    """A result, and whose it is: of those choices, or of everybody if it ends the group."""
+
+    shown: Shown
+    choices: frozenset[_Choice]
 
 
 class _Group:
@@ -90,30 +112,47 @@ class _Group:
 
     def __init__(self, context: Operation, on_unjoinable: Callable[[], object]) -> None:
         self._context = context
+        self._context.is_wanted = self._is_wanted
         self._on_unjoinable = on_unjoinable
         self._task: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
-        self._executed: list[Shown] = []
-        self.members: set[_Member] = set()
+        self._sending: asyncio.Task[None] | None = None
+        self._executed: list[_Executed] = []
+        self._choices: dict[bytes, _Choice] = {}
+        self._wanting: frozenset[_Choice] = frozenset()
 
     @property
     def position(self) -> int:
-        """The number of the line of the log that it is at."""
+        """The number of its current line in the log."""
         return self._context.position
 
     def start(self, asked: Asked) -> None:
-        """Follow, unless it does so already. What is asked for is valid: a member has shown it."""
+        """Start the execution unless it runs. The request is valid: a member has validated it."""
         if self._task is None:
             self._task = asyncio.create_task(self._run(asked))
 
-    def leave(self, member: "_Member") -> None:
-        """Count a member no more; without any the execution ends."""
-        self.members.discard(member)
-        if not self.members:
+    def join(self, member: "_Member", choosing: bytes) -> _Choice:
+        """Add a member, by the variables by which it chooses events."""
+        choice = self._choices.setdefault(choosing, _Choice())
+        choice.members.add(member)
+        return choice
+
+    def leave(self, member: "_Member", choosing: bytes) -> None:
+        """Remove a member; the last one ends the execution."""
+        choice = self._choices.get(choosing, _Choice())
+        choice.members.discard(member)
+        if not choice.members:
+            self._choices.pop(choosing, None)
+        if not self._choices:
             self._on_unjoinable()
-            for task in (self._task, self._telling):
+            for task in (self._task, self._sending):
                 if task is not None:
                     task.cancel()
+
+    def _is_wanted(self, event: Event) -> bool:
+        """Whether anybody follows an event; who does is shown the next result."""
+        choices = self._choices.values()
+        self._wanting = frozenset(each for each in choices if each.is_wanted is not None and each.is_wanted(event))
+        return bool(self._wanting)
 
     async def _run(self, asked: Asked) -> None:
         try:
@@ -123,75 +162,97 @@ class _Group:
                     if shown.is_last:
                         failed = result
                         break
-                    self._tell(shown)
-                    if len(self._executed) >= _MAX_UNSENT and self._telling is not None:
-                        await self._telling
+                    self._queue(shown, self._wanting)
+                    if len(self._executed) >= _MAX_UNSENT and self._sending is not None:
+                        await self._sending
                 else:
                     return
         except Exception as error:
             failure = of_exception(error, self._context.request_id)
             failed = ExecutionResult(data=None, errors=[failure])
         self._on_unjoinable()
-        self._tell(Shown(_AFTER_ALL, failed))
+        self._queue(Shown(_AFTER_ALL, failed), frozenset(self._choices.values()))
 
-    def _tell(self, shown: Shown) -> None:
-        self._executed.append(shown)
-        if self._telling is None:
-            self._telling = asyncio.create_task(self._tell_all())
+    def _queue(self, shown: Shown, choices: frozenset[_Choice]) -> None:
+        self._executed.append(_Executed(shown, choices))
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send_all())
 
-    async def _tell_all(self) -> None:
-        """Tell everybody of what was executed; of what is executed meanwhile all together in the next turn."""
+    async def _send_all(self) -> None:
+        """Send executed results to all members; results that come meanwhile are sent together in the next turn."""
         try:
             while self._executed:
                 some, self._executed = self._executed, []
-                for count, member in enumerate(list(self.members), start=1):
-                    if member in self.members:
-                        member.offer(some)
-                    if count % _SENT_AT_ONCE == 0:
-                        await asyncio.sleep(0)
+                count = 0
+                for choice in list(self._choices.values()):
+                    shown = [each.shown for each in some if choice in each.choices]
+                    for member in list(choice.members) if shown else ():
+                        if member in choice.members:
+                            member.offer(shown)
+                        count += 1
+                        if count % _SENT_AT_ONCE == 0:
+                            await asyncio.sleep(0)
         finally:
-            self._telling = None
+            self._sending = None
 
 
-# --- Each by itself --------------------------------------------------------------------------------------------
+# --- Each alone ------------------------------------------------------------------------------------------------
 
 
 class _Member(Follower[Shown]):
-    """One that follows. Once it is up to date its group sends to it directly, and its own task sleeps."""
+    """A subscriber. Once it is up to date, its group sends to it directly, and its own task sleeps."""
 
-    def __init__(self, asked: Asked, context: Operation, group: _Group, send: Send | None) -> None:
+    def __init__(self, asked: Asked, context: Operation, group: _Group, choosing: bytes, send: Send | None) -> None:
         super().__init__(0)
         self._asked = asked
         self._context = context
         self._group = group
+        self._choosing = choosing
+        self._choice = _Choice()
         self._send = send
         self._is_idle = False
         self._begun: _Begun | None = None
         self._has_read = False
 
     async def join(self) -> None:
-        self._group.members.add(self)
+        self._choice = self._group.join(self, self._choosing)
 
     def leave(self) -> None:
         if self._begun is not None:
             self._begun.coroutine.close()
-        self._group.leave(self)
+        self._group.leave(self, self._choosing)
 
     async def missed(self) -> AsyncGenerator[Shown, None]:
-        """What stands in the log between what it has seen and where its group is."""
+        """Yield the lines of the log between its own position and its group's.
+
+        The first reading shows which events it chooses. Lines that came meanwhile were not offered, so it reads again.
+        """
+        is_offered = self._choice.is_wanted is not None
+        async with aclosing(self._until_group()) as results:
+            async for shown in results:
+                yield shown
+        if not is_offered:
+            async with aclosing(self._until_group()) as results:
+                async for shown in results:
+                    yield shown
+        self._group.start(self._asked)
+
+    async def _until_group(self) -> AsyncGenerator[Shown, None]:
         until = self._group.position
+        if self._has_read and until <= self.position:
+            return
         after = self.position if self._has_read else self._context.window.after
         context = self._context.within(Window(after, until))
         async with aclosing(self._asked.results(context)) as results:
             async for result in results:
                 yield Shown(context.position, result)
         self.position, self._has_read = max(context.position, until), True
-        self._group.start(self._asked)
+        self._choice.is_wanted = self._choice.is_wanted or context.is_wanted
 
     def offer(self, items: Sequence[Shown]) -> None:
-        """Take results: sent at once, or kept until there is time, or left in the log when there is too much."""
+        """Take results: send them at once, buffer them, or leave them in the log if there are too many."""
         if items[-1].is_last:
-            self._buffer.append(items[-1])  # what came before it can be read in the log
+            self._buffer.append(items[-1])  # earlier results can be read from the log
             self._something.set()
         elif self._is_idle and self._send is not None:
             self._send_now(self._send, items)
@@ -210,14 +271,14 @@ class _Member(Follower[Shown]):
             waits_for = sending.send(None)  # runs it until it has to wait, without a task of its own
         except StopIteration:
             return
-        except (OSError, RuntimeError):  # it has gone; its socket is told so too, and ends it
+        except (OSError, RuntimeError):  # the client has disconnected; its socket ends the member
             return
         self._begun = _Begun(sending, waits_for)
         self._is_idle = False
         self._something.set()
 
     async def rest(self) -> None:
-        """Wait until there is something to do; what the group has begun to send comes first."""
+        """Wait until there is something to do, and until what the group began to send is sent."""
         self._is_idle = True
         await super().rest()
         self._is_idle = False
@@ -230,7 +291,7 @@ class _Member(Follower[Shown]):
 
 
 class _Begun(NamedTuple):
-    """A coroutine that was run up to its first wait, and what it waits for; awaited, it goes on from there."""
+    """A coroutine that has run up to its first wait; when awaited, it continues there."""
 
     coroutine: Coroutine[Any, Any, None]
     waits_for: Any

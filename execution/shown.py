@@ -1,4 +1,4 @@
-"""What a client asks for, what it is shown of that, and how it is sent."""
+"""A client's request, its results, and how they are sent."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Sequence
@@ -16,15 +16,15 @@ from execution.schema import schema
 from schema.context import Operation
 
 STUCK_AFTER_S: Final = 30.0
-"""How long a client may take to read what it is sent before it is given up."""
+"""How long a client may leave sent data unread before it is disconnected."""
 
 
 class StuckError(Exception):
-    """A client does not read what it is sent."""
+    """A client does not read."""
 
 
 class GoneError(Exception):
-    """A client has hung up."""
+    """A client has disconnected."""
 
 
 async def until_sent(sending: Awaitable[None]) -> None:
@@ -32,7 +32,7 @@ async def until_sent(sending: Awaitable[None]) -> None:
 
     Raises:
         StuckError: It was not read for too long.
-        GoneError: There is nobody to read it.
+        GoneError: The client has disconnected.
     """
     try:
         async with asyncio.timeout(STUCK_AFTER_S):
@@ -45,7 +45,7 @@ async def until_sent(sending: Awaitable[None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client asks for, and the kinds of operation that may be asked for in its way; None: any."""
+    """A client's request, and the types of operation that its transport allows; None allows all."""
 
     query: str
     variables: dict[str, Any] | None = None
@@ -53,7 +53,7 @@ class Asked:
     allowed: Iterable[OperationType] | None = None
 
     async def results(self, context: Operation) -> AsyncGenerator[Any, None]:
-        """What comes of it, executed for this client alone."""
+        """Execute it for this client alone and yield the results."""
         stream = await schema.stream(
             self.query,
             variable_values=self.variables,
@@ -68,7 +68,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Shown:
-    """A result, and the number of the line of the log that it tells of; 0 where it tells of none."""
+    """A result, and the number of its line in the log; 0 if it has none."""
 
     number: int
     result: ExecutionResult
@@ -85,15 +85,15 @@ class Shown:
 
 
 Send = Callable[[Sequence[Shown]], Coroutine[Any, Any, None] | None]
-"""Sends at once and gives None, or gives what is to be awaited; raises OSError when the client has gone."""
+"""Sends at once and returns None, or returns an awaitable; raises OSError if the client has disconnected."""
 
 
-async def tell(send: Send, shown: Shown) -> None:
-    """Send one result, however long that takes.
+async def send_one(send: Send, shown: Shown) -> None:
+    """Send one result, and wait until it is sent.
 
     Raises:
         StuckError: It was not read for too long.
-        GoneError: There is nobody to read it.
+        GoneError: The client has disconnected.
     """
     try:
         sending = send([shown])

@@ -1,1 +1,1 @@
-"""Following the log, and the bus that wakes followers."""
+"""Sends the lines of the log to followers; a bus wakes those of other processes."""

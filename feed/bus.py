@@ -1,6 +1,6 @@
 """Sends other processes the number of a log's newest line. Carries no data, so a lost message loses nothing.
 
-A single process needs none: followers in the process that commits are woken without it.
+A single process needs no bus: it wakes its own followers directly.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 CHANNEL: Final = "fluxrate:log"
 RESYNC: Final = "*"
-"""The message that stands for any number of lost ones."""
+"""The message that means that any number of messages may be lost."""
 
 _PUBLISH_TIMEOUT_S: Final = 1.0
 
@@ -48,7 +48,7 @@ class Bus:
         await self._broadcast.disconnect()
 
     def wake(self, newest: Mapping[str, int]) -> None:
-        """Wake the other processes, soon; never waits and never fails."""
+        """Wake the other processes soon, without waiting and without raising."""
         for workspace_id, number in newest.items():
             self._pending[workspace_id] = max(number, self._pending.get(workspace_id, 0))
         if newest:
@@ -65,7 +65,7 @@ class Bus:
                     async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
                         await self._broadcast.publish(CHANNEL, message)
                 except Exception as error:
-                    log.warning("bus unreachable, subscribers are told by polling", error=repr(error))
+                    log.warning("bus unreachable, subscribers are served by polling", error=repr(error))
 
     async def _listen(self, listening: asyncio.Event) -> None:
         async with self._broadcast.subscribe(CHANNEL) as subscriber:
@@ -81,11 +81,11 @@ class Bus:
 
 
 def is_shared(url: str) -> bool:
-    """Whether other processes hear what is published there."""
+    """Whether messages of this URL reach other processes."""
     return not url.startswith("memory://")
 
 
 def _broadcast(url: str) -> Broadcast:
-    from feed.redis import RedisBackend  # redis-py is slow to load, and most have none
+    from feed.redis import RedisBackend  # redis-py is slow to load, and most installations have no Redis
 
     return Broadcast(backend=RedisBackend(url, RESYNC))

@@ -32,7 +32,7 @@ SharedT = TypeVar("SharedT")
 
 @dataclass(slots=True)
 class Line(Generic[SharedT]):
-    """A line of the log, and what its followers share: what is loaded for one of them serves the others."""
+    """A line of the log, and what its followers share, so that rows are loaded once for all."""
 
     number: int
     event: Event
@@ -41,7 +41,7 @@ class Line(Generic[SharedT]):
 
 @dataclass(eq=False, slots=True)
 class _Channel(Generic[SharedT]):
-    """A workspace with followers in this process: they were sent the lines up to `position`."""
+    """A workspace with followers in this process, which have received the lines up to `position`."""
 
     position: int
     newest: int
@@ -134,7 +134,7 @@ class Feed(Generic[SharedT]):
                 return
             after = events[-1].number
 
-    # --- Being told --------------------------------------------------------------------------------------------
+    # --- Waking ------------------------------------------------------------------------------------------------
 
     def _wake(self, workspace_id: str | None, number: int | None) -> None:
         if workspace_id is None or number is None:
@@ -145,12 +145,14 @@ class Feed(Generic[SharedT]):
     def _advance(self, workspace_id: str, channel: _Channel[SharedT], newest: int) -> None:
         channel.newest = max(channel.newest, newest)
         if channel.reading is None and channel.newest > channel.position:
-            channel.reading = asyncio.create_task(self._tell(workspace_id, channel))
+            channel.reading = asyncio.create_task(self._send_lines(workspace_id, channel))
 
-    async def _tell(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
+    async def _send_lines(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
-                until = channel.position + MAX_BUFFERED  # followers buffer no more, and would read the rest
+                until = (
+                    channel.position + MAX_BUFFERED
+                )  # followers buffer no more than this; they read the rest themselves
                 lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break

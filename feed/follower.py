@@ -1,4 +1,4 @@
-"""How everything is followed: join, then read what was missed, then take what is offered.
+"""The way to follow anything: join, then read what was missed, then take what is offered.
 
 A follower is offered new items before it reads what it missed, so it misses none; an item that it gets twice is dropped
 by its number. Its buffer is bounded: a follower that falls behind reads again.
@@ -67,7 +67,7 @@ class Follower(ABC, Generic[ItemT]):
             self.leave()
 
     def offer(self, items: Sequence[ItemT]) -> None:
-        """Buffer items; if there are too many, drop them, to be read again."""
+        """Buffer items; if there are too many, drop them all, and read them again later."""
         if len(self._buffer) + len(items) > MAX_BUFFERED:
             self._buffer.clear()
             self._fell_behind = True
@@ -76,7 +76,7 @@ class Follower(ABC, Generic[ItemT]):
         self._something.set()
 
     async def rest(self) -> None:
-        """Wait for something to do."""
+        """Wait until there are items, or some to read again."""
         if not self._fell_behind:
             self._something.clear()
             await self._something.wait()

@@ -1,6 +1,6 @@
-"""A broadcaster backend for Redis that survives it: reconnects, subscribes again, and says what it may have missed.
+"""A broadcaster backend for Redis that reconnects, subscribes again, and reports that messages may be lost.
 
-broadcaster's own listens for ever on a dead connection after Redis restarted.
+broadcaster's own keeps listening on a dead connection after Redis restarted.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class RedisBackend(BroadcastBackend):
         self._supervisor: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
-        """Start listening; Redis need not be there yet."""
+        """Start listening; Redis may still be unavailable."""
         self._supervisor = asyncio.create_task(self._supervise())
 
     async def disconnect(self) -> None:
@@ -60,7 +60,7 @@ class RedisBackend(BroadcastBackend):
         await self._redis.publish(channel, message)
 
     async def next_published(self) -> Event:
-        """The next message of any channel."""
+        """Wait for the next message of any channel."""
         return await self._messages.get()
 
     async def _supervise(self) -> None:
@@ -68,8 +68,8 @@ class RedisBackend(BroadcastBackend):
         while not is_stopped():
             try:
                 async with self._redis.pubsub() as connection:
-                    await connection.subscribe(self._resync)  # it connects only to listen to something
-                    while missed := self._channels.difference(connection.channels):  # some are added meanwhile
+                    await connection.subscribe(self._resync)  # it connects only if it has a channel to listen to
+                    while missed := self._channels.difference(connection.channels):  # channels may be added meanwhile
                         await connection.subscribe(*missed)
                     self._connection = connection
                     self._lost_some()

@@ -1,1 +1,1 @@
-"""Payment providers: what each is asked for and what it says, behind one wall."""
+"""Payment providers: one interface, and an implementation for each provider."""

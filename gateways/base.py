@@ -1,4 +1,4 @@
-"""What a payment provider is asked for, in our own words; each gateway says it in its provider's."""
+"""The interface to a payment provider, in neutral terms; each gateway translates it into its provider's API."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from models.payment_fact import PaymentFact
 from models.reason import Reason
 
 EVENTS_LISTED_FOR: Final = timedelta(days=30)
-"""How long a provider lists what happened. Source: Stripe, "List all events"."""
+"""How long a provider keeps its events. Source: Stripe, "List all events"."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRequest:
-    """A link to be made, over minor units of the invoice's currency; its lines may make up another amount.
+    """A link to make, over minor units of the invoice's currency; the invoice's lines may add up to another amount.
 
-    `link_id` is ours: by it a link is found whose making was not answered.
+    `link_id` is ours: it finds a link at the provider if the answer to making it was lost.
     """
 
     invoice: Invoice
@@ -28,58 +28,58 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class MadeLink:
-    """A link as the provider answered it; `provider_id` is the provider's own."""
+    """A link that the provider made; `provider_id` is the provider's id."""
 
     provider_id: str
     url: str
 
 
 class LinkGateway(Protocol):
-    """Makes links and unmakes them. Each call is safe to repeat, and raises LinkNotMadeError."""
+    """Makes and deactivates links. Each call is safe to repeat, and raises LinkNotMadeError."""
 
     async def create_payment_link(self, secret_key: str, request: LinkRequest, idempotency_key: str) -> MadeLink:
-        """Make a link; asked again with the same key it is the same one."""
+        """Make a link; a repetition with the same key returns the same one."""
 
     async def find_payment_link(
         self, secret_key: str, invoice: Invoice, link_id: str, known: Collection[str]
     ) -> MadeLink | None:
-        """The newest link that was made as that one, can be paid and isn't known yet, as far back as is looked."""
+        """Find the newest payable link that was made under this id and is not `known`, among the provider's latest."""
 
     async def deactivate_payment_link(self, secret_key: str, provider_id: str) -> None:
-        """Make a link unpayable; one that is already is left so."""
+        """Make a link unpayable; do nothing if it is already."""
 
     async def expire_open_sessions(self, secret_key: str, payment_link: str) -> None:
-        """Close the pages of an unpayable link that customers have open."""
+        """Close the payment pages that customers have open for a deactivated link."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """A page of a provider's list, as it wrote it, and whether there is more."""
+    """A page of a provider's list, unchanged, and whether there are more."""
 
     rows: Sequence[Mapping[str, Any]]
     has_more: bool
 
 
 class EventGateway(Protocol):
-    """Says what happened at the provider. Each call raises StripeRefusedError or StripeUnavailableError."""
+    """Fetches the provider's events. Each call raises StripeRefusedError or StripeUnavailableError."""
 
     async def list_events(
         self, secret_key: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100
     ) -> EventPage:
-        """A page of the events of the types that are read, made within Unix seconds, the newest first."""
+        """Fetch a page of the events of handled types created in a range of Unix seconds, newest first."""
 
     async def completed_sessions(self, secret_key: str, payment_link: str) -> Sequence[Mapping[str, Any]]:
-        """What was paid by a link; nothing when the provider has no such link."""
+        """Fetch the completed sessions of a link; none if the provider has no such link."""
 
 
 class Verify(Protocol):
-    """Whether a header signs a body with one of the secrets, as of an instant in Unix seconds."""
+    """Checks whether a header signs a body with one of the secrets, at an instant in Unix seconds."""
 
     def __call__(self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> bool: ...
 
 
 class Examine(Protocol):
-    """Why a header signs a body with none of the secrets: a diagnosis' code and its detail."""
+    """Finds out why a header signs a body with none of the secrets: a diagnosis' code and its detail."""
 
     def __call__(
         self, header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float
@@ -87,23 +87,23 @@ class Examine(Protocol):
 
 
 class ReadEventType(Protocol):
-    """A type of event that is read."""
+    """A type of event that the gateway handles."""
 
     @property
     def when_sent(self) -> str:
-        """What the provider sends it for."""
+        """When the provider sends it."""
 
     @property
     def is_needed(self) -> bool:
-        """Whether invoices are not marked as paid without it."""
+        """Whether it is needed to mark invoices as paid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What a provider's gateway knows without asking the provider.
+    """The part of a gateway that needs no request to the provider.
 
-    `read` reads a verified body; `reader_version` grows with every change that reads more. `session_event` makes the
-    event that should have arrived for a paid session, found at an instant in Unix seconds.
+    `read` reads a verified body; `reader_version` grows with every change that lets it read more. `session_event` makes
+    the event that should have arrived for a paid session, which was found at an instant in Unix seconds.
     """
 
     name: str

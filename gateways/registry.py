@@ -1,4 +1,4 @@
-"""The gateways that there are, a line each; an integration is of the only provider for now."""
+"""All gateways, a line each. There is only one provider for now."""
 
 from typing import Final
 
@@ -8,4 +8,4 @@ from gateways.stripe.gateway import STRIPE
 GATEWAYS: Final[tuple[Gateway, ...]] = (STRIPE,)
 
 (GATEWAY,) = GATEWAYS
-"""The gateway of every integration, as long as there is one."""
+"""The gateway of every integration, while there is only one."""

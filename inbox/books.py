@@ -186,7 +186,7 @@ class Books:
             self.changes.new_payments[key] = origin
         elif key not in self.changes.new_payments:
             self.changes.payments.add(key)
-        self.hold(key, payment)
+        self.put(key, payment)
 
     def _forget_name(self, workspace_id: str, name: str) -> None:
         """Drop a Stripe invoice's id as a payment's name: the payment has got a name of its own."""
@@ -197,16 +197,16 @@ class Books:
         else:
             self.changes.former_references.add((workspace_id, name))
 
-    def hold(self, key: Key, payment: PaymentState) -> None:
+    def put(self, key: Key, payment: PaymentState) -> None:
         """Put a payment into the books as it is now, indexed by its invoice and its Stripe invoice."""
-        self._let_go(key)
+        self._remove(key)
         self.payments[key] = payment
         if payment.invoice_id is not None:
             self._of_invoice[key[0], payment.invoice_id].add(payment.id)
         if payment.order_id is not None:
             self._of_order[key[0], payment.order_id].add(payment.id)
 
-    def _let_go(self, key: Key) -> None:
+    def _remove(self, key: Key) -> None:
         before = self.payments.pop(key, None)
         if before is None:
             return
@@ -218,7 +218,7 @@ class Books:
     def _absorb(self, workspace_id: str, absorbed: Absorbed) -> None:
         key = (workspace_id, absorbed.id)
         payment = self.payments[key]
-        self._let_go(key)
+        self._remove(key)
         self.changes.became[absorbed.id] = absorbed.into
         for name in payment.provider_ids:
             self.payment_ids[workspace_id, name] = absorbed.into

@@ -84,8 +84,8 @@ def delivery_of(origin: Origin, body: bytes, received_at: datetime, **more: Any)
         event, unreadable = GATEWAY.read(body), None
     except UnreadableError as error:
         event, unreadable = None, error
-    told = event.id if event else (unreadable.event_id if unreadable else None)
-    key = event_key(told, body)
+    event_id = event.id if event else (unreadable.event_id if unreadable else None)
+    key = event_key(event_id, body)
     return Delivery(
         origin=origin, key=key, body=body, event=event, unreadable=unreadable, received_at=received_at, **more
     )

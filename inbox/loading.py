@@ -160,7 +160,7 @@ class Loader:
             known_as[row["payment_id"]].add(row["provider_id"])
             self._books.payment_ids[row["workspace_id"], row["provider_id"]] = row["payment_id"]
         for row in payments:
-            self._books.hold((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
+            self._books.put((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
 
     async def _load_links(self) -> None:
         if not self._books.invoices:

@@ -196,7 +196,7 @@ class MarkedPaid(NamedTuple):
 
 
 class InvoiceState(NamedTuple):
-    """Where an invoice stands, as far as events change it.
+    """The part of an invoice that events can change.
 
     Paid out of band is what was marked so by hand, and what was `marked_paid` in Stripe.
     """

@@ -29,7 +29,7 @@ class IntegrationStatus(StrEnum):
 
 
 class InvoiceStatus(StrEnum):
-    """Where an invoice stands."""
+    """The status of an invoice."""
 
     DRAFT = "DRAFT"
     OPEN = "OPEN"
@@ -57,7 +57,7 @@ class OpenSessions(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """How far a payment has come. SUCCEEDED is final; between the others Stripe's clock decides."""
+    """The status of a payment. SUCCEEDED is final; between the others the later one by Stripe's clock counts."""
 
     PENDING = "PENDING"
     FAILED = "FAILED"

@@ -1,7 +1,7 @@
 """What a use case gets: the caller, this process's services, and access to the database."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -18,12 +18,13 @@ from gateways.stripe.client import StripeGateway
 from inbox.quarantine.release import Quarantine
 from inbox.queue import Inbox
 from inbox.sync import Sync
-from models.event import Happening, append
+from models.event import Event, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, InvoiceStatus, Scope
 from models.secret import Keyring
 from payment_links.maker import LinkMaker
 from resolvers.auth import Caller
+from resolvers.reading.filters import owner_in
 from resolvers.reading.loaders import Loaders
 
 RowT = TypeVar("RowT", bound=Model)
@@ -100,12 +101,17 @@ class Window:
 
 @dataclass(slots=True)
 class Context:
-    """One operation of one caller. What follows the log does so within `window`, and says by `position` where it is."""
+    """One operation of one caller.
+
+    What follows the log does so within `window`, and says by `position` where it is. `is_wanted` chooses the events; it
+    is set by the first follow, unless it was set before for several.
+    """
 
     services: Services
     caller: Caller
     window: Window = field(default=Window(), kw_only=True)
     position: int = field(default=0, kw_only=True)
+    is_wanted: Callable[[Event], bool] | None = field(default=None, kw_only=True)
     _loaders: Loaders | None = field(default=None, init=False)
 
     @property
@@ -140,13 +146,9 @@ class Context:
         """Query rows of the caller's workspace; use cases reach no others."""
         return scoped(model, self.workspace_id)
 
-    def listed(self, model: type[RowT], *owners: str | None) -> QuerySet[RowT]:
-        """Query rows to list them in the order of their ids.
-
-        `owners` are the ids of customers, invoices and integrations that the caller restricts the list to, if any: an
-        index by such a column has the rows in order without the workspace.
-        """
-        return scoped_list(model, self.workspace_id) if not any(owners) else self.rows(model)
+    def listed(self, model: type[RowT], restrictions: Mapping[str, Any] | None = None) -> QuerySet[RowT]:
+        """Query rows to list them in the order of their ids, by the index of what owns them by these restrictions."""
+        return scoped_list(model, self.workspace_id, owner_in(restrictions or {}))
 
     async def one(self, model: type[RowT], id_: str, what: str, path: list[str], *, lock: bool = False) -> RowT:
         """Find a row of the caller's workspace by its id; with `lock` it can't change until the transaction ends.

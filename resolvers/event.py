@@ -15,7 +15,7 @@ from models.event import COMMON_TYPES, NOT_BY_STRIPE, RARE, STRIPE, Event
 from models.kinds import EventType, InvoiceStatus, Scope, WebhookEventStatus
 from resolvers.context import Context
 from resolvers.reading.counts import Count, Counting, only
-from resolvers.reading.filters import asked_for, distinct, meets, restriction
+from resolvers.reading.filters import asked_for, conditions_of, distinct, meets, restriction
 from resolvers.reading.pages import SLACK, shifted
 
 STATUS_CHANGES: Final = (
@@ -59,7 +59,8 @@ class EventQuery:
 def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
     """List the workspace's events that match a query."""
     ctx.require(Scope.READ)
-    rows = ctx.rows(Event).filter(**query.restrictions())
+    asked = query.restrictions()
+    rows = ctx.listed(Event, asked).filter(*conditions_of(asked))
     if query.type is not None and COMMON_TYPES.isdisjoint(query.type):
         rows = rows.filter(Literally(RARE))
     if query.actor not in {None, STRIPE}:
@@ -145,11 +146,12 @@ def follow_webhook_events(
 
 
 async def _follow(ctx: Context, query: EventQuery) -> AsyncGenerator[Event, None]:
-    is_wanted = meets(query.restrictions())
+    if ctx.is_wanted is None:
+        ctx.is_wanted = meets(query.restrictions())
     async with aclosing(ctx.services.feed.follow(ctx.workspace_id, ctx.position, ctx.window.until)) as lines:
         async for line in lines:
             ctx.position = line.number
-            if is_wanted(line.event):
+            if ctx.is_wanted(line.event):
                 ctx.loaders = line.shared
                 yield line.event
 

@@ -22,8 +22,8 @@ from models.text import MAX_TEXT_LENGTH, optional_text
 from resolvers.context import Context
 from resolvers.customer_search import searched
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.filters import asked_for, distinct, restriction
-from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, take
+from resolvers.reading.filters import asked_for, conditions_of, distinct, restriction
+from resolvers.reading.narrowing import EVERYTHING, Found, Narrowing, among, by_index, sublist, take
 from resolvers.reading.pages import made_between
 from resolvers.reading.search import holding
 from resolvers.reading.tallies import INVOICE_MEASURES, KEPT_INVOICE_MEASURES, Tally, tally, tally_kept
@@ -41,8 +41,8 @@ class InvoiceQuery:
 
     ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
     search: str | None = restriction(
-        "Whose number or memo contains this text, or whose customer's name, email or external id does (of the"
-        " newest 50 such customers). Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        "With this text in the number or memo, or in the customer's name, email or external id; only the newest 50"
+        " customers with the text count. Upper and lower case are the same; on SQLite only for A to Z. A text of"
         " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = restriction("With exactly this number.")
@@ -61,8 +61,7 @@ class InvoiceQuery:
         "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
     )
     payment_link_failed: bool | None = restriction(
-        "true: only those whose Payment Link Stripe did not make (`paymentLink.problem` says why); false:"
-        " only the others."
+        "true: only those whose Payment Link is FAILED (`paymentLink.problem` says why); false: only the others."
     )
     created_after: datetime | None = restriction("Created after this instant.")
     created_before: datetime | None = restriction("Created before this instant.")
@@ -82,20 +81,17 @@ async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice]
         InvalidInputError: A filter can't be taken as it is.
     """
     ctx.require(Scope.READ)
-    rows = ctx.listed(Invoice, query.customer_id, query.integration_id)
-    return rows.filter(*restrictions(ctx, query)), await narrowings(ctx, query)
+    return listed(ctx, query).filter(*restrictions(ctx, query)), await narrowings(ctx, query)
+
+
+def listed(ctx: Context, query: InvoiceQuery) -> QuerySet[Invoice]:
+    """Query all invoices of the workspace, to be listed by the index that serves a query."""
+    return ctx.listed(Invoice, _asked(query))
 
 
 def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
     """Return the query's conditions that have an index by id, or are checked row by row."""
-    asked: dict[str, Any] = {
-        "id__in": _few(query.ids, MAX_IDS, "ids"),
-        "number": query.number and query.number[:MAX_TEXT_LENGTH],
-        "status__in": distinct(query.status),
-        "customer_id": query.customer_id,
-        "integration_id": query.integration_id,
-    }
-    holds = [Q(**{name: value}) for name, value in asked_for(asked).items()]
+    holds = conditions_of(_asked(query))
     holds += made_between(Prefix.INVOICE, "created_at", query.created_after, query.created_before)
     if query.partially_paid is not None:
         holds.append(Literally(PARTIALLY_PAID if query.partially_paid else f"NOT ({PARTIALLY_PAID})"))
@@ -105,6 +101,16 @@ def restrictions(ctx: Context, query: InvoiceQuery) -> list[Q]:
     if query.overdue is not None:
         holds.append(_late() if query.overdue else ~Q(status=InvoiceStatus.OPEN) | _not_late())
     return holds
+
+
+def _asked(query: InvoiceQuery) -> dict[str, Any]:
+    return {
+        "id__in": _few(query.ids, MAX_IDS, "ids"),
+        "number": query.number and query.number[:MAX_TEXT_LENGTH],
+        "status__in": distinct(query.status),
+        "customer_id": query.customer_id,
+        "integration_id": query.integration_id,
+    }
 
 
 def counting_of(ctx: Context, query: InvoiceQuery) -> Counting | None:
@@ -146,7 +152,7 @@ async def narrowings(ctx: Context, query: InvoiceQuery) -> list[Narrowing]:
         "finalized_at": {"finalized_at__gt": query.finalized_after, "finalized_at__lt": query.finalized_before},
         "paid_at": {"paid_at__gt": query.paid_after, "paid_at__lt": query.paid_before},
     }
-    found = [] if customers is None else [among("customer_id", customers, ctx.workspace_id)]
+    found = [] if customers is None else [among("customer_id", customers)]
     for column, range_ in ranges.items():
         asked = asked_for(range_)
         if asked:
@@ -210,7 +216,7 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
 
     async def find() -> Found | None:
         found = await of_texts.find()
-        return found and Found(found.ids, [Q(customer_id=id_, workspace_id=ctx.workspace_id) for id_ in customers])
+        return found and Found(found.ids, [sublist("customer_id", id_) for id_ in customers])
 
     return [Narrowing(of_texts.holds | Q(customer_id__in=customers), find)]
 

@@ -12,9 +12,9 @@ from models.instant import utc_today
 from models.invoice import Invoice
 from models.kinds import InvoiceOrderField, InvoiceStatus
 from resolvers.context import Context
-from resolvers.invoice_list import InvoiceQuery, amounts, invoices, narrowings, restrictions
+from resolvers.invoice_list import InvoiceQuery, amounts, invoices, listed, narrowings, restrictions
 from resolvers.reading.filters import asked_for
-from resolvers.reading.narrowing import Found, Narrowing, among
+from resolvers.reading.narrowing import Found, Narrowing, Sublist, among
 from resolvers.reading.orders import DAY, INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.walks import ByColumns, Conditions, Key, Part, Walk, between, unindexed
 
@@ -42,7 +42,7 @@ async def ordered(ctx: Context, query: InvoiceQuery, by: InvoiceOrderField, *, d
     """
     rows, narrowed = await invoices(ctx, query)
     way = _WAYS[by](ctx, query)
-    own = by_restrictions(ctx.rows(Invoice), restrictions(ctx, way.rest))
+    own = by_restrictions(listed(ctx, way.rest), restrictions(ctx, way.rest))
     return Ordering(
         name=order_name("invoices", by, descending=descending),
         workspace_id=ctx.workspace_id,
@@ -84,7 +84,7 @@ def _without_due_date() -> Narrowing:
     holds = Q(due_date__isnull=True)
 
     async def find() -> Found | None:
-        return Found(lists=[holds])
+        return Found(lists=[Sublist(holds)])
 
     return Narrowing(holds, find)
 
@@ -94,7 +94,7 @@ def _by_paid_at(ctx: Context, query: InvoiceQuery) -> _Way:
     statuses = InvoiceStatus if query.status is None else set(query.status)
     pinned = between("paid_at", query.paid_after, query.paid_before)
     others = [status for status in _UNPAID if status in statuses and not pinned]
-    without = among("status", others, ctx.workspace_id) if others else None
+    without = among("status", others) if others else None
     walk = ByColumns("invoices", ctx.workspace_id, ("paid_at",), [("paid_at IS NOT NULL", None), *pinned])
     rest = replace(query, status=None, paid_after=None, paid_before=None)
     return _Way(walk if InvoiceStatus.PAID in statuses else None, (INSTANT,), rest, without)
@@ -172,10 +172,10 @@ class _ByCustomer:
     async def _of_each(self, customers: Sequence[Key], part: Part, most: int) -> list[Key]:
         """Read each customer's first keys by a look-up of its own, which PostgreSQL plans by their number."""
         values = Conditions()
-        workspace, look_ups = values.place(self.workspace_id), []
+        own, look_ups = f"{unindexed('workspace_id')} = {values.place(self.workspace_id)}", []
         for place, key in enumerate(customers):
-            of = f"customer_id = {values.place(key[-1])} AND {unindexed('workspace_id')} = {workspace}"
-            few = f"SELECT {place} AS place, id FROM invoices WHERE {of} ORDER BY id {_way(part)} LIMIT {most}"  # noqa: S608
+            of = _OF_CUSTOMER[reading_dialect()].format(values.place(key[-1]))
+            few = f"SELECT {place} AS place, id FROM invoices WHERE {of} AND {own} {_order(part)} LIMIT {most}"  # noqa: S608
             look_ups.append(f"SELECT * FROM ({few}) AS of_{place}")  # noqa: S608
         found = await fetch(" UNION ALL ".join(look_ups), *values.values)
         rows = sorted(found, key=lambda row: str(row["id"]), reverse=part.descending)
@@ -194,17 +194,22 @@ class _ByCustomer:
     async def _of_one(self, key: Key, part: Part, limit: int) -> list[Key]:
         """Read the first keys of the customer that a key names."""
         name, customer_id = key[:2]
-        where = Conditions(("customer_id = {}", customer_id))
+        where = Conditions((_OF_CUSTOMER[reading_dialect()], customer_id))
         where.add(f"{unindexed('workspace_id')} = {{}}", self.workspace_id)
         low, high = (None if end is None else end[2:] for end in (part.low, part.high))
         where.add_part(("id",), Part(low, high, part.descending))
-        sql = f"SELECT id FROM invoices WHERE {where} ORDER BY id {_way(part)} LIMIT {limit}"  # noqa: S608
+        sql = f"SELECT id FROM invoices WHERE {where} {_order(part)} LIMIT {limit}"  # noqa: S608
         rows = await fetch(sql, *where.values)
         return [(name, customer_id, row["id"]) for row in rows]
 
 
-def _way(part: Part) -> str:
-    return "DESC" if part.descending else "ASC"
+_OF_CUSTOMER: Final = {"sqlite": "customer_id = {}", "postgres": "customer_id = ANY(ARRAY[{}])"}
+"""The condition of a customer's rows, as `database.conditions.owned_by` makes it."""
+
+
+def _order(part: Part) -> str:
+    way = "DESC" if part.descending else "ASC"
+    return f"ORDER BY customer_id {way}, id {way}"
 
 
 def _beginning(part: Part) -> Part:

@@ -260,6 +260,6 @@ async def _reseal_row(tx: Transaction, keyring: Keyring, row: Row) -> int:
     old = [(column, sealed) for column, sealed in _sealed_values(row) if sealing_key_id(sealed) != keyring.primary_id]
     for column, sealed in old:
         bound = bound_to(row["id"], column)
-        anew = keyring.seal(keyring.open(sealed, bound), bound)
-        await tx.execute(f"UPDATE integrations SET {column} = $2 WHERE id = $1", row["id"], anew)  # noqa: S608
+        resealed_text = keyring.seal(keyring.open(sealed, bound), bound)
+        await tx.execute(f"UPDATE integrations SET {column} = $2 WHERE id = $1", row["id"], resealed_text)  # noqa: S608
     return len(old)

@@ -34,7 +34,7 @@ from models.payment import DISPUTED, OVERPAID, TO_APPLY, UNSETTLED, Payment, Pay
 from models.settlement import NotAllocated, Verdict, allocate, why_not_allocated
 from resolvers.context import Context, Write
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.filters import asked_for, distinct, restriction
+from resolvers.reading.filters import asked_for, conditions_of, distinct, restriction
 from resolvers.reading.narrowing import Narrowing, by_index
 from resolvers.reading.orders import INSTANT, NUMBER, TEXT, Kind, Ordering, by_restrictions, order_name
 from resolvers.reading.tallies import KEPT_PAYMENT_MEASURES, PAYMENT_MEASURES, Tally, tally, tally_kept
@@ -66,20 +66,17 @@ class PaymentQuery:
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:
     """List the payments that match a query; also return the conditions that other indexes serve."""
     ctx.require(Scope.READ)
-    rows = ctx.listed(Payment, query.invoice_id, query.customer_id, query.integration_id)
-    return rows.filter(*_restrictions(query)), _narrowings(ctx, query)
+    return _listed(ctx, query).filter(*_restrictions(query)), _narrowings(ctx, query)
+
+
+def _listed(ctx: Context, query: PaymentQuery) -> QuerySet[Payment]:
+    """Query all payments of the workspace, to be listed by the index that serves a query."""
+    return ctx.listed(Payment, _asked(query))
 
 
 def _restrictions(query: PaymentQuery) -> list[Q]:
     """Return the query's conditions that have an index by id, or are checked row by row."""
-    asked: dict[str, Any] = {
-        "status__in": distinct(query.status),
-        "allocation": query.allocation,
-        "invoice_id": query.invoice_id,
-        "customer_id": query.customer_id,
-        "integration_id": query.integration_id,
-    }
-    holds = [Q(**{name: value}) for name, value in asked_for(asked).items()]
+    holds = conditions_of(_asked(query))
     if query.status is not None and PaymentStatus.SUCCEEDED not in query.status:
         holds.append(Literally(UNSETTLED))
     kinds = ((TO_APPLY, query.to_apply), (OVERPAID, query.overpaid), (DISPUTED, query.disputed))
@@ -87,6 +84,16 @@ def _restrictions(query: PaymentQuery) -> list[Q]:
         if is_asked is not None:
             holds.append(Literally(condition if is_asked else f"NOT ({condition})"))
     return holds
+
+
+def _asked(query: PaymentQuery) -> dict[str, Any]:
+    return {
+        "status__in": distinct(query.status),
+        "allocation": query.allocation,
+        "invoice_id": query.invoice_id,
+        "customer_id": query.customer_id,
+        "integration_id": query.integration_id,
+    }
 
 
 def _narrowings(ctx: Context, query: PaymentQuery) -> list[Narrowing]:
@@ -121,7 +128,7 @@ def ordered(ctx: Context, query: PaymentQuery, by: PaymentOrderField, *, descend
         rows=rows,
         narrowings=narrowings,
         walk=ByColumns("payments", ctx.workspace_id, columns, pinned),
-        unwalked=[*_narrowings(ctx, rest), *by_restrictions(ctx.rows(Payment), _restrictions(rest))],
+        unwalked=[*_narrowings(ctx, rest), *by_restrictions(_listed(ctx, rest), _restrictions(rest))],
     )
 
 
@@ -201,8 +208,8 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
     verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)
     await write_books(tx, books, utc_now())
-    told = await _processed(tx, row, invoice, webhook_event_ids)
-    _log(write, row, invoice, verdict, told)
+    events = await _processed(tx, row, invoice, webhook_event_ids)
+    _log(write, row, invoice, verdict, events)
 
 
 def _check(payment: PaymentState, invoice: InvoiceState) -> None:
@@ -251,7 +258,7 @@ async def _processed(
     """Mark the payment's webhook events as PROCESSED; return their ids and those of their integrations."""
     now = utc_now()
     await keep_firsts(tx, webhook_event_ids)
-    told = await tx.fetch(
+    events = await tx.fetch(
         "UPDATE webhook_events SET status = 'PROCESSED', reason_code = NULL, reason_detail = NULL, invoice_id = $3,"
         " customer_id = $4, processed_at = $5"
         " WHERE workspace_id = $1 AND payment_id = $2 AND status = 'UNAPPLIED' RETURNING id, integration_id",
@@ -262,13 +269,13 @@ async def _processed(
         now,
     )
     done = (WebhookEventStatus.PROCESSED, None, None, now)
-    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in told])
-    return told
+    await keep_attempts(tx, [Attempt(payment.workspace_id, row["id"], AttemptSource.APPLIED, *done) for row in events])
+    return events
 
 
-def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, told: Sequence[Row]) -> None:
+def _log(write: Write, payment: Payment, invoice: InvoiceState, verdict: Verdict, events: Sequence[Row]) -> None:
     log = partial(write.log, invoice_id=invoice.id, payment_id=payment.id, customer_id=invoice.customer_id)
-    for row in sorted(told, key=lambda row: str(row["id"])):
+    for row in sorted(events, key=lambda row: str(row["id"])):
         log(EventType.WEBHOOK_EVENT_UPDATED, webhook_event_id=row["id"], integration_id=row["integration_id"])
     for entry in verdict.log:
         log(

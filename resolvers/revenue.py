@@ -77,8 +77,8 @@ async def revenue(
 def _range(since: datetime, until: datetime | None) -> Span:
     within = Span(since.astimezone(UTC), utc_now() if until is None else until.astimezone(UTC))
     if within.start >= within.end:
-        told = "let `until` be after `since`" if until is not None else "give a `since` in the past"
-        raise InvalidInputError(f"This range is empty: {told}.", code="EMPTY_RANGE", path=["since"])
+        advice = "let `until` be after `since`" if until is not None else "give a `since` in the past"
+        raise InvalidInputError(f"This range is empty: {advice}.", code="EMPTY_RANGE", path=["since"])
     for name, at in (("since", within.start), ("until", within.end)):
         if not FIRST_YEAR <= at.year <= LAST_YEAR:
             raise InvalidInputError(

@@ -32,8 +32,8 @@ from models.webhook_event import (
 )
 from resolvers.context import Context
 from resolvers.reading.counts import Counting, only, summed, values_of
-from resolvers.reading.filters import asked_for, distinct, restriction
-from resolvers.reading.narrowing import Found, Narrowing
+from resolvers.reading.filters import conditions_of, distinct, restriction
+from resolvers.reading.narrowing import Found, Narrowing, Sublist, sublist
 from resolvers.reading.pages import made_between
 
 MAX_REPLAYED: Final = 100
@@ -126,7 +126,7 @@ def _asked(ctx: Context, query: WebhookEventQuery) -> QuerySet[WebhookEvent]:
         "invoice_id": query.invoice_id,
         "reason_code": query.reason_code and query.reason_code[:MAX_TEXT_LENGTH],
     }
-    rows = ctx.listed(WebhookEvent, query.integration_id, query.invoice_id).filter(**asked_for(restrictions))
+    rows = ctx.listed(WebhookEvent, restrictions).filter(*conditions_of(restrictions))
     if query.status is not None and set(query.status) <= UNFINISHED_STATUSES:
         rows = rows.filter(Literally(UNFINISHED))
     if query.status is not None and set(query.status) == {WebhookEventStatus.IGNORED}:
@@ -144,8 +144,8 @@ async def _searched(ctx: Context, search: str | None) -> list[Narrowing]:
     numbered = await ctx.rows(Invoice).filter(number=text).values_list("id", flat=True)
     invoices = [text] if is_id(text, Prefix.INVOICE) else [str(id_) for id_ in numbered]
     types = [type_ for type_ in await _types(ctx) if type_.startswith(text)]
-    lists = [*await _known_as(ctx, text), *(Q(invoice_id=id_, workspace_id=ctx.workspace_id) for id_ in invoices)]
-    lists += [Q(type=type_) if type_ in COMMON_TYPES else Q(Literally(RARE), type=type_) for type_ in types]
+    lists = [*map(Sublist, await _known_as(ctx, text)), *(sublist("invoice_id", id_) for id_ in invoices)]
+    lists += [Sublist(Q(type=type_) if type_ in COMMON_TYPES else Q(Literally(RARE), type=type_)) for type_ in types]
 
     async def find() -> Found | None:
         return Found(lists=lists)
@@ -178,7 +178,7 @@ def _possible(types: Sequence[str]) -> list[str]:
 
 
 async def replay_webhook_event(ctx: Context, id_: str, *, dry_run: bool) -> Replayed:
-    """Replay a webhook event, like a delivery; `dry_run` only says what would change.
+    """Process a webhook event again, as if it had just been posted; `dry_run` only says what would change.
 
     A PROCESSED event changes nothing.
 
@@ -270,9 +270,9 @@ async def _replay(
     else:
         receipts = await asyncio.gather(*(ctx.services.inbox.accept(delivery) for delivery in deliveries))
         ctx.refresh()
-    told = iter(receipts)
+    rest = iter(receipts)
     return [
-        await _replayed(ctx, webhook_event, next(told) if delivery else None) for webhook_event, delivery in entries
+        await _replayed(ctx, webhook_event, next(rest) if delivery else None) for webhook_event, delivery in entries
     ]
 
 

@@ -62,7 +62,7 @@ _describe(
         "DUE_DATE": "Their last day to pay.",
         "TOTAL": "Their total. Amounts in different currencies aren't compared: the order is by currency first.",
         "PAID_AT": "Their `paidAt`.",
-        "CUSTOMER": "The name of their customer, as in the order of customers.",
+        "CUSTOMER": "Their customer's name, compared as customers are by NAME.",
     },
 )
 _describe(
@@ -104,7 +104,7 @@ _describe(
 )
 _describe(
     InvoiceStatus,
-    "Where an invoice stands.",
+    "The status of an invoice.",
     {
         "DRAFT": "Being written: it can be changed and deleted.",
         "OPEN": "Finalized and waiting for its payment.",
@@ -115,7 +115,7 @@ _describe(
 )
 _describe(
     PaymentStatus,
-    "How far a payment has come. SUCCEEDED is final.",
+    "The status of a payment. SUCCEEDED is final.",
     {
         "PENDING": "On its way, like a bank debit.",
         "SUCCEEDED": "The money came in.",
@@ -142,7 +142,7 @@ _describe(
     OpenSessions,
     "Whether a customer who has opened a Payment Link's page can still pay there.",
     {
-        "POSSIBLE": "Possibly: the link is open, or its open pages could not be closed and expire within a day.",
+        "POSSIBLE": "The link is open, or Stripe did not close its open pages, which expire within a day.",
         "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
         "SETTLED": "Nobody can pay there any more.",
     },

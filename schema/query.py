@@ -319,6 +319,6 @@ class Query:
         found = await page(rows, request, descending=True)
         return ApiKeyConnection.of(found)
 
-    @strawberry.field(description="The currencies that invoices can be in, by their codes.")
+    @strawberry.field(description="The currencies that invoices can be in, in the order of their codes.")
     def currencies(self) -> list[Currency]:
         return Currency.all()

@@ -1,4 +1,4 @@
-"""A Stripe account, its keys, and all that it owns."""
+"""A Stripe account, its keys, and the objects that it owns."""
 
 import base64
 import binascii
@@ -22,7 +22,7 @@ _DENIED: Final = {
     "nolinks": PAYMENT_LINKS_WRITE,
     "nosessions": CHECKOUT_SESSIONS_WRITE,
 }
-"""What a restricted key may not do, by the word in it that says so."""
+"""What a restricted key may not do, by the word that it contains."""
 
 TEST_KEY: Final = re.compile(r"[sr]k_test_([A-Za-z0-9_]+)")
 WITHOUT_KEY: Final = (
@@ -39,7 +39,7 @@ class ApiKey:
     preview: str
     denied: frozenset[str]
 
-    def demand(self, permission: str | None) -> None:
+    def require(self, permission: str | None) -> None:
         """Refuse a call that this restricted key may not make."""
         if permission in self.denied:
             message = (

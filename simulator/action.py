@@ -1,4 +1,4 @@
-"""What can be done about a payment link: a button of its page each, and by name for whoever has an invoice only."""
+"""The actions on a payment link: each is a button of its page, and can be called by name for an invoice."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ Perform = Callable[[Account, Payload, str | None], list[Payment]]
 
 @dataclass(frozen=True)
 class Action:
-    """A button: what it says, what it is for, what it does, and the sentence about that afterwards.
+    """A button: its label, a hint, what it does, and the sentence that is shown afterwards.
 
-    The sentence may hold `{paid}`, what its session came to, and `{total}`, what the link asks for.
+    The sentence may contain `{paid}`, the session's amount, and `{total}`, the link's.
     """
 
     label: str
@@ -38,7 +38,7 @@ def _pay_partly(account: Account, link: Payload, session_id: str | None) -> list
 
 
 def _pay_twice(account: Account, link: Payload, session_id: str | None) -> list[Payment]:
-    """Pay two sessions that are open at once, before anybody hears of the first."""
+    """Pay two sessions that are open at once, before any webhook is sent."""
     first = session_id or visit(account, link)["id"]
     second = visit(account, link)["id"]
     return [pay(account, link, session_id=session) for session in (first, second)]

@@ -1,4 +1,4 @@
-"""Everything under /v1: who calls, what is asked, what goes wrong, and the answer."""
+"""Everything under /v1: authentication, operations, faults and answers."""
 
 import asyncio
 from contextlib import suppress
@@ -62,7 +62,7 @@ class Api:
         operation, object_id = find_operation(received.method, received.path)
         params = await read_params(request, json_allowed=operation.json_allowed)
         received.params = params
-        key.demand(operation.permission)
+        key.require(operation.permission)
         base_url = f"{request.url.scheme}://{request.headers.get('host', request.url.netloc)}"
         return Call(account, received.path, object_id, params, base_url), operation
 
@@ -85,7 +85,7 @@ async def _answer(call: Call, operation: Operation, key: str | None, request_id:
 
 
 def _work(call: Call, operation: Operation, fault: Fault | None) -> Answer:
-    """Do what is asked, at once: nothing else happens in between."""
+    """Carry out a call without interruption: no other call runs meanwhile."""
     params = dict(call.params)
     expanded = EXPAND(params.pop("expand"), "expand") if "expand" in params else []
     try:
@@ -113,5 +113,5 @@ async def _stay_silent(receive: Receive) -> None:
 
 
 async def _hang_up(send: Send) -> None:
-    """Promise a body and give none: the server closes the connection."""
+    """Announce a body but send none, so that the server closes the connection."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})

@@ -17,13 +17,13 @@ from simulator.outage import Outage
 from simulator.world import World
 
 RETRY_DELAYS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Pauses before an event that wasn't received is posted again; Stripe's take three days."""
+"""Pauses before an event that wasn't received is posted again; Stripe's add up to three days."""
 
 Endpoint = Callable[[World, Request], Awaitable[Response]]
 
 
 def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
-    """Make a simulator that knows nothing yet."""
+    """Make an empty simulator."""
     outage = Outage()
     courier = Courier(retry_delays_s, outage)
     world = World(courier, outage)
@@ -60,7 +60,7 @@ def create_app(retry_delays_s: Sequence[float] = RETRY_DELAYS_S) -> Starlette:
 
 
 def _refusing(world: World, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
-    """Answer an endpoint's refusals as JSON."""
+    """Wrap an endpoint to answer its refusals as JSON."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -73,7 +73,7 @@ def _refusing(world: World, endpoint: Endpoint) -> Callable[[Request], Awaitable
 
 
 def _refuse_foreign(request: Request) -> None:
-    """Refuse to act for a page of another server, which any browser on this machine may have open.
+    """Refuse requests from other servers' pages, which any browser on this machine may have open.
 
     Source: WHATWG Fetch, "`Origin` header": browsers send it with all but reads, and no script can write it.
     """

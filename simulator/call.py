@@ -14,14 +14,14 @@ LISTING: Final[Mapping[str, Reader]] = {
     "limit": integer(least=1, most=100),
     "starting_after": text(),
 }
-"""What every list takes."""
+"""The parameters of every list."""
 
 DEFAULT_LIMIT: Final = 10
 
 
 @dataclass(frozen=True)
 class Call:
-    """What an operation is given."""
+    """An authenticated call, as an operation receives it."""
 
     account: Account
     path: str
@@ -42,7 +42,7 @@ def page(
     noun: str,
     wanted: Callable[[Payload], bool] = lambda _: True,
 ) -> Payload:
-    """Cut one page out of a list; a cursor may be a row that isn't wanted.
+    """Cut a page out of a list; a cursor may be a row that the filter leaves out.
 
     Raises:
         StripeError: A cursor is not of this list.

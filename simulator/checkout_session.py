@@ -25,7 +25,7 @@ FILTERS: Final = ("payment_intent", "payment_link", "status")
 
 
 def open_checkout_session(account: Account, link: Payload, created: int | None = None) -> Payload:
-    """Let a customer begin to pay a link, now unless told otherwise: the session takes the link's metadata over."""
+    """Open a session of a link, by default now; it copies the link's metadata."""
     created = int(time.time()) if created is None else created
     session: Payload = {
         "id": f"cs_test_a1{random_text(56)}",
@@ -84,7 +84,7 @@ def open_checkout_session(account: Account, link: Payload, created: int | None =
 
 
 def describe_customer(email: str) -> Payload:
-    """Write who paid, as a session tells it."""
+    """Write a session's customer."""
     return {
         "address": {
             "city": None,
@@ -103,7 +103,7 @@ def describe_customer(email: str) -> Payload:
 
 
 def latest_session(account: Account, link: Payload, wanted: Callable[[Payload], bool]) -> Payload | None:
-    """Find the newest session of a link that is wanted."""
+    """Find the newest session of a link that fulfils a condition."""
     for session in reversed(account.checkout_sessions.values()):
         if session["payment_link"] == link["id"] and wanted(session):
             return session
@@ -119,7 +119,7 @@ def retrieve_checkout_session(call: Call) -> Payload:
 
 
 def expire_checkout_session(call: Call) -> Payload:
-    """Let nobody pay an open session any more."""
+    """Expire an open session, so that nobody can pay it."""
     call.takes_nothing()
     session = retrieve_checkout_session(call)
     if not is_open(session):

@@ -12,13 +12,13 @@ from simulator.world import World
 
 
 async def inject_fault(world: World, request: Request) -> Response:
-    """Let the next calls of a path go wrong."""
+    """Make the next calls of a path fail."""
     fault = world.faults.inject(await read_params(request, json_allowed=True))
     return JSONResponse(asdict(fault), 201)
 
 
 async def clear_faults(world: World, request: Request) -> Response:  # noqa: ARG001 - an Endpoint takes both
-    """Let nothing go wrong any more."""
+    """Remove all faults."""
     world.faults.clear()
     return Response(status_code=204)
 
@@ -35,7 +35,7 @@ async def clear_requests(world: World, request: Request) -> Response:  # noqa: A
 
 
 async def describe(world: World, request: Request) -> Response:  # noqa: ARG001 - an Endpoint takes both
-    """Say what this is."""
+    """Describe the simulator and its endpoints."""
     return JSONResponse(
         {
             "name": "Stripe simulator",

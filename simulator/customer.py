@@ -1,4 +1,4 @@
-"""What the customer of a link does, over plain HTTP: pays, lets a bank debit end, gets money back, disputes."""
+"""A customer's steps on a link, over HTTP: to pay, end a bank debit, get a refund, or dispute."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ from simulator.payment import (
 from simulator.refund import refund
 from simulator.world import World
 
-TELLING: Final[dict[str, Reader]] = {
+STEP_FIELDS: Final[dict[str, Reader]] = {
     "checkout_session": text(),
     "created": past_instant,
     "delay_s": seconds(MAX_DELAY_S),
@@ -37,20 +37,20 @@ TELLING: Final[dict[str, Reader]] = {
     "order": one_of(*ORDERS),
     "tampered": flag,
 }
-"""What every step takes: of which session, when it happened, and how it is told."""
+"""The parameters of every step: its session, its time, and how its events are posted."""
 
 PAY: Final = fields(
     {
-        **TELLING,
+        **STEP_FIELDS,
         "amount": integer(most=MAX_TOTAL),
         "email": matching(r"[^@\s]{1,100}@[^@\s]{1,200}", "an e-mail address"),
         "outcome": one_of(*PAY_OUTCOMES),
     }
 )
-SETTLE: Final = fields({**TELLING, "outcome": one_of(*SETTLE_OUTCOMES)}, required=("outcome",))
-REFUND: Final = fields({**TELLING, "amount": integer(least=1, most=MAX_TOTAL)})
-DISPUTE: Final = fields(TELLING)
-CLOSE_DISPUTE: Final = fields({**TELLING, "outcome": one_of(*CLOSE_OUTCOMES)}, required=("outcome",))
+SETTLE: Final = fields({**STEP_FIELDS, "outcome": one_of(*SETTLE_OUTCOMES)}, required=("outcome",))
+REFUND: Final = fields({**STEP_FIELDS, "amount": integer(least=1, most=MAX_TOTAL)})
+DISPUTE: Final = fields(STEP_FIELDS)
+CLOSE_DISPUTE: Final = fields({**STEP_FIELDS, "outcome": one_of(*CLOSE_OUTCOMES)}, required=("outcome",))
 
 
 async def pay_link(world: World, request: Request) -> Response:
@@ -91,10 +91,10 @@ async def close_link_dispute(world: World, request: Request) -> Response:
     return await _answer(world, close_dispute(account, link, options["outcome"], *_which(options)), options)
 
 
-async def tell(world: World, payment: Payment, options: dict[str, Any]) -> list[Payload]:
-    """Record a step's events and post each, and say how that was answered."""
-    told = payment.ordered(options.get("order", ORDERS[0]), options.get("events"))
-    events = [record(payment.account, event_type, about, payment.at) for event_type, about in told]
+async def record_step(world: World, payment: Payment, options: dict[str, Any]) -> list[Payload]:
+    """Record a step's events, post them, and return how each was answered."""
+    caused = payment.ordered(options.get("order", ORDERS[0]), options.get("events"))
+    events = [record(payment.account, event_type, about, payment.at) for event_type, about in caused]
     asked = Posting(
         times=options.get("deliveries", 1),
         delay_s=options.get("delay_s", 0.0),
@@ -105,7 +105,7 @@ async def tell(world: World, payment: Payment, options: dict[str, Any]) -> list[
 
 
 def describe_step(payment: Payment, events: list[Payload]) -> Payload:
-    """Write what a step came to, and how its events were received."""
+    """Describe a step, and how its events were received."""
     return {
         "payment_link": payment.session["payment_link"],
         "checkout_session": payment.session["id"],
@@ -120,9 +120,9 @@ async def _asked(world: World, request: Request, reader: Reader) -> tuple[Accoun
 
 
 def _which(options: dict[str, Any]) -> tuple[str | None, int | None]:
-    """Give the session that is meant, and when."""
+    """Return the session and the time of a step."""
     return options.get("checkout_session"), options.get("created")
 
 
 async def _answer(world: World, payment: Payment, options: dict[str, Any]) -> Response:
-    return JSONResponse(describe_step(payment, await tell(world, payment, options)))
+    return JSONResponse(describe_step(payment, await record_step(world, payment, options)))

@@ -27,11 +27,11 @@ class Posting:
     delay_s: float = 0.0
     is_shuffled: bool = False
     is_tampered: bool = False
-    """Signed with a secret that nobody has, and not posted again."""
+    """They are signed with a random secret, and not posted again."""
 
 
 class Courier:
-    """Delivers events; what isn't received is tried again in the background, until closed."""
+    """Posts events, and posts again in the background what isn't received, until it is closed."""
 
     def __init__(self, retry_delays_s: Sequence[float], outage: Outage) -> None:
         self._retry_delays_s = tuple(retry_delays_s)
@@ -39,9 +39,9 @@ class Courier:
         self._background: set[asyncio.Task[None]] = set()
 
     async def deliver(self, account: Account, events: Sequence[Payload], posting: Posting) -> list[Payload]:
-        """Post events to all who want them, and say how each post was answered: None if it wasn't.
+        """Post events to all subscribed endpoints, and return each answer's status, or None without an answer.
 
-        Nothing is said of what is posted later.
+        Posts that follow later are not in the result.
         """
         if posting.is_shuffled:
             events = _shuffled(events)
@@ -55,7 +55,7 @@ class Courier:
         ]
 
     async def aclose(self) -> None:
-        """Give up what is still to be posted."""
+        """Cancel the posts that are still due."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -121,7 +121,7 @@ class Courier:
 
 
 def _shuffled(events: Sequence[Payload]) -> list[Payload]:
-    """Put events in an order that is not theirs, where there is another."""
+    """Put events into another order, if there are several."""
     shuffled = list(events)
     while len(events) > 1 and shuffled == list(events):
         random.shuffle(shuffled)

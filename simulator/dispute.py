@@ -1,4 +1,4 @@
-"""Disputes: a customer's bank takes a payment back until it is decided whose it is."""
+"""Disputes: a customer's bank takes a payment back until the dispute is decided."""
 
 from typing import Final
 
@@ -24,19 +24,21 @@ def dispute(account: Account, link: Payload, session_id: str | None = None, at: 
     """Let the customer's bank dispute a payment, and take it out of the account's balance.
 
     Raises:
-        StripeError: There is none that could be.
+        StripeError: No payment can be disputed.
     """
     session = disputable_session(account, link, session_id)
     charge = session and charge_of(account, session)
     if not session or not charge:
-        raise StripeError("No payment of this link can be disputed: nothing was paid, or it is already.", status=409)
+        raise StripeError(
+            "No payment of this link can be disputed: nothing was paid, or it is disputed already.", status=409
+        )
     payment = Payment(account, session) if at is None else Payment(account, session, at)
     opened = _new_dispute(charge, payment.at)
     account.disputes[opened["id"]] = opened
     charge.update(dispute=opened["id"], disputed=True)
-    payment.tell("charge.dispute.created", opened)
+    payment.add_event("charge.dispute.created", opened)
     _move_funds(opened, -opened["amount"], payment.at)
-    payment.tell("charge.dispute.funds_withdrawn", opened)
+    payment.add_event("charge.dispute.funds_withdrawn", opened)
     return payment
 
 
@@ -57,8 +59,8 @@ def close_dispute(
     closed["status"] = outcome
     if outcome == "won":
         _move_funds(closed, closed["amount"], payment.at)
-        payment.tell("charge.dispute.funds_reinstated", closed)
-    payment.tell("charge.dispute.closed", closed)
+        payment.add_event("charge.dispute.funds_reinstated", closed)
+    payment.add_event("charge.dispute.closed", closed)
     return payment
 
 

@@ -1,4 +1,4 @@
-"""A disturbance: how the events of the next steps are posted otherwise than they should be."""
+"""A disturbance: the events of the next steps are posted twice, late or out of order."""
 
 import time
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 from simulator.delivery import Posting
 
 MAX_DURATION_S: Final = 600.0
-"""A disturbance ends by itself then, however few steps there were."""
+"""A disturbance ends after this time, even if steps are left."""
 
 MAX_STEPS: Final = 100
 MAX_TIMES: Final = 10
@@ -16,7 +16,7 @@ MAX_DELAY_S: Final = 60.0
 
 @dataclass
 class Disturbance:
-    """What happens to the posts of so many steps, until an instant of the monotonic clock."""
+    """How the next steps' events are posted, for some steps and until an instant of the monotonic clock."""
 
     posting: Posting
     steps_left: int
@@ -29,28 +29,28 @@ class Disturbance:
 
 
 class Disturbances:
-    """The one that there is at a time, if there is any."""
+    """Holds the current disturbance, if there is one."""
 
     def __init__(self) -> None:
         self._current: Disturbance | None = None
 
     @property
     def current(self) -> Disturbance | None:
-        """The one that the next step meets."""
+        """Return the disturbance of the next step, or None."""
         if self._current is not None and (self._current.steps_left <= 0 or self._current.left_s <= 0):
             self._current = None
         return self._current
 
     def begin(self, posting: Posting, steps: int, longest_s: float = MAX_DURATION_S) -> None:
-        """Disturb the next steps, instead of what was before."""
+        """Begin a disturbance of the next steps, which replaces the current one."""
         self._current = Disturbance(posting, steps, time.monotonic() + longest_s)
 
     def end(self) -> None:
-        """Disturb nothing any more."""
+        """End the disturbance."""
         self._current = None
 
     def applied(self, asked: Posting) -> Posting:
-        """Use up one step: what was asked for, and what the disturbance adds to it."""
+        """Use up one step: add the disturbance to how its events were to be posted."""
         disturbance = self.current
         if disturbance is None or asked.times == 0:
             return asked

@@ -60,13 +60,13 @@ def foreign_page(origin: str) -> StripeError:
     """Refuse what a page of another server sent from somebody's browser."""
     message = (
         f"A page of {origin} sent this request, and the simulator takes them from its own pages only."
-        " Open the simulator at the address to which the request goes. What is no browser sends no Origin header."
+        " Open the simulator at the address to which the request goes. A client that is no browser sends no Origin."
     )
     return StripeError(message, status=403)
 
 
 def server_error(status: int) -> StripeError:
-    """Answer as Stripe does when it is at fault (5xx) or is asked too often (429)."""
+    """Make Stripe's answer for an internal error (5xx) or too many requests (429)."""
     if status == 429:
         message = "Request rate limit exceeded. Learn more about rate limits at https://docs.stripe.com/rate-limits."
         headers = {"Stripe-Rate-Limited-Reason": "global-rate"}

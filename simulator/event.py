@@ -40,7 +40,7 @@ LIST: Final = fields(
 
 
 def record(account: Account, event_type: str, snapshot: Payload, created: int | None = None) -> Payload:
-    """Keep an event about an object as it was when it happened: now, unless told otherwise."""
+    """Store an event with a copy of its object, by default as of now."""
     event: Payload = {
         "id": new_id("evt"),
         "object": "event",

@@ -1,4 +1,4 @@
-"""Faults: how the next calls of the API shall go wrong."""
+"""Faults: how the next calls of the API fail."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,7 +46,7 @@ INJECT: Final = fields(
 
 @dataclass
 class Fault:
-    """One way to go wrong, for some calls of one path."""
+    """A fault for some calls of one path."""
 
     kind: FaultKind
     method: str
@@ -55,25 +55,25 @@ class Fault:
     times: int = 1
     delay_s: float = 0.5
     account: str | None = None
-    """The name or the id of the only account that it is for."""
+    """The name or id of the account that it is limited to."""
 
     def hits(self, method: str, path: str, account: Account) -> bool:
-        """Whether a call goes wrong."""
+        """Whether it applies to a call."""
         is_for_it = self.account in (None, account.id, account.name)
         return is_for_it and method == self.method and fnmatchcase(path, self.path)
 
 
 class Faults:
-    """The faults to come."""
+    """The faults of the next calls."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def inject(self, params: Params) -> Fault:
-        """Let the next calls go wrong.
+        """Add a fault.
 
         Raises:
-            StripeError: It says so in a way that isn't understood.
+            StripeError: The parameters are invalid.
         """
         given = INJECT(params, "")
         kind = FaultKind(given.pop("kind"))
@@ -94,5 +94,5 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self._faults.clear()

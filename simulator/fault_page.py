@@ -1,4 +1,4 @@
-"""The page where something is let go wrong for a while: how events are posted, an outage, a new webhook secret."""
+"""The page that makes things fail for a while: disturbed webhooks, an outage, a rolled webhook secret."""
 
 from html import escape
 from typing import Final
@@ -48,7 +48,7 @@ READERS: Final[dict[str, Reader]] = {
 
 
 async def show_page(world: World, request: Request) -> Response:
-    """Show what goes wrong now, and the forms."""
+    """Show the current faults, and the forms."""
     return _page(world, DONE.get(request.query_params.get("done", ""), ""))
 
 
@@ -81,7 +81,7 @@ def _disturb(world: World, times: int, delay_s: float, steps: int, *, shuffled: 
 
 
 def _roll(world: World, *, overlap: bool) -> str:
-    """Roll the secrets of all endpoints, and tell the new ones."""
+    """Roll the secrets of all endpoints, and show the new ones."""
     endpoints = [endpoint for account in world.accounts.values() for endpoint in account.webhook_endpoints.values()]
     if not endpoints:
         raise StripeError(NOBODY, status=409)

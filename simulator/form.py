@@ -1,4 +1,4 @@
-"""What a request carries, a form with names in brackets or JSON, as one nested mapping of strings."""
+"""Reads a request's parameters, a form with names in brackets or JSON, into a nested mapping of strings."""
 
 import re
 from typing import Any, Final
@@ -23,7 +23,7 @@ def parse_form(encoded: str) -> Params:
     """Read a form: `a[b]=1&c[]=2&c[]=3` is `{"a": {"b": "1"}, "c": ["2", "3"]}`.
 
     Raises:
-        StripeError: It is not UTF-8, too long, too deep, or says two things of one name.
+        StripeError: It is not UTF-8, too long, too deep, or has two values for one name.
     """
     try:
         pairs = parse_qsl(encoded, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
@@ -51,7 +51,7 @@ def parse_json(body: bytes) -> Params:
 
 
 async def read_params(request: Request, *, json_allowed: bool) -> Params:
-    """Read what the request carries in its query and its body.
+    """Read a request's parameters from its query and its body.
 
     Raises:
         StripeError: It can't be read.

@@ -1,4 +1,4 @@
-"""The page where a customer pays a link, and whatever else a customer can do about it, a button each."""
+"""The page where a customer pays a link, with a button for each action."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from simulator.account import Account
 from simulator.action import ACTIONS, TO_CLOSE_DISPUTE, TO_DISPUTE, TO_PAY, TO_REFUND, TO_SETTLE, Action
 from simulator.checkout_session import is_open
-from simulator.customer import tell
+from simulator.customer import record_step
 from simulator.dispute import disputable_session, disputed_session
 from simulator.errors import Payload, StripeError
 from simulator.form import read_params
@@ -24,22 +24,22 @@ from simulator.refund import refundable_session
 from simulator.world import World
 
 PRESSED: Final = fields({"action": one_of(*ACTIONS), "checkout_session": text()}, required=("action",))
-TOLD: Final = " Webhooks tell of it."
+REPORTED: Final = " Webhooks report it."
 
 
 async def show_page(world: World, request: Request) -> Response:
-    """Show what the link sells, and a button for all that can be done: it is payable until its session expires."""
+    """Show what the link sells, and a button for each possible action; opening the page opens a session."""
     account, link = world.payment_link(request.path_params["link"])
     asked = request.query_params
     before = account.checkout_sessions.get(asked.get("checkout_session", ""))
     action = ACTIONS.get(asked.get("done", ""))
     if action is None or before is None or before["payment_link"] != link["id"]:
         return _page(account, link, before=None, said="")
-    return _page(account, link, before, said=_in_words(action.done, account, link, before) + TOLD)
+    return _page(account, link, before, said=_in_words(action.done, account, link, before) + REPORTED)
 
 
 async def press_button(world: World, request: Request) -> Response:
-    """Do what a button of the page says, and show the page again when each event was posted once."""
+    """Carry out a button's action, and show the page again after each event was posted once."""
     account, link = world.payment_link(request.path_params["link"])
     pressed = PRESSED(await read_params(request, json_allowed=False), "")
     try:
@@ -47,7 +47,7 @@ async def press_button(world: World, request: Request) -> Response:
     except StripeError as error:
         return _page(account, link, before=None, said=str(error), status=error.status)
     for payment in payments:
-        await tell(world, payment, {})
+        await record_step(world, payment, {})
     query = {"done": pressed["action"], "checkout_session": payments[0].session["id"]}
     return RedirectResponse(str(URL(f"/pay/{link['id']}").include_query_params(**query)), 303)
 
@@ -83,7 +83,7 @@ def _page(account: Account, link: Payload, before: Payload | None, said: str, st
 
 
 def _form(heading: str, actions: Mapping[str, Action], session: Payload | None, account: Account, link: Payload) -> str:
-    """Write the buttons of what can be done about a session; nothing where there is none."""
+    """Write the buttons of the actions that a session allows; nothing if it allows none."""
     if session is None:
         return ""
     buttons = _buttons(actions, account, link)

@@ -1,4 +1,4 @@
-"""Answers kept under the idempotency key of the call that they were given to."""
+"""Stores answers under the idempotency keys of their calls."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -18,7 +18,7 @@ class Answer:
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     is_kept: bool = False
-    """Whether the work began, so that its idempotency key replays this."""
+    """Whether the idempotency key replays this answer, because the work had begun."""
 
     @classmethod
     def refusing(cls, error: StripeError) -> "Answer":
@@ -29,7 +29,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kept:
-    """An answer, and what was asked."""
+    """A stored answer, and its call's fingerprint."""
 
     fingerprint: bytes
     answer: Answer
@@ -43,7 +43,7 @@ class IdempotencyKeys:
         self._kept: dict[str, Kept] = {}
 
     def replay(self, key: str, fingerprint: bytes) -> Answer | None:
-        """Give the answer kept under this key, marked as replayed.
+        """Return the answer that is stored under a key, marked as replayed.
 
         Raises:
             StripeError: The key was used for something else, or is too long.
@@ -69,5 +69,5 @@ class IdempotencyKeys:
 
 
 def fingerprint(method: str, path: str, params: dict[str, Any]) -> bytes:
-    """Write what was asked so that the same question reads the same."""
+    """Write a call as a text that is equal for equal calls."""
     return orjson.dumps([method, path, params], option=orjson.OPT_SORT_KEYS)

@@ -1,4 +1,4 @@
-"""Which part of Stripe's API is answered, and by whom."""
+"""The operations of Stripe's API that the simulator has."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def retrieve_balance(call: Call) -> Payload:
 
 @dataclass(frozen=True)
 class Operation:
-    """One thing that the API does."""
+    """An operation of the API."""
 
     method: str
     path: str
@@ -95,7 +95,7 @@ def find_operation(method: str, path: str) -> tuple[Operation, str]:
     """Find what is asked for, and the id in the path.
 
     Raises:
-        StripeError: Nothing answers there.
+        StripeError: There is no such operation.
     """
     for operation in OPERATIONS:
         object_id = operation.match(method, path)

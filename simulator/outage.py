@@ -8,11 +8,11 @@ from simulator.errors import server_error
 
 MAX_DURATION_S: Final = 300.0
 _POLL_S: Final = 0.2
-"""How soon it is noticed that an outage was ended early."""
+"""How often to check whether an outage was ended early."""
 
 
 class Outage:
-    """Until when it lasts; at first there is none."""
+    """Holds the end of the current outage; at first there is none."""
 
     def __init__(self) -> None:
         self._ends_at = 0.0
@@ -23,7 +23,7 @@ class Outage:
         return max(0.0, self._ends_at - time.monotonic())
 
     def begin(self, seconds: float) -> None:
-        """Begin one that ends by itself; a new one replaces the old."""
+        """Begin an outage of some seconds, which replaces the current one."""
         self._ends_at = time.monotonic() + min(seconds, MAX_DURATION_S)
 
     def end(self) -> None:
@@ -39,7 +39,7 @@ class Outage:
         """Refuse a call while it lasts.
 
         Raises:
-            StripeError: It does.
+            StripeError: There is an outage.
         """
         if self.left_s > 0:
             raise server_error(500)

@@ -1,4 +1,4 @@
-"""The simulator's pages: plain HTML, each marked as a simulation, that no script can run on."""
+"""The simulator's pages: plain HTML without scripts, each marked as a simulation."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Readers of parameters: each takes what was sent and its name, and gives the value or Stripe's refusal."""
+"""Readers of parameters: each takes a sent value and its name, and returns the value or raises Stripe's error."""
 
 import re
 import time
@@ -82,7 +82,7 @@ def integer(least: int = 0, most: int = 10**15) -> Reader:
 
 
 def past_instant(value: Any, param: str) -> int:
-    """Read seconds since 1970, of which none are to come."""
+    """Read an instant in the past, in seconds since 1970."""
     return int(integer(most=int(time.time()))(value, param))
 
 
@@ -118,7 +118,7 @@ def one_of(*choices: str) -> Reader:
 
 
 def matching(pattern: str, expected: str) -> Reader:
-    """Read a string of a form, and say which was expected."""
+    """Read a string that matches a pattern; `expected` describes it in the error."""
 
     def read(value: Any, param: str) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):

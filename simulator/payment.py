@@ -1,4 +1,4 @@
-"""What happens when a customer pays, in which order, and what Stripe tells about it."""
+"""What happens when a customer pays, and the events that Stripe sends about it."""
 
 import copy
 import time
@@ -52,7 +52,7 @@ CAUSED: Final = {
 }
 """The events of each outcome, in the order of `intent_first`."""
 
-SELDOM_WANTED: Final = frozenset(
+OPTIONAL_EVENTS: Final = frozenset(
     {
         "charge.dispute.funds_reinstated",
         "charge.dispute.funds_withdrawn",
@@ -63,38 +63,38 @@ SELDOM_WANTED: Final = frozenset(
         "payment_intent.processing",
     }
 )
-"""Told only when an endpoint subscribes to them, or when they are asked for by name."""
+"""Events that are sent only if an endpoint subscribes to them, or if they are requested by name."""
 
 
 @dataclass
 class Payment:
-    """One customer's step, and what there is to tell about it."""
+    """One customer's step, and the events that report it."""
 
     account: Account
     session: Payload
     at: int = field(default_factory=lambda: int(time.time()))
     """When it happens: seconds since 1970."""
-    told: list[tuple[str, Payload]] = field(default_factory=list)
+    events: list[tuple[str, Payload]] = field(default_factory=list)
 
-    def tell(self, event_type: str, about: Payload) -> None:
-        """Remember an event, with its object as it is now."""
-        self.told.append((event_type, copy.deepcopy(about)))
+    def add_event(self, event_type: str, about: Payload) -> None:
+        """Add an event, with a copy of its object."""
+        self.events.append((event_type, copy.deepcopy(about)))
 
     def ordered(self, order: str, only: Collection[str] | None) -> list[tuple[str, Payload]]:
-        """Choose what is told, and in which order."""
-        told = [(event_type, about) for event_type, about in self.told if self._is_sent(event_type, only)]
+        """Select the events to send, and order them."""
+        events = [(event_type, about) for event_type, about in self.events if self._is_sent(event_type, only)]
         if order == "session_first":
-            told.sort(key=lambda occurrence: not occurrence[0].startswith("checkout.session."))
-        return told
+            events.sort(key=lambda occurrence: not occurrence[0].startswith("checkout.session."))
+        return events
 
     def _is_sent(self, event_type: str, only: Collection[str] | None) -> bool:
         if only is not None:
             return event_type in only
-        return event_type not in SELDOM_WANTED or bool(self.account.subscribers(event_type))
+        return event_type not in OPTIONAL_EVENTS or bool(self.account.subscribers(event_type))
 
 
 def check_events(outcome: str, events: Collection[str]) -> None:
-    """Refuse to tell what an outcome doesn't cause."""
+    """Refuse events that an outcome doesn't cause."""
     for event_type in events:
         if event_type not in CAUSED[outcome]:
             message = f"The outcome {outcome} doesn't cause {event_type}, but {', '.join(CAUSED[outcome])}."
@@ -123,9 +123,9 @@ def pay(
     session_id: str | None = None,
     at: int | None = None,
 ) -> Payment:
-    """Pay a link, or a session of it that is open, also when the link was deactivated meanwhile.
+    """Pay a link, or an open session of it, even if the link was deactivated meanwhile.
 
-    Without a session the latest that is open goes on, with its PaymentIntent. Without `at` it happens now.
+    Without `session_id` the latest open session continues, with its PaymentIntent. Without `at` it happens now.
 
     Raises:
         StripeError: The link can't be paid any more, or there is nothing to pay.
@@ -144,12 +144,12 @@ def pay(
     intent = _intent(payment, link, amount)
     charge = new_charge(account, intent, "us_bank_account" if outcome == "async" else "card", email, at)
     if outcome == "declined":
-        _tell_failure(payment, intent, charge, CARD_DECLINED)
+        _add_failure(payment, intent, charge, CARD_DECLINED)
     elif outcome == "async":
-        _tell_processing(payment, intent, charge)
+        _add_processing(payment, intent, charge)
         _complete(payment, link, "unpaid")
     else:
-        _tell_success(payment, intent, charge)
+        _add_success(payment, intent, charge)
         _complete(payment, link, "paid")
     return payment
 
@@ -157,10 +157,10 @@ def pay(
 def settle(
     account: Account, link: Payload, outcome: str, session_id: str | None = None, at: int | None = None
 ) -> Payment:
-    """Let a bank debit succeed or fail: that of a session, or the latest that waits.
+    """Let a bank debit succeed or fail: that of a session, or the latest pending one.
 
     Raises:
-        StripeError: None waits.
+        StripeError: None is pending.
     """
     session = awaited_session(account, link, session_id)
     if session is None:
@@ -170,16 +170,16 @@ def settle(
     intent = account.payment_intents[session["payment_intent"]]
     charge = account.charges[intent["latest_charge"]]
     if outcome == "succeeded":
-        _tell_success(payment, intent, charge)
+        _add_success(payment, intent, charge)
         session["payment_status"] = "paid"
     else:
-        _tell_failure(payment, intent, charge, DEBIT_FAILED)
-    payment.tell(f"checkout.session.async_payment_{outcome}", session)
+        _add_failure(payment, intent, charge, DEBIT_FAILED)
+    payment.add_event(f"checkout.session.async_payment_{outcome}", session)
     return payment
 
 
 def _visited(account: Account, link: Payload, session_id: str | None) -> Payload | None:
-    """Find the open session that is to be paid; without one the link has to be payable."""
+    """Find the open session to pay; if there is none, check that the link can be paid."""
     if session_id is None:
         refuse_unless_payable(link)
         return None
@@ -239,29 +239,29 @@ def _intent(payment: Payment, link: Payload, amount: int) -> Payload:
         return intent
     intent = new_payment_intent(payment.account, link, amount, payment.at)
     payment.session["payment_intent"] = intent["id"]
-    payment.tell("payment_intent.created", intent)
+    payment.add_event("payment_intent.created", intent)
     return intent
 
 
 def _complete(payment: Payment, link: Payload, payment_status: str) -> None:
     payment.session.update(payment_status=payment_status, status="complete", url=None)
     count_completed_session(link)
-    payment.tell("checkout.session.completed", payment.session)
+    payment.add_event("checkout.session.completed", payment.session)
 
 
-def _tell_success(payment: Payment, intent: Payload, charge: Payload) -> None:
+def _add_success(payment: Payment, intent: Payload, charge: Payload) -> None:
     succeed(intent, charge)
-    payment.tell("charge.succeeded", charge)
-    payment.tell("payment_intent.succeeded", intent)
+    payment.add_event("charge.succeeded", charge)
+    payment.add_event("payment_intent.succeeded", intent)
 
 
-def _tell_processing(payment: Payment, intent: Payload, charge: Payload) -> None:
+def _add_processing(payment: Payment, intent: Payload, charge: Payload) -> None:
     intent["status"] = "processing"
-    payment.tell("charge.pending", charge)
-    payment.tell("payment_intent.processing", intent)
+    payment.add_event("charge.pending", charge)
+    payment.add_event("payment_intent.processing", intent)
 
 
-def _tell_failure(payment: Payment, intent: Payload, charge: Payload, reason: Payload) -> None:
+def _add_failure(payment: Payment, intent: Payload, charge: Payload, reason: Payload) -> None:
     fail(intent, charge, reason)
-    payment.tell("charge.failed", charge)
-    payment.tell("payment_intent.payment_failed", intent)
+    payment.add_event("charge.failed", charge)
+    payment.add_event("payment_intent.payment_failed", intent)

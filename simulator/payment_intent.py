@@ -44,7 +44,7 @@ DEBIT_FAILED: Final[Payload] = {
 
 
 def new_payment_intent(account: Account, link: Payload, amount: int, created: int) -> Payload:
-    """Begin to take money: metadata comes from the link's `payment_intent_data`, not from the link."""
+    """Make a PaymentIntent; its metadata comes from the link's `payment_intent_data`, not from the link's own."""
     intent_id = new_id("pi")
     given: dict[str, Any] = link["payment_intent_data"] or {}
     intent: Payload = {
@@ -100,7 +100,7 @@ def new_payment_intent(account: Account, link: Payload, amount: int, created: in
 
 
 def new_charge(account: Account, intent: Payload, method: str, email: str, created: int) -> Payload:
-    """Try to take the money, once, by card or from a bank account."""
+    """Make a charge: one attempt to take the money, by card or bank debit."""
     charge: Payload = {
         "id": new_id("ch"),
         "object": "charge",
@@ -142,7 +142,7 @@ def new_charge(account: Account, intent: Payload, method: str, email: str, creat
 
 
 def succeed(intent: Payload, charge: Payload) -> None:
-    """Receive the money."""
+    """Mark an intent and its charge as succeeded."""
     charge.update(
         amount_captured=charge["amount"],
         balance_transaction=new_id("txn"),
@@ -160,7 +160,7 @@ def succeed(intent: Payload, charge: Payload) -> None:
 
 
 def fail(intent: Payload, charge: Payload, reason: Payload) -> None:
-    """Be refused the money; the intent waits for another payment method."""
+    """Mark a charge as failed; its intent waits for another payment method."""
     charge.update(failure_code=reason["code"], failure_message=reason["message"], status="failed")
     details = charge["payment_method_details"]
     payment_method = {

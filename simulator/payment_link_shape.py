@@ -1,4 +1,4 @@
-"""What a Payment Link may be asked for, and what Stripe answers for the rest."""
+"""The parameters of a Payment Link, and Stripe's defaults for the rest."""
 
 from typing import Final
 
@@ -129,4 +129,4 @@ DEFAULTS: Final[Payload] = {
     "tax_id_collection": {"enabled": False, "required": "never"},
     "transfer_data": None,
 }
-"""What Stripe answers for what was not asked for."""
+"""Stripe's values for parameters that were not sent."""

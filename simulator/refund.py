@@ -7,18 +7,18 @@ from simulator.errors import Payload, StripeError
 from simulator.ids import new_id
 from simulator.payment import Payment, charge_of, charged_session
 
-WITHOUT_ANY: Final = "No payment of this link can be refunded: nothing was paid, or all of it went back already."
+WITHOUT_ANY: Final = "No payment of this link can be refunded: nothing was paid, or all of it was refunded already."
 
 
 def refundable_session(account: Account, link: Payload, session_id: str | None = None) -> Payload | None:
-    """Find the newest session of a link, or the one that is named, of which something can go back."""
+    """Find the newest session of a link, or the one that is named, that can be refunded, at least in part."""
     return charged_session(account, link, lambda charge: _left(charge) > 0, session_id)
 
 
 def refund(
     account: Account, link: Payload, amount: int | None = None, session_id: str | None = None, at: int | None = None
 ) -> Payment:
-    """Give a customer's money back, or as much of it as is told.
+    """Refund a payment, in full or by an amount.
 
     Raises:
         StripeError: There is nothing to give back, or less than that.
@@ -34,8 +34,8 @@ def refund(
     payment = Payment(account, session) if at is None else Payment(account, session, at)
     charge["amount_refunded"] += amount
     charge["refunded"] = _left(charge) == 0
-    payment.tell("charge.refunded", charge)
-    payment.tell("refund.created", _new_refund(charge, amount, payment.at))
+    payment.add_event("charge.refunded", charge)
+    payment.add_event("refund.created", _new_refund(charge, amount, payment.at))
     return payment
 
 

@@ -1,4 +1,4 @@
-"""The calls that the API received, for those who want to know what was asked of Stripe."""
+"""A log of the API's calls."""
 
 import re
 from collections import deque
@@ -15,7 +15,7 @@ SECRET: Final = re.compile(r"\b(?:sk|rk|pk|whsec)_[A-Za-z0-9_]+")
 
 @dataclass
 class ReceivedCall:
-    """One call; what isn't known, or was never answered, is None."""
+    """A call; fields that are not known yet are None."""
 
     method: str
     path: str

@@ -33,7 +33,7 @@ class WebhookEndpoint:
         return self.payload["status"] == "enabled" and (event_type in enabled or "*" in enabled)
 
     def signature(self, body: bytes) -> str:
-        """Sign a body as of now, with every secret that is still good."""
+        """Sign a body as of now, with every valid secret."""
         still_good = time.time() < self.previous_expires_at
         return _signature(body, [self.secret, self.previous_secret] if still_good else [self.secret])
 

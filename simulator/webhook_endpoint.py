@@ -41,7 +41,7 @@ ROLL: Final = fields({"expires_in_s": seconds(MAX_OVERLAP_S)})
 
 
 def create_webhook_endpoint(call: Call) -> Payload:
-    """Make an endpoint; its secret is told here only."""
+    """Make an endpoint; only this answer contains its secret."""
     params = CREATE(call.params, "")
     check_url(params["url"])
     if len(call.account.webhook_endpoints) >= MAX_PER_ACCOUNT:
@@ -103,7 +103,7 @@ def list_webhook_endpoints(call: Call) -> Payload:
 
 
 def delete_webhook_endpoint(call: Call) -> Payload:
-    """Forget an endpoint."""
+    """Delete an endpoint."""
     call.takes_nothing()
     endpoint_id = _find(call).payload["id"]
     del call.account.webhook_endpoints[endpoint_id]

@@ -1,4 +1,4 @@
-"""All that the simulator remembers, for as long as it runs."""
+"""The simulator's state, in memory while it runs."""
 
 from simulator.account import Account
 from simulator.delivery import Courier
@@ -10,7 +10,7 @@ from simulator.request_log import RequestLog
 
 
 class World:
-    """Every account, what is to go wrong, the calls received, and the courier of events."""
+    """All accounts, faults, received calls, and the courier that posts events."""
 
     def __init__(self, courier: Courier, outage: Outage) -> None:
         self.accounts: dict[str, Account] = {}
@@ -21,14 +21,14 @@ class World:
         self.requests = RequestLog()
 
     def account(self, name: str) -> Account:
-        """Find an account by its name; it begins to exist when its first key is used."""
+        """Find an account by its name, or make it."""
         return self.accounts.setdefault(name, Account(name))
 
     def payment_link(self, link_id: str) -> tuple[Account, Payload]:
-        """Find a link whoever made it.
+        """Find a link among those of all accounts.
 
         Raises:
-            ExecutionError: Nobody did.
+            ExecutionError: There is none with this id.
         """
         for account in self.accounts.values():
             if link_id in account.payment_links:
@@ -62,6 +62,6 @@ def _invoice_id(link: Payload) -> str:
 
 
 def _invoice_number(link: Payload) -> str:
-    """The number in the words that a payment of the link is described by."""
+    """Return the invoice's number, which is in the description of the link's payments."""
     description = (link["payment_intent_data"] or {}).get("description") or ""
     return str(description.removeprefix("Invoice "))

@@ -20,6 +20,7 @@ from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.backends.sqlite.client import SqliteClient, SqliteTransactionWrapper
 from tortoise.connection import get_connections
 from tortoise.context import set_global_context
+from tortoise.expressions import Q
 from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.manager import Manager
 from tortoise.models import MetaInfo, Model
@@ -89,6 +90,8 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "create_connection": "fdcf44de",
             "close": "19b7ec1b",
             "acquire_connection": "44cbb752",
+            "execute_query": "e533fff8",
+            "execute_query_dict": "c48f656a",
         },
     ),
     WorkspaceManager: (
@@ -122,6 +125,8 @@ ATTRIBUTES: Final[Mapping[type, str]] = {
         "loop transport conn queue frames writable disconnected close_sent read_paused close_timer client scope"
     ),
     AsyncpgDBClient: "_pool",
+    QuerySet: ("_orderings _limit _offset _distinct _annotations _custom_filters _q_objects _select_for_update"),
+    Q: "_is_negated",
     PostgresTransaction: "_connection",
     SqliteClient: "_connection _lock filename pragmas",
     SqliteTransactionWrapper: "_connection",

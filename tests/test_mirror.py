@@ -10,13 +10,10 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/cli/test_app.py": "cli: encryption key output schema serve simulator sums sync workspace",
     "tests/cli/test_demo.py": "cli: demo_books",
     "tests/database/test_access.py": "database: dialect errors postgres_session scope sqlite_file",
-    "tests/database/test_bulk.py": "database: conditions",
     "tests/migrations/test_migrate.py": "database: migrate",
     "tests/edge/test_app.py": "edge: health logs metrics telemetry",
     "tests/edge/test_forwarded.py": "edge: address",
     "tests/edge/graphql/test_endpoint.py": "edge/graphql: response",
-    "tests/edge/graphql/test_session.py": "edge: origin; edge/graphql: cookie",
-    "tests/edge/graphql/test_socket.py": "edge/server: websocket; edge/graphql: socket_messages socket_transport",
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/test_shared.py": "execution: shown",
@@ -24,7 +21,8 @@ ELSEWHERE: Final[dict[str, str]] = {
         "execution: results; execution/plan: compile definitions leaves plan planned rows steps"
     ),
     "tests/schema/test_subscription.py": "feed: cursor",
-    "tests/gateways/stripe/test_client.py": "gateways: base; gateways/stripe: errors links registration",
+    "tests/gateways/stripe/test_endpoint_calls.py": "gateways/stripe: registration",
+    "tests/gateways/stripe/test_event_calls.py": "gateways: base; gateways/stripe: api errors",
     "tests/gateways/stripe/test_events.py": (
         "gateways/stripe: decoding fields;"
         " gateways/stripe/objects: checkout_session money_back payment_intent shared_fields stripe_invoice"
@@ -48,7 +46,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/resolvers/test_metadata.py": "models: metadata; schema/types: metadata",
     "tests/models/test_calendar.py": "models: instant",
-    "tests/payment_links/test_maker.py": "resolvers: link_choice; workers: links",
+    "tests/payment_links/test_maker.py": "gateways/stripe: link_calls links; resolvers: link_choice; workers: links",
     "tests/resolvers/test_customer.py": (
         "resolvers: customer_search; schema/mutations: customer; schema/types: customer"
     ),
@@ -63,7 +61,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         "schema/mutations: stripe_event webhook_event; schema/types: webhook_event"
     ),
     "tests/schema/test_query.py": (
-        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared statement;"
+        "resolvers: event node payment_link; resolvers/reading: few_columns loaders pages shared;"
         " schema: enums fields filters node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",

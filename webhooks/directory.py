@@ -64,9 +64,9 @@ class Directory:
         known = self._known.get(token)
         if known is not None and time.monotonic() - known.read_at < KNOWN_FOR_S:
             return known
-        return await self.find_anew(token, time.monotonic())
+        return await self.find_since(token, time.monotonic())
 
-    async def find_anew(self, token: str, since: float) -> Listener | None:
+    async def find_since(self, token: str, since: float) -> Listener | None:
         """Find the integration with this token, as it is at `since` or later, by the monotonic clock.
 
         Raises:
@@ -92,12 +92,12 @@ class Directory:
         reading = asyncio.create_task(self._read(token, began_at))
         self._readings[token] = began_at, reading
 
-        def end(task: asyncio.Task[Listener | None]) -> None:
+        def on_done(task: asyncio.Task[Listener | None]) -> None:
             del self._readings[token]
             if not task.cancelled():
-                task.exception()  # those who waited were told; there may be nobody left to tell
+                task.exception()  # marks it as seen: the callers that waited have raised it already
 
-        reading.add_done_callback(end)
+        reading.add_done_callback(on_done)
         return began_at, reading
 
     async def _read(self, token: str, began_at: float) -> Listener | None:

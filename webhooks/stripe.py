@@ -128,10 +128,10 @@ class StripeWebhook:
             return PostOutcome.GONE
         signed = _signed_with(listener, signature, body)
         while not any(signed):
-            anew = await self._directory.find_anew(token, began_at)
-            if anew is None:
+            current = await self._directory.find_since(token, began_at)
+            if current is None:
                 return PostOutcome.UNKNOWN
-            listener = anew
+            listener = current
             signed = _signed_with(listener, signature, body)
             if not any(signed):
                 if await self._quarantine.keep(_post(listener, scope, body)):

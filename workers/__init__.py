@@ -1,1 +1,1 @@
-"""What is done again and again in the background; what it does once stands below."""
+"""Periodic background jobs; each run calls a service of a layer below."""

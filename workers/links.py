@@ -1,4 +1,4 @@
-"""Working off payment links that nobody waits for."""
+"""Makes and deactivates payment links that no request waits for."""
 
 import asyncio
 from typing import Final
@@ -20,14 +20,14 @@ _AT_ONCE: Final = 8
 
 
 class LinkSweep(Periodic):
-    """Does what is due for links as soon as it is woken, and every few seconds: others may have left some."""
+    """Handles due links when it is woken, and every few seconds, for links that another process left."""
 
     def __init__(self, link_maker: LinkMaker) -> None:
-        super().__init__("payment links", INTERVAL_S, self.work_off, due=link_maker.due)
+        super().__init__("payment links", INTERVAL_S, self.run_due, due=link_maker.due)
         self._link_maker = link_maker
 
-    async def work_off(self) -> None:
-        """Do once what is due."""
+    async def run_due(self) -> None:
+        """Handle the links that are due."""
         links = unscoped(PaymentLink).filter(due_at__lte=utc_now()).order_by("due_at").limit(_MAX_AT_ONCE)
         places = asyncio.Semaphore(_AT_ONCE)
 

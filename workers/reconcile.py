@@ -1,4 +1,4 @@
-"""Checks and syncs every integration when its time has come."""
+"""Checks and syncs every integration when it is due."""
 
 from datetime import timedelta
 from typing import Final
@@ -27,8 +27,8 @@ _RECHECK_REST: Final = timedelta(minutes=5)
 class Reconciliation(Periodic):
     """Syncs and checks all integrations every `interval_s` seconds, 0 for never.
 
-    It checks them hourly, and each time while it has a problem. Where a payment may have been made that no
-    webhook would report, it asks every half minute.
+    It checks each hourly, or at every sync while it has a problem. It syncs every half minute while a payment may have
+    been made that no webhook reports.
     """
 
     def __init__(self, sync: Sync, checkup: Checkup, interval_s: float) -> None:
@@ -38,7 +38,7 @@ class Reconciliation(Periodic):
         self._interval_s = interval_s
 
     async def reconcile_due(self) -> None:
-        """Check and reconcile every integration whose time has come; of several processes one does it."""
+        """Check and sync every integration that is due; of several processes one does it."""
         for integration in await unscoped(Integration).filter(disconnected_at=None).order_by("id"):
             if not await self._claim(integration):
                 continue
@@ -49,7 +49,7 @@ class Reconciliation(Periodic):
                 log.warning("integration not reconciled", integration=integration.id, error=error.message)
 
     async def _works(self, integration: Integration) -> bool:
-        """Whether Stripe takes the key, as of a check, which is made when it is due."""
+        """Check the integration if that is due; return whether Stripe accepts its key."""
         troubled = integration.key_problem is not None or kept_findings(integration)
         rest = _RECHECK_REST if troubled else _CHECK_REST
         if (integration.checked_at or integration.created_at) > utc_now() - rest:
@@ -58,7 +58,7 @@ class Reconciliation(Periodic):
         return await unscoped(Integration).filter(id=integration.id, key_problem=None, disconnected_at=None).exists()
 
     async def _reconcile(self, integration: Integration) -> None:
-        """Read the events, then the links; a key that may not read the events may still read the links' sessions."""
+        """Sync the events, then the links: a key that may not read events may still read checkout sessions."""
         progress = None
         try:
             progress = await self._sync.fetch_events(integration)
@@ -75,7 +75,7 @@ class Reconciliation(Periodic):
             )
 
     async def _claim(self, integration: Integration) -> bool:
-        """Take an integration's turn, if it is due; sooner, where a payment may be awaited without a webhook."""
+        """Claim a due integration for this process; one that may await a payment without a webhook is due sooner."""
         now = utc_now()
         ahead_s = max(self._interval_s - _SOON_S, 0.0) if await self._is_awaited(integration) else 0.0
         async with transaction() as tx:
@@ -89,8 +89,8 @@ class Reconciliation(Periodic):
         return bool(claimed)
 
     async def _is_awaited(self, integration: Integration) -> bool:
-        """Whether a young link can be paid and nothing was posted since it was made, to a URL that Stripe can't reach
-        or by an account from which no event ever came.
+        """Whether a link of the last day can be paid and no delivery has come since it was made, either to a URL that
+        Stripe can't reach or from an account that has never sent an event.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         if traffic.last_event_at is not None and not is_local(self._checkup.url_of(integration)):

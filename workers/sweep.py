@@ -21,9 +21,9 @@ _AT_ONCE: Final = 100
 
 
 class Sweep(Periodic):
-    """Every few seconds: applies what is HELD though its integration is active, what FAILED and is due again, what an
-    earlier version could not read, and what a saved secret was to release from quarantine; drops what no secret
-    verified in time, and webhook secrets that Stripe has stopped signing with.
+    """Every few seconds applies events that are HELD although their integration is active, that FAILED and are due,
+    that an older version could not read, or that a saved secret releases from the quarantine. It drops deliveries that
+    no secret verified in time, and webhook secrets that Stripe has stopped signing with.
     """
 
     def __init__(self, inbox: Inbox, quarantine: Quarantine, on_commit: Callable[[Mapping[str, int]], None]) -> None:
@@ -33,7 +33,7 @@ class Sweep(Periodic):
         self._on_commit = on_commit
 
     async def sweep(self) -> None:
-        """Do once what there is to do."""
+        """Do all of it once."""
         await self._release_held()
         await self._retry_failed()
         await self._read_again()
@@ -53,7 +53,7 @@ class Sweep(Periodic):
             await self._inbox.release_held(integration)
 
     async def _retry_failed(self) -> None:
-        """What failed, and what waits for its payment to become known."""
+        """Retry events that failed, or that wait until their payment is known."""
         due = unscoped(WebhookEvent).filter(retry_at__lte=utc_now())
         for webhook_event in await due.order_by("retry_at").limit(_AT_ONCE):
             integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)
@@ -61,7 +61,7 @@ class Sweep(Periodic):
             await self._inbox.accept(kept(integration, webhook_event, again=again))
 
     async def _read_again(self) -> None:
-        """What may be about money and could not be read by an older reader."""
+        """Retry events that may be about money and that an older version could not read."""
         unread = unscoped(WebhookEvent).filter(reader_version__lt=GATEWAY.reader_version)
         for webhook_event in await unread.order_by("reader_version", "id").limit(_AT_ONCE):
             integration = await scoped(Integration, webhook_event.workspace_id).get(id=webhook_event.integration_id)

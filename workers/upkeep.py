@@ -1,4 +1,4 @@
-"""What a database needs now and then: sums merged, and statistics by which it plans."""
+"""Maintains the database: merges its sums and updates its planner's statistics."""
 
 import time
 from typing import Final
@@ -12,16 +12,16 @@ OPTIMIZE_INTERVAL_S: Final = 3600.0
 
 
 class Upkeep(Periodic):
-    """Every few seconds: merges what changes have added to the sums, so that totals read little. Every hour: has SQLite
-    look at what its tables hold; PostgreSQL does so itself.
+    """Every few seconds merges the rows that changes have added to the sums, so that totals read few rows. Every hour
+    updates SQLite's statistics of its tables; PostgreSQL does so itself.
     """
 
     def __init__(self) -> None:
-        super().__init__("upkeep", INTERVAL_S, self.work_off)
+        super().__init__("upkeep", INTERVAL_S, self.run_due)
         self._optimized_at = float("-inf")
 
-    async def work_off(self) -> None:
-        """Do once what is due."""
+    async def run_due(self) -> None:
+        """Do what is due."""
         await merge_all()
         if time.monotonic() - self._optimized_at > OPTIMIZE_INTERVAL_S:
             await optimize()

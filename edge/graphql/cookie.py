@@ -1,7 +1,6 @@
-"""The cookie by which browsers bring a session along.
+"""The cookie that holds a browser's session.
 
-It is accepted only on requests from a page of this server: browsers send it along with whatever other
-pages make them ask, too.
+It is accepted only on requests from a page of this server: browsers also send it with requests that other pages make.
 """
 
 from typing import Final
@@ -16,34 +15,36 @@ from models.secret import Keyring
 from models.session import LIFETIME, Session
 
 SECURE_COOKIE: Final = "__Host-fluxrate_session"
-"""By https. With this prefix browsers take it from this very host alone, by https. Source: RFC 6265bis, 4.1.3.2."""
+"""Over https. The prefix makes browsers accept it from this host and over https only. Source: RFC 6265bis, 4.1.3.2."""
 
 COOKIE: Final = "fluxrate_session"
-"""By http, where browsers keep no secure cookies."""
+"""Over http, where browsers store no secure cookies."""
 
 MEANT: Final = "fluxrate-api-key-id"
-"""The header by which a page says whose session it was opened in: another tab may have begun another one."""
+"""The header with the API key's id of the session that a page was opened in: another tab may have signed in since."""
 
 
 class SessionCookies:
-    """Makes, reads and clears the cookie. Whose page asks is `own`'s to say."""
+    """Sets, reads and clears the cookie. `own` checks which page sent a request."""
 
     def __init__(self, keyring: Keyring, own: OwnOrigin) -> None:
         self._keyring = keyring
         self.own = own
 
     def of_request(self, request: Request) -> Session | None:
-        """The session that asks for an operation by HTTP; None where no cookie came along.
+        """Return the session of an HTTP request for an operation; None without a cookie.
 
         Raises:
-            HTTPException: It is not this server's own page that asks, or not by POST.
+            HTTPException: A page of another origin sent it, or it is not a POST.
             UnauthenticatedError: The cookie was not made here.
         """
         sealed = self._sealed(request)
         if sealed is None:
             return None
         if request.method != "POST":
-            raise HTTPException(403, "A session asks by POST alone: send GET requests with an Authorization header.")
+            raise HTTPException(
+                403, "A session is accepted for POST requests only: send GET requests with an Authorization header."
+            )
         self.own.require_same(request)
         session = Session.opened(sealed, self._keyring)
         if session is None:
@@ -53,16 +54,16 @@ class SessionCookies:
         return session
 
     def of_socket(self, handshake: HTTPConnection) -> Session | None:
-        """The session of the page that opened a WebSocket, None where there is none or the page is not ours."""
+        """Return the session of the page that opened a WebSocket; None without one, or for another origin's page."""
         return self.seen(handshake) if self.own.is_same(handshake) else None
 
     def seen(self, connection: HTTPConnection) -> Session | None:
-        """The session in a cookie, from any page."""
+        """Return the session in the cookie, whichever page sent it."""
         sealed = self._sealed(connection)
         return None if sealed is None else Session.opened(sealed, self._keyring)
 
     def begin(self, response: Response, connection: HTTPConnection, api_key_id: str) -> None:
-        """Give the browser a session of an API key."""
+        """Set the cookie to a new session of an API key."""
         secure = self.own.is_https(connection)
         response.set_cookie(
             SECURE_COOKIE if secure else COOKIE,
@@ -75,13 +76,13 @@ class SessionCookies:
         )
 
     def end(self, response: Response, connection: HTTPConnection) -> None:
-        """Have the browser forget its session."""
+        """Clear the cookie."""
         secure = self.own.is_https(connection)
         name = SECURE_COOKIE if secure else COOKIE
         response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="strict")
 
     def _sealed(self, connection: HTTPConnection) -> str | None:
-        """What the cookie holds. By https the other one counts for nothing: a neighbouring host could have set it."""
+        """Return the sealed session. Over https the http cookie is ignored: a neighbouring host could have set it."""
         sealed = connection.cookies.get(SECURE_COOKIE)
         if sealed is None and not self.own.is_https(connection):
             sealed = connection.cookies.get(COOKIE)

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP and WebSocket at one address.
+"""GraphQL over HTTP and WebSocket, at one path.
 
 Source: "GraphQL over HTTP" (draft); for the rest `edge.graphql.stream` and `edge.graphql.socket`.
 """
@@ -97,7 +97,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         self._count_query = count_query
 
     async def __aenter__(self) -> Self:
-        """Look after the keys of open connections."""
+        """Start watching the keys of open connections."""
         self._services.feed.check_keys_with(self.keys.check)
         await self.keys.__aenter__()
         return self
@@ -108,7 +108,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await self.keys.__aexit__()
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
-        """Let in pages of this server, by whichever of its names they know it, and those of friends."""
+        """Accept pages of this server, at any of its names, and pages of the allowed origins."""
         is_own = self._cookies is not None and self._cookies.own.is_same(request)
         return is_own or super().is_websocket_origin_allowed(request, origin)
 
@@ -136,7 +136,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         )
 
     async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
-        """Count each mutation that an operation makes as an operation of its own; the first is counted already.
+        """Count every mutation of an operation but the first, which the operation itself counts as.
 
         Raises:
             RateLimitedError: The key was used too often.
@@ -146,7 +146,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
             await self._rate_limits.count_operation(operation.caller.api_key.id, more)
 
     async def count_request(self, connection: HTTPConnection) -> None:
-        """Count that somebody came with a valid API key, or for what needs none.
+        """Count a request with a valid API key, or one that needs none.
 
         Raises:
             RateLimitedError: The address was used too often.
@@ -154,7 +154,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await self._rate_limits.count_request(_host(connection))
 
     async def count_failure(self, connection: HTTPConnection) -> None:
-        """Count that somebody came without a valid API key.
+        """Count a request without a valid API key.
 
         Raises:
             RateLimitedError: Too many did from this address.
@@ -162,14 +162,14 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         await self._rate_limits.count_failure(_host(connection))
 
     async def extensions(self, operation: Operation) -> dict[str, Any]:
-        """What an operation cost, and how much its API key may still ask."""
-        told: dict[str, Any] = {}
+        """Return what an operation cost, and how much its API key has left."""
+        extensions: dict[str, Any] = {}
         if operation.cost is not None:
-            told["cost"] = {"requested": operation.cost, "limit": COMPLEXITY.maximum}
+            extensions["cost"] = {"requested": operation.cost, "limit": COMPLEXITY.maximum}
         if (standing := await self._rate_limits.standing(operation.caller.api_key.id)) is not None:
             resets_at = print_instant(from_epoch(standing.resets_at))
-            told["rateLimit"] = {"limit": standing.limit, "remaining": standing.remaining, "resetAt": resets_at}
-        return told
+            extensions["rateLimit"] = {"limit": standing.limit, "remaining": standing.remaining, "resetAt": resets_at}
+        return extensions
 
     # --- Answering ---------------------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     async def _asked(self, request: Request, request_id: str) -> ASGIApp:
         if request.method not in {"GET", "POST"}:
-            raise HTTPException(405, "GraphQL is asked by GET and POST.", _ALLOW)
+            raise HTTPException(405, "GraphQL takes GET and POST requests only.", _ALLOW)
         if self._wants_page(request):
             await self.count_request(request)
             if not self._graphiql:
@@ -204,14 +204,14 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         return await self._answer(request, operation, credential)
 
     def _credential(self, request: Request) -> Credential:
-        """What somebody asks with: an Authorization header, right or wrong, counts before a session."""
+        """Return the credential: an Authorization header, even an invalid one, takes precedence over a session."""
         authorization = request.headers.get("authorization")
         if authorization is not None or self._cookies is None:
             return authorization
         return self._cookies.of_request(request)
 
     async def answered(self, request: Request, answer: Callable[[Request, str], Awaitable[ASGIApp]]) -> ASGIApp:
-        """What comes of a request: the answer, or the refusal that it ends with."""
+        """Answer a request; turn what is raised into a refusal."""
         request_id = request.scope.get("state", {}).get("request_id") or new_request_id()
         try:
             self._rate_limits.check_address(_host(request))
@@ -225,7 +225,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         except UnauthenticatedError as refusal:
             return await self._unauthenticated(request, of_exception(refusal, request_id))
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+            return Response(status_code=400)  # the client has disconnected
         except Exception as error:
             return response.failed(request, of_exception(error, request_id))
 
@@ -238,12 +238,12 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
 
     @cached_property
     def page(self) -> str:
-        """GraphiQL as Strawberry brings it along, which loads it from the internet."""
+        """Strawberry's GraphiQL page, which loads its scripts from the internet."""
         return self.graphql_ide_html
 
     @staticmethod
     def _wants_page(request: Request) -> bool:
-        """Whether a browser asks for the page itself: it needs no key, its queries do."""
+        """Whether a browser requests the page GraphiQL; the page needs no key, its queries do."""
         return (
             request.method == "GET"
             and not {"query", "documentId", "extensions"} & request.query_params.keys()
@@ -278,7 +278,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
         return response.answer(body, 400 if "data" not in answer and kind == GRAPHQL_RESPONSE else 200, kind, headers)
 
     def results(self, asked: Asked, operation: Operation, send: SendShown | None = None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation, as `Fanout.results` says; what is no subscription also says what it cost."""
+        """Yield an operation's results, like `Fanout.results`; those of queries and mutations also say what it cost."""
         if is_subscription(asked.query, asked.operation_name):
             return self.fanout.results(asked, operation, send)
         return self._with_extensions(asked, operation)
@@ -290,7 +290,7 @@ class GraphQLEndpoint(GraphQL[Operation, None]):
                 yield shown
 
     async def _followed(self, asked: Asked, operation: Operation, after: str | None) -> AsyncGenerator[Shown, None]:
-        """The results of an operation; `after` is the cursor with which a browser reconnects."""
+        """Yield the results of an operation; `after` is the cursor of a browser that reconnects."""
         if after:
             operation = operation.within(Window(after=number_of(operation, after)))
         async with aclosing(self.results(asked, operation)) as results:

@@ -1,7 +1,7 @@
-"""The API keys of open connections: one that is revoked or expires closes what it holds open.
+"""Watches the API keys of open connections: when a key expires or is revoked, its connections are closed.
 
-The feed has them checked before it sends what was committed after a revocation. The poll finds what no line of the log
-says: keys that expire, and connections that follow nothing.
+The feed checks them before it sends anything that was committed after a revocation. The poll finds the rest: keys that
+expire, and connections without a subscription.
 """
 
 import asyncio
@@ -25,9 +25,9 @@ _NOTE_INTERVAL_S: Final = 30.0
 
 
 class KeyWatch:
-    """Looks after the keys of this process: whether they still open anything, and when they were last used.
+    """Watches the keys that this process uses: whether they are valid, and when each was last used.
 
-    It works in the background, within its block.
+    It works in the background while its block runs.
     """
 
     def __init__(self, poll_interval_s: float = POLL_INTERVAL_S) -> None:
@@ -42,7 +42,7 @@ class KeyWatch:
 
     @contextmanager
     def holding(self, key_id: str, on_invalid: Callable[[], None]) -> Iterator[None]:
-        """Call back when the key stops to be valid within the block."""
+        """Call `on_invalid` if the key becomes invalid while the block runs."""
         self._held[key_id].add(on_invalid)
         try:
             yield
@@ -64,10 +64,10 @@ class KeyWatch:
         await self._write_use()
 
     async def check(self, key_ids: Collection[str] | None = None) -> None:
-        """Look now, by default at all keys that are held: what an invalid one holds has been called back then.
+        """Check keys, by default all that are held, and call back for each invalid one before returning.
 
         Raises:
-            Exception: The database can't be asked, so nobody knows.
+            Exception: The database can't be read, so the keys are unchecked.
         """
         held = set(self._held if key_ids is None else key_ids)
         for key_id in held - await still_valid(held) if held else ():
@@ -85,7 +85,7 @@ class KeyWatch:
 
 @contextmanager
 def ends_with(session: Session | None, on_end: Callable[[], None]) -> Iterator[None]:
-    """Call back when a session ends within the block; without one never."""
+    """Call `on_end` if the session ends while the block runs; without a session do nothing."""
     if session is None:
         yield
         return

@@ -1,9 +1,9 @@
-"""How often may be asked: per API key, and per address; counted on Redis where several processes serve.
+"""Rate limits per API key and per address. If several processes serve, they share the counts in Redis.
 
-An address has two budgets: one for requests with a valid API key, and a smaller one for those without. So somebody who
-guesses keys is stopped, and those who share the address, behind a proxy that isn't known, are not.
+An address has two limits: one for requests with a valid API key, and a smaller one for those without. So somebody who
+guesses keys is stopped, while valid clients at the same address, such as behind an unknown proxy, are not.
 
-While Redis is away each process counts its own requests, so nobody is refused for that, and nobody waits for it.
+While Redis is unavailable each process counts its own requests, so no request is refused or delayed because of it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from errors import RateLimitedError
 log = structlog.get_logger(__name__)
 
 FAILURE_COUNTS: Final = 20
-"""An address may ask this much less often without a valid API key than with one: keys are not to be guessed."""
+"""How much smaller the limit of an address without a valid API key is, so that nobody can guess keys."""
 
 _REDIS_TIMEOUT_S: Final = 0.1
 _REDIS_REST_S: Final = 5.0
@@ -34,7 +34,7 @@ _MAX_COUNTERS: Final = 100_000
 
 
 class Standing(NamedTuple):
-    """A limit, how much is left of it, and at which second of the epoch all of it is, if nothing more is asked."""
+    """A limit, what is left of it, and when all of it is left if no request follows (Unix seconds)."""
 
     limit: int
     remaining: int
@@ -42,13 +42,13 @@ class Standing(NamedTuple):
 
 
 class RateLimits:
-    """Counts, over a window that slides. `per_key` and `per_address` are like "12000/minute", None for no limit."""
+    """Counts requests in a sliding window. `per_key` and `per_address` are like "12000/minute"; None is no limit."""
 
     def __init__(self, url: str, per_key: str | None, per_address: str | None) -> None:
         self._per_key = _RateLimit("perKey", "for one API key", per_key) if per_key else None
         self._per_address = _RateLimit("perAddress", "from one address", per_address) if per_address else None
         self._failures = _failures_of(per_address) if per_address else None
-        self._alone = SlidingWindowCounterRateLimiter(_Memory())
+        self._local = SlidingWindowCounterRateLimiter(_Memory())
         self._shared = _Shared(url) if url.startswith(("redis://", "rediss://")) else None
         self._refused_until: dict[tuple[str, str], float] = {}
 
@@ -60,7 +60,7 @@ class RateLimits:
             await self._shared.close()
 
     async def count_operation(self, key_id: str, times: int = 1) -> None:
-        """Count an operation of an API key, or several: all are refused where there is not room for all.
+        """Count operations of an API key; if they don't all fit, all are refused.
 
         Raises:
             RateLimitedError: There were too many.
@@ -68,15 +68,15 @@ class RateLimits:
         await self._count(self._per_key, key_id, times)
 
     async def standing(self, key_id: str) -> Standing | None:
-        """How much of an API key's limit is left; None where there is no limit."""
+        """Return how much of an API key's limit is left; None if there is no limit."""
         if self._per_key is None:
             return None
         item, name = self._per_key.item, self._per_key.counted_as
-        standing: Standing = await self._asked(lambda limiter: _standing(limiter.storage, item, name, key_id))
+        standing: Standing = await self._ask(lambda limiter: _standing(limiter.storage, item, name, key_id))
         return standing
 
     def check_address(self, host: str | None) -> None:
-        """Refuse an address whose requests were refused just now, before anything is looked up; counts nothing.
+        """Refuse an address that is over its limit, before any look-up; count nothing.
 
         Raises:
             RateLimitedError: There were too many.
@@ -84,7 +84,7 @@ class RateLimits:
         self._check(self._per_address, address_of(host))
 
     async def count_request(self, host: str | None) -> None:
-        """Count a request from an address that had a valid API key, or needed none.
+        """Count a request with a valid API key, or one that needs none.
 
         Raises:
             RateLimitedError: There were too many.
@@ -92,7 +92,7 @@ class RateLimits:
         await self._count(self._per_address, address_of(host))
 
     async def count_failure(self, host: str | None) -> None:
-        """Count a request from an address that had no valid API key.
+        """Count a request without a valid API key.
 
         Raises:
             RateLimitedError: There were too many of these.
@@ -110,30 +110,30 @@ class RateLimits:
         if limit is None or not who:
             return
         item, name = limit.item, limit.counted_as
-        if not await self._asked(lambda limiter: limiter.hit(item, name, who, cost=times)):
-            window = await self._asked(lambda limiter: limiter.get_window_stats(item, name, who))
+        if not await self._ask(lambda limiter: limiter.hit(item, name, who, cost=times)):
+            window = await self._ask(lambda limiter: limiter.get_window_stats(item, name, who))
             retry_after_s = min(max(1, math.ceil(window.reset_time - time.time())), item.get_expiry())
-            if times == 1:  # there may be room for fewer
+            if times == 1:  # a single operation may still fit
                 self._refuse(limit, who, retry_after_s)
             raise limit.refusal(retry_after_s)
 
     def _refuse(self, limit: "_RateLimit", who: str, for_s: float) -> None:
-        """Refuse somebody for so long without a look at the counters."""
+        """Refuse a key or an address for `for_s` seconds without reading the counters again."""
         if len(self._refused_until) >= _MAX_COUNTERS:
             self._refused_until.clear()
         self._refused_until[limit.counted_as, who] = time.monotonic() + for_s
 
-    async def _asked(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
-        if self._shared is not None and self._shared.is_to_be_asked():
+    async def _ask(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
+        if self._shared is not None and self._shared.is_usable():
             try:
-                return await self._shared.asked(ask)
+                return await self._shared.ask(ask)
             except Exception as error:
-                self._shared.rest(error)
-        return await ask(self._alone)
+                self._shared.pause(error)
+        return await ask(self._local)
 
 
 async def _standing(storage: Any, item: RateLimitItem, name: str, who: str) -> Standing:
-    """Unlike the library's `get_window_stats`, whose reset is that of the next request, milliseconds away."""
+    """Compute when the whole limit is free again; the library's `get_window_stats` says when one request is."""
     length = item.get_expiry()
     previous, previous_s, current, current_s = await storage.get_sliding_window(item.key_for(name, who), length)
     used = math.floor(previous * previous_s / length + current)
@@ -142,7 +142,7 @@ async def _standing(storage: Any, item: RateLimitItem, name: str, who: str) -> S
 
 
 class _RateLimit:
-    """A limit, what it is called, and what its counters are called."""
+    """A limit with its name, and the name of its counters."""
 
     def __init__(self, name: str, whose: str, rate: str, counted_as: str | None = None) -> None:
         self.name = name
@@ -163,7 +163,7 @@ def _failures_of(per_address: str) -> _RateLimit:
 
 @lru_cache(10_000)
 def address_of(host: str | None) -> str:
-    """What is counted as one address: of IPv6 a network of 64 bits, which is what one customer is given."""
+    """Return what counts as one address: of IPv6 the /64 network, since a customer gets a whole one."""
     try:
         address = ipaddress.ip_address((host or "").partition("%")[0])
     except ValueError:
@@ -174,7 +174,7 @@ def address_of(host: str | None) -> str:
 
 
 class _Memory(MemoryStorage):
-    """Counters of this process. The library's own looks through all of them at every hit; this one now and then."""
+    """Counters in this process. The library's own looks for expired ones at every hit, this every 10 s."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -199,10 +199,10 @@ class _Memory(MemoryStorage):
 
 
 class _Shared:
-    """Counters on Redis, left alone for a while after it failed."""
+    """Counters in Redis; after it failed it is not used for a while."""
 
     def __init__(self, url: str) -> None:
-        from redis.asyncio import BlockingConnectionPool  # slow to load, and most have none
+        from redis.asyncio import BlockingConnectionPool  # slow to load, and most installations have no Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
@@ -219,20 +219,20 @@ class _Shared:
         )
         self._pool = pool
         self._limiter = SlidingWindowCounterRateLimiter(storage)
-        self._asked_at = 0.0
+        self._next_try_at = 0.0
         self._is_away = False
 
-    def is_to_be_asked(self) -> bool:
-        """Whether it is there, as far as is known; while it is away one request in a while tries."""
+    def is_usable(self) -> bool:
+        """Whether to use Redis; while it is unavailable, one request every five seconds tries."""
         if not self._is_away:
             return True
         now = time.monotonic()
-        if now < self._asked_at:
+        if now < self._next_try_at:
             return False
-        self._asked_at = now + _REDIS_REST_S
+        self._next_try_at = now + _REDIS_REST_S
         return True
 
-    async def asked(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
+    async def ask(self, ask: Callable[[SlidingWindowCounterRateLimiter], Any]) -> Any:
         async with asyncio.timeout(_REDIS_TIMEOUT_S):
             answer = await ask(self._limiter)
         if self._is_away:
@@ -240,11 +240,11 @@ class _Shared:
             log.info("redis counts requests again")
         return answer
 
-    def rest(self, error: Exception) -> None:
+    def pause(self, error: Exception) -> None:
         if not self._is_away:
-            log.warning("redis unreachable, each process counts requests by itself", error=repr(error))
+            log.warning("redis unreachable, each process counts requests on its own", error=repr(error))
         self._is_away = True
-        self._asked_at = time.monotonic() + _REDIS_REST_S
+        self._next_try_at = time.monotonic() + _REDIS_REST_S
 
     async def close(self) -> None:
         await self._pool.aclose()

@@ -1,4 +1,4 @@
-"""Reading a GraphQL request over HTTP: whatever it holds, it is understood or refused, never our fault.
+"""Reads a GraphQL request over HTTP. Any request is understood or refused; none causes an internal error.
 
 Source: "GraphQL over HTTP" (draft).
 """
@@ -29,7 +29,7 @@ _MEMBERS: Final = (
 
 
 def bounded(receive: Receive, max_bytes: int = MAX_REQUEST_BYTES) -> Receive:
-    """A request's messages, up to a limit of its body."""
+    """Limit the body of a request: wrap `receive` to raise when it gets too large."""
     received = 0
 
     async def receive_bounded() -> Message:
@@ -44,7 +44,7 @@ def bounded(receive: Receive, max_bytes: int = MAX_REQUEST_BYTES) -> Receive:
 
 
 async def asked_by(request: Request) -> Mapping[str, Any]:
-    """What is asked: query, operationName, variables and extensions, each of its type.
+    """Read the request's query, operationName, variables and extensions, and check their types.
 
     Raises:
         HTTPException: It can't be read.
@@ -66,7 +66,7 @@ def _parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def json_body(request: Request) -> object:
-    """What a request's body says.
+    """Read a request's body as JSON.
 
     Raises:
         HTTPException: It is not JSON, or takes too long.
@@ -89,11 +89,11 @@ def _read(text: str | bytes) -> object:
         raise HTTPException(400, "The request is not JSON in UTF-8, or nested too deeply.") from None
 
 
-# --- What the client takes -------------------------------------------------------------------------------------
+# --- What the client accepts -----------------------------------------------------------------------------------
 
 
 def media_type(accept: str) -> str:
-    """Which kind of JSON a client prefers, the first named among equals; the plain one when it does not care."""
+    """Choose the media type that a client prefers, by weight and then by order; by default application/json."""
     accepted = [parse_content_type(entry.strip()) for entry in accept.split(",")]
     known = [(name, parameters) for name, parameters in accepted if name in {JSON, GRAPHQL_RESPONSE}]
     return max(known, key=lambda entry: _quality(entry[1]), default=(JSON, {}))[0]

@@ -25,31 +25,31 @@ _STATUSES: Final = {"BAD_REQUEST": 400, UnavailableError.code: 503}
 
 
 def refused(request: Request, refusal: HTTPException) -> Response:
-    """Refuse a request that is no GraphQL, or not yet."""
+    """Refuse a request before it is read as GraphQL."""
     error = GraphQLError(refusal.detail, extensions={"code": _CODES.get(refusal.status_code, "BAD_REQUEST")})
     return _refusal(request, refusal.status_code, error, refusal.headers or {})
 
 
 def unexecuted(request: Request, error: GraphQLError) -> Response:
-    """Refuse what can't be executed; without `data` it is 200 for application/json, 400 otherwise."""
+    """Refuse a document that can't be executed: with 200 for application/json, 400 otherwise."""
     accept = request.headers.get("accept", "")
     is_400 = framing_of(accept) or media_type(accept) == GRAPHQL_RESPONSE
     return _refusal(request, 400 if is_400 else 200, error, {})
 
 
 def too_many(connection: HTTPConnection, error: GraphQLError) -> Response:
-    """Refuse somebody who asked too often, and say when to come back."""
+    """Refuse a request beyond a rate limit, with the seconds to wait."""
     retry_after = str((error.extensions or {})["retryAfter"])
     return _refusal(connection, 429, error, {"retry-after": retry_after})
 
 
 def unauthenticated(request: Request, error: GraphQLError) -> Response:
-    """Refuse who has no valid API key."""
+    """Refuse a request without a valid API key."""
     return _refusal(request, 401, error, {"www-authenticate": "Bearer"})
 
 
 def failed(request: Request, error: GraphQLError) -> Response:
-    """Say that it is our fault, or the database's."""
+    """Answer an internal error, or that the database is unavailable."""
     return _refusal(request, _STATUSES.get(str((error.extensions or {}).get("code")), 500), error, {})
 
 

@@ -1,4 +1,4 @@
-"""Signing in: a browser gives its API key once, for a cookie that no script can read."""
+"""Signing in: a browser exchanges an API key for a cookie that no script can read."""
 
 from typing import Final
 
@@ -21,7 +21,7 @@ _UNCACHED: Final = {"cache-control": "no-store"}
 class SessionEndpoint:
     """The ASGI endpoint of `Route("/session", …)`: POST signs in, DELETE signs out.
 
-    GET says whether one is signed in, and what else the page may offer.
+    GET says whether the browser is signed in, and whether there is a GraphiQL to link to.
     """
 
     def __init__(self, graphql: GraphQLEndpoint, cookies: SessionCookies) -> None:
@@ -39,7 +39,7 @@ class SessionEndpoint:
         if request.method == "DELETE":
             return await self._sign_out(request)
         if request.method == "GET":
-            return await self._tell(request)
+            return await self._status(request)
         raise HTTPException(405, f"A session takes {_METHODS}.", {"allow": _METHODS})
 
     async def _sign_in(self, request: Request, request_id: str) -> Response:
@@ -61,11 +61,11 @@ class SessionEndpoint:
         self._cookies.end(response, request)
         return response
 
-    async def _tell(self, request: Request) -> Response:
+    async def _status(self, request: Request) -> Response:
         self._cookies.own.refuse_foreign(request)
         await self._graphql.count_request(request)
-        told = {"signedIn": await self._is_signed_in(request), "graphiql": self._graphql.graphiql_path() is not None}
-        return JSONResponse(told, headers=_UNCACHED)
+        status = {"signedIn": await self._is_signed_in(request), "graphiql": self._graphql.graphiql_path() is not None}
+        return JSONResponse(status, headers=_UNCACHED)
 
     async def _is_signed_in(self, request: Request) -> bool:
         session = self._cookies.seen(request)

@@ -26,36 +26,35 @@ from execution.documents import NUL_REFUSED, has_nul, is_subscription
 from execution.errors import of_exception
 from execution.limits import Limit
 from execution.persisted import DocumentRefusedError, PersistedDocuments, TrustedDocuments
-from execution.shown import Asked, GoneError, Send, Shown, StuckError, tell
+from execution.shown import Asked, GoneError, Send, Shown, StuckError, send_one
 from models.session import Session
 from resolvers.auth import Credential
 from schema.context import Operation, new_request_id
 
 CLOSE_CODES: Final[Mapping[int, str]] = {
-    1009: "A message is larger than the limit, which the reason tells. Don't send it again.",
-    1012: "The server restarts. Come back with your last cursor.",
-    1013: "You read too slowly, sent too much at once, or the server can't look a key up now; the reason tells which."
+    1009: "A message is larger than the limit in the reason. Don't send it again.",
+    1012: "The server restarts. Reconnect with your last cursor.",
+    1013: "You read too slowly, sent too much at once, or the server can't look up a key now; the reason says which."
     " Come back after a pause, with your last cursor.",
-    4400: "A message is not one of the protocol's; the reason tells why.",
+    4400: "A message does not follow the protocol; the reason says how.",
     4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, its session has"
     " ended, or an operation came before connection_init. Come back with a valid one.",
     4406: "The WebSocket was opened without the sub-protocol graphql-transport-ws, the only one here.",
-    4408: "No connection_init came within 5 seconds.",
-    4409: "An operation with this id runs already.",
-    4429: "connection_init came a second time.",
+    4408: "No connection_init arrived within 5 seconds.",
+    4409: "An operation with this id is running already.",
+    4429: "connection_init was sent twice.",
 }
-"""The codes by which the server closes a socket, and what the client does then; without one (1006) it reconnects.
+"""The close codes of a socket, and what the client should do; without a code (1006) it should reconnect.
 
-4403 is never among them: a foreign Origin is refused with HTTP 403 before there is a socket, and what a valid key may
-not do is an error of that operation. Of these, clients of graphql-ws reconnect after 1006, 1012, 1013
-and 4408.
+4403 is not used: a foreign Origin is refused with HTTP 403 before the socket opens, and a missing scope is an error of
+the operation. graphql-ws reconnects after 1006, 1012, 1013 and 4408.
 """
 
 UNAUTHORIZED: Final = (4401, "Unauthorized")
 _TRY_AGAIN: Final = (1013, "Try again later")
-_TOO_SLOW: Final = (1013, "You read too slowly: come back with your last cursor")
+_TOO_SLOW: Final = (1013, "You read too slowly: reconnect with your last cursor")
 _ANSWERED_WITHIN_S: Final = 1.0
-"""How long what a key has begun may take to be answered once the key is revoked."""
+"""How long queries and mutations in flight may take after their key is revoked."""
 
 
 OPERATIONS: Final = Limit(
@@ -66,28 +65,28 @@ OPERATIONS: Final = Limit(
 
 
 class Endpoint(Protocol):
-    """Where a socket was opened, as far as the socket asks for anything."""
+    """The part of GraphQLEndpoint that a socket uses."""
 
     keys: KeyWatch
     documents: PersistedDocuments | TrustedDocuments
 
     def session_of(self, socket: Socket) -> Session | None:
-        """The session of the page that opened a socket."""
+        """Return the session of the page that opened a socket."""
 
     async def operation(self, credential: Credential, request_id: str) -> Operation:
-        """The context of an operation that begins now."""
+        """Make the context of an operation that begins now."""
 
     async def count_request(self, connection: HTTPConnection) -> None:
-        """Count that somebody came with a valid API key."""
+        """Count a request with a valid API key."""
 
     async def count_failure(self, connection: HTTPConnection) -> None:
-        """Count that somebody came without one."""
+        """Count a request without one."""
 
     async def count_mutations(self, operation: Operation, query: str, operation_name: str | None) -> None:
-        """Count each mutation that an operation makes."""
+        """Count every mutation of an operation but the first."""
 
     def results(self, asked: Asked, operation: Operation, send: Send | None = None) -> AsyncGenerator[Shown, None]:
-        """What comes of an operation."""
+        """Yield the results of an operation."""
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
@@ -157,7 +156,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
         self.connection_acknowledged = True
 
     def _credential_in(self, payload: Mapping[str, Any]) -> Credential:
-        """What somebody opens a socket with: a key in the payload, right or wrong, counts before a session."""
+        """Return the credential: a key in the payload, even an invalid one, takes precedence over a session."""
         names = ("authorization", "Authorization")
         given = next((payload[name] for name in names if payload.get(name) is not None), None)
         if given is None:
@@ -165,7 +164,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
         return given if isinstance(given, str) else None
 
     def _close_unauthorized(self) -> None:
-        """End what is followed, at once, and close as soon as what else was begun with the valid key is answered."""
+        """End subscriptions at once, and close the socket once queries and mutations in flight are answered."""
         for operation in list(self.operations.values()):
             if is_subscription(operation.query, operation.operation_name):
                 self._end(operation.id)
@@ -187,12 +186,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
             await self._refuse(operation_id, OPERATIONS.refusal())
         elif not is_new or not await self._is_refused(operation_id, payload):
             if is_new and not isinstance(payload.get("query"), str):
-                await self.handle_invalid_message("The payload of subscribe has a query, which is a text")
+                await self.handle_invalid_message("The payload of subscribe must have a query, which is a text")
             else:
                 await super().handle_subscribe(message)
 
     async def _is_refused(self, operation_id: str, payload: Any) -> bool:
-        """Put in the text of a document that the client only names; send the client an error where there is none."""
+        """Fill in the text of a document that came as an id; if the id is unknown, send an error and return True."""
         try:
             payload["query"] = self.view.documents.text_of(payload) or payload.get("query")
         except DocumentRefusedError as refusal:
@@ -208,12 +207,12 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
 
     def _end(self, operation_id: str) -> None:
         if (operation := self.operations.pop(operation_id, None)) is not None:
-            operation.completed = True  # whatever it still has to say, nobody listens: its id may be another's by then
+            operation.completed = True  # send nothing more: the client may use its id again
             if operation.task is not None:
                 operation.task.cancel()
 
     async def run_operation(self, operation: SocketOperation[Operation, None]) -> None:
-        """Answer an operation: its results, or one error, then that it is complete."""
+        """Run an operation: send its results, or one error, then `complete`."""
         request_id = new_request_id()
         try:
             context = await self.view.operation(self._credential, request_id)
@@ -228,7 +227,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
                     if shown.is_last:
                         await operation.send_initial_errors(shown.result.errors or [])
                         return
-                    await tell(send, shown)
+                    await send_one(send, shown)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except UnauthenticatedError:
             await self.websocket.close(*UNAUTHORIZED)
@@ -244,7 +243,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
                 del self.operations[operation.id]
 
     def _sender(self, operation: SocketOperation[Operation, None]) -> Send:
-        """What sends a result of an operation, as long as that runs: its payload as it is, between what is its own."""
+        """Make the function that sends results of an operation while it runs; shared payloads are sent unchanged."""
         begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
         around, id_, operations = len(begin) + len(end), operation.id, self.operations
         socket, texts = self.websocket.ws, self.websocket.ws.texts

@@ -1,4 +1,4 @@
-"""What a client may send over a socket."""
+"""Checks the messages that a client sends over a socket."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ _IN_WORDS: Final = {str: "a text", dict: "an object"}
 
 
 def invalid_because(message: object) -> str | None:
-    """Why this is not a message that a client may send, None where it is."""
+    """Return why a message is invalid, or None if it is valid."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return "A message is a JSON object with a type"
     type_, payload = message["type"], message.get("payload")

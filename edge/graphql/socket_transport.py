@@ -1,4 +1,4 @@
-"""How texts come and go over a socket: bounded in size and number, and by a short way for what many are sent."""
+"""Reads and writes a socket's text frames: limits size and rate, and writes shared payloads without ASGI messages."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
@@ -15,7 +15,7 @@ from edge.size import MAX_REQUEST_BYTES
 from execution.limits import Limit
 
 _MAX_REASON_BYTES: Final = 123
-"""What a close frame holds. Source: RFC 6455, section 5.5."""
+"""The most that a close frame holds. Source: RFC 6455, section 5.5."""
 
 MESSAGE_BYTES: Final = Limit("messageBytes", MAX_REQUEST_BYTES, "A message has at most {maximum} bytes.")
 MESSAGES: Final = Limit("messagesPerSecond", 50, "More than {maximum} messages a second, 200 at once: send fewer.")
@@ -23,25 +23,25 @@ MAX_MESSAGES_AT_ONCE: Final = 200
 
 
 class Texts(Protocol):
-    """The ASGI extension "fluxrate.texts" of our server, by which texts are written without a message each."""
+    """The ASGI extension "fluxrate.texts" of our server, which writes frames without an ASGI message for each."""
 
     def in_use(self) -> None:
-        """Say that its client is known; until then the socket makes room for others when connections are short."""
+        """Mark the socket as in use; until then it is closed first when connections are short."""
 
     def head(self, size: int) -> bytes:
-        """The header of a text frame of this many bytes."""
+        """Make the header of a text frame of this many bytes."""
 
     def write(self, frames: bytes) -> bool:
-        """Write at once; False when it would have to wait."""
+        """Write at once; False if the client has not read the earlier frames yet."""
 
     def write_in_time(self, frames: bytes) -> Coroutine[Any, Any, None]:
-        """Write as soon as possible."""
+        """Write once the client has read the earlier frames."""
 
 
 class Socket(WebSocket):
-    """A WebSocket with a short way for what many are sent.
+    """A WebSocket that can send shared payloads at little cost.
 
-    `send_raw` is the server's own, without a look at every message.
+    `send_raw` is the server's `send`, without Starlette's checks of every message.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class Socket(WebSocket):
         self.texts: Texts | None = (scope.get("extensions") or {}).get("fluxrate.texts")
 
     async def send_all(self, texts: Iterable[bytes]) -> None:
-        """Send texts in UTF-8 to any server, a message each."""
+        """Send texts in UTF-8 by ASGI messages, which every server understands."""
         for text in texts:
             await self.send_raw({"type": "websocket.send", "text": text.decode()})
 
@@ -65,7 +65,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
         self._tokens = _Bucket(MAX_MESSAGES_AT_ONCE, MESSAGES.maximum)
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:  # noqa: ARG002
-        """What the client sends, until it leaves."""
+        """Yield the client's messages until it disconnects."""
         while self.ws.application_state is not WebSocketState.DISCONNECTED:
             frame = await self.ws.receive()
             if frame["type"] == "websocket.disconnect":
@@ -73,7 +73,7 @@ class SocketAdapter(ASGIWebSocketAdapter):
             text = frame.get("text")
             if text is None:
                 raise NonTextMessageReceived
-            if len(text) > MESSAGE_BYTES.maximum:  # uvicorn, where it serves, counted the bytes
+            if len(text) > MESSAGE_BYTES.maximum:  # for other servers; uvicorn limits the bytes
                 await self.close(1009, MESSAGE_BYTES.message)
                 return
             if not self._tokens.take():
@@ -108,14 +108,14 @@ class SocketAdapter(ASGIWebSocketAdapter):
 
 
 class _Bucket:
-    """Tokens that come back at a steady rate; who takes one more than there are is too fast."""
+    """A token bucket: one token per message, refilled at a steady rate."""
 
     def __init__(self, size: int, per_second: int) -> None:
         self._size, self._per_second = size, per_second
         self._tokens, self._at = float(size), _now()
 
     def take(self) -> bool:
-        """Whether there was one to take."""
+        """Take a token; False if none is left."""
         at = _now()
         self._tokens = min(self._size, self._tokens + (at - self._at) * self._per_second)
         self._at = at

@@ -1,4 +1,4 @@
-"""Results over HTTP as they happen: server-sent events, and multipart.
+"""Streams results over HTTP, as server-sent events or multipart.
 
 Sources: WHATWG HTML, "Server-sent events"; graphql-sse, "Distinct connections mode"; Apollo, "Multipart HTTP protocol
 for GraphQL subscriptions".
@@ -25,7 +25,7 @@ from resolvers.event import cursor_of
 from schema.context import Operation
 
 KEEP_ALIVE_S: Final = 10.0
-"""After so long without a result something is sent that says nothing, so that no proxy takes the stream for dead."""
+"""After so long without a result an empty frame is sent, so that no proxy closes the stream as idle."""
 
 REVOKED: Final = "This API key was revoked or has expired."
 
@@ -36,7 +36,7 @@ STOPPING: Final = "fluxrate.stopping"
 
 
 class Framing(ABC):
-    """How results are put into a body. `keep_alive` says nothing, and `end` that nothing more comes."""
+    """How results are framed in a body. `keep_alive` is an empty frame, `end` the last one."""
 
     content_type: str
     begin: bytes
@@ -45,7 +45,7 @@ class Framing(ABC):
 
     @abstractmethod
     def frame(self, payload: bytes, cursor: str | None) -> bytes:
-        """A result in JSON; `cursor` is where to go on after it."""
+        """Frame a result in JSON; `cursor` is where to resume after it."""
 
 
 class EventStream(Framing):
@@ -61,7 +61,7 @@ class EventStream(Framing):
 
 
 class Multipart(Framing):
-    """Parts of a multipart body, which know of no cursors: clients take those of the events."""
+    """Parts of a multipart body. They have no cursors: clients use the `cursor` field of events."""
 
     content_type = "multipart/mixed; boundary=graphql; subscriptionSpec=1.0"
     begin = b"\r\n--graphql"
@@ -83,7 +83,7 @@ MULTIPART: Final = Multipart()
 
 
 def framing_of(accept: str) -> Framing | None:
-    """The framing that a client wants; None where it names JSON first, or none."""
+    """Choose the framing that a client accepts; None if it names JSON first, or neither."""
     for entry in accept.split(","):
         media_type, parameters = parse_content_type(entry.strip())
         if media_type == "text/event-stream":
@@ -102,10 +102,9 @@ def _is_ours(parameters: Mapping[str, object]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on until its results end, its client leaves, its key is revoked or the server stops.
+    """A streamed answer. It ends after its results, or when the client leaves, the key is revoked or the server stops.
 
-    Where the server stops or the client reads nothing it just breaks off: clients take that for a lost connection and
-    come back.
+    If the server stops, or the client stops reading, it ends without a last frame: clients then reconnect.
     """
 
     framing: Framing
@@ -114,16 +113,16 @@ class Stream:
     keys: KeyWatch
     keep_alive_s: float = KEEP_ALIVE_S
     outlives_key: bool = False
-    """Whether what was begun with the valid key is answered when that is revoked meanwhile: all but subscriptions."""
+    """Whether it goes on if its key is revoked meanwhile: queries and mutations do, subscriptions don't."""
     session: Session | None = None
-    """What stood for the key; its end is as good as a revocation."""
+    """The session that the request came with; the stream ends with it too."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         stopping: asyncio.Event | None = (scope.get("extensions") or {}).get(STOPPING)
         loop = asyncio.get_running_loop()
         revoked = asyncio.Event()
-        gone = loop.create_task(_gone(receive))
+        gone = loop.create_task(_disconnection(receive))
         over: set[asyncio.Future[Any]] = {loop.create_task(revoked.wait()), gone}
         if stopping is not None:
             over.add(loop.create_task(stopping.wait()))
@@ -135,7 +134,7 @@ class Stream:
                         await until_sent(send(_body(frame)))
             if not gone.done():
                 await until_sent(send(_body(b"", is_last=True)))
-        except (StuckError, GoneError):  # our server lets go of who reads nothing by itself
+        except (StuckError, GoneError):  # our server closes the connection of a client that stops reading
             pass
         finally:
             for each in over:
@@ -178,7 +177,7 @@ class Stream:
     async def _shown(
         self, over: set[asyncio.Future[Any]], revoked: asyncio.Event
     ) -> AsyncGenerator[Shown | None, None]:
-        """The results until it is over, and None where none came for a while."""
+        """Yield the results until one of `over` is done, and None after each pause of `keep_alive_s`."""
         step: asyncio.Future[Shown | None] | None = None
         try:
             if not self.outlives_key:
@@ -208,12 +207,12 @@ class Stream:
 
 
 def _ended_by(errors: list[GraphQLError] | None) -> Shown:
-    """What ends a subscription: without data and cursor, so that nobody takes a half of an event for the whole."""
+    """Make a subscription's last result: without data and cursor, so that nobody takes half an event for a whole."""
     return Shown(0, ExecutionResult(data=None, errors=errors))
 
 
-async def _gone(receive: Receive) -> None:
-    """Wait until the client hangs up."""
+async def _disconnection(receive: Receive) -> None:
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

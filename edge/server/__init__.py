@@ -1,1 +1,1 @@
-"""uvicorn, set up once, with bounds that it lacks."""
+"""uvicorn with the limits that it lacks."""

@@ -1,8 +1,8 @@
-"""Which connections a process keeps. Each takes a file descriptor, and without one nobody is served.
+"""Limits the open connections of a process. Each takes a file descriptor, and without a free one nobody is served.
 
-Idle is who has not sent a whole head yet, waits between two requests, or has opened a WebSocket without saying who it
-is. When connections are short the one that is idle longest makes room for the next. Where nobody is idle the last of
-them are for what must not wait: webhooks and health.
+A connection is idle until it has sent a whole head, between two requests, and while its WebSocket has not sent its
+key. When connections are short, each new one closes the one that has been idle longest. If none is idle, the last
+free connections are reserved for requests that must not wait: webhooks and health checks.
 """
 
 import resource
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS: Final = 16_384
 OWN_DESCRIPTORS: Final = 128
-"""How many descriptors are left to the databases, Redis, Stripe's API and files."""
+"""How many descriptors are kept for the databases, Redis, Stripe's API and files."""
 
 _MAX_BACKLOG: Final = 2048
 _MANY: Final = 1 << 20
@@ -32,34 +32,34 @@ _LOG_INTERVAL_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many connections there may be. Of `total`, `room` are kept; an address has `per_address`.
+    """How many connections may be open: `total`, `reserved` of them for urgent requests, and `per_address`.
 
-    Up to `backlog` are accepted before any is looked at, so their descriptors are not given away.
+    The server may accept `backlog` more before it looks at any, so their descriptors are kept free.
     """
 
     total: int
-    room: int
+    reserved: int
     per_address: int
     backlog: int
 
     @classmethod
     def of(cls, descriptors: int) -> Self:
-        """What fits into a limit of descriptors."""
+        """Compute what a limit of descriptors allows."""
         backlog = min(_MAX_BACKLOG, descriptors // 8)
         total = max(16, min(MAX_CONNECTIONS, descriptors - OWN_DESCRIPTORS - backlog))
-        return cls(total, room=total // 8, per_address=total // 2, backlog=backlog)
+        return cls(total, reserved=total // 8, per_address=total // 2, backlog=backlog)
 
 
 def descriptors() -> int:
-    """How many descriptors this process may have."""
+    """Return how many descriptors this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MANY if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_descriptors() -> None:
-    """Take as many descriptors as the system allows: what it gives at first is often 1,024, for old programs' sake."""
+    """Raise the soft limit of descriptors to the hard one: systems often set it to 1,024 for old programs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in (hard, 10_240):  # macOS allows no more than the second, and says "infinite"
+    for wanted in (hard, 10_240):  # macOS reports "infinite" but allows no more than the second
         with suppress(ValueError, OSError):
             resource.setrlimit(
                 resource.RLIMIT_NOFILE, (max(wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[0]), hard)
@@ -68,10 +68,10 @@ def raise_descriptors() -> None:
 
 
 class Connection(Protocol):
-    """What is kept."""
+    """A connection, as it is counted here."""
 
     def drop(self) -> bool:
-        """Hang up, unless an answer is still on its way; whether it did."""
+        """Close it unless an answer is still being sent; return whether it was closed."""
 
 
 @dataclass(slots=True)
@@ -83,10 +83,10 @@ class _Client:
 
 
 class Connections:
-    """Those of this process; what is idle is in the order in which it became so.
+    """The open connections of this process; idle ones are kept in the order in which they became idle.
 
-    `trusted` are the proxies whose connections are many clients'. `on_drop` is called for each that was "idle" and
-    dropped, or "refused".
+    A proxy in `trusted` has many clients, so no limit per address holds for it. `on_drop` is called with "idle" for
+    an idle connection that is closed, and with "refused" for a new one that is.
     """
 
     def __init__(self, capacity: Capacity, trusted: Networks, on_drop: Callable[[str], None]) -> None:
@@ -96,17 +96,17 @@ class Connections:
         self._client_of: dict[Connection, _Client] = {}
         self._clients: dict[str, _Client] = {}
         self._idle: dict[Connection, None] = {}
-        self._untold: Counter[str] = Counter()
-        self._told_at = -_LOG_INTERVAL_S
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = -_LOG_INTERVAL_S
 
     def admit(self, connection: Connection, host: str) -> bool:
-        """Make room for a connection and keep it, idle; False where there is none."""
-        client, room = self._join(connection, host), self._capacity.room
+        """Add a new connection as idle, closing an older idle one if they are short; False if it must be refused."""
+        client, reserved = self._join(connection, host), self._capacity.reserved
         if self._excess_of(client) > 0:
             self._drop_longest(client.idle)
         if self._excess > 0:
             self._drop_longest(self._idle)
-        if self._excess > room or self._excess_of(client) > room // 2:
+        if self._excess > reserved or self._excess_of(client) > reserved // 2:
             self.forget(connection)
             self.note("refused")
             return False
@@ -114,7 +114,7 @@ class Connections:
         return True
 
     def keep(self, connection: Connection, host: str) -> None:
-        """Keep a connection, idle, whatever there is room for."""
+        """Add a connection as idle, even if they are short."""
         self._join(connection, host)
         self.idle(connection)
 
@@ -128,7 +128,7 @@ class Connections:
         return client
 
     def forget(self, connection: Connection) -> None:
-        """Keep a connection no longer."""
+        """Remove a closed connection."""
         self.busy(connection)
         client = self._client_of.pop(connection, None)
         if client is not None:
@@ -137,38 +137,38 @@ class Connections:
                 del self._clients[client.name]
 
     def busy(self, connection: Connection) -> None:
-        """Say that a connection is used from now on."""
+        """Mark a connection as in use."""
         client = self._client_of.get(connection)
         if client is not None and connection in client.idle:
             del client.idle[connection], self._idle[connection]
 
     def idle(self, connection: Connection) -> None:
-        """Say that a connection is idle from now on."""
+        """Mark a connection as idle."""
         client = self._client_of.get(connection)
         if client is not None:
             self._idle[connection] = client.idle[connection] = None
 
     def is_short(self, connection: Connection) -> bool:
-        """Whether there is room left only for what must not wait, at all or for this connection's address."""
+        """Whether only reserved connections are left, in all or for this connection's address."""
         client = self._client_of.get(connection)
         return self._excess > 0 or (client is not None and self._excess_of(client) > 0)
 
     def note(self, why: str) -> None:
-        """Count a client that was not served; logged at most once a minute."""
+        """Count a connection that was closed or refused, and log the counts at most once a minute."""
         self._on_drop(why)
-        self._untold[why] += 1
-        if time.monotonic() - self._told_at >= _LOG_INTERVAL_S:
-            self._told_at = time.monotonic()
+        self._unlogged[why] += 1
+        if time.monotonic() - self._logged_at >= _LOG_INTERVAL_S:
+            self._logged_at = time.monotonic()
             log.warning(
                 "connections are short: raise the limit of descriptors (ulimit -n), add workers, or see who opens them",
                 open=len(self._client_of),
-                **self._untold,
+                **self._unlogged,
             )
-            self._untold.clear()
+            self._unlogged.clear()
 
     @property
     def _excess(self) -> int:
-        return len(self._client_of) - (self._capacity.total - self._capacity.room)
+        return len(self._client_of) - (self._capacity.total - self._capacity.reserved)
 
     def _excess_of(self, client: _Client) -> int:
         return client.connections - self._capacity.per_address if client.is_bounded else 0
@@ -185,14 +185,16 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who is let in: `trusted_proxies` without a bound per address, and paths that begin so however short it is."""
+    """Exceptions: `trusted_proxies` have no limit per address; paths that begin with one of `reserved_paths` may
+    use the reserved connections.
+    """
 
     trusted_proxies: tuple[str, ...] = ()
-    room_for: tuple[bytes, ...] = ()
+    reserved_paths: tuple[bytes, ...] = ()
 
 
 class BoundedConfig(uvicorn.Config):
-    """uvicorn's, and who is let in; worker processes are given it too."""
+    """uvicorn's configuration with our admission rules; uvicorn passes it to its worker processes."""
 
     def __init__(self, *args: Any, admission: Admission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -200,7 +202,7 @@ class BoundedConfig(uvicorn.Config):
 
 
 def connections_of(config: uvicorn.Config, server_state: ServerState) -> Connections:
-    """The connections of a server, whose protocols share nothing else."""
+    """Return the connections of a server; all its protocols share them by its state."""
     known = vars(server_state)
     if "kept" not in known:
         on_drop: Callable[[str], None] = getattr(config.loaded_app, "count_dropped", lambda _: None)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn serves it, with bounds: on heads, on what is not read, and on those who never stop to send."""
+"""uvicorn's HTTP/1.1 with limits on heads, on unread answers, and on clients that never stop sending."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,25 +16,25 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 DRAIN_S: Final = 10.0
 MAX_DRAINED_BYTES: Final = 64 * 1024 * 1024
-"""How long and how much a client may go on sending that was answered before its end."""
+"""How long, and how much, a client may go on sending after it was answered early."""
 
 UNREAD_S: Final = 30.0
-"""How long a client may read nothing of what was sent to it."""
+"""How long a client may leave sent data unread."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 with bounds on a head's size and time, which drops clients that don't read. uvicorn's has neither.
+    """HTTP/1.1 with limits on a head's size and time, which drops clients that don't read. uvicorn's has neither.
 
-    Who is answered while it still sends is read on for a while: the kernel takes back an answer that was not read yet
-    when a connection is closed on unread bytes.
+    If a client is answered while it still sends, its data is read for a while longer: to close a connection with unread
+    data makes the kernel discard an answer that the client has not read yet.
 
-    Answers that go on for ever are given the ASGI extension "fluxrate.stopping", an asyncio.Event.
+    The ASGI extension "fluxrate.stopping", an asyncio.Event, is set when the server stops, for answers without an end.
     """
 
     unread_s = UNREAD_S
     drain_s = DRAIN_S
 
-    _is_late = False
+    _was_short = False
     _is_refused = False
     _drained: int | None = None
     _unread = 0
@@ -50,10 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         if not self._kept.admit(self, self.client[0] if self.client else ""):
             transport.abort()
-        self._is_late = self._kept.is_short(self)
+        self._was_short = self._kept.is_short(self)
         self._stopping = asyncio.Event()
         self._extensions = {"fluxrate.stopping": self._stopping}
-        self._gentle = _GentleTransport(transport, self.close_gently)
+        self._answer_transport = _AnswerTransport(transport, self.close_after_client)
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -63,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def drop(self) -> bool:
-        """Hang up, unless an answer is still on its way."""
+        """Close the connection unless an answer is still being sent."""
         is_quiet = not self.transport.get_write_buffer_size()
         if is_quiet:
             self.transport.abort()
@@ -82,7 +82,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._start_unread_timer()
 
     def on_response_complete(self) -> None:
-        self._gentle.end_answer()
+        self._answer_transport.end_answer()
         super().on_response_complete()
         if self._is_answered():
             self._kept.idle(self)
@@ -92,9 +92,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_unread_timer(self) -> None:
         if self._unread_timer is None:
             waiting = self.transport.get_write_buffer_size()
-            self._unread_timer = self.loop.call_later(self.unread_s, self._let_go_unless_read, waiting)
+            self._unread_timer = self.loop.call_later(self.unread_s, self._abort_unless_read, waiting)
 
-    def _let_go_unless_read(self, waiting: int) -> None:
+    def _abort_unless_read(self, waiting: int) -> None:
         self._unread_timer = None
         if self.transport.get_write_buffer_size() < waiting:
             self._start_unread_timer()
@@ -132,23 +132,23 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(b"400 Bad Request", msg)
 
     def _refuse(self, status: bytes, reason: str) -> None:
-        """Answer what is no request."""
+        """Answer data that is not a valid request, and close."""
         self.transport.write(_REFUSAL % (status, len(reason), reason.encode("ascii")))
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete:
-            self._begin_to_drain()
-        else:  # the answer to a request before it would still be written
+            self._start_draining()
+        else:  # an earlier request is not answered yet, and its answer would follow
             self.transport.close()
 
-    def close_gently(self) -> None:
-        """Close, as soon as the client has stopped to send."""
+    def close_after_client(self) -> None:
+        """Close once the client has stopped sending."""
         if self._in_body and not self.transport.is_closing():
-            self._begin_to_drain()
+            self._start_draining()
         else:
             self.transport.close()
 
-    def _begin_to_drain(self) -> None:
-        """Say that this was all, and drop what still comes until the client has closed too."""
+    def _start_draining(self) -> None:
+        """Close our side, and discard what still arrives until the client closes its own."""
         self._drained = 0
         self._stop_timer()
         self._timer = self.loop.call_later(self.drain_s, self.transport.abort)
@@ -176,18 +176,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         before = self.cycle
         self._kept.busy(self)
-        self._is_refused = self._is_unwelcome()
+        self._is_refused = self._is_to_be_refused()
         self.app = _unavailable if self._is_refused else self.config.loaded_app
         super().on_headers_complete()
-        if self.cycle is not before:  # it is not, for a WebSocket
-            self.cycle.transport = self._gentle  # type: ignore[assignment]
+        if self.cycle is not before:  # a WebSocket gets none
+            self.cycle.transport = self._answer_transport  # type: ignore[assignment]
 
-    def _is_unwelcome(self) -> bool:
-        """Whether this connection came when there was no room, there still is none, and what it asks can wait."""
-        if not self._is_late:
+    def _is_to_be_refused(self) -> bool:
+        """Whether connections were short when this one came, still are, and its request is not urgent."""
+        if not self._was_short:
             return False
-        self._is_late = self._kept.is_short(self)
-        if not self._is_late or self.url.startswith(admission_of(self.config).room_for):
+        self._was_short = self._kept.is_short(self)
+        if not self._was_short or self.url.startswith(admission_of(self.config).reserved_paths):
             return False
         self._kept.note("refused")
         return True
@@ -220,10 +220,10 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LENGTH: Final = b"\r\ncontent-length: "
 
 
-class _GentleTransport:
-    """A transport as an answer sees it: closing waits for the client, and what is written goes straight out.
+class _AnswerTransport:
+    """The transport that an answer writes to: it writes at once, and closes only after the client has stopped sending.
 
-    But the head of an answer that states its length goes out with its body: one segment costs half of what two do.
+    The head of an answer with a content-length waits for the body: one segment costs half of what two do.
     """
 
     __slots__ = ("_close", "_head", "_is_begun", "_write", "is_closing")
@@ -248,7 +248,7 @@ class _GentleTransport:
         self._close()
 
     def end_answer(self) -> None:
-        """Have nothing left of an answer, and expect the next one's head."""
+        """Write what is left of an answer, and expect the head of the next one."""
         self._flush()
         self._is_begun = False
 

@@ -1,4 +1,4 @@
-"""uvicorn, set up once: bounded protocols, no version header, and what is in flight is answered before it stops."""
+"""Runs uvicorn with our protocols and limits; before it stops it answers the requests in flight."""
 
 import socket
 import sys
@@ -20,11 +20,11 @@ KEEP_ALIVE_S: Final = 75
 """Longer than common load balancers' idle timeout, so the balancer closes first."""
 
 PING_S: Final = 20.0
-"""How often an open WebSocket is pinged, and how long its answer may take."""
+"""How often a WebSocket is pinged, and how long its pong may take."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket bound to an address of this machine; port 0 takes any that is free.
+    """Bind a socket to an address of this machine; port 0 takes any free port.
 
     Raises:
         ConfigurationError: It is taken or not allowed.
@@ -36,7 +36,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen()  # whoever comes before the application has started waits
+        bound.listen()  # clients that connect before the application has started wait
     except OSError as error:
         raise ConfigurationError(
             f"Can't listen on {host} port {port} ({error.strerror}): stop what uses it or choose another --port, or"
@@ -47,7 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(bound: socket.socket) -> str:
-    """Where this machine reaches a bound socket."""
+    """Return the URL by which this machine reaches a bound socket."""
     host, port = bound.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -60,16 +60,16 @@ def run(
     workers: int = 1,
     ping_s: float = PING_S,
     trusted_proxies: Sequence[str] = (),
-    room_for: Sequence[str] = (),
+    reserved_paths: Sequence[str] = (),
 ) -> None:
     """Serve until stopped. Several workers are processes of their own and need the factory's import string.
 
-    What begins with a path of `room_for` is answered when there is no room for more connections, too.
+    Requests for paths that begin with one of `reserved_paths` are answered even if connections are short.
     """
     raise_descriptors()
     config = BoundedConfig(
         factory,
-        admission=Admission(tuple(trusted_proxies), tuple(path.encode() for path in room_for)),
+        admission=Admission(tuple(trusted_proxies), tuple(path.encode() for path in reserved_paths)),
         backlog=Capacity.of(descriptors()).backlog,
         factory=True,
         workers=workers,
@@ -85,7 +85,7 @@ def run(
         ws_max_size=MAX_REQUEST_BYTES,
         ws_ping_interval=ping_s,
         ws_ping_timeout=ping_s,
-        ws_per_message_deflate=False,  # it would compress the same bytes anew for every subscriber
+        ws_per_message_deflate=False,  # it would compress the same bytes again for every subscriber
     )
     if workers == 1:
         server = uvicorn.Server(config)

@@ -1,4 +1,4 @@
-"""WebSockets as uvicorn serves them, with bounds: on fragments, on what is not read, and on how long an end takes."""
+"""uvicorn's WebSockets with limits on fragments, on unread data, and on the time that closing takes."""
 
 import asyncio
 from typing import Any, Final
@@ -22,11 +22,11 @@ _UNREADABLE_HANDSHAKE: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r
 
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """WebSockets that end, whether or not the other side reads what is left to say to it.
+    """A WebSocket that closes even if the client reads nothing.
 
-    uvicorn's own wait until their buffer has gone out, which for a peer that doesn't read is never. The application
-    finds this protocol as the ASGI extension "fluxrate.texts": to `write` what it framed itself takes a third of what
-    `send` does.
+    uvicorn's waits until its buffer is sent, which never happens if the client doesn't read. The application reaches
+    this protocol by the ASGI extension "fluxrate.texts": `write`, with frames that the application made, takes a third
+    of the time of `send`.
     """
 
     _last_timer: asyncio.TimerHandle | None = None
@@ -40,12 +40,12 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         self._kept.keep(self, self.client[0] if self.client else "")
 
     def drop(self) -> bool:
-        """Hang up."""
+        """Close it at once."""
         self.transport.abort()
         return True
 
     def in_use(self) -> None:
-        """Say that its client is known: until then it is idle."""
+        """Mark it as in use, once its client has sent a valid key."""
         self._kept.busy(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,7 +57,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.close_sent and not self.transport.is_closing():
-            self.transport.write(_UNREADABLE_HANDSHAKE)  # uvicorn's own says nothing and waits
+            self.transport.write(_UNREADABLE_HANDSHAKE)  # uvicorn would answer nothing and wait
             self.transport.close()
 
     def send_keepalive_ping(self) -> None:
@@ -67,7 +67,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             super().send_keepalive_ping()
 
     def keepalive_timeout(self) -> None:
-        """Hang up without a close frame: nobody listens, and after code 1011 clients would not come back."""
+        """Close without a close frame: the client is gone, and after code 1011 clients would not reconnect."""
         self.transport.abort()
 
     def handle_ping(self) -> None:
@@ -83,7 +83,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
 
     def handle_parser_exception(self) -> None:
-        """Say why it ends, and drop what still comes: hanging up on it would take our words away too."""
+        """Send the reason, then discard what still arrives: to close at once would discard the reason too."""
         if self.close_sent or (sent := self.conn.close_sent) is None:
             return
         self.queue.put_nowait({"type": "websocket.disconnect", "code": sent.code, "reason": sent.reason})
@@ -100,7 +100,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     @staticmethod
     def head(size: int) -> bytes:
-        """The header of a text frame of this many bytes. Source: RFC 6455, 5.2."""
+        """Make the header of a text frame of this many bytes. Source: RFC 6455, 5.2."""
         if size < _TWO_BYTES_OF_SIZE:
             return bytes((_WHOLE_TEXT, size))
         if size < 1 << 16:
@@ -108,7 +108,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return bytes((_WHOLE_TEXT, _EIGHT_BYTES_OF_SIZE)) + size.to_bytes(8, "big")
 
     def write(self, frames: bytes) -> bool:
-        """Send frames at once; False when they would have to wait, as what was written before is not read yet.
+        """Send frames at once; False if the client has not read the earlier ones yet.
 
         Raises:
             OSError: The client has gone.
@@ -121,7 +121,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         return True
 
     async def write_in_time(self, frames: bytes) -> None:
-        """Send frames as soon as what was written before is read.
+        """Send frames once the client has read the earlier ones.
 
         Raises:
             OSError: The client has gone.

@@ -1,4 +1,4 @@
-"""Queries answered by plans: a document is compiled once, and then answers level by level instead of field by field.
+"""Executes queries by plans: a document is compiled once, then executed level by level instead of field by field.
 
-A plan only ever answers what has no error in it. What it can't do, and whatever raises, graphql-core answers instead.
+A plan answers only queries without errors. graphql-core executes the others, and those that raise.
 """

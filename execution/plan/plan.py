@@ -1,4 +1,4 @@
-"""A plan: how a query is answered, or why by none."""
+"""A compiled query, and the error of a query that can't be compiled."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +42,7 @@ class Plan:
         """The data, and an error for each field of the query for which the database took too long.
 
         Raises:
-            Exception: Anything else that a field raised: graphql-core has to tell it, at its place.
+            Exception: Anything else that a field raised; graphql-core then executes the query and reports it.
         """
         run = Run(context, variables)
         late: dict[str, GraphQLError] = {}

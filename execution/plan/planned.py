@@ -1,4 +1,4 @@
-"""The extension that has queries answered by plans, which are kept."""
+"""The extension that executes queries by plans, and caches the plans."""
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
@@ -9,7 +9,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql.utilities import get_operation_ast
 from strawberry.extensions import SchemaExtension
 
-from execution.documents import MAX_KEPT_LENGTH, Document, Lately
+from execution.documents import MAX_KEPT_LENGTH, Document, Recent
 from execution.plan.compile import Compiler, Conditions
 from execution.plan.plan import Plan, UnplannedError
 from schema.context import Operation
@@ -26,7 +26,7 @@ _NO_VARIABLES: Final = VariableValues({}, {})
 
 
 class Planned(SchemaExtension):
-    """Answers queries by plans; what they can't answer is left to graphql-core."""
+    """Executes queries by plans, and leaves the rest to graphql-core."""
 
     async def on_execute(self) -> AsyncIterator[None]:
         context = self.execution_context
@@ -84,7 +84,7 @@ def _conditions(asked: Document) -> Conditions:
     return Conditions(asked.document)
 
 
-_conditions_of: Final = Lately(_conditions)
+_conditions_of: Final = Recent(_conditions)
 
 
 class _Plans:

@@ -1,7 +1,7 @@
-"""What plans read as rows of a few columns: which columns a field needs, and what it makes of them.
+"""Lists the fields that plans read as rows with few columns: the columns of each, and its value.
 
-What is not listed is answered by the resolvers, of whole rows. What is listed says the same as the types of
-`schema/types/`: tests/schema/plans compares both.
+Resolvers answer all other fields, from whole rows. The fields here have the same values as the types in
+`schema/types/`: tests/execution/plan/test_equal.py compares them.
 """
 
 import asyncio

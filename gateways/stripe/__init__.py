@@ -1,1 +1,1 @@
-"""Stripe: the only place that knows the shapes of its API and of its events."""
+"""Stripe: only this package knows the formats of its API and its events."""

@@ -27,31 +27,31 @@ from models.secret import Keyring
 from models.webhook_event import UNFINISHED, WebhookEvent
 
 CLOCK_TOLERANCE_S: Final = 60
-"""How far our clock may be from Stripe's; signatures are refused from 300 s on."""
+"""How far our clock may differ from Stripe's before a check reports it; from 300 s on signatures are refused."""
 
 MISSED_AFTER: Final = timedelta(minutes=5)
-"""How old an event has to be before it is missed."""
+"""How old an event must be before a check reports it as not arrived."""
 
 _LATEST: Final = 20
 _MODE_MEMORY: Final = timedelta(days=1)
-_UNHEARD: Final = frozenset({Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED})
-"""What explains that no event arrives."""
+_EXPLAINS_SILENCE: Final = frozenset({Reason.ENDPOINT_MISSING, Reason.ENDPOINT_DISABLED})
+"""Problems that explain why no event arrives."""
 
-_NOT_OURS: Final = frozenset(
+_FOUND_WITHOUT_STRIPE: Final = frozenset(
     {Reason.STRIPE_NOT_ASKED, Reason.CLOCK_SKEW, Reason.SIGNATURES_FAILING, Reason.ENDPOINT_OTHER_MODE}
 )
-"""What is found, or not found, without Stripe's answer; the rest stays as it was while Stripe can't be asked."""
+"""Problems that a check finds without Stripe; the others keep their last result while Stripe is unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Something that a restricted key may lack, and a call that shows it without changing anything."""
+    """A permission that a restricted key may lack, and a request that tests it without changing anything."""
 
     name: str
     method: Literal["get", "post"]
     path: str
     needed_for: str | None = None
-    """What an optional one is for."""
+    """What an optional permission is for; None for a required one."""
 
 
 EVENTS_READ: Final = Permission("read Events", "get", "/v1/events", "to fetch events that did not arrive")
@@ -60,12 +60,14 @@ ENDPOINTS_WRITE: Final = Permission(
 )
 PERMISSIONS: Final = (
     Permission("write Payment Links", "post", "/v1/payment_links/plink_none"),
-    Permission("read Checkout Sessions", "get", "/v1/checkout/sessions", "to find payments of which no event arrived"),
+    Permission(
+        "read Checkout Sessions", "get", "/v1/checkout/sessions", "to find payments whose events did not arrive"
+    ),
     Permission(
         "write Checkout Sessions",
         "post",
         "/v1/checkout/sessions/cs_none/expire",
-        "to close the pages that customers have open of a link that is void or paid",
+        "to close the pages that customers have open for a link that is void or paid",
     ),
     EVENTS_READ,
     ENDPOINTS_WRITE,
@@ -74,18 +76,18 @@ PERMISSIONS: Final = (
 
 @dataclass(slots=True)
 class _Found:
-    """What a check came to. `heard`: Stripe answered; `key_problem`: it refused the key, in its words."""
+    """The result of a check. `has_answered`: Stripe did; `key_problem`: why it refused the key, in Stripe's words."""
 
     findings: list[Finding] = field(default_factory=list)
-    heard: bool = True
+    has_answered: bool = True
     key_problem: str | None = None
 
 
 class Checkup:
-    """Checks integrations at Stripe. `public_url` is what webhook URLs begin with.
+    """Checks integrations at Stripe. Webhook URLs begin with `public_url`.
 
-    An event is missed once it is older than `missed_after`. `on_key_accepted` is called with an integration's id, in
-    the transaction, when a key that was refused works again.
+    An event that is older than `missed_after` should have arrived. `on_key_accepted` is called with an integration's
+    id, in the transaction, when a refused key works again.
     """
 
     def __init__(
@@ -106,33 +108,33 @@ class Checkup:
         self._missed_after = missed_after
 
     async def check(self, integration: Integration) -> list[Diagnosis]:
-        """Check an integration, store the findings, and log them where they differ from the last.
+        """Check an integration, store the findings, and log them if they changed.
 
         Raises:
             UnavailableError: The database is unavailable right now.
-            SealError: The secret key does not open.
+            SealError: The secret key can't be decrypted.
         """
         traffic = await scoped(IntegrationTraffic, integration.workspace_id).get(integration_id=integration.id)
         found = await self._ask(integration, traffic)
         found.findings += await self._signatures(integration, traffic, found.findings)
-        if await _hears_other_mode(integration):
+        if await _receives_other_mode(integration):
             found.findings.append((Reason.ENDPOINT_OTHER_MODE, None))
-        return [diagnose(*each) for each in await self._keep(integration, found)]
+        return [diagnose(*each) for each in await self._store(integration, found)]
 
     def url_of(self, integration: Integration) -> str:
-        """Where Stripe has to post."""
+        """Return the URL that Stripe must post to."""
         return endpoint_url(self._public_url, integration.webhook_token or "")
 
     def key_of(self, integration: Integration) -> str:
-        """The secret key of an integration that is not disconnected.
+        """Decrypt the secret key of a connected integration.
 
         Raises:
-            SealError: It does not open.
+            SealError: It can't be decrypted.
         """
         return self._open(integration, "secret_key_sealed") or ""
 
     async def endpoints(self, integration: Integration) -> Endpoints:
-        """The integration's endpoints at Stripe.
+        """Fetch the integration's endpoints from Stripe.
 
         Raises:
             StripeRefusedError: Stripe does not let the key read them.
@@ -156,7 +158,7 @@ class Checkup:
             if EVENTS_READ not in denied and await self._is_silent(integration, traffic, endpoints, found.findings):
                 found.findings.append((Reason.EVENTS_NOT_ARRIVING, None))
         except StripeUnavailableError as error:
-            found.findings, found.heard = [(Reason.STRIPE_NOT_ASKED, error.message)], False
+            found.findings, found.has_answered = [(Reason.STRIPE_NOT_ASKED, error.message)], False
         except StripeRefusedError as refusal:
             if refusal.code != Reason.KEY_REJECTED:
                 found.findings.append((Reason.KEY_NOT_PERMITTED, refusal.message))
@@ -165,7 +167,7 @@ class Checkup:
         return found
 
     async def _probe(self, key: str, found: _Found) -> Collection[Permission]:
-        """What the key may not do; of a secret key only whether it works at all, and Stripe's clock."""
+        """Test what a restricted key may not do; of a secret key only whether it works. Also read Stripe's clock."""
         asked = PERMISSIONS if key.startswith("rk_") else (EVENTS_READ,)
         probes = await asyncio.gather(*(self._gateway.probe(key, each.method, each.path) for each in asked))
         denied = [each for each, probe in zip(asked, probes, strict=True) if not probe.permitted]
@@ -187,9 +189,9 @@ class Checkup:
         endpoints: Endpoints | None,
         already: Iterable[Finding],
     ) -> bool:
-        """Whether Stripe has events that are minutes old, and nothing has been posted here since."""
+        """Whether Stripe has events that are minutes old, and no delivery has arrived since."""
         saved_at = integration.webhook_secret_saved_at
-        if saved_at is None or _UNHEARD & {code for code, _ in already}:
+        if saved_at is None or _EXPLAINS_SILENCE & {code for code, _ in already}:
             return False
         sent = _sent_to(endpoints)
         if not sent:
@@ -211,12 +213,12 @@ class Checkup:
         )
         return bool(page.rows)
 
-    # --- What came ---------------------------------------------------------------------------------------------
+    # --- Deliveries ---------------------------------------------------------------------------------------------
 
     async def _signatures(
         self, integration: Integration, traffic: IntegrationTraffic, already: Collection[Finding]
     ) -> list[Finding]:
-        """Why the latest deliveries can't be verified, as far as it can be recognized."""
+        """Find out why the latest deliveries can't be verified, if it can be recognized."""
         if not signatures_failing(integration, traffic):
             return []
         rows = await (
@@ -230,16 +232,16 @@ class Checkup:
         if reasons and reasons[0] == Reason.SIGNATURE_TIMESTAMP:
             return [] if Reason.CLOCK_SKEW in codes else [(Reason.CLOCK_SKEW, "more than 5 min away from")]
         if reasons and reasons[0] == Reason.SIGNATURE_MISSING:
-            return [(Reason.SIGNATURES_FAILING, "they carry none, so something before this server takes it away")]
+            return [(Reason.SIGNATURES_FAILING, "they have none, so something in front of this server removes it")]
         other = await self._whose_secret(integration, rows)
         if other is not None:
             return [(Reason.SIGNATURES_FAILING, f"it is the secret of the integration {other.name!r} that fits")]
         if Reason.ENDPOINT_DUPLICATED in codes:
             return [(Reason.SIGNATURES_FAILING, "several endpoints post to this URL, each with a secret of its own")]
-        return [(Reason.SIGNATURES_FAILING, "it is that of another endpoint, or of before it was rolled")]
+        return [(Reason.SIGNATURES_FAILING, "it is another endpoint's, or the one before the last roll")]
 
     async def _whose_secret(self, integration: Integration, rows: Sequence[WebhookEvent]) -> Integration | None:
-        """Another integration of the workspace whose secret is saved here, or signed what came here."""
+        """Find another integration of the workspace whose secret is saved here, or signed the latest deliveries."""
         others = await scoped(Integration, integration.workspace_id).filter(disconnected_at=None).order_by("id")
         own = self._open(integration, "webhook_secret_sealed")
         for other in others:
@@ -258,20 +260,20 @@ class Checkup:
     def _open(self, integration: Integration, column: str) -> str | None:
         return opened(self._keyring, integration, column)
 
-    # --- Keeping -----------------------------------------------------------------------------------------------
+    # --- Storing -----------------------------------------------------------------------------------------------
 
-    async def _keep(self, integration: Integration, found: _Found) -> list[Finding]:
+    async def _store(self, integration: Integration, found: _Found) -> list[Finding]:
         newest: Mapping[str, int] = {}
         async with transaction() as tx:
             rows = scoped(Integration, integration.workspace_id).filter(id=integration.id)
             row = await rows.select_for_update().get()
             before = kept_findings(row)
             if row.disconnected_at is not None or row.secret_key_sealed != integration.secret_key_sealed:
-                return before  # of another key, or of none: what was found is not about it
+                return before  # the key was replaced or removed meanwhile: the findings are not about the new one
             after = found.findings
-            if not found.heard:
-                after = [*after, *(each for each in before if each[0] not in _NOT_OURS)]
-            key_problem = found.key_problem if found.heard else row.key_problem
+            if not found.has_answered:
+                after = [*after, *(each for each in before if each[0] not in _FOUND_WITHOUT_STRIPE)]
+            key_problem = found.key_problem if found.has_answered else row.key_problem
             changed = after != before or (key_problem is None) != (row.key_problem is None)
             if row.key_problem is not None and key_problem is None:
                 await self._on_key_accepted(tx, row.id)
@@ -285,7 +287,7 @@ class Checkup:
 
 
 def kept_findings(integration: Integration) -> list[Finding]:
-    """What the latest check found."""
+    """Return the findings of the latest check."""
     return [(code, detail) for code, detail in orjson.loads(integration.findings or "[]")]
 
 
@@ -297,7 +299,7 @@ def signatures_failing(integration: Integration, traffic: IntegrationTraffic | N
     return since is None or traffic.last_rejected_at > since
 
 
-async def _hears_other_mode(integration: Integration) -> bool:
+async def _receives_other_mode(integration: Integration) -> bool:
     latest = (
         await scoped(WebhookEvent, integration.workspace_id)
         .filter(integration_id=integration.id, livemode__isnull=False)
@@ -310,13 +312,13 @@ async def _hears_other_mode(integration: Integration) -> bool:
 
 
 def _named(denied: Iterable[Permission]) -> str:
-    """The permissions, those that are needed first."""
+    """List permissions, required ones first."""
     ordered = sorted(denied, key=lambda each: each.needed_for is not None)
     return ", ".join(each.name if each.needed_for is None else f"{each.name} ({each.needed_for})" for each in ordered)
 
 
 def _sent_to(endpoints: Endpoints | None) -> list[str]:
-    """The types of events that are sent here, as far as we could see."""
+    """Return the types of events that the endpoints send, if they are known."""
     if endpoints is None:
         return list(NEEDED_EVENTS)
     posting = endpoints.sending or endpoints.astray
@@ -329,7 +331,7 @@ def _listening_since(endpoints: Endpoints | None, saved_at: datetime) -> datetim
 
 
 def _signed(row: WebhookEvent, secrets: Sequence[str]) -> bool:
-    """Whether one of the posts of a body was signed with one of the secrets, as of its receipt."""
+    """Whether a stored delivery was signed with one of the secrets, by the time at which it came."""
     return any(
         verify(
             post["headers"].get("stripe-signature"),

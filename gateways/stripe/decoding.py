@@ -1,4 +1,4 @@
-"""JSON as Stripe writes it, a little of which is no JSON to others."""
+"""Decodes Stripe's JSON, which in a few cases isn't valid JSON."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ import orjson
 
 
 def decoded(body: str | bytes) -> Any:
-    """What Stripe wrote; half of a surrogate pair in it, which is no text, becomes a question mark.
+    """Decode a body. Half of a surrogate pair, which is invalid, becomes a question mark.
 
-    A number that is too large for any field becomes an infinite one.
+    A number that is too large for any field becomes infinity.
 
     Raises:
         ValueError: It is not JSON.

@@ -1,4 +1,4 @@
-"""Webhook endpoints at Stripe: which of an account's are an integration's, and what is wrong with them."""
+"""Finds an integration's webhook endpoints among its account's, and what is wrong with them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from models.reason import Reason
 OLDEST_API_VERSION: Final = "2020-08-27"
 """The oldest API version whose payloads are read."""
 
-_TOLD_BY: Final = {
+_EQUIVALENTS: Final = {
     "charge.refunded": ("refund.created", "refund.updated"),
     "refund.created": ("charge.refunded",),
     "invoice.paid": ("invoice.payment_succeeded",),
 }
-"""Events that add nothing for an endpoint that is sent another: an account chooses either."""
+"""Pairs of events of which an endpoint needs only one."""
 
 EVERYTHING: Final = "*"
 WEBHOOK_PATH: Final = "/webhooks/stripe/"
@@ -27,7 +27,7 @@ Finding = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A webhook endpoint as Stripe has it. `api_version` None is the account's default; `created`: Unix seconds."""
+    """A webhook endpoint at Stripe. `api_version` None is the account's default; `created`: Unix seconds."""
 
     provider_id: str
     url: str
@@ -38,11 +38,11 @@ class Endpoint:
 
     @property
     def missing_events(self) -> list[str]:
-        """The events that it lacks, in our order: neither they nor their equivalents are sent to it."""
+        """The events that it lacks, in our order: it is sent neither them nor an equivalent."""
         if EVERYTHING in self.events:
             return []
-        told = {*self.events, *(other for name in self.events for other in _TOLD_BY.get(name, ()))}
-        return [name for name in EVENTS_TO_SEND if name not in told]
+        sent = {*self.events, *(other for name in self.events for other in _EQUIVALENTS.get(name, ()))}
+        return [name for name in EVENTS_TO_SEND if name not in sent]
 
     def is_sent(self, name: str) -> bool:
         """Whether events of a type are sent to it."""
@@ -50,33 +50,33 @@ class Endpoint:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether its events come in a shape that is not read any more."""
+        """Whether its events have a format that is too old to read."""
         return self.api_version is not None and self.api_version[:10] < OLDEST_API_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """An integration's endpoints: those that post to its URL, and those that were meant to."""
+    """An integration's endpoints: those that post to its URL, and those that should but post elsewhere."""
 
     here: Sequence[Endpoint]
     astray: Sequence[Endpoint]
 
     @property
     def sending(self) -> list[Endpoint]:
-        """Those that post here, as far as Stripe does."""
+        """Those that post to the URL and are enabled."""
         return [endpoint for endpoint in self.here if endpoint.is_enabled]
 
 
 def endpoint_url(public_url: str, token: str) -> str:
-    """Where Stripe has to post for an integration."""
+    """Make the webhook URL of an integration."""
     return f"{public_url}{WEBHOOK_PATH}{token}"
 
 
 def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None) -> Endpoints:
-    """An integration's endpoints among all of its account.
+    """Find an integration's endpoints among all of its account.
 
-    Astray is what we registered with another URL now, and what carries our token with another scheme, host, slash or
-    query.
+    An endpoint is `astray` if we registered it and its URL was changed, or if its URL has our token but another scheme,
+    host, slash or query.
     """
     token = url.rpartition("/")[2]
     found = list(found)
@@ -90,7 +90,7 @@ def endpoints_of(found: Iterable[Endpoint], url: str, registered_id: str | None)
 
 
 def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
-    """Find what is wrong with an integration's endpoints, the gravest first."""
+    """Find what is wrong with an integration's endpoints, most serious first."""
     if not endpoints.here and not endpoints.astray:
         yield Reason.ENDPOINT_MISSING, None
         return
@@ -113,7 +113,7 @@ def findings(endpoints: Endpoints, token: str) -> Iterator[Finding]:
 
 
 def elsewhere(endpoint: Endpoint, token: str) -> str:
-    """Where an endpoint posts instead, without the token: who has it can post too."""
+    """Return the URL that an endpoint posts to, without the token, which would let anybody post."""
     before, carries, after = endpoint.url.partition(token)
     parts = urlsplit(before)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path if carries else '/'}…{after}"

@@ -1,4 +1,4 @@
-"""Stripe's errors, each made one of ours: what was refused, what is not known, what may be tried again."""
+"""Turns Stripe's errors into ours, which say whether the outcome is known and whether to try again."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import stripe
 
 _MESSAGE_LENGTH: Final = 500
-_UNTOLD_PAUSE_S: Final = 1.0
+_DEFAULT_PAUSE_S: Final = 1.0
 
 
 @contextmanager
 def link_errors() -> Iterator[None]:
-    """Stripe's errors as LinkNotMadeError: what is known of the outcome, and whether trying again can help."""
+    """Raise Stripe's errors as LinkNotMadeError, which says whether the outcome is known and another try can help."""
     import stripe
 
     try:
@@ -37,9 +37,9 @@ def link_errors() -> Iterator[None]:
 
 @contextmanager
 def asking_errors(what: str) -> Iterator[None]:
-    """Stripe's errors to a question, or to something that it was asked to do: a refusal, or not right now.
+    """Raise Stripe's errors as StripeRefusedError or StripeUnavailableError.
 
-    `what` says what the key may not do when it is not permitted.
+    `what` completes the message for a key without the permission: "The restricted key may not …".
     """
     import stripe
 
@@ -48,8 +48,8 @@ def asking_errors(what: str) -> Iterator[None]:
     except stripe.APIConnectionError:
         raise StripeUnavailableError("Stripe can't be reached right now: try again in a moment.") from None
     except (stripe.RateLimitError, stripe.APIError) as error:
-        told = (error.headers or {}).get("retry-after", "")
-        retry_after_s = float(told) if told.isascii() and told.isdecimal() else _UNTOLD_PAUSE_S
+        pause = (error.headers or {}).get("retry-after", "")
+        retry_after_s = float(pause) if pause.isascii() and pause.isdecimal() else _DEFAULT_PAUSE_S
         raise StripeUnavailableError(
             f"Stripe can't answer right now: {said(error)} Try again in a moment.",
             code=Reason.STRIPE_BUSY,
@@ -64,13 +64,13 @@ def asking_errors(what: str) -> Iterator[None]:
 
 
 def said(error: "stripe.StripeError") -> str:
-    """What Stripe said, without anything that looks like a key."""
+    """Return Stripe's message without anything that looks like a key."""
     message = without_secrets(str(error.user_message or "no reason was given"))[:_MESSAGE_LENGTH]
     return message if message.endswith(".") else f"{message}."
 
 
 def refused(error: "stripe.StripeError", code: str, sentence: str, path: list[str] | None = None) -> StripeRefusedError:
-    """A refusal of Stripe's: our sentence, then its own."""
+    """Make the error of a refusal: our sentence, then Stripe's."""
     return StripeRefusedError(
         f"{sentence}: {said(error)}",
         code=code,
@@ -89,7 +89,7 @@ def _not_made(error: "stripe.StripeError") -> LinkNotMadeError:
         return _definite(Reason.KEY_NOT_PERMITTED, error)
     if isinstance(error, stripe.RateLimitError):
         return _definite(Reason.STRIPE_BUSY, error, may_retry=True)
-    if error.http_status == HTTPStatus.CONFLICT:  # the same idempotency key is in use: another try is under way
+    if error.http_status == HTTPStatus.CONFLICT:  # the idempotency key is in use: another request is under way
         return LinkNotMadeError(
             Reason.STRIPE_BUSY, said(error), outcome_unknown=True, may_retry=True, same_attempt=True
         )

@@ -1,4 +1,4 @@
-"""Reading a Stripe event: what a verified body says about a payment.
+"""Reads a Stripe event: turns a verified body into facts about a payment.
 
 Source: Stripe, "Event object" and the objects it carries, API versions 2020-08-27 to 2026-10-28.
 """
@@ -12,7 +12,7 @@ from gateways.stripe.objects.shared_fields import Handled, our_metadata
 from models.payment_fact import PaymentFact, UnreadableError
 
 READER_VERSION: Final = 3
-"""Grows with every change that reads more: events that an older reader could not read are then tried again."""
+"""Raise it whenever more can be read: events that an older version could not read are then tried again."""
 
 _THIN: Final = "v2.core.event"
 
@@ -21,7 +21,7 @@ def read(body: bytes) -> PaymentFact:
     """Read a verified body.
 
     Raises:
-        UnreadableError: It is not a Stripe event, or a field that decides has another type than documented.
+        UnreadableError: It is not a Stripe event, or a field that we rely on has another type than documented.
     """
     try:
         event = decoded(body)
@@ -34,15 +34,15 @@ def read(body: bytes) -> PaymentFact:
     try:
         return _read(event, handled)
     except UnreadableError as error:
-        told_id, told_type = (
+        event_id, event_type = (
             value if isinstance(value := event.get(name), str) and 0 < len(value) <= MAX_ID else None
             for name in ("id", "type")
         )
-        raise UnreadableError(str(error), told_id, told_type, is_money=handled is not None) from None
+        raise UnreadableError(str(error), event_id, event_type, is_money=handled is not None) from None
 
 
 def _may_be_money(body: bytes) -> bool:
-    """Whether a body that has no type which could be read names one that we handle."""
+    """Whether a body without a readable type contains the name of a type that we handle."""
     return any(f'"{name}"'.encode() in body for name in HANDLED)
 
 
@@ -61,11 +61,11 @@ def _read(event: StripeObject, handled: Handled | None) -> PaymentFact:
     if handled is None:
         return PaymentFact(**envelope)
     subject = _subject(event)
-    subject["api_version"] = envelope["api_version"]  # what some fields mean depends on it
-    told = our_metadata(subject) | handled.read(subject)
-    told.setdefault("weight", handled.weight)
-    parts = told.pop("parts", ())
-    known = PaymentFact(**envelope, **told, is_handled=True)
+    subject["api_version"] = envelope["api_version"]  # the meaning of some fields depends on it
+    facts = our_metadata(subject) | handled.read(subject)
+    facts.setdefault("weight", handled.weight)
+    parts = facts.pop("parts", ())
+    known = PaymentFact(**envelope, **facts, is_handled=True)
     return known._replace(parts=tuple(known._replace(**part) for part in parts)) if parts else known
 
 
@@ -85,13 +85,13 @@ HANDLED: Final[dict[str, Handled]] = dict(
         key=lambda item: not item[1].is_needed,
     )
 )
-"""Every type that is read, in the order in which it is shown: what is needed first."""
+"""Every handled type, in the order in which they are shown: required ones first."""
 
 EVENTS_TO_SEND: Final = tuple(HANDLED)
-"""What to select in Stripe."""
+"""The types of events to select in Stripe."""
 
 NEEDED_EVENTS: Final = tuple(name for name, handled in HANDLED.items() if handled.is_needed)
-"""Those of them without which invoices are not marked as paid."""
+"""The types without which invoices are not marked as paid."""
 
 
 def session_event(session: StripeObject, found_at: int) -> StripeObject:

@@ -1,6 +1,6 @@
 """Fields of Stripe's objects, read and checked.
 
-A field that decides has the type that Stripe documents; else reading raises UnreadableError, which says where.
+If a field has another type than Stripe documents, reading it raises UnreadableError, which names the field.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ Facts = dict[str, Any]
 
 
 def reference(subject: StripeObject, name: str) -> str | None:
-    """Read an id, given as such or as the expanded object."""
+    """Read an id, which may have been expanded to the object."""
     value = subject.get(name)
     if isinstance(value, dict):
         value = value.get("id")
@@ -66,13 +66,13 @@ def boolean(holder: StripeObject, name: str) -> bool:
 
 
 def amount_of(subject: StripeObject, name: str) -> int:
-    """Read minor units: the amount with this name, else the object's plain `amount`."""
+    """Read minor units: the amount with this name, or else `amount`."""
     own = subject.get(name)
     return integer(subject, "amount" if own is None else name, MAX_MINOR_UNITS)
 
 
 def integer(holder: StripeObject, name: str, maximum: int, default: int | None = None) -> int:
-    """Read a whole number from 0; `default` stands for one that isn't there, which is refused without a default."""
+    """Read a whole number from 0; `default` replaces a missing one, which is an error without a default."""
     value = holder.get(name)
     if value is None and default is not None:
         return default

@@ -1,4 +1,4 @@
-"""Stripe, as the rest of the product knows it."""
+"""The `Gateway` of Stripe."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Stripe's keys and secrets as they are pasted, and what was pasted instead."""
+"""Checks pasted Stripe keys and secrets, and recognizes what was pasted instead."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _WEBHOOK_SECRET_FORM: Final = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,250}")
 
 
 def parse_secret_key(text: str, workspace_mode: Mode, *, live_keys_allowed: bool, path: list[str]) -> str:
-    """A Stripe secret key, without the spaces and quotes that pasting adds.
+    """Read a Stripe secret key, without the spaces and quotes that pasting adds.
 
     Raises:
         InvalidInputError: It is something else; the message says what.
@@ -40,7 +40,7 @@ def parse_secret_key(text: str, workspace_mode: Mode, *, live_keys_allowed: bool
 
 
 def parse_webhook_secret(text: str, path: list[str]) -> str:
-    """A webhook signing secret, without the spaces and quotes that pasting adds.
+    """Read a webhook signing secret, without the spaces and quotes that pasting adds.
 
     Raises:
         InvalidInputError: It is something else; the message says what.

@@ -1,4 +1,4 @@
-"""What is asked of Stripe for an invoice: the lines of its Payment Link and the metadata that lead back to it."""
+"""Makes Stripe's parameters of a Payment Link: its lines, and the metadata that leads back to the invoice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from stripe.params import PaymentLinkCreateParams
 
 MAX_LINES: Final = 20
-"""Lines that a Payment Link may have. Source: Stripe, "Create a payment link"."""
+"""How many lines a Payment Link may have. Source: Stripe, "Create a payment link"."""
 
 LINK_ID: Final = "payment_link_id"
-"""Where a link's metadata says which of ours it is. Those made before 2026-11-28 don't."""
+"""The metadata's key for our link's id. Links made before 2026-11-28 don't have it."""
 
 _MAX_QUANTITY: Final = 999_999
 _NAME_LENGTH: Final = 250
 
 
 def params_of(request: LinkRequest) -> "PaymentLinkCreateParams":
-    """A link as Stripe is asked to make it."""
+    """Make the parameters with which Stripe makes a link."""
     invoice, metadata = request.invoice, metadata_of(request.invoice)
     return {
         "line_items": [
@@ -47,7 +47,7 @@ def params_of(request: LinkRequest) -> "PaymentLinkCreateParams":
 
 @dataclass(frozen=True, slots=True)
 class ChargeLine:
-    """A line as Stripe takes it: whole quantities of whole minor units."""
+    """A line that Stripe accepts: a whole quantity of whole minor units."""
 
     name: str
     unit_amount: int
@@ -55,9 +55,9 @@ class ChargeLine:
 
 
 def charge_lines(invoice: Invoice, lines: Sequence[LineItem], amount: int) -> list[ChargeLine]:
-    """The lines of a Payment Link over an amount in minor units.
+    """Make the lines of a Payment Link over an amount in minor units.
 
-    The invoice's own, when Stripe can take each of them and they make up the amount; otherwise one line over it.
+    They are the invoice's own if Stripe accepts each and they add up to the amount; otherwise one line over it.
     """
     own = [charge for line in lines if (charge := _whole(line, invoice.currency)) is not None]
     fits = 0 < len(own) == len(lines) <= MAX_LINES
@@ -76,7 +76,7 @@ def _whole(line: LineItem, currency: str) -> ChargeLine | None:
 
 
 def metadata_of(invoice: Invoice) -> dict[str, str]:
-    """What leads from a payment back to its invoice."""
+    """Make the metadata that leads from a payment back to its invoice."""
     return {
         "invoice_id": invoice.id,
         "customer_id": invoice.customer_id,

@@ -1,4 +1,4 @@
-"""An integration's webhook endpoint at Stripe: added once, whatever is lost on the way, and taken back."""
+"""Adds an integration's webhook endpoint at Stripe, exactly once even if answers are lost, and removes it."""
 
 import contextlib
 import ipaddress
@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import structlog
 
 from errors import FluxrateError, StripeRefusedError, StripeUnavailableError
-from gateways.stripe.client import Registered, StripeGateway
+from gateways.stripe.client import StripeGateway
+from gateways.stripe.endpoint_calls import Registered
 from models.reason import Reason
 
 log = structlog.get_logger(__name__)
@@ -26,14 +27,14 @@ class Registration:
 
 
 async def register(gateway: StripeGateway, secret_key: str, url: str, request: str) -> Registration:
-    """Add a webhook endpoint; asked again with the same `request` and URL it is the same endpoint.
+    """Add a webhook endpoint; a repetition with the same `request` and URL returns the same endpoint.
 
-    Stripe replays its first answer to an idempotency key. So an answer can be a failure after which the endpoint
-    exists with a secret that nobody knows, or an endpoint that has been removed since: then the next key is used.
+    Stripe replays its first answer to an idempotency key. That may be a failure, although the endpoint exists with a
+    secret that nobody knows, or an endpoint that was removed since: then the next key is used.
 
     Raises:
-        StripeRefusedError: Stripe gave a definite no: nothing was added.
-        StripeUnavailableError: Nobody knows whether it was added.
+        StripeRefusedError: Stripe refused: nothing was added.
+        StripeUnavailableError: It is unknown whether it was added.
     """
     for attempt in range(_ATTEMPTS):
         last = attempt == _ATTEMPTS - 1
@@ -52,25 +53,25 @@ async def register(gateway: StripeGateway, secret_key: str, url: str, request: s
 
 
 async def withdraw(gateway: StripeGateway, secret_key: str, url: str) -> None:
-    """Remove whatever posts to a URL, as far as Stripe lets us."""
+    """Remove all endpoints with a URL that Stripe lets the key remove."""
     await remove(gateway, secret_key, await _posting_to(gateway, secret_key, url) or [])
 
 
 async def remove(gateway: StripeGateway, secret_key: str, endpoint_ids: list[str]) -> list[str]:
-    """Remove webhook endpoints, as far as Stripe lets us; those that are gone."""
+    """Remove webhook endpoints if Stripe lets the key; return those that are gone now."""
     gone = []
     for endpoint_id in endpoint_ids:
         try:
             await gateway.delete_webhook_endpoint(secret_key, endpoint_id)
         except FluxrateError as error:
-            log.warning("a webhook endpoint stays at stripe", endpoint=endpoint_id, error=error.message)
+            log.warning("a webhook endpoint could not be removed at stripe", endpoint=endpoint_id, error=error.message)
         else:
             gone.append(endpoint_id)
     return gone
 
 
 async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list[str] | None:
-    """The ids of the endpoints with a URL; None when Stripe doesn't list them."""
+    """Find the ids of the endpoints with a URL; None if Stripe doesn't list them."""
     with contextlib.suppress(FluxrateError):
         return [each.provider_id for each in await gateway.webhook_endpoints(secret_key) if each.url == url]
     return None
@@ -79,7 +80,7 @@ async def _posting_to(gateway: StripeGateway, secret_key: str, url: str) -> list
 def not_registered(
     error: StripeRefusedError | StripeUnavailableError, public_url: str, token: str, path: list[str] | None
 ) -> StripeRefusedError:
-    """Say that nothing was changed since the endpoint could not be added, and what to do; the token is left out."""
+    """Make the refusal that says why the endpoint could not be added and what to do, without the URL's token."""
     refusal = error if isinstance(error, StripeRefusedError) else None
     said = error.message.replace(token, "…")
     return StripeRefusedError(
@@ -107,7 +108,7 @@ def _remedy(error: StripeRefusedError | StripeUnavailableError, public_url: str)
             " registerWebhook out and forward with the Stripe CLI (stripe listen --forward-to the webhookUrl), or add"
             " an endpoint by hand, and save its signing secret here."
         )
-    return "Mend what Stripe names, or add the endpoint by hand and save its signing secret here."
+    return "Fix what Stripe names, or add the endpoint by hand and save its signing secret here."
 
 
 def _is_public(url: str) -> bool:

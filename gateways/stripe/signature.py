@@ -1,7 +1,7 @@
 """Stripe's webhook signatures, verified over the raw bytes.
 
 Source: Stripe, "Verify webhook signatures manually". Stripe's own library accepts timestamps in the future and raises
-on odd bytes; this neither does.
+on odd bytes; this does neither.
 """
 
 import hmac
@@ -14,7 +14,7 @@ TOLERANCE_S: Final = 300
 """How far the signed timestamp may be from now, in either direction."""
 
 MAX_SIGNATURES: Final = 16
-"""How many v1 signatures of a header are looked at; Stripe sends one, two while a secret is rolled."""
+"""How many v1 signatures of a header are checked; Stripe sends one, or two while a secret is rolled."""
 
 _MAX_DIGITS: Final = 20
 
@@ -29,13 +29,13 @@ def verify(header: bytes | str | None, body: bytes, secrets: Sequence[str], now:
 
 
 def could_sign(header: bytes | str | None, now: float) -> bool:
-    """Whether a header that came now could sign anything, with whatever secret: it has a signature, made just now."""
+    """Whether a header that came now could be valid with some secret: it has a signature with a recent timestamp."""
     timestamp, signatures = _parse(header)
     return bool(signatures) and _is_recent(timestamp, now)
 
 
 def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now: float) -> tuple[Reason, str | None]:
-    """Why a header does not sign a body: the code of its diagnosis, and the detail that completes it."""
+    """Find out why a header does not sign a body: the code of the diagnosis, and its detail."""
     if not secrets:
         return Reason.WEBHOOK_SECRET_MISSING, None
     timestamp, signatures = _parse(header)
@@ -49,7 +49,7 @@ def examine(header: bytes | str | None, body: bytes, secrets: Sequence[str], now
 
 
 def _parse(header: bytes | str | None) -> tuple[bytes, list[bytes]]:
-    """The first timestamp and the v1 signatures; other schemes are passed over, as Stripe says."""
+    """Parse the first timestamp and the v1 signatures; other schemes are ignored, as Stripe prescribes."""
     if isinstance(header, str):
         header = header.encode("utf-8", "replace")
     timestamp: bytes | None = None

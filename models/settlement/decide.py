@@ -86,9 +86,9 @@ def _settle_out_of_band(case: Case, misfit: Reason | None) -> Verdict:
 def _with_mark(marked: Iterable[MarkedPaid], event: PaymentFact) -> tuple[MarkedPaid, ...]:
     """Add a mark, or raise the one of the same Stripe invoice: each event reports all that was marked so far."""
     marks = {mark.order_id: mark for mark in marked}
-    told = MarkedPaid(event.order_id or event.provider_ids[0], event.amount, from_epoch(event.created))
-    known = marks.get(told.order_id, told)
-    marks[told.order_id] = known._replace(amount=max(known.amount, told.amount), at=min(known.at, told.at))
+    mark = MarkedPaid(event.order_id or event.provider_ids[0], event.amount, from_epoch(event.created))
+    known = marks.get(mark.order_id, mark)
+    marks[mark.order_id] = known._replace(amount=max(known.amount, mark.amount), at=min(known.at, mark.at))
     return tuple(sorted(marks.values()))
 
 

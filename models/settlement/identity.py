@@ -176,7 +176,7 @@ def amount_of_both(one: Amount, other: Amount, wanted_currency: str | None) -> A
     """
     if one.currency == other.currency:
         return max(one, other)
-    return min(one, other, key=lambda told: (told.currency != wanted_currency, told.currency))
+    return min(one, other, key=lambda each: (each.currency != wanted_currency, each.currency))
 
 
 def presentment_of_both(one: Presentment | None, other: Presentment | None) -> Presentment | None:

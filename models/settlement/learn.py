@@ -209,13 +209,13 @@ def _refunds_in(event: PaymentFact) -> Refunds:
         return Refunds(event.refunded, event.order)
     if event.refund is None:
         return Refunds()
-    told = event.refund
-    return Refunds(each=(Refund(told.id, event.amount, told.created, told.is_gone, event.order),))
+    refund = event.refund
+    return Refunds(each=(Refund(refund.id, event.amount, refund.created, refund.is_gone, event.order),))
 
 
 def _disputes_in(event: PaymentFact) -> tuple[Dispute, ...]:
-    told = event.dispute
-    if told is None:
+    fact = event.dispute
+    if fact is None:
         return ()
     closed_at = from_epoch(event.created) if event.evidence is Evidence.DISPUTE_CLOSED else None
-    return (Dispute(event.order, told.status, told.reason, told.amount, from_epoch(told.opened), closed_at, told.id),)
+    return (Dispute(event.order, fact.status, fact.reason, fact.amount, from_epoch(fact.opened), closed_at, fact.id),)

@@ -59,7 +59,11 @@ def _opened_key(ctx: Context, integration: Integration) -> str | None:
     try:
         return opened(ctx.services.keyring, integration)
     except SealError as error:
-        log.warning("stripe can't be told of the disconnection", integration=integration.id, error=error.message)
+        log.warning(
+            "nothing can be removed at stripe: the secret key can't be decrypted",
+            integration=integration.id,
+            error=error.message,
+        )
         return None
 
 

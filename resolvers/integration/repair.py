@@ -6,7 +6,7 @@ from typing import Final
 
 from errors import InvalidInputError, StripeRefusedError, StripeUnavailableError
 from gateways.stripe.checkup import Checkup
-from gateways.stripe.client import Registered
+from gateways.stripe.endpoint_calls import Registered
 from gateways.stripe.endpoints import Endpoint, Endpoints
 from gateways.stripe.registration import not_registered, register, remove
 from models.diagnosis import Diagnosis
@@ -60,26 +60,26 @@ async def repair_stripe_integration(
     checkup = ctx.services.checkup
     try:
         before = await _problems(ctx, integration, checkup)
-        mending = {problem.code for problem in before} & wanted
-        if mending:
-            await _mend(ctx, await connected_integration(ctx, id_), checkup, mending)
-        after = {problem.code for problem in await _problems(ctx, integration, checkup)} if mending else set()
+        fixing = {problem.code for problem in before} & wanted
+        if fixing:
+            await _fix(ctx, await connected_integration(ctx, id_), checkup, fixing)
+        after = {problem.code for problem in await _problems(ctx, integration, checkup)} if fixing else set()
     except StripeUnavailableError as error:
         raise StripeRefusedError(error.message, code=error.code, path=_PATH) from None
     repaired = [problem for problem in before if problem.code in REPLACED | CHANGED and problem.code not in after]
-    return await connected_integration(ctx, id_), repaired if mending else []
+    return await connected_integration(ctx, id_), repaired if fixing else []
 
 
 def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
-    mendable = REPLACED | CHANGED
+    fixable = REPLACED | CHANGED
     for code in codes or ():
-        if code not in mendable:
+        if code not in fixable:
             raise InvalidInputError(
-                f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(mendable))}."
+                f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(fixable))}."
                 " For anything else see the problem's own fix.",
                 path=["codes"],
             )
-    return mendable if codes is None else frozenset(codes)
+    return fixable if codes is None else frozenset(codes)
 
 
 async def _problems(ctx: Context, integration: Integration, checkup: Checkup) -> list[Diagnosis]:
@@ -100,14 +100,14 @@ async def _problems(ctx: Context, integration: Integration, checkup: Checkup) ->
     return found
 
 
-async def _mend(ctx: Context, integration: Integration, checkup: Checkup, mending: set[Reason]) -> None:
+async def _fix(ctx: Context, integration: Integration, checkup: Checkup, fixing: set[Reason]) -> None:
     endpoints = await checkup.endpoints(integration)
-    if mending & REPLACED:
+    if fixing & REPLACED:
         await _replace(ctx, integration, checkup, endpoints)
     elif endpoints.here:
-        await _change(ctx, integration, checkup, endpoints, mending)
+        await _change(ctx, integration, checkup, endpoints, fixing)
     elif endpoints.astray:
-        await _bring_back(ctx, integration, checkup, _ours(endpoints.astray, integration))
+        await _correct_url(ctx, integration, checkup, _ours(endpoints.astray, integration))
 
 
 # --- Another endpoint ------------------------------------------------------------------------------------------
@@ -157,14 +157,14 @@ async def _save_secret(ctx: Context, integration: Integration, added: Registered
 
 
 async def _change(
-    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, mending: set[Reason]
+    ctx: Context, integration: Integration, checkup: Checkup, endpoints: Endpoints, fixing: set[Reason]
 ) -> None:
     gateway, key = ctx.services.gateway, checkup.key_of(integration)
     endpoint = _ours(endpoints.sending or endpoints.here, integration)
     missing = (
-        endpoint.missing_events if mending & CHANGED - {Reason.ENDPOINT_OTHER_URL, Reason.ENDPOINT_DISABLED} else []
+        endpoint.missing_events if fixing & CHANGED - {Reason.ENDPOINT_OTHER_URL, Reason.ENDPOINT_DISABLED} else []
     )
-    enabling = Reason.ENDPOINT_DISABLED in mending
+    enabling = Reason.ENDPOINT_DISABLED in fixing
     if missing or enabling:
         await gateway.change_webhook_endpoint(
             key,
@@ -172,11 +172,11 @@ async def _change(
             events=[*endpoint.events, *missing] if missing else None,
             enabled=True if enabling else None,
         )
-    if Reason.ENDPOINT_OTHER_URL in mending:  # the right one is there already
+    if Reason.ENDPOINT_OTHER_URL in fixing:  # the right one is there already
         await remove(gateway, key, [each.provider_id for each in endpoints.astray])
 
 
-async def _bring_back(ctx: Context, integration: Integration, checkup: Checkup, endpoint: Endpoint) -> None:
+async def _correct_url(ctx: Context, integration: Integration, checkup: Checkup, endpoint: Endpoint) -> None:
     missing = endpoint.missing_events
     await ctx.services.gateway.change_webhook_endpoint(
         checkup.key_of(integration),

@@ -16,7 +16,7 @@ from tortoise.queryset import QuerySet
 from database.access import fetch_rows, reading_dialect
 from database.bulk import listed, texts_at
 from resolvers.reading.loaders import children_query
-from resolvers.reading.statement import statement_of
+from resolvers.reading.statement import selecting
 
 _MAX_KEPT: Final = 256
 
@@ -25,7 +25,7 @@ class FewColumns:
     """Some columns of a model; its rows have them as attributes, and the model's properties."""
 
     def __init__(self, model: type[Model], names: Iterable[str]) -> None:
-        self.names = sorted(names)
+        self.names = tuple(sorted(names))
         self._table = model._meta.db_table
         self._selects = [model._meta.basetable[name] for name in self.names]
         self._converters = [_converter(model, name) for name in self.names]
@@ -35,10 +35,8 @@ class FewColumns:
 
     async def read(self, rows: QuerySet[Any]) -> list[Any]:
         """Read the rows of a query, in its order."""
-        statement = statement_of(rows)
-        statement._selects = [*self._selects]
-        sql, values = statement.get_parameterized_sql()
-        return self._rows(await fetch_rows(sql, *values))
+        written = selecting(rows, self.names, self._selects)
+        return self._rows(await fetch_rows(written.sql, *written.values))
 
     async def by_id(self, workspace_id: str, ids: Sequence[str]) -> dict[str, Any]:
         """Read a workspace's rows by their ids; unknown ids are left out."""

@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Final, TypeVar
 
+from tortoise.expressions import Q
+
+from database.conditions import owned_by
+
 T = TypeVar("T")
 
 _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -26,6 +30,23 @@ def restriction(description: str, *, is_id: bool = False) -> Any:
 def asked_for(restrictions: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the restrictions that have a value."""
     return {name: value for name, value in restrictions.items() if value is not None}
+
+
+_OWNERS: Final = ("invoice_id", "customer_id", "integration_id")
+"""The columns whose index has an owner's rows in the order of their ids; the first has the fewest rows."""
+
+
+def owner_in(restrictions: Mapping[str, Any]) -> str | None:
+    """Return the column of the owner that restrictions name; None if they name none."""
+    return next((column for column in _OWNERS if restrictions.get(column) is not None), None)
+
+
+def conditions_of(restrictions: Mapping[str, Any]) -> list[Q]:
+    """Make the conditions of the restrictions that have a value."""
+    return [
+        owned_by(name, value) if name in _OWNERS else Q(**{name: value})
+        for name, value in asked_for(restrictions).items()
+    ]
 
 
 def distinct(values: Sequence[T] | None) -> list[T] | None:

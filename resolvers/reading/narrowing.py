@@ -16,9 +16,11 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from database.dialect import READER, STATEMENT_TIMEOUT_S
+from database.scope import first_column
 from errors import TimedOutError
 from resolvers.reading import counts
 from resolvers.reading.counts import Count, count
+from resolvers.reading.filters import conditions_of, owner_in
 from resolvers.reading.statement import statement_of
 
 RowT = TypeVar("RowT", bound=Model)
@@ -36,11 +38,18 @@ _AT_ONCE: Final = 500
 """How many ids one statement looks up."""
 
 
+class Sublist(NamedTuple):
+    """Rows with an index in the list's order: their condition, and the index's first column."""
+
+    holds: Q
+    first: str = "workspace_id"
+
+
 class Found(NamedTuple):
-    """All rows that meet a condition: their ids, or conditions that each have an index in the list's order."""
+    """All rows that meet a condition: their ids, or sublists."""
 
     ids: Sequence[str] = ()
-    lists: Sequence[Q] = ()
+    lists: Sequence[Sublist] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +79,12 @@ class Between:
             rows = rows.filter(**{f"{self.key}__gt": self.low})
         if self.high is not None:
             rows = rows.filter(**{f"{self.key}__lt": self.high})
+        return self.sort(rows, first_column(rows))
+
+    def sort(self, rows: QuerySet[RowT], first: str) -> QuerySet[RowT]:
+        """Put rows in the part's order, by the index with this first column."""
         way = "-" if self.descending else ""
-        return rows.order_by(f"{way}workspace_id", f"{way}{self.key}")
+        return rows.order_by(f"{way}{first}", f"{way}{self.key}")
 
     def beyond(self, id_: str) -> "Between":
         """Return the rest of the part after a row."""
@@ -97,14 +110,21 @@ def by_index(rows: QuerySet[Any], column: str, holds: Q) -> Narrowing:
     return Narrowing(holds, find)
 
 
-def among(column: str, values: Sequence[str], workspace_id: str) -> Narrowing:
+def among(column: str, values: Sequence[str]) -> Narrowing:
     """Make the narrowing of a column with one of some values, each with an index in the list's order."""
 
     async def find() -> Found | None:
-        return Found(lists=[Q(**{column: value}, workspace_id=workspace_id) for value in values])
+        return Found(lists=[sublist(column, value) for value in values])
 
     meant: dict[str, Any] = {f"{column}__in": list(values)}
     return Narrowing(Q(**meant), find)
+
+
+def sublist(column: str, value: str) -> Sublist:
+    """Make the sublist of rows with a value in a column, which has an index by it and the id."""
+    named = {column: value}
+    (holds,) = conditions_of(named)
+    return Sublist(holds, owner_in(named) or "workspace_id")
 
 
 Read = Callable[[QuerySet[Any]], Awaitable[list[Any]]]
@@ -135,7 +155,7 @@ async def take(
     if found is None:
         return await _of_many(listed, narrowings, part, limit)
     lists = [_of_ids(holding, part.narrow_ids(found.ids), limit)]
-    lists += [_of_list(holding.filter(each), limit) for each in found.lists]
+    lists += [_of_list(part.sort(holding.filter(each.holds), each.first), limit) for each in found.lists]
     together = {row.pk: row for some in await asyncio.gather(*lists) for row in some}
     return [together[id_] for id_ in sorted(together, reverse=part.descending)[:limit]]
 
@@ -188,13 +208,13 @@ async def count_narrowed(rows: QuerySet[Any], narrowings: Sequence[Narrowing]) -
 
 async def pieces(rows: QuerySet[RowT], narrowings: Sequence[Narrowing]) -> list[QuerySet[RowT]]:
     """Split the rows that meet all conditions into queries that an index serves."""
-    holding = rows.filter(*(narrowing.holds for narrowing in narrowings))
+    holding = rows.filter(*(narrowing.holds for narrowing in narrowings)).order_by()
     found = await _first_found(narrowings)
     if found is None:  # as without narrowings
         return [holding]
-    others = holding.filter(*(~each for each in found.lists))
+    others = holding.filter(*(~each.holds for each in found.lists))
     ids = [list(found.ids[begin : begin + _AT_ONCE]) for begin in range(0, len(found.ids), _AT_ONCE)]
-    return [*(holding.filter(each) for each in found.lists), *(others.filter(id__in=few) for few in ids)]
+    return [*(holding.filter(each.holds) for each in found.lists), *(others.filter(id__in=few) for few in ids)]
 
 
 async def _of_nearest(listed: QuerySet[RowT], number: int, holding: QuerySet[RowT]) -> list[RowT]:

@@ -21,7 +21,17 @@ from tortoise.queryset import QuerySet
 from database.access import reading_dialect
 from errors import InvalidInputError
 from resolvers.reading.counts import Counting
-from resolvers.reading.narrowing import LOOKED_UP, NEAR, Between, Found, Narrowing, count_narrowed, stopwatch, take
+from resolvers.reading.narrowing import (
+    EVERYTHING,
+    LOOKED_UP,
+    NEAR,
+    Between,
+    Found,
+    Narrowing,
+    count_narrowed,
+    stopwatch,
+    take,
+)
 from resolvers.reading.pages import Page, PageRequest, wrong_cursor
 from resolvers.reading.walks import Key, Part, Value, Walk
 
@@ -79,8 +89,8 @@ class Ordering(Generic[RowT]):
 
     @property
     def holding(self) -> QuerySet[RowT]:
-        """The rows that meet all conditions."""
-        return self.rows.filter(*(narrowing.holds for narrowing in self.narrowings))
+        """The rows that meet all conditions, in no order."""
+        return self.rows.filter(*(narrowing.holds for narrowing in self.narrowings)).order_by()
 
 
 @dataclass(slots=True)
@@ -134,7 +144,7 @@ async def _ids(ordering: Ordering[RowT]) -> Sequence[str] | None:
         if found is not None:
             ids = {*found.ids}
             for each in found.lists:
-                few = ordering.holding.filter(each).limit(LOOKED_UP + 1)
+                few = ordering.holding.filter(each.holds).limit(LOOKED_UP + 1)
                 ids.update([str(id_) for id_ in await few.values_list("id", flat=True)])
             return list(ids) if len(ids) <= LOOKED_UP else None
     return None
@@ -146,12 +156,12 @@ async def _keys_of(walk: Walk, ids: Sequence[str]) -> AsyncIterator[list[Key]]:
 
 
 def by_restrictions(rows: QuerySet[Any], restrictions: Sequence[Q]) -> list[Narrowing]:
-    """Combine conditions that have an index by id into one narrowing; `rows` are all of the workspace's."""
+    """Combine conditions that have an index by id into one narrowing; `rows` are all, to be listed by that index."""
     if not restrictions:
         return []
 
     async def find() -> Found | None:
-        few = rows.filter(*restrictions).order_by("id").limit(LOOKED_UP + 1)
+        few = EVERYTHING.narrow(rows.filter(*restrictions)).limit(LOOKED_UP + 1)
         found = await few.values_list("id", flat=True)
         return None if len(found) > LOOKED_UP else Found([str(id_) for id_ in found])
 

@@ -40,7 +40,9 @@ class UpdateStripeIntegrationInput:
     webhook_secret: str | None = fields.optional(
         "The endpoint's signing secret (whsec_…). The previous one verifies for up to 24 hours more."
     )
-    is_active: bool | None = fields.optional("false: deliveries are stored. true again: they are applied, in order.")
+    is_active: bool | None = fields.optional(
+        "false: deliveries are only stored. true: stored deliveries are applied, in order."
+    )
     allow_account_change: bool | None = strawberry.field(
         default=False, description="Accept a secret key of another Stripe account."
     )
@@ -61,7 +63,9 @@ class UpdateStripeIntegrationSuccess:
 
 @strawberry.type(description="The integration is removed.")
 class DisconnectStripeSuccess:
-    integration: StripeIntegration = strawberry.field(description="The integration, of which only its history is left.")
+    integration: StripeIntegration = strawberry.field(
+        description="The integration as it is now; only its history is left."
+    )
 
 
 @strawberry.type(description="The integration was checked at Stripe.")

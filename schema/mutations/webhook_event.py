@@ -59,8 +59,8 @@ ReplayWebhookEventsResult = Annotated[ReplayWebhookEventsSuccess | InvalidInput,
 class WebhookEventMutations:
     @mutation(
         description=(
-            "Process a webhook event again, like a delivery, if it is HELD, FAILED, UNAPPLIED, QUARANTINED or"
-            " IGNORED. A repetition changes nothing more. Needs WRITE."
+            "Process a webhook event again, as if Stripe had just posted it, if it is HELD, FAILED, UNAPPLIED,"
+            " QUARANTINED or IGNORED. A repetition changes nothing. Needs WRITE."
         )
     )
     async def replay_webhook_event(

@@ -38,7 +38,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         info: Info,
         request: PageRequest,
         filter: Annotated[
-            InvoiceFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
+            InvoiceFilter | None, strawberry.argument(description="Which of them; its `customerId` has no effect.")
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> LazyInvoiceConnection:
@@ -63,7 +63,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         info: Info,
         request: PageRequest,
         filter: Annotated[
-            PaymentFilter | None, strawberry.argument(description="Which of them; `customerId` is this customer's.")
+            PaymentFilter | None, strawberry.argument(description="Which of them; its `customerId` has no effect.")
         ] = strawberry.UNSET,
     ) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection

@@ -132,7 +132,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         request: PageRequest,
         filter: Annotated[
             WebhookEventFilter | None,
-            strawberry.argument(description="Which of them; `integrationId` is this integration's."),
+            strawberry.argument(description="Which of them; its `integrationId` has no effect."),
         ] = strawberry.UNSET,
     ) -> LazyWebhookEventConnection:
         from schema.types.webhook_event import WebhookEventConnection

@@ -68,9 +68,9 @@ class PaymentLink:
 @strawberry.type(description="An invoice.")
 class Invoice(Node, prefix=Prefix.INVOICE):
     number: str | None = strawberry.field(
-        description="INV-2026-0001: assigned, without gaps, when the invoice is finalized."
+        description="Its number, like INV-2026-0001; numbers are assigned at finalization and have no gaps."
     )
-    status: InvoiceStatus = strawberry.field(description="Where it stands.")
+    status: InvoiceStatus = strawberry.field(description="Its status.")
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     total: Money = strawberry.field(description="The sum of its lines.")
     amount_paid: Money = strawberry.field(

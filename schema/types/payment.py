@@ -50,7 +50,7 @@ class Dispute:
 
 @strawberry.type(description="A payment, or an attempt at one.")
 class Payment(Node, prefix=Prefix.PAYMENT):
-    status: PaymentStatus = strawberry.field(description="How far it has come.")
+    status: PaymentStatus = strawberry.field(description="Its status.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
     amount_refunded: Money = strawberry.field(description="The refunded part of it.")
     overpaid: Money = strawberry.field(description="The part that exceeded the invoice.")
@@ -62,18 +62,18 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
     presentment: Money | None = strawberry.field(
-        description="The amount that the customer saw and has on their statement, where Stripe converted the price."
+        description="The amount in the customer's currency, as they saw it. Null unless Stripe converted the price."
     )
     amount_received: Money | None = strawberry.field(
         description="The part of an incomplete bank transfer that has come in."
     )
-    dispute: Dispute | None = strawberry.field(description="An open dispute of it if there is one, else the latest.")
+    dispute: Dispute | None = strawberry.field(description="Its open dispute, or else its latest.")
     disputes: list[Dispute] = strawberry.field(description="All disputes of it.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that the payment is for, even if it does not count.")
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even if it is UNAPPLIED.")
 
     customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 

@@ -74,8 +74,8 @@ class RevenuePoint:
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`, whenever they were made: a refund counts at the time of"
-            " its payment, so it changes an earlier point."
+            "The refunds of the payments in `received`. A refund counts at the time of its payment, not at its own,"
+            " so a new refund can change an old point."
         )
     )
     net: Money = strawberry.field(description="`received` minus `refunded`.")

@@ -20,9 +20,9 @@ from schema.types.diagnosis import Diagnosis
 class WebhookEventAttempt:
     at: datetime = strawberry.field(description="When it happened.")
     source: AttemptSource = strawberry.field(description="What caused it.")
-    status: WebhookEventStatus = strawberry.field(description="Its status.")
+    status: WebhookEventStatus = strawberry.field(description="The webhook event's status afterwards.")
     reason: Diagnosis | None = strawberry.field(
-        description="The reason for its status. Null when PROCESSED, and for a redelivery of an event that was decided"
+        description="The reason for that status. Null when PROCESSED, and for a redelivery of an event that was decided"
         " already."
     )
 
@@ -44,7 +44,7 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description="Each delivery and each attempt, oldest first, up to a hundred. Simultaneous ones are one entry."
+        description="Its first hundred deliveries and attempts, oldest first. Simultaneous ones are one entry."
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)

@@ -17,8 +17,8 @@ from schema.types.api_key import ApiKey
 @strawberry.type(
     description=(
         "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
-        " operation: a subscription with that cursor as `after` misses no change made since the operation read its"
-        " data, but may repeat some."
+        " operation. So a subscription that begins `after` it misses none of the changes made since the operation,"
+        " but may repeat some that the operation saw."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):

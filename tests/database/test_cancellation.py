@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
@@ -63,9 +63,17 @@ ALL = (2, 1, 2)
 NOTHING = (None, 0, 0)
 
 
+LONG: Final = """
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+    SELECT count(*) AS counted FROM n
+"""
+"""Too long for SQLite to read it at once."""
+
+
 async def _read(workspace_id: str) -> None:
+    await fetch(LONG)
     await scoped(Customer, workspace_id).order_by("id").limit(3)
-    await fetch("SELECT count(*) FROM customers")
+    await fetch(LONG)
 
 
 async def _interrupt(work: Coroutine[Any, Any, None], wait: int, moment: Moment) -> Interrupted:

@@ -6,14 +6,19 @@ from typing import Any, Final
 
 import pytest
 from tortoise.connection import get_connection
+from tortoise.exceptions import OperationalError
 
-from database.access import Database, fetch, unwritable_because
+from database.access import Database, fetch, transaction, unwritable_because
 from database.dialect import READER
 from database.errors import is_stopped, is_unavailable
 from database.sqlite_readers import CONNECTIONS, SqliteReaders
 from execution.errors import of_exception
+from models.kinds import Mode
+from models.workspace import add_workspace
 
-ENDLESS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+ENDLESS: Final = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS n FROM n"
+LONG: Final = ENDLESS.replace("FROM n)", "FROM n WHERE i < 20000)")
+"""What ends, but takes too long to be read at once."""
 
 
 @pytest.fixture
@@ -50,6 +55,38 @@ async def test_whoever_asks_little_does_not_wait_behind_who_asks_much(readers: S
     for connection in readers.opened:
         await connection.interrupt()
     await asyncio.gather(*long)
+
+
+async def test_what_is_short_is_read_while_all_threads_are_busy_however_often(readers: SqliteReaders) -> None:
+    long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS + 2)]
+    await until_busy(readers)
+    some = ENDLESS.replace("FROM n)", "FROM n WHERE i < 100)")
+
+    answers = [await fetch(some) for _ in range(500)]
+
+    assert answers == [[{"n": 100}]] * 500
+    assert not any(task.done() for task in long)
+    for task in long:
+        task.cancel()
+    await asyncio.gather(*long, return_exceptions=True)
+
+
+async def test_what_is_long_or_searches_or_is_wrong_is_left_to_a_thread(readers: SqliteReaders) -> None:
+    assert await fetch(LONG) == [{"n": 20000}]
+    assert readers.read_at_once(LONG, []) is None
+    assert readers.read_at_once("SELECT id FROM invoice_search WHERE invoice_search MATCH 'abc'", []) is None
+    with pytest.raises(OperationalError, match="no such table: nowhere"):
+        await fetch("SELECT 1 FROM nowhere")
+
+
+async def test_what_is_read_at_once_can_not_write_and_sees_what_was_committed(readers: SqliteReaders) -> None:
+    async with transaction() as tx:
+        await add_workspace(tx, "Acme", Mode.TEST)
+
+    assert [row["name"] for row in readers.read_at_once("SELECT name FROM workspaces", []) or ()] == ["Acme"]
+    with pytest.raises(OperationalError, match="readonly"):
+        await fetch("DELETE FROM workspaces")
+    assert readers.read_at_once("DELETE FROM workspaces", []) is None
 
 
 async def test_readiness_does_not_wait_even_when_everybody_asks_much(readers: SqliteReaders) -> None:
@@ -111,7 +148,7 @@ async def test_who_waits_while_it_is_closed_is_refused(migrated_sqlite_url: str)
         found: Any = get_connection(READER)
         long = [asyncio.create_task(endless()) for _ in range(CONNECTIONS)]
         await until_busy(found)
-        waiting = [asyncio.create_task(fetch("SELECT 1")) for _ in range(2)]
+        waiting = [asyncio.create_task(fetch(LONG)) for _ in range(2)]
         await asyncio.sleep(0)
 
     refused = await asyncio.gather(*waiting, return_exceptions=True)
@@ -123,9 +160,9 @@ async def test_who_waits_while_it_is_closed_is_refused(migrated_sqlite_url: str)
 
 async def test_no_more_connections_are_opened_than_are_needed(readers: SqliteReaders) -> None:
     for _ in range(10):
-        await fetch("SELECT 1")
+        await fetch(LONG)
     assert len(readers.opened) == 1
 
-    await asyncio.gather(*(fetch("SELECT 1") for _ in range(50)))
+    await asyncio.gather(*(fetch(LONG) for _ in range(50)))
 
     assert len(readers.opened) == CONNECTIONS

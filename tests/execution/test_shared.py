@@ -9,11 +9,13 @@ from typing import Any, Final
 import orjson
 import pytest
 
+from database.scope import scoped
 from execution import shown as shown_module
 from execution.shared import Fanout
 from execution.shown import Asked, Shown, StuckError, until_sent
 from feed import follower
 from feed.cursor import encode_cursor
+from models.event import Event
 from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
 from tests.world.caller import Caller
@@ -110,12 +112,17 @@ async def test_those_that_are_the_same_are_executed_once(reader: Caller, rows: R
     assert asked[0] == asked[1]
 
 
+OF_INVOICE: Final = "subscription ($id: ID) { events(filter: {invoiceId: $id}) { cursor } }"
+
+
 async def test_another_workspace_scope_variable_or_document_is_another_execution(
     reader: Caller, admin: Caller, stranger: Caller
 ) -> None:
     shared = Fanout()
     other = "subscription ($after: String) { events(after: $after) { cursor } }"
-    filtered = "subscription ($id: ID) { invoicePaid(invoiceId: $id) { cursor } }"
+    sized = "subscription ($n: Int) { events { invoice { payments(first: $n) { nodes { id } } } } }"
+    both = "subscription ($id: ID!) { events(filter: {invoiceId: $id}) { invoice { id @skip(if: false) } } }"
+    by_state = "subscription ($s: [WebhookEventStatus!]) { webhookEvents(status: $s) { cursor } }"
 
     async with (
         following(shared, reader, Dashboard()),
@@ -123,10 +130,33 @@ async def test_another_workspace_scope_variable_or_document_is_another_execution
         following(shared, admin, Dashboard()),
         following(shared, stranger, Dashboard()),
         following(shared, reader, Dashboard(), other),
-        following(shared, reader, Dashboard(), filtered, id="inv_a"),
-        following(shared, reader, Dashboard(), filtered, id="inv_b"),
+        following(shared, reader, Dashboard(), sized, n=1),
+        following(shared, reader, Dashboard(), sized, n=2),
+        following(shared, reader, Dashboard(), by_state, s=["FAILED"]),
+        following(shared, reader, Dashboard(), by_state, s=["HELD"]),
+        following(shared, reader, Dashboard(), both, id="inv_a"),
     ):
-        assert shared.group_count == 6
+        assert shared.group_count == 9
+
+
+async def test_those_that_choose_other_events_share_an_execution_and_are_shown_their_own(
+    reader: Caller, rows: Rows, services: Services
+) -> None:
+    customer = await rows.customer()
+    ours, theirs, nobodys = [await rows.invoice(customer) for _ in range(3)]
+    shared, first, again, second = Fanout(), Dashboard(), Dashboard(), Dashboard()
+
+    async with (
+        following(shared, reader, first, OF_INVOICE, id=ours.id),
+        following(shared, reader, second, OF_INVOICE, id=theirs.id),
+        following(shared, reader, again, OF_INVOICE, id=ours.id),
+    ):
+        assert shared.group_count == 1
+        for invoice in (ours, theirs, nobodys, theirs, ours):
+            await happens(rows, services, invoice_id=invoice.id)
+        await asyncio.gather(first.has(2), second.has(2), again.has(2))
+
+    assert (first.numbers, again.numbers, second.numbers) == ([1, 5], [1, 5], [2, 4])
 
 
 async def test_each_is_shown_what_it_missed_and_then_what_all_are(
@@ -162,27 +192,45 @@ async def test_a_wrong_cursor_is_an_error_for_its_sender_alone(reader: Caller, r
 async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
     reader: Caller, rows: Rows, services: Services, seed: int
 ) -> None:
-    """While several commit at once."""
+    """While several commit at once, and each follows another choice of events."""
     dice, shared, total = random.Random(seed), Fanout(), 120
+    customer = await rows.customer()
+    invoices = [(await rows.invoice(customer)).id for _ in range(3)]
     dashboards = [Dashboard() for _ in range(24)]
     starts = [dice.randrange(3) for _ in dashboards]
-    await happens(rows, services, 2)
+    choices = [dice.choice([None, *invoices]) for _ in dashboards]
+    about: list[str] = []
+    query = (
+        "subscription ($after: String, $id: ID)"
+        " { events(after: $after, filter: {invoiceId: $id}) { cursor invoice { id } } }"
+    )
 
-    async def join(dashboard: Dashboard, start: int) -> None:
+    async def happen(times: int) -> None:
+        for _ in range(times):
+            about.append(dice.choice(invoices))
+            await happens(rows, services, invoice_id=about[-1])
+
+    async def join(dashboard: Dashboard, start: int, choice: str | None) -> None:
         await asyncio.sleep(dice.random() * 0.4)
-        asked = Asked(EVENTS, {"after": encode_cursor(rows.workspace_id, start)})
+        asked = Asked(query, {"after": encode_cursor(rows.workspace_id, start), "id": choice})
         await dashboard.follow(shared, asked, reader)
 
-    tasks = [asyncio.create_task(join(*each)) for each in zip(dashboards, starts, strict=True)]
-    await asyncio.gather(*(happens(rows, services, total // 4) for _ in range(4)))
-    await asyncio.gather(*(each.has(total + 2 - start) for each, start in zip(dashboards, starts, strict=True)))
+    await happen(2)
+    tasks = [asyncio.create_task(join(*each)) for each in zip(dashboards, starts, choices, strict=True)]
+    await asyncio.gather(*(happen(total // 4) for _ in range(4)))
+    log = {event.number: event.invoice_id for event in await scoped(Event, rows.workspace_id)}
+    wanted = [
+        sorted(number for number, id_ in log.items() if number > start and choice in {None, id_})
+        for start, choice in zip(starts, choices, strict=True)
+    ]
+    await asyncio.gather(*(each.has(len(numbers)) for each, numbers in zip(dashboards, wanted, strict=True)))
+    groups = shared.group_count
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
-    for dashboard, start in zip(dashboards, starts, strict=True):
-        assert dashboard.numbers == list(range(start + 1, total + 3))
-    assert shared.group_count == 0
+    assert [dashboard.numbers for dashboard in dashboards] == wanted
+    assert (groups, shared.group_count) == (1, 0)
 
 
 async def test_one_that_does_not_read_for_a_while_reads_the_log_and_others_do_not_notice(

@@ -11,9 +11,9 @@ def test_a_payment_that_leaves_its_invoice_is_no_longer_among_those_of_that() ->
     books = Books()
     books.invoices = {(WORKSPACE, INVOICE): open_invoice(), (WORKSPACE, OTHER): open_invoice(id=OTHER)}
     moved = payment()
-    books.hold((WORKSPACE, moved.id), moved)
+    books.put((WORKSPACE, moved.id), moved)
 
-    books.hold((WORKSPACE, moved.id), moved._replace(invoice_id=OTHER))
+    books.put((WORKSPACE, moved.id), moved._replace(invoice_id=OTHER))
 
     event = PaymentFact(
         "evt_1", "any", 1, livemode=False, api_version=None, evidence=Evidence.PAID, is_handled=True,

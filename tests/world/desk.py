@@ -194,6 +194,6 @@ class Desk:
         for key, payment in told.payments.items():
             names = frozenset(name for (_, name), id_ in self._references.items() if id_ == payment.id)
             assert names == payment.provider_ids
-            books.hold(key, payment)
+            books.put(key, payment)
         books.payment_ids = dict(self._references)
         self._books = books

@@ -12,12 +12,12 @@ def completed(session: StripeObject) -> Facts:
     if session.get("mode") == "setup":
         return {}  # a card was saved, nothing was paid
     status = session.get("payment_status")
-    if status is None or status == "paid":  # None: before Stripe told it, a completed session was a paid one
+    if status is None or status == "paid":  # None: before Stripe had this field, a completed session was a paid one
         return _session(session, Evidence.PAID)
     if status == "unpaid":
         return _session(session, Evidence.PENDING)
     if status == "no_payment_required":
-        is_trial = session.get("mode") == "subscription"  # its Stripe invoices tell what is paid later
+        is_trial = session.get("mode") == "subscription"  # events of its Stripe invoices say what is paid later
         if is_trial or session.get("currency") is None:
             return {}
         return {**_session(session, Evidence.PAID), "amount": 0}
@@ -33,7 +33,7 @@ def async_payment_failed(session: StripeObject) -> Facts:
 
 
 def _session(session: StripeObject, evidence: Evidence) -> Facts:
-    told: Facts = {
+    facts: Facts = {
         **payment_names(session),
         "evidence": evidence,
         "amount": amount_of(session, "amount_total"),
@@ -43,13 +43,13 @@ def _session(session: StripeObject, evidence: Evidence) -> Facts:
     }
     conversion = session.get("currency_conversion")
     if conversion is None:
-        return told
+        return facts
     if not isinstance(conversion, dict):
         raise UnreadableError("data.object.currency_conversion is not an object")
-    return told | {  # made before 2025-03-31: the session's own currency is the customer's
+    return facts | {  # made before 2025-03-31: the session's own currency is the customer's
         "amount": integer(conversion, "amount_total", MAX_MINOR_UNITS),
         "currency": currency_of(conversion, "source_currency"),
-        "presentment": Presentment(told["amount"], told["currency"]),
+        "presentment": Presentment(facts["amount"], facts["currency"]),
     }
 
 

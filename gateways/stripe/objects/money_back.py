@@ -38,7 +38,7 @@ def charge_refunded(charge: StripeObject) -> Facts:
 
 
 def _amount_refunded(charge: StripeObject, captured: int) -> int:
-    """Compute the minor units that went back: before basil the released rest of a partial capture is among them."""
+    """Compute the refunded minor units: before basil Stripe's total includes the released rest of a partial capture."""
     refunded = integer(charge, "amount_refunded", MAX_MINOR_UNITS)
     version = charge["api_version"]
     if refunded <= captured and version is not None and version >= _BASIL:
@@ -52,10 +52,10 @@ def refund_changed(refund: StripeObject) -> Facts:
     if not isinstance(status, str) or status not in _REFUND_STATUSES:
         raise UnreadableError("data.object.status is none that Stripe documents")
     is_gone = _REFUND_STATUSES[status]
-    told = RefundFact(
+    refund_fact = RefundFact(
         required_id(refund, "id", "data.object.id"), integer(refund, "created", MAX_EPOCH, default=0), is_gone
     )
-    return _about_charge(refund, Evidence.REFUND) | {"refund": told, "weight": int(is_gone)}
+    return _about_charge(refund, Evidence.REFUND) | {"refund": refund_fact, "weight": int(is_gone)}
 
 
 _REFUND_STATUSES: Final = {
@@ -65,7 +65,7 @@ _REFUND_STATUSES: Final = {
     "failed": True,
     "canceled": True,
 }
-"""Whether the money stayed here. Source: Stripe, "The Refund object", `status`."""
+"""Whether a refund of this status failed. Source: Stripe, "The Refund object", `status`."""
 
 
 def dispute_created(dispute: StripeObject) -> Facts:
@@ -78,18 +78,18 @@ def dispute_closed(dispute: StripeObject) -> Facts:
 
 def _dispute(dispute: StripeObject, evidence: Evidence) -> Facts:
     about = _about_charge(dispute, evidence)
-    told = DisputeFact(
+    dispute_fact = DisputeFact(
         id=required_id(dispute, "id", "data.object.id"),
         status=required_id(dispute, "status", "data.object.status"),
         reason=required_id(dispute, "reason", "data.object.reason"),
         amount=about["amount"],
         opened=integer(dispute, "created", MAX_EPOCH),
     )
-    return about | {"dispute": told}
+    return about | {"dispute": dispute_fact}
 
 
 def _about_charge(subject: StripeObject, evidence: Evidence) -> Facts:
-    """Read whose money it is, by ids alone: the metadata is the refund's or the dispute's own."""
+    """Read which payment it is about, by ids alone: the metadata belongs to the refund or the dispute."""
     names = tuple(name for name in (reference(subject, "payment_intent"), reference(subject, "charge")) if name)
     if not names:
         raise UnreadableError("data.object names neither a payment_intent nor a charge")

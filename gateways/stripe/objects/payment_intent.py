@@ -17,14 +17,14 @@ def processing(intent: StripeObject) -> Facts:
 
 
 def partially_funded(intent: StripeObject) -> Facts:
-    """Read a bank transfer that came in part: what is missing stands in the instructions that the customer got."""
-    told = _intent(intent, Evidence.PENDING)
+    """Read a bank transfer that came in part: the customer's instructions contain the missing amount."""
+    facts = _intent(intent, Evidence.PENDING)
     action = intent.get("next_action")
     instructions = action.get("display_bank_transfer_instructions") if isinstance(action, dict) else None
     if not isinstance(instructions, dict):
-        raise UnreadableError("data.object.next_action tells nothing of the bank transfer")
+        raise UnreadableError("data.object.next_action does not describe the bank transfer")
     missing = integer(instructions, "amount_remaining", MAX_MINOR_UNITS)
-    return told | {"amount_received": max(0, told["amount"] - missing)}
+    return facts | {"amount_received": max(0, facts["amount"] - missing)}
 
 
 def failed(intent: StripeObject) -> Facts:

@@ -1,4 +1,4 @@
-"""What several of Stripe's objects carry: a payment's names, our metadata, a failure, what the customer saw."""
+"""Reads fields that several of Stripe's objects have: a payment's ids, our metadata, failures, converted amounts."""
 
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -18,17 +18,17 @@ from models.money import MAX_MINOR_UNITS
 from models.payment_fact import Presentment, UnreadableError
 
 MAX_METADATA: Final = 500
-"""Characters of a value of Stripe's metadata."""
+"""The most characters of a value of Stripe's metadata."""
 
 MAX_MESSAGE: Final = 2000
-"""Characters that are kept of why a payment failed."""
+"""How many characters of a failure's message are stored."""
 
 
 class Handled(NamedTuple):
-    """A type of event that is read: how, and what Stripe sends it for. Source: Stripe, "Types of events".
+    """A handled type of event: how to read it, and when Stripe sends it. Source: Stripe, "Types of events".
 
     `is_needed`: without it invoices are not marked as paid; the others are about bank debits, refunds, disputes and
-    what was paid outside of Stripe. Of two events of a payment within one second the later one has more `weight`.
+    payments outside of Stripe. Of two events of a payment in the same second, the one with more `weight` is later.
     """
 
     read: Callable[[StripeObject], Facts]
@@ -38,9 +38,9 @@ class Handled(NamedTuple):
 
 
 def payment_names(subject: StripeObject) -> Facts:
-    """Read a payment's names (the intent's, the object's own, then the session's), and its Stripe invoice.
+    """Read a payment's ids (the intent's, the object's own, then the session's), and that of its Stripe invoice.
 
-    A session with a Stripe invoice and no intent, as a subscription's, is about the whole of that.
+    A session with a Stripe invoice and no intent, as a subscription's, is about that whole invoice.
     """
     intent, own_id = reference(subject, "payment_intent"), required_id(subject, "id", "data.object.id")
     order_id, behind = reference(subject, "invoice"), _order_reference(subject)
@@ -53,7 +53,7 @@ def payment_names(subject: StripeObject) -> Facts:
 
 
 def _order_reference(subject: StripeObject) -> str | None:
-    """Read the invoice or session that an intent pays for, since basil; a merchant may have written anything there."""
+    """Read the invoice or session that an intent pays for, since basil; merchants may write any text there."""
     details = subject.get("payment_details")
     named = details.get("order_reference") if isinstance(details, dict) else None
     if not isinstance(named, str) or not named.startswith(("in_", "cs_")) or len(named) > MAX_ID:
@@ -74,7 +74,7 @@ def our_metadata(subject: StripeObject) -> Facts:
 
 
 def _trimmed(value: str | None) -> str | None:
-    """Take off blanks: metadata is typed by hand at times."""
+    """Strip blanks: people sometimes type metadata by hand."""
     return (value and value.strip()) or None
 
 
@@ -89,7 +89,7 @@ def failure_of(error: object) -> Facts:
 
 
 def presentment_of(subject: StripeObject) -> Presentment | None:
-    """Read what the customer saw; it decides nothing, so one that can't be read is left out."""
+    """Read the amount in the customer's currency; nothing depends on it, so an unreadable one is left out."""
     details = subject.get("presentment_details")
     if not isinstance(details, dict):
         return None

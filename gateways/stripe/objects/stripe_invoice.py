@@ -1,4 +1,4 @@
-"""Stripe's own invoices, which one or several payments pay, some of them outside of Stripe."""
+"""Stripe's own invoices, paid by one or several payments, some of them outside of Stripe."""
 
 from typing import Any, Final, NamedTuple
 
@@ -11,36 +11,36 @@ from models.payment_fact import Evidence
 def paid(invoice: StripeObject) -> Facts:
     """Read what was paid: one payment, unless Stripe lists several.
 
-    Since basil an invoice can be paid in parts, some out of band. What was paid and isn't listed is one more part, the
-    whole.
+    Since basil an invoice can be paid in parts, some out of band. If the list lacks some of it, one more part is
+    the whole invoice, under its own id.
     """
-    told = _whole(invoice, Evidence.PAID, "amount_paid")
+    facts = _whole(invoice, Evidence.PAID, "amount_paid")
     if invoice.get("paid_out_of_band") is True:  # before basil, and amount_paid is only what came through Stripe
-        return told | {"evidence": Evidence.OUT_OF_BAND, "amount": integer(invoice, "amount_due", MAX_MINOR_UNITS)}
+        return facts | {"evidence": Evidence.OUT_OF_BAND, "amount": integer(invoice, "amount_due", MAX_MINOR_UNITS)}
     old_intent = reference(invoice, "payment_intent")
     entries = [entry for entry in _listed(invoice) if entry.get("status") == "paid"]
     if old_intent is not None or not entries:
-        return told | _by_intent(old_intent)
-    payments = [_listed_payment(entry, told["amount"] if len(entries) == 1 else None) for entry in entries]
+        return facts | _by_intent(old_intent)
+    payments = [_listed_payment(entry, facts["amount"] if len(entries) == 1 else None) for entry in entries]
     outside = sum(payment.amount for payment in payments if not payment.name)
-    parts = [told | _by_intent(name) | {"amount": amount} for name, amount in sorted(payments) if name]
-    if told["amount"] > sum(payment.amount for payment in payments):
-        parts.append(told | {"amount": told["amount"] - outside})
+    parts = [facts | _by_intent(name) | {"amount": amount} for name, amount in sorted(payments) if name]
+    if facts["amount"] > sum(payment.amount for payment in payments):
+        parts.append(facts | {"amount": facts["amount"] - outside})
     if outside:
-        parts.append(told | {"evidence": Evidence.OUT_OF_BAND, "amount": outside})
+        parts.append(facts | {"evidence": Evidence.OUT_OF_BAND, "amount": outside})
     return parts[0] | ({"parts": parts} if len(parts) > 1 else {})
 
 
 def payment_failed(invoice: StripeObject) -> Facts:
-    """Read the attempt that is open; one that was given up never lends its name to the one that pays."""
-    told = _whole(invoice, Evidence.FAILED, "amount_due")
+    """Read the attempt that is open, never one that was given up: that is not the one that pays in the end."""
+    facts = _whole(invoice, Evidence.FAILED, "amount_due")
     intent = reference(invoice, "payment_intent")
     if intent is None:
         tried = [entry for entry in _listed(invoice) if entry.get("status") not in ("paid", "canceled")]
         tried.sort(key=lambda entry: entry.get("is_default") is not True)
         payment = tried[0].get("payment") if tried else None
         intent = reference(payment, "payment_intent") if isinstance(payment, dict) else None
-    return told | failure_of(invoice.get("last_finalization_error")) | _by_intent(intent)
+    return facts | failure_of(invoice.get("last_finalization_error")) | _by_intent(intent)
 
 
 def _whole(invoice: StripeObject, evidence: Evidence, amount: str) -> Facts:
@@ -60,14 +60,14 @@ def _by_intent(name: str | None) -> Facts:
 
 
 class _Listed(NamedTuple):
-    """A payment that a Stripe invoice lists. The name is empty where it came outside of Stripe."""
+    """A payment that a Stripe invoice lists. The id is empty if it was made outside of Stripe."""
 
     name: str
     amount: int
 
 
 def _listed_payment(entry: StripeObject, only_amount: int | None) -> _Listed:
-    """Read a payment of the list. `only_amount` stands for an amount that is missing, where there is one payment."""
+    """Read a payment of the list. `only_amount` replaces a missing amount if the list has only one payment."""
     amount = integer(entry, "amount_paid", MAX_MINOR_UNITS, default=only_amount)
     payment = entry.get("payment")
     if not isinstance(payment, dict):
@@ -76,7 +76,7 @@ def _listed_payment(entry: StripeObject, only_amount: int | None) -> _Listed:
 
 
 def _listed(invoice: StripeObject) -> list[dict[str, Any]]:
-    """Read what Stripe lists as the invoice's payments: since 2025-03-31.basil, where it is asked to."""
+    """Read the list of the invoice's payments, which Stripe sends since 2025-03-31.basil if it is expanded."""
     payments = invoice.get("payments")
     entries = payments.get("data") if isinstance(payments, dict) else None
     return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

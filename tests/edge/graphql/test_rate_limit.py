@@ -178,7 +178,7 @@ async def test_counters_that_are_over_and_too_many_are_let_go(monkeypatch: pytes
         for number in range(50):
             await count(limits, 2, who=f"key_{number}")
 
-        assert len(limits._alone.storage.storage) <= 11  # type: ignore[attr-defined]
+        assert len(limits._local.storage.storage) <= 11  # type: ignore[attr-defined]
         assert len(limits._refused_until) <= 11
 
 
@@ -211,7 +211,7 @@ async def test_a_redis_that_is_away_refuses_nobody_and_is_told_of_once() -> None
             through = await count(limits, 100)
 
     assert through == 5
-    assert [line["event"] for line in log] == ["redis unreachable, each process counts requests by itself"]
+    assert [line["event"] for line in log] == ["redis unreachable, each process counts requests on its own"]
 
 
 async def test_a_redis_that_hangs_is_waited_for_once_and_counts_again_when_it_is_back(
@@ -231,7 +231,7 @@ async def test_a_redis_that_hangs_is_waited_for_once_and_counts_again_when_it_is
 
     assert through == 50
     assert [line["event"] for line in log] == [
-        "redis unreachable, each process counts requests by itself",
+        "redis unreachable, each process counts requests on its own",
         "redis counts requests again",
     ]
 

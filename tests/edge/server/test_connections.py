@@ -59,7 +59,7 @@ class Small:
 
     def __init__(self, *trusted: str) -> None:
         self.noted: list[str] = []
-        capacity = Capacity(total=16, room=4, per_address=6, backlog=1)
+        capacity = Capacity(total=16, reserved=4, per_address=6, backlog=1)
         self.connections = Connections(capacity, Networks(trusted), self.noted.append)
 
     def come(self, *hosts: str, busy: bool = False) -> list[Kept]:
@@ -160,10 +160,10 @@ def test_a_shortage_is_logged_once_a_minute() -> None:
 @pytest.mark.parametrize(
     ("descriptors", "capacity"),
     [
-        (256, Capacity(total=96, room=12, per_address=48, backlog=32)),
-        (1024, Capacity(total=768, room=96, per_address=384, backlog=128)),
-        (1 << 20, Capacity(total=16_384, room=2048, per_address=8192, backlog=2048)),
-        (64, Capacity(total=16, room=2, per_address=8, backlog=8)),
+        (256, Capacity(total=96, reserved=12, per_address=48, backlog=32)),
+        (1024, Capacity(total=768, reserved=96, per_address=384, backlog=128)),
+        (1 << 20, Capacity(total=16_384, reserved=2048, per_address=8192, backlog=2048)),
+        (64, Capacity(total=16, reserved=2, per_address=8, backlog=8)),
     ],
 )
 def test_what_fits_into_a_limit_of_descriptors(descriptors: int, capacity: Capacity) -> None:
@@ -336,7 +336,7 @@ async def test_the_connections_of_a_trusted_proxy_are_not_one_clients(sqlite_tem
         async with client, AsyncSockets(client) as sockets:
             await sockets.open(capacity.per_address + 10)
             status = await asyncio.to_thread(server.status)
-            await sockets.open(capacity.total - capacity.room - capacity.per_address - 10)
+            await sockets.open(capacity.total - capacity.reserved - capacity.per_address - 10)
             full = await asyncio.to_thread(lambda: [server.status(), server.webhook(), server.status("/readyz")])
 
     assert status == 200

@@ -256,7 +256,7 @@ def _reloaded(committed: Books) -> Books:
     books.invoices = dict(committed.invoices)
     books.links = defaultdict(list, {key: list(links) for key, links in committed.links.items()})
     for key, payment in committed.payments.items():
-        books.hold(key, payment)
+        books.put(key, payment)
         for name in payment.provider_ids:
             books.payment_ids[WORKSPACE, name] = payment.id
     for (_, invoice_id), links in committed.links.items():

@@ -1,4 +1,4 @@
-"""The command line of a product that pings twice a second: `python -m tests.edge.graphql.pinging serve …`."""
+"""The command line of a product that pings twice a second: `python -m tests.edge.server.pinging serve …`."""
 
 from functools import partial
 
