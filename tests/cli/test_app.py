@@ -12,6 +12,7 @@ import pytest
 
 from models.integration import SEALED_COLUMNS, bound_to
 from models.secret import Keyring, generate_key, sealing_key_id
+from tests.simulator.serving import eventually
 from tests.world.app import (
     ENCRYPTION_KEY,
     Cli,
@@ -52,19 +53,19 @@ def assert_refused(cli: Cli, *arguments: str, says: str, code: int = 1) -> None:
     assert done.stdout == ""
 
 
-def test_every_command_starts_by_itself(tmp_path: Path, start_simulator: StartSimulator) -> None:
-    """As users start it; the other tests fork theirs from a Python that has loaded the product."""
-    cold = Cli(cwd=tmp_path, cold=True)
-    refused = cold.run("simulate", "paid", "--invoice", "inv_1", "--simulator", start_simulator().url)
+def test_every_command_starts_by_itself(tmp_path: Path) -> None:
+    """As users start it; the other tests fork theirs from a Python that has loaded the product.
 
-    assert len(Keyring.parse([cold("generate-key")["encryptionKey"]]).keys) == 1
+    So do `generate-key`, `workspace`, `serve` and `simulator` in the README's walk, and `simulate` in the demo.
+    """
+    cold = Cli(cwd=tmp_path, cold=True)
+
     assert cold("migrate")["applied"][0] == "m0001_initial"
-    assert cold("workspace", "create", "Acme", "--mode", "test")["workspace"]["name"] == "Acme"
+    Cli(cwd=tmp_path)("workspace", "create", "Acme", "--mode", "test")
     assert len(cold("key", "list")["keys"]) == 1
     assert cold("rotate-encryption-key")["resealed"] == 0
     assert cold("sync") == {"integrations": []}
     assert cold("sums") == {"mistakes": []}
-    assert "has no Payment Link" in refused.stderr
 
 
 # --- Databases, workspaces and keys ----------------------------------------------------------------------------
@@ -313,12 +314,14 @@ def test_workers_serve_until_they_are_told_to_stop(
     key = app.cli("workspace", "create", "Acme", "--mode", "test")["apiKey"]
 
     answers = [ask_who_is_calling(app.url, key) for _ in range(10)]
-    counted = httpx.get(f"{app.url}/metrics", **LOCAL).text
+    counters = (
+        'fluxrate_http_requests_total{route="/graphql",status="200"} 10.0',
+        'fluxrate_graphql_queries_total{answered_by="plan"} 10.0',
+    )
+    eventually(lambda: set(counters) <= set(httpx.get(f"{app.url}/metrics", **LOCAL).text.splitlines()))
     app.stop()
 
     assert [answer.status_code for answer in answers] == [200] * 10
-    assert 'fluxrate_http_requests_total{route="/graphql",status="200"} 10.0' in counted
-    assert 'fluxrate_graphql_queries_total{answered_by="plan"} 10.0' in counted
     assert "Traceback" not in app.stderr
 
 

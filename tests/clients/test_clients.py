@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from edge.graphql.socket import CLOSE_CODES
-from tests.clients.conftest import ROOT, node_environment, recipes, run
+from tests.clients.conftest import ROOT, node, node_environment, recipes, run
 from tests.world.app import RunningApp, running_app
 from tests.world.documents import CREATE_CUSTOMER
 from tests.world.graphql_client import GraphQLClient
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.timeout(300)  # the first test installs the packages
 
 def answer_of(clients: Path, script: str, *arguments: str) -> Any:
     """What a script prints."""
-    return json.loads(run(clients, "node", script, *arguments))
+    return json.loads(run(clients, node(), script, *arguments))
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +87,13 @@ class Follower:
 async def following(clients: Path, recipe: str, url: str, key: str, after: str) -> AsyncIterator[Follower]:
     """Somebody who follows by a recipe, while the block lasts."""
     process = await asyncio.create_subprocess_exec(
-        "node", "follow.mjs", recipe, url, key, after, cwd=clients, env=node_environment(), stdin=PIPE, stdout=PIPE
+        node(), "follow.mjs", recipe, url, key, after, cwd=clients, env=node_environment(), stdin=PIPE, stdout=PIPE
     )
     try:
         yield Follower(process)
     finally:
         assert process.stdin is not None
-        process.stdin.close()  # it ends with its input; a kill would leave the child of the wheel's script
+        process.stdin.close()  # it ends with its input; where the machine's is a script, a kill would leave its child
         await process.wait()
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 import errors
-from tests.clients.conftest import ROOT, TYPED, recipes, run
+from tests.clients.conftest import ROOT, TYPED, node, recipes, run
 from tests.world.app import RunningApp, running_app
 from tests.world.documents import CREATE_CUSTOMER, CREATE_INVOICE
 from tests.world.graphql_client import GraphQLClient
@@ -59,7 +59,7 @@ async def client(app: RunningApp) -> AsyncIterator[GraphQLClient]:
 
 def told(clients: Path, recipe: str, client: GraphQLClient) -> Any:
     """What a frontend is told that does as a recipe says."""
-    return json.loads(run(clients, "node", "reading.mjs", recipe, client.url, client.api_key))
+    return json.loads(run(clients, node(), "reading.mjs", recipe, client.url, client.api_key))
 
 
 @pytest.mark.parametrize(("query", "variables"), QUERY.findall(PAGE))
@@ -145,16 +145,21 @@ def folder(clients: Path) -> Iterator[Path]:
         yield Path(shutil.copytree(clients / TYPED, name, dirs_exist_ok=True))
 
 
+def use(folder: Path, tool: str, *arguments: str) -> None:
+    """Run a package's tool, as npx does, which loads npm first."""
+    run(folder, node(), str(folder.parent / "node_modules" / ".bin" / tool), *arguments, within_s=100)
+
+
 def test_types_are_made_and_hold(folder: Path) -> None:
     """Both tools' at once; and a field that there is not is refused by either."""
-    run(folder, "npx", "gql.tada", "generate", "output", within_s=100)
-    run(folder, "npx", "graphql-codegen", "--config", "codegen.ts", within_s=100)
-    run(folder, "npx", "tsc", within_s=100)
+    use(folder, "gql.tada", "generate", "output")
+    use(folder, "graphql-codegen", "--config", "codegen.ts")
+    use(folder, "tsc")
     names = ("tada.ts", "generated.ts")
     for name in names:
         text = (folder / name).read_text()
         (folder / name).write_text(re.sub(r"\.amount\b", ".amout", text))
     with pytest.raises(AssertionError) as refused:
-        run(folder, "npx", "tsc", within_s=100)
+        use(folder, "tsc")
     said = str(refused.value)
     assert [name for name in names if re.search(rf"\b{name}\(.*'amout'", said)] == list(names)

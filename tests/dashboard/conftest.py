@@ -126,11 +126,15 @@ class Person:
 
     async def enter(self, path: str = "/") -> None:
         """With a session already, as somebody who comes back."""
+        await self.has_signed_in()
+        await self.page.goto(f"{self.app.url}{path}")
+        await expect(self.page.get_by_text("Live", exact=True)).to_be_visible()
+
+    async def has_signed_in(self) -> None:
+        """Have a session, and no page open yet."""
         url, origin = f"{self.app.url}/session", {"Origin": self.app.url}
         signed_in = await self.page.context.request.post(url, data={"apiKey": self.api_key}, headers=origin)
         assert signed_in.ok, await signed_in.text()
-        await self.page.goto(f"{self.app.url}{path}")
-        await expect(self.page.get_by_text("Live", exact=True)).to_be_visible()
 
     async def go(self, name: str) -> None:
         """By a link of the navigation."""

@@ -75,8 +75,9 @@ async def test_where_it_is_switched_off_no_link_leads_to_it(browser: Browser, tm
         await expect(page.get_by_role("link", name="GraphiQL")).to_have_count(0)
 
 
-async def test_what_it_begins_with_is_answered(person: Person) -> None:
-    page = person.page
+async def test_what_it_begins_with_is_answered(new_person: NewPerson) -> None:
+    page = (person := await new_person()).page
+    await person.has_signed_in()
     await page.goto(f"{person.app.url}/graphiql")
     execute = page.get_by_role("button", name="Execute query")
     await expect(execute).to_have_attribute("aria-haspopup", "menu")
@@ -86,8 +87,9 @@ async def test_what_it_begins_with_is_answered(person: Person) -> None:
     await expect(page.get_by_role("region", name="Result Window")).to_contain_text('"nodes": []')
 
 
-async def test_a_subscription_shows_what_happens_until_it_is_stopped(person: Person) -> None:
-    page = person.page
+async def test_a_subscription_shows_what_happens_until_it_is_stopped(new_person: NewPerson) -> None:
+    page = (person := await new_person()).page
+    await person.has_signed_in()
     await page.goto(f"{person.app.url}/graphiql")
 
     socket = await follow(page)

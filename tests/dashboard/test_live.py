@@ -11,11 +11,12 @@ from tests.world.local import LOCAL
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 
-async def test_an_invoice_goes_paid_in_two_windows(person: Person, new_person: NewPerson) -> None:
+async def test_an_invoice_goes_paid_in_two_windows(new_person: NewPerson) -> None:
+    person = await new_person()
     await person.has_connected()
     invoice = await person.has_drafted()
     link = await person.has_finalized(invoice)
-    await person.page.goto(f"{person.app.url}/invoices/{invoice}")
+    await person.enter(f"/invoices/{invoice}")
     await expect(person.status("Open")).to_be_visible()
     other = await new_person(beside=person)
     await other.enter("/invoices")

@@ -2,7 +2,7 @@
 
 from playwright.async_api import Page, expect
 
-from tests.dashboard.conftest import Person
+from tests.dashboard.conftest import NewPerson, Person
 
 
 async def keep(person: Person, key: str, value: str) -> None:
@@ -27,13 +27,13 @@ async def keeps_and_removes(person: Person, page: Page) -> None:
     await expect(card.get_by_role("term")).to_have_count(0)
 
 
-async def test_entries_are_kept_changed_and_removed(person: Person) -> None:
+async def test_entries_are_kept_changed_and_removed(new_person: NewPerson) -> None:
     """Of an invoice that is finalized, too."""
-    page = person.page
+    page = (person := await new_person()).page
     await person.has_connected()
     invoice = await person.has_drafted()
     await person.has_finalized(invoice)
-    await page.goto(f"{person.app.url}/invoices/{invoice}")
+    await person.enter(f"/invoices/{invoice}")
 
     await keeps_and_removes(person, page)
     await page.get_by_role("link", name="Ada Lovelace").click()
