@@ -8,6 +8,7 @@ cancelled.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -18,14 +19,20 @@ from tortoise.backends.sqlite.client import SqliteClient
 CONNECTIONS: Final = 4
 _INTERRUPTED_EVERY_S: Final = 0.005
 
-STEP: Final = 5_000
+STEP: Final = 1_000
 """After how many instructions of SQLite the length of a statement is checked, again and again."""
 
-SHORT: Final = 6
+SHORT: Final = 30
 """How many steps a short statement takes at most: about a millisecond."""
 
-_SEARCH: Final = " MATCH "
-"""In statements that search texts, which SQLite doesn't count by instructions."""
+SHORT_S: Final = 0.05
+"""How long a short statement takes at most, even on a slow disk or a busy machine."""
+
+TURN_S: Final = 0.002
+"""How long short statements follow one another before others get a turn of the event loop."""
+
+_UNCOUNTED: Final = (" MATCH ", " LIKE ", "payload")
+"""What may take long in few instructions: searching texts, and reading large ones."""
 
 
 class SqliteReaders(SqliteClient):
@@ -36,6 +43,8 @@ class SqliteReaders(SqliteClient):
         self._reading_timeout_s = reading_timeout_s
         self._at_once: sqlite3.Connection | None = None
         self._steps = 0
+        self._ends_at = 0.0
+        self._turn_began: float | None = None
         self._turns = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[aiosqlite.Connection] = []
         self._reclaiming: set[asyncio.Task[None]] = set()
@@ -66,18 +75,26 @@ class SqliteReaders(SqliteClient):
     async def execute_query(self, query: str, values: list[Any] | None = None) -> tuple[int, Sequence[Any]]:
         """Run a statement; return the number of its rows, and the rows."""
         rows = self.read_at_once(query, values)
-        return await super().execute_query(query, values) if rows is None else (len(rows), rows)
+        if rows is None:
+            found: tuple[int, Sequence[Any]] = await super().execute_query(query, values)
+            return found
+        await self._take_turns()
+        return len(rows), rows
 
     async def execute_query_dict(self, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
         """Run a statement; return its rows as dicts."""
         rows = self.read_at_once(query, values)
-        return await super().execute_query_dict(query, values) if rows is None else list(map(dict, rows))
+        if rows is None:
+            dicts: list[dict[str, Any]] = await super().execute_query_dict(query, values)
+            return dicts
+        await self._take_turns()
+        return list(map(dict, rows))
 
     def read_at_once(self, query: str, values: list[Any] | None) -> list[Any] | None:
         """Run a statement that is short; return None if it isn't, or fails: a thread says why."""
-        if self._at_once is None or _SEARCH in query:
+        if self._at_once is None or any(word in query for word in _UNCOUNTED):
             return None
-        self._steps = 0
+        self._steps, self._ends_at = 0, time.perf_counter() + SHORT_S
         try:
             rows = self._at_once.execute(query, values or ()).fetchall()
         except (sqlite3.Error, ValueError, OverflowError):
@@ -97,7 +114,18 @@ class SqliteReaders(SqliteClient):
 
     def _is_long(self) -> bool:
         self._steps += 1
-        return self._steps > SHORT
+        return self._steps > SHORT or time.perf_counter() > self._ends_at
+
+    async def _take_turns(self) -> None:
+        """Let others run if short statements have filled this turn of the event loop: none of them waits for anything."""
+        if self._turn_began is not None and time.perf_counter() - self._turn_began > TURN_S:
+            await asyncio.sleep(0)
+        if self._turn_began is None:
+            self._turn_began = time.perf_counter()
+            asyncio.get_running_loop().call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_began = None
 
     def acquire_connection(self) -> Any:
         """Return a context that holds a connection for one statement: the last used one, whose cache is fullest."""

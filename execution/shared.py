@@ -6,6 +6,7 @@ missed. Then it joins its group, which is at least as far, and gets the events t
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from strawberry.types import ExecutionResult
 from execution.documents import Followed, followed_by
 from execution.errors import of_exception
 from execution.limits import refused_for_variables
+from execution.results import is_cut_short
 from execution.shown import Asked, Send, Shown, until_sent
 from feed.follower import Follower
 from models.event import Event
@@ -101,7 +103,7 @@ class _Choice:
 
 
 class _Executed(NamedTuple):
-    """A result, and whose it is: of those choices, or of everybody if it ends the group."""
+    """A result, and the choices that it is for."""
 
     shown: Shown
     choices: frozenset[_Choice]
@@ -119,6 +121,7 @@ class _Group:
         self._executed: list[_Executed] = []
         self._choices: dict[bytes, _Choice] = {}
         self._wanting: frozenset[_Choice] = frozenset()
+        self._members = 0
 
     @property
     def position(self) -> int:
@@ -134,15 +137,16 @@ class _Group:
         """Add a member, by the variables by which it chooses events."""
         choice = self._choices.setdefault(choosing, _Choice())
         choice.members.add(member)
+        self._members += 1
         return choice
 
-    def leave(self, member: "_Member", choosing: bytes) -> None:
+    def leave(self, member: "_Member", choosing: bytes, choice: _Choice) -> None:
         """Remove a member; the last one ends the execution."""
-        choice = self._choices.get(choosing, _Choice())
         choice.members.discard(member)
-        if not choice.members:
-            self._choices.pop(choosing, None)
-        if not self._choices:
+        self._members -= 1
+        if not choice.members and self._choices.get(choosing) is choice:
+            del self._choices[choosing]
+        if not self._members:
             self._on_unjoinable()
             for task in (self._task, self._sending):
                 if task is not None:
@@ -159,6 +163,12 @@ class _Group:
             async with aclosing(asked.results(self._context)) as results:
                 async for result in results:
                     shown = Shown(self.position, result)
+                    if is_cut_short(result):  # those who don't follow this event lose nothing
+                        self._end(result, self._wanting)
+                        if not self._choices:
+                            self._on_unjoinable()
+                            return
+                        continue
                     if shown.is_last:
                         failed = result
                         break
@@ -171,7 +181,12 @@ class _Group:
             failure = of_exception(error, self._context.request_id)
             failed = ExecutionResult(data=None, errors=[failure])
         self._on_unjoinable()
-        self._queue(Shown(_AFTER_ALL, failed), frozenset(self._choices.values()))
+        self._end(failed, frozenset(self._choices.values()))
+
+    def _end(self, result: ExecutionResult, choices: frozenset[_Choice]) -> None:
+        """End the subscriptions of some choices by a result: they are offered nothing after it."""
+        self._choices = {choosing: choice for choosing, choice in self._choices.items() if choice not in choices}
+        self._queue(Shown(_AFTER_ALL, result), choices)
 
     def _queue(self, shown: Shown, choices: frozenset[_Choice]) -> None:
         self._executed.append(_Executed(shown, choices))
@@ -184,9 +199,12 @@ class _Group:
             while self._executed:
                 some, self._executed = self._executed, []
                 count = 0
-                for choice in list(self._choices.values()):
-                    shown = [each.shown for each in some if choice in each.choices]
-                    for member in list(choice.members) if shown else ():
+                offered: dict[_Choice, list[Shown]] = defaultdict(list)
+                for each in some:
+                    for choice in each.choices:
+                        offered[choice].append(each.shown)
+                for choice, shown in offered.items():
+                    for member in list(choice.members):
                         if member in choice.members:
                             member.offer(shown)
                         count += 1
@@ -220,7 +238,7 @@ class _Member(Follower[Shown]):
     def leave(self) -> None:
         if self._begun is not None:
             self._begun.coroutine.close()
-        self._group.leave(self, self._choosing)
+        self._group.leave(self, self._choosing, self._choice)
 
     async def missed(self) -> AsyncGenerator[Shown, None]:
         """Yield the lines of the log between its own position and its group's.

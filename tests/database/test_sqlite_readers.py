@@ -71,10 +71,33 @@ async def test_what_is_short_is_read_while_all_threads_are_busy_however_often(re
     await asyncio.gather(*long, return_exceptions=True)
 
 
+async def test_others_get_their_turns_between_what_is_short(readers: SqliteReaders) -> None:
+    """Though nothing in the event loop ever waits for such a statement."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    others = asyncio.create_task(take_turns())
+    await asyncio.sleep(0)
+    before = turns
+    for _ in range(5000):
+        await fetch("SELECT 1 AS one")
+    others.cancel()
+
+    assert turns - before >= 5
+    assert readers.opened == readers._idle
+
+
 async def test_what_is_long_or_searches_or_is_wrong_is_left_to_a_thread(readers: SqliteReaders) -> None:
     assert await fetch(LONG) == [{"n": 20000}]
     assert readers.read_at_once(LONG, []) is None
-    assert readers.read_at_once("SELECT id FROM invoice_search WHERE invoice_search MATCH 'abc'", []) is None
+    for uncounted in ("invoice_search WHERE invoice_search MATCH 'abc'", "invoices WHERE memo LIKE '%a%'"):
+        assert readers.read_at_once(f"SELECT 1 FROM {uncounted}", []) is None
+    assert readers.read_at_once("SELECT payload FROM webhook_events", []) is None
     with pytest.raises(OperationalError, match="no such table: nowhere"):
         await fetch("SELECT 1 FROM nowhere")
 

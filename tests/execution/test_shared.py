@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from database.scope import scoped
+from errors import UnavailableError
 from execution import shown as shown_module
 from execution.shared import Fanout
 from execution.shown import Asked, Shown, StuckError, until_sent
@@ -301,6 +302,42 @@ async def test_an_error_of_an_event_is_told_to_all_and_the_next_event_too(
     assert b"division" not in dashboards[0].payloads[0]
     assert "errors" not in second
     assert dashboards[0].payloads == dashboards[1].payloads
+
+
+async def test_an_event_that_is_cut_short_ends_those_that_follow_it_and_no_others(
+    reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They follow again after it, and lose nothing."""
+    query = "subscription ($id: ID) { events(filter: {invoiceId: $id}) { cursor invoice { id } } }"
+    customer = await rows.customer()
+    ours, theirs = await rows.invoice(customer), await rows.invoice(customer)
+    shared, first, second = Fanout(), Dashboard(), Dashboard()
+
+    def unavailable(_: object) -> None:
+        raise UnavailableError("The database is unavailable right now.")
+
+    async with (
+        following(shared, reader, first, query, id=ours.id) as ended,
+        following(shared, reader, second, query, id=theirs.id) as others,
+    ):
+        with monkeypatch.context() as broken:
+            broken.setattr("schema.types.invoice.Invoice.of", unavailable)
+            await happens(rows, services, invoice_id=ours.id)
+            await first.has(1)
+            await asyncio.wait_for(ended, PATIENCE_S)
+        assert shared.group_count == 1
+        await happens(rows, services, invoice_id=ours.id)
+        await happens(rows, services, invoice_id=theirs.id)
+        await second.has(1)
+        async with following(shared, reader, again := Dashboard(), query, id=ours.id):
+            assert shared.group_count == 1
+            await happens(rows, services, invoice_id=ours.id)
+            await again.has(1)
+        assert not others.done()
+
+    assert b"UNAVAILABLE" in first.payloads[0]
+    assert (len(first.payloads), second.numbers, again.numbers) == (1, [3], [4])
+    assert shared.group_count == 0
 
 
 async def test_queries_are_answered_and_over(reader: Caller) -> None:
