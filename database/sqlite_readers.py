@@ -117,7 +117,7 @@ class SqliteReaders(SqliteClient):
         return self._steps > SHORT or time.perf_counter() > self._ends_at
 
     async def _take_turns(self) -> None:
-        """Let others run if short statements have filled this turn of the event loop: none of them waits for anything."""
+        """Let others run if short statements, which never wait, have filled this turn of the event loop."""
         if self._turn_began is not None and time.perf_counter() - self._turn_began > TURN_S:
             await asyncio.sleep(0)
         if self._turn_began is None:
