@@ -8,6 +8,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.connection import get_connection
 
 from database.dialect import READER, WRITER
+from database.sqlite_readers import STEP
 
 _STEP: Final = 20
 _TOLD: Final = """
@@ -36,14 +37,14 @@ async def _steps(work: Work) -> int:
         return 0
 
     readers: Any = get_connection(READER)
-    at_once, readers._at_once = readers._at_once, None
     connections: list[Any] = [*readers.opened, get_connection(WRITER)._connection]
+    readers._at_once.set_progress_handler(one_more, _STEP)
     for connection in connections:
         await connection.set_progress_handler(one_more, _STEP)
     try:
         await work()
     finally:
-        readers._at_once = at_once
+        readers._at_once.set_progress_handler(readers._is_long, STEP)
         for connection in connections:
             await connection.set_progress_handler(None, 0)
     return steps

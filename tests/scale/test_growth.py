@@ -183,6 +183,8 @@ _OTHERS: Final = {
 
 
 _LISTED: Final = (
+    "a customer's page",
+    "a customer's payments",
     "customers",
     "invoices by createdAfter",
     "invoices by customerId",
