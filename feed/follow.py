@@ -68,12 +68,12 @@ class Feed(Generic[SharedT]):
 
     async def __aexit__(self, *_: object) -> None:
         await self._poller.__aexit__()
+        if self._bus is not None:  # a message that came later would begin to read again
+            await self._bus.__aexit__()
         reading = [channel.reading for channel in self._channels.values() if channel.reading is not None]
         for task in reading:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
-        if self._bus is not None:
-            await self._bus.__aexit__()
 
     def wake(self, newest: Mapping[str, int]) -> None:
         """Report committed lines: each workspace's newest number. Followers in this process are woken at once."""
