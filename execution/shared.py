@@ -18,7 +18,7 @@ from strawberry.types import ExecutionResult
 from execution.documents import Followed, followed_by
 from execution.errors import of_exception
 from execution.limits import refused_for_variables
-from execution.results import is_cut_short
+from execution.results import is_cut_short, is_request_error
 from execution.shown import Asked, Send, Shown, until_sent
 from feed.follower import Follower
 from models.event import Event
@@ -163,7 +163,7 @@ class _Group:
             async with aclosing(asked.results(self._context)) as results:
                 async for result in results:
                     shown = Shown(self.position, result)
-                    if is_cut_short(result):  # those who don't follow this event lose nothing
+                    if is_cut_short(result) and not is_request_error(result):  # one event: others lose nothing
                         self._end(result, self._wanting)
                         if not self._choices:
                             self._on_unjoinable()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
@@ -337,6 +337,40 @@ async def test_an_event_that_is_cut_short_ends_those_that_follow_it_and_no_other
 
     assert b"UNAVAILABLE" in first.payloads[0]
     assert (len(first.payloads), second.numbers, again.numbers) == (1, [3], [4])
+    assert shared.group_count == 0
+
+
+async def test_what_ends_the_execution_ends_all_who_share_it(
+    reader: Caller, rows: Rows, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever events they choose: nobody is left to wait for an execution that is over."""
+    customer = await rows.customer()
+    invoices = [await rows.invoice(customer) for _ in range(2)]
+    shared, dashboards = Fanout(), [Dashboard(), Dashboard()]
+    is_lost = False
+
+    def choosing(restrictions: dict[str, Any]) -> Callable[[Event], bool]:
+        def is_wanted(event: Event) -> bool:
+            if is_lost:
+                raise UnavailableError("The database is unavailable right now.")
+            return bool(event.invoice_id == restrictions["invoice_id"])
+
+        return is_wanted
+
+    monkeypatch.setattr("resolvers.event.meets", choosing)
+    async with AsyncExitStack() as stack:
+        tasks = [
+            await stack.enter_async_context(following(shared, reader, dashboard, OF_INVOICE, id=invoice.id))
+            for dashboard, invoice in zip(dashboards, invoices, strict=True)
+        ]
+        await happens(rows, services, invoice_id=invoices[0].id)
+        await dashboards[0].has(1)
+        is_lost = True
+        await happens(rows, services, invoice_id=invoices[0].id)
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*tasks)
+
+    assert [b"UNAVAILABLE" in dashboard.payloads[-1] for dashboard in dashboards] == [True, True]
     assert shared.group_count == 0
 
 
