@@ -3,6 +3,7 @@
 The servers start when a test first asks for one. With xdist each worker has its own.
 """
 
+import gc
 import shutil
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import migrated
+from tests.world import long, migrated
 from tests.world.app import start_app, start_simulator  # noqa: F401 - fixtures
 from tests.world.callers import admin, callers_workspace, reader, rows, services, stranger  # noqa: F401 - fixtures
 from tests.world.fast import leave_out, pytest_addoption, watch  # noqa: F401 - hooks
@@ -38,12 +39,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Say where files are kept, and what is left out."""
     keep_the_tests_files_there()
     sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type] # httpcore looks for it in vain at each request
+    long.begin(config)
     watch(config)
+    gc.disable()  # what is loaded and collected stays: to look for garbage in it is a tenth of the tests' time
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, and never in what is there by now."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Choose, order, and say in which loop each runs."""
+    long.leave_out(config, items)
     leave_out(config, items)
     spread(config, items)
     share_the_modules_loop(items)

@@ -22,7 +22,7 @@ from tests.simulator.serving import eventually
 from tests.world import documents
 from tests.world.app import ENCRYPTION_KEY
 from tests.world.graphql_client import GraphQLClient, Socket
-from tests.world.house import Servers
+from tests.world.house import LARGE, Servers
 from tests.world.local import LOCAL
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 from tests.world.surface import ROOTS, Place, Surface
@@ -320,6 +320,7 @@ def is_kept_apart(place: Place) -> bool:
     return str(place) in OTHERWISE or (place.field.startswith("Mutation.") and place.scalar == "String")
 
 
+@pytest.mark.long(servers=LARGE)
 def test_nothing_of_another_workspace_is_found_by_any_field(town: Town, surface: Surface) -> None:
     """Given its real ids, cursors and texts, wherever any is taken, alone or beside things of one's own."""
     theirs, own = settle_in(town, "victim", open_invoices=3), settle_in(town, "stranger")
@@ -346,6 +347,7 @@ def test_nothing_of_another_workspace_is_found_by_any_field(town: Town, surface:
     assert theirs.inventory(surface) == before
 
 
+@pytest.mark.long(servers=LARGE)
 def test_what_is_looked_for_would_be_found_by_its_owner(town: Town, surface: Surface) -> None:
     """The same questions with things of one's own are answered: it is not that nothing ever is."""
     own = settle_in(town, "owner")
@@ -446,6 +448,7 @@ LEAST: Final = {
 """The least that a key has to have; ADMIN includes WRITE, WRITE includes READ."""
 
 
+@pytest.mark.long(servers=LARGE)
 def test_every_field_asks_for_its_scope(town: Town, surface: Surface) -> None:
     """No more and no less; a field that is added is to be told in the table."""
     _, admin = town.workspace()

@@ -150,6 +150,7 @@ def use(folder: Path, tool: str, *arguments: str) -> None:
     run(folder, node(), str(folder.parent / "node_modules" / ".bin" / tool), *arguments, within_s=100)
 
 
+@pytest.mark.long
 def test_types_are_made_and_hold(folder: Path) -> None:
     """Both tools' at once; and a field that there is not is refused by either."""
     use(folder, "gql.tada", "generate", "output")

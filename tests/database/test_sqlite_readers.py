@@ -52,9 +52,10 @@ async def test_whoever_asks_little_does_not_wait_behind_who_asks_much(readers: S
     assert await fetch("SELECT 1 AS one") == [{"one": 1}]
 
     assert not any(task.done() for task in long)
-    for connection in readers.opened:
-        await connection.interrupt()
-    await asyncio.gather(*long)
+    while not all(task.done() for task in long):  # a thread that has not begun yet is not interrupted
+        for connection in readers.opened:
+            await connection.interrupt()
+        await asyncio.sleep(0.01)
 
 
 async def test_what_is_short_is_read_while_all_threads_are_busy_however_often(readers: SqliteReaders) -> None:
@@ -62,9 +63,9 @@ async def test_what_is_short_is_read_while_all_threads_are_busy_however_often(re
     await until_busy(readers)
     some = ENDLESS.replace("FROM n)", "FROM n WHERE i < 100)")
 
-    answers = [await fetch(some) for _ in range(500)]
+    answers = [await fetch(some) for _ in range(100)]
 
-    assert answers == [[{"n": 100}]] * 500
+    assert answers == [[{"n": 100}]] * 100
     assert not any(task.done() for task in long)
     for task in long:
         task.cancel()

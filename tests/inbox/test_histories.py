@@ -1,10 +1,9 @@
 """Random histories through the real inbox and database: the same ends as of books that hear them in order.
 
-There are 15 on each database unless FLUXRATE_INBOX_HISTORIES says how many.
+There are 6 on each database, 60 with --long, or as many as FLUXRATE_INBOX_HISTORIES says.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from random import Random
 from typing import Final
@@ -19,8 +18,9 @@ from models.invoice import InvoiceState
 from tests.models.histories.machine import Histories
 from tests.models.histories.shelf import Shelf
 from tests.models.histories.twin import Twin
+from tests.world.long import few_or_many
 
-HISTORIES: Final = int(os.environ.get("FLUXRATE_INBOX_HISTORIES", "15"))
+HISTORIES: Final = few_or_many(6, 60, "FLUXRATE_INBOX_HISTORIES")
 HOW: Final = settings(
     max_examples=HISTORIES,
     stateful_step_count=14,
@@ -31,6 +31,7 @@ HOW: Final = settings(
 )
 
 
+@pytest.mark.longer
 @pytest.mark.timeout(300 + HISTORIES * 10)
 async def test_the_inbox_ends_as_the_model_does_whatever_order_it_hears_in(database: Database, inbox: Inbox) -> None:
     loop = asyncio.get_running_loop()

@@ -14,6 +14,7 @@ from models.kinds import EventType, InvoiceStatus, Mode
 from models.workspace import Workspace, add_workspace
 from tests.models.appending import append_at_random, append_in_a_process
 from tests.models.rows import rehearsal
+from tests.world.long import few_or_many
 
 AT = datetime(2026, 11, 23, 12, 30, 15, 250, tzinfo=UTC)
 
@@ -54,25 +55,32 @@ async def _seen_while(workspace: Workspace, *writers: Coroutine[Any, Any, int]) 
 
 
 @pytest.mark.slow
+@pytest.mark.longer
 async def test_a_reader_misses_nothing_of_what_tasks_write_at_once(database: Database, workspace: Workspace) -> None:
     """A number that appears after a larger one would be missing from what the reader saw."""
-    seen, committed = await _seen_while(workspace, *(append_at_random(workspace.id, seed, 25) for seed in range(12)))
+    writes = few_or_many(10, 50)
+
+    seen, committed = await _seen_while(
+        workspace, *(append_at_random(workspace.id, seed, writes) for seed in range(12))
+    )
 
     assert seen == list(range(1, committed + 1))
-    assert await _seq(workspace) == committed > 100
+    assert await _seq(workspace) == committed > 8 * writes
 
 
 @pytest.mark.slow
+@pytest.mark.longer
 async def test_a_reader_misses_nothing_of_what_processes_write_at_once(
     database: Database, workspace: Workspace, database_url: str
 ) -> None:
-    processes = [append_in_a_process(database_url, workspace.id, seed, 60) for seed in range(2)]
-    own = [append_at_random(workspace.id, seed, 30) for seed in range(2, 5)]
+    writes = few_or_many(15, 60)
+    processes = [append_in_a_process(database_url, workspace.id, seed, 2 * writes) for seed in range(2)]
+    own = [append_at_random(workspace.id, seed, writes) for seed in range(2, 5)]
 
     seen, committed = await _seen_while(workspace, *processes, *own)
 
     assert seen == list(range(1, committed + 1))
-    assert await _seq(workspace) == committed > 150
+    assert await _seq(workspace) == committed > 5 * writes
 
 
 async def test_the_counters_of_workspaces_are_independent(database: Database, workspace: Workspace) -> None:

@@ -20,6 +20,7 @@ from resolvers.context import Services
 from tests.world.apart import run_apart
 from tests.world.business import opened_services
 from tests.world.caller import Caller, caller_with
+from tests.world.long import few_or_many
 from tests.world.migrated import make_sqlite_template, one_file, sqlite_url
 from tests.world.postgres import Postgres
 from tests.world.seed import add_integration
@@ -27,10 +28,10 @@ from workers.links import LinkSweep
 from workers.sweep import Sweep
 
 SMALL: Final = 1_000
-LARGE: Final = 12_000
+LARGE: Final = few_or_many(4_000, 12_000)
 NOBODY: Final = "http://127.0.0.1:1"
 
-PLANNED: Final = 4_000
+PLANNED: Final = few_or_many(1_000, 4_000)
 """So many invoices are enough where to walk through them all is told by 200."""
 
 
@@ -101,17 +102,16 @@ async def _admin_of(services: Services, filled: Filled) -> Caller:
 
 
 async def _reads(services: Services, small: Filled, large: Filled) -> list[dict[str, int]]:
-    """What each question costs in either, the second time; both are asked while its document is still known.
+    """What each question costs in either, once its document is known; it is as well known in the other.
 
     What is read is planned anew each time, so that to ask more often would tell no more.
     """
     asked_by = [(filled, await _admin_of(services, filled)) for filled in (small, large)]
     counted: list[dict[str, int]] = [{}, {}]
     for name, (document, variables) in READS.items():
+        await asked_by[0][1].query(document, **variables(small))
         for told, (filled, caller) in zip(counted, asked_by, strict=True):
-            asked = variables(filled)
-            await caller.query(document, **asked)
-            told[name] = await visits(_once(caller, document, asked))
+            told[name] = await visits(_once(caller, document, variables(filled)))
     return counted
 
 
@@ -147,6 +147,7 @@ payments of that time are looked up."""
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.longer
 async def test_what_is_asked_for_costs_as_much_in_a_large_workspace(grown: Grown) -> None:
     async with opened_services(grown.url, NOBODY) as services:
         small, large = await _reads(services, grown.small, grown.large)
@@ -240,6 +241,7 @@ async def _writes(services: Services, filled: Filled) -> dict[str, int]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.longer
 async def test_what_is_changed_costs_as_much_in_a_large_workspace(grown: Grown) -> None:
     async with opened_services(grown.url, NOBODY) as services:
         small = await _writes(services, grown.small)
@@ -248,6 +250,7 @@ async def test_what_is_changed_costs_as_much_in_a_large_workspace(grown: Grown) 
     assert _grew(small, large) == {}
 
 
+@pytest.mark.longer
 async def test_a_plan_that_was_made_while_nothing_was_there_is_no_burden_later(migrated_postgres_url: str) -> None:
     """The sessions that write plan once, for good: after a vacuum of empty tables whatever is cheap for no rows."""
     session = await asyncpg.connect(migrated_postgres_url)
@@ -290,6 +293,7 @@ async def _jobs(services: Services) -> dict[str, int]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.longer
 async def test_what_is_done_in_the_background_costs_as_much_beside_a_large_workspace(
     small_url: str, grown: Grown
 ) -> None:
@@ -305,6 +309,8 @@ async def test_what_is_done_in_the_background_costs_as_much_beside_a_large_works
 # --- By the plans ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long(workspaces=2)
+@pytest.mark.long(workspaces=4)
 @pytest.mark.parametrize("workspaces", [2, 3, 4])
 async def test_on_sqlite_no_change_walks_through_a_table_whatever_is_known_of_it(
     migrated_sqlite_url: str, workspaces: int, monkeypatch: pytest.MonkeyPatch

@@ -19,8 +19,9 @@ SERVERS: Final = frozenset(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the options."""
     parser.addoption("--fast", action="store_true", help="only what needs no other process, no PostgreSQL and no time")
+    parser.addoption("--long", action="store_true", help="only what is too long for every run: tests/world/long.py")
 
 
 def watch(config: pytest.Config) -> None:

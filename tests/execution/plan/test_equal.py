@@ -1,7 +1,6 @@
 """A plan answers exactly as graphql-core does: random queries over random rows, compared byte for byte."""
 
 import asyncio
-import os
 from random import Random
 from typing import Any, Final
 
@@ -19,9 +18,10 @@ from resolvers.context import Services
 from tests.execution.plan.documents import Asked, queries
 from tests.execution.plan.estate import furnish, odd_of, pool_of
 from tests.world.caller import Caller, caller_with
+from tests.world.long import few_or_many
 from tests.world.rows import Rows
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_PLAN_EXAMPLES", "15"))
+EXAMPLES: Final = few_or_many(6, 60, "FLUXRATE_PLAN_EXAMPLES")
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
@@ -38,6 +38,7 @@ async def answer(of: Schema, caller: Caller, asked: Asked) -> tuple[bytes, list[
     return orjson.dumps(told), sorted(orjson.dumps(each).decode() for each in errors), answered_by
 
 
+@pytest.mark.longer
 @pytest.mark.timeout(120 + EXAMPLES * 10)
 async def test_a_plan_answers_as_graphql_core_does(
     services: Services, callers_workspace: Workspace, rows: Rows, stranger: Caller

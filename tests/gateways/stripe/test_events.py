@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from gateways.stripe.events import EVENTS_TO_SEND, NEEDED_EVENTS, read
 from inbox.delivery import body_key
 from models.payment_fact import Evidence, PaymentFact, UnreadableError
 from tests.world import stripe_payloads as stripe
+from tests.world.long import few_or_many
 from tests.world.recorded import RECORDED, load, needs_recorded
 from tests.world.stripe_payloads import OLD, SHAPES, Event, Shape
 
@@ -491,7 +491,7 @@ def test_a_body_is_known_by_its_hash() -> None:
 
 # --- Anything --------------------------------------------------------------------------------------------------
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_EXAMPLES", "150"))
+EXAMPLES: Final = few_or_many(100, 2000, "FLUXRATE_EXAMPLES")
 """So many bodies of each kind are read, and twice as many mutated events."""
 
 texts = st.text() | st.text(st.characters(), max_size=4) | st.sampled_from(["pi_a", "usd", "paid"])

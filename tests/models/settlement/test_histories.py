@@ -1,10 +1,9 @@
 """Histories at random: in whatever order and number the events between two actions of the user arrive, the books end
 the same, and as a model says that counts sets of events and knows no order.
 
-There are 160 unless FLUXRATE_HISTORIES says how many; those are new ones each time.
+There are 80, always the same; or new ones each time: 3,200 with --long, or as many as FLUXRATE_HISTORIES says.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from random import Random
@@ -22,9 +21,10 @@ from models.payment_fact import PaymentFact
 from tests.models.histories.machine import Histories
 from tests.world import stripe_payloads as stripe
 from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world.long import asks_for_more, few_or_many
 
-ASKED: Final = os.environ.get("FLUXRATE_HISTORIES")
-HISTORIES: Final = int(ASKED or "160")
+IS_NEW: Final = asks_for_more("FLUXRATE_HISTORIES")
+HISTORIES: Final = few_or_many(80, 3200, "FLUXRATE_HISTORIES")
 PARTS: Final = 4
 """Tests that the histories are shared out to, so that several can run at once."""
 
@@ -38,13 +38,14 @@ HOW: Final = settings(
 )
 
 
-pytestmark = pytest.mark.timeout(0 if ASKED else 300)
+pytestmark = pytest.mark.timeout(0 if IS_NEW else 300)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("part", range(PARTS))
 def test_the_order_and_number_of_events_between_two_actions_change_nothing(part: int) -> None:
     histories = type(f"Histories{part}", (Histories,), {})
-    run_state_machine_as_test(histories if ASKED else seed(part)(histories), settings=HOW)
+    run_state_machine_as_test(histories if IS_NEW else seed(part)(histories), settings=HOW)
 
 
 # --- Payments under several names ------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ def came_at(events: Sequence[PaymentFact]) -> datetime:
     return from_epoch(min(event.created for event in own or succeeded(events)))
 
 
-@settings(HOW, derandomize=ASKED is None)
+@settings(HOW, derandomize=not IS_NEW)
 @given(named_alike(), st.randoms(use_true_random=False))
 def test_a_payment_is_counted_once_whatever_its_events_call_it(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):
@@ -162,7 +163,7 @@ def paying_in_parts(draw: st.DrawFn) -> list[PaymentFact]:
     return [read(stripe.body(event)) for event in [*intents, *some]]
 
 
-@settings(HOW, derandomize=ASKED is None)
+@settings(HOW, derandomize=not IS_NEW)
 @given(paying_in_parts(), st.randoms(use_true_random=False))
 def test_several_payments_of_a_stripe_invoice_are_counted_each_once(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):
@@ -201,7 +202,7 @@ def in_two_currencies(draw: st.DrawFn) -> list[PaymentFact]:
     return [read(stripe.body(event)) for event in [session, *(each for each in others if draw(st.booleans()))]]
 
 
-@settings(HOW, derandomize=ASKED is None)
+@settings(HOW, derandomize=not IS_NEW)
 @given(in_two_currencies(), st.randoms(use_true_random=False))
 def test_no_amount_is_ever_taken_from_another_currency(events: list[PaymentFact], chance: Random) -> None:
     for _ in range(2):

@@ -1,10 +1,9 @@
 """Worlds at random: whatever intents, lists, wholes and marks tell of Stripe invoices, in whatever order and number,
 our invoices come to what a model counts from the set of what was told.
 
-There are 100 worlds unless FLUXRATE_HISTORIES says how many; those are new ones each time.
+There are 100 worlds, always the same; or new ones each time: 2,000 with --long, or as many as FLUXRATE_HISTORIES says.
 """
 
-import os
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -21,12 +20,13 @@ from models.payment import PaymentState
 from models.payment_fact import PaymentFact
 from tests.world import stripe_payloads as stripe
 from tests.world.desk import CUSTOMER, INVOICE, WORKSPACE, Desk, active_link, open_invoice
+from tests.world.long import asks_for_more, few_or_many
 
-ASKED: Final = os.environ.get("FLUXRATE_HISTORIES")
+IS_NEW: Final = asks_for_more("FLUXRATE_HISTORIES")
 OTHER: Final = new_id(Prefix.INVOICE)
 BILLS: Final = (INVOICE, OTHER)
 
-pytestmark = pytest.mark.timeout(0 if ASKED else 300)
+pytestmark = pytest.mark.timeout(0 if IS_NEW else 300)
 
 
 @dataclass
@@ -218,8 +218,8 @@ class Teller:
 
 
 HOW: Final = settings(
-    max_examples=int(ASKED or "100"),
-    derandomize=ASKED is None,
+    max_examples=few_or_many(100, 2000, "FLUXRATE_HISTORIES"),
+    derandomize=not IS_NEW,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -3,7 +3,6 @@
 There are 200 cases unless FLUXRATE_HISTORIES says how many.
 """
 
-import os
 from typing import Any, Final
 
 import pytest
@@ -21,8 +20,9 @@ from models.settlement import Case
 from models.settlement.decide import settle_at_length
 from models.settlement.plain import settle_plainly
 from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, active_link, open_invoice
+from tests.world.long import few_or_many
 
-EXAMPLES: Final = int(os.environ.get("FLUXRATE_HISTORIES", "200"))
+EXAMPLES: Final = few_or_many(100, 2000, "FLUXRATE_HISTORIES")
 """The other histories' number says how many cases are drawn, too."""
 
 PAYMENT: Final = PaymentState(
