@@ -33,6 +33,7 @@ from database.postgres_readers import PostgresReaders
 from database.postgres_session import Session
 from database.scope import WorkspaceManager
 from database.sqlite_readers import SqliteReaders
+from database.sqlite_writer import SqliteWriter
 from edge.server.http import BoundedProtocol
 from edge.server.websocket import BoundedWebSocket
 
@@ -95,6 +96,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "execute_query_dict": "c48f656a",
         },
     ),
+    SqliteWriter: (SqliteClient, {"create_connection": "fdcf44de"}),
     WorkspaceManager: (
         Manager,
         {
