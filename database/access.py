@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -75,14 +76,19 @@ Row = Mapping[str, Any]
 class Transaction:
     """An open write transaction. Its SQL has `$1` parameters and uses only what both databases know."""
 
-    def __init__(self, client: SqliteTransaction | PostgresTransaction, dialect: Dialect) -> None:
+    def __init__(
+        self, client: SqliteTransaction | PostgresTransaction, dialect: Dialect, *, is_short: bool = False
+    ) -> None:
         self._client = client
+        self._at_once = client._connection._conn if is_short and isinstance(client, SqliteTransaction) else None
         self.dialect: Final = dialect
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
         """Run a statement and return its rows."""
         if self.dialect == "postgres":
             return await self._client._connection.fetch(sql, *values)  # type: ignore[no-any-return, union-attr]
+        if self._at_once is not None:
+            return self._at_once.execute(to_sqlite(sql), values).fetchall()
         return await self._client._connection.execute_fetchall(to_sqlite(sql), values)  # type: ignore[return-value]
 
     async def execute(self, sql: str, *values: object) -> None:
@@ -92,7 +98,10 @@ class Transaction:
     async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
         """Run a statement once per row."""
         statement = sql if self.dialect == "postgres" else to_sqlite(sql)
-        await self._client._connection.executemany(statement, rows)
+        if self._at_once is None:
+            await self._client._connection.executemany(statement, rows)
+        else:
+            self._at_once.executemany(statement, rows)
 
     def for_update(self, sql: str, *, by: str | None = None) -> str:
         """Make a query lock its rows until the end, in the order of a column `by`.
@@ -111,6 +120,7 @@ class Transaction:
         return f"{sql} FOR {strength}" if by is None else f"{sql} ORDER BY {by} FOR {strength}"
 
 
+@lru_cache(1024)
 def to_sqlite(sql: str) -> str:
     """Translate a statement's `$1` parameters into SQLite's notation."""
     return _PARAMETER.sub(r"?\1", sql)
@@ -125,11 +135,13 @@ async def retrying(work: Callable[[], Awaitable[T]]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def transaction() -> AsyncIterator[Transaction]:
+async def transaction(*, is_short: bool = False) -> AsyncIterator[Transaction]:
     """Open the transaction that every write goes through: commit when the block ends, roll back if it raises.
 
     Models used inside read and write through it. If the task is cancelled inside, it rolls back; if it is cancelled
     during the commit, it raises after the commit. Transactions can't be nested: the inner one would wait for the outer.
+
+    `is_short` promises few statements of few rows each: on SQLite they run in the event loop, which waits for them.
 
     Raises:
         UnavailableError: The database is unavailable right now.
@@ -142,7 +154,7 @@ async def transaction() -> AsyncIterator[Transaction]:
     token = get_connections().set(READER, write.client)
     try:
         try:
-            yield Transaction(write.client, write.dialect)
+            yield Transaction(write.client, write.dialect, is_short=is_short)
         except BaseException as error:
             await _uninterrupted(write.rollback(error))
             if is_unavailable(error):

@@ -96,7 +96,7 @@ look-up in the right one.
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
     """Make Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
     connections = (
-        {READER: _sqlite_readers(url), WRITER: sqlite(url), PROBE: sqlite(url, query_only="ON")}
+        {READER: _sqlite_readers(url), WRITER: _sqlite_writer(url), PROBE: sqlite(url, query_only="ON")}
         if dialect_of(url) == "sqlite"
         else {
             READER: _postgres_readers(url, pool_size),
@@ -130,6 +130,11 @@ def _sqlite_readers(url: str) -> dict[str, Any]:
     """Configure several connections that read a SQLite file."""
     credentials = sqlite(url, query_only="ON")["credentials"] | {"reading_timeout_s": STATEMENT_TIMEOUT_S}
     return {"engine": "database.sqlite_readers", "credentials": credentials}
+
+
+def _sqlite_writer(url: str) -> dict[str, Any]:
+    """Configure the connection that writes a SQLite file."""
+    return sqlite(url) | {"engine": "database.sqlite_writer"}
 
 
 def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from database.postgres_readers import PostgresReaders
 from database.postgres_session import Session
 from database.scope import WorkspaceManager
 from database.sqlite_readers import SqliteReaders
+from database.sqlite_writer import SqliteWriter
 from edge.server.http import BoundedProtocol
 from edge.server.websocket import BoundedWebSocket
 
@@ -54,6 +55,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "send_400_response": "109aaf18",
             "handle_websocket_upgrade": "ae350936",
             "on_headers_complete": "09d867a0",
+            "on_body": "9492092d",
             "on_message_complete": "656de529",
             "shutdown": "4c59c260",
         },
@@ -94,6 +96,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "execute_query_dict": "c48f656a",
         },
     ),
+    SqliteWriter: (SqliteClient, {"create_connection": "fdcf44de"}),
     WorkspaceManager: (
         Manager,
         {
@@ -119,8 +122,10 @@ CALLED: Final[Mapping[tuple[type, str], str]] = {
 """What we call that is private, or that we rely on to do what it does now."""
 
 ATTRIBUTES: Final[Mapping[type, str]] = {
-    HttpToolsProtocol: "loop transport cycle flow scope url client app config",
-    RequestResponseCycle: "response_complete transport",
+    HttpToolsProtocol: (
+        "loop transport cycle flow scope url client app config parser headers server_state expect_100_continue"
+    ),
+    RequestResponseCycle: "response_complete transport disconnected keep_alive message_event",
     WebSocketsSansIOProtocol: (
         "loop transport conn queue frames writable disconnected close_sent read_paused close_timer client scope"
     ),
@@ -161,7 +166,9 @@ def test_every_override_is_noted(ours: type) -> None:
 
 @pytest.mark.parametrize(
     ("theirs", "name", "noted"),
-    [(theirs, name, noted) for theirs, methods in OVERRIDDEN.values() for name, noted in methods.items()],
+    sorted(
+        {(theirs, name, noted) for theirs, methods in OVERRIDDEN.values() for name, noted in methods.items()}, key=str
+    ),
 )
 def test_what_an_override_stands_for_is_as_it_was(theirs: type, name: str, noted: str) -> None:
     found = fingerprint(getattr(theirs, name))
