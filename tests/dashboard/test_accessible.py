@@ -99,18 +99,3 @@ async def test_axe_finds_what_only_the_dark_hides(new_person: NewPerson) -> None
     await somebody.page.evaluate("document.querySelector('h1').style.color = 'light-dark(#000, #111)'")
 
     assert [each[:2] for each in await found_by_axe(somebody)] == [("dark", "color-contrast")]
-
-
-async def test_a_dialog_is_left_by_escape_and_gives_the_focus_back(person: Person) -> None:
-    page = person.page
-    await person.has_connected()
-    await person.go("Integrations")
-    button = page.get_by_role("button", name="More actions")
-    await button.focus()
-    await page.keyboard.press("Enter")
-    await page.get_by_role("menuitem", name="Disconnect").focus()
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("alertdialog")).to_be_visible()
-    await page.keyboard.press("Escape")
-    await expect(page.get_by_role("alertdialog")).to_have_count(0)
-    await expect(button).to_be_focused()

@@ -71,17 +71,20 @@ async def test_a_wrong_secret_key_is_refused_beside_its_field(person: Person) ->
     await expect(page.get_by_label("Webhook URL")).to_be_visible()
 
 
-async def open_integration(person: Person, *, register: bool = True) -> None:
-    """Be on the page of a connected account."""
-    await person.has_connected(register=register)
+async def test_an_integration_is_repaired_rotated_switched_off_and_disconnected(person: Person) -> None:
+    await person.has_connected(register=False)
     await person.go("Integrations")
     await person.press("Manage")
     await expect(person.page.get_by_label("Webhook URL")).to_be_visible()
 
+    await check_repair_and_sync_say_what_they_found(person)
+    await both_secrets_are_rotated_by_save_changes(person)
+    await it_is_switched_off_and_on(person)
+    await disconnect_names_what_follows_and_offers_to_disable_for_now(person)
 
-async def test_both_secrets_are_rotated_by_save_changes(person: Person) -> None:
+
+async def both_secrets_are_rotated_by_save_changes(person: Person) -> None:
     page = person.page
-    await open_integration(person)
     before = await page.locator(".facts").inner_text()
     account = secret_key_of(person.workspace_id).rpartition("_")[0]
     await person.fill(Secret_Key=f"{account}_9876542468", Webhook_Secret="whsec_" + "n" * 24)
@@ -96,9 +99,8 @@ async def test_both_secrets_are_rotated_by_save_changes(person: Person) -> None:
     await expect(page.get_by_label("Secret Key")).to_be_empty()
 
 
-async def test_an_integration_is_switched_off_and_on(person: Person) -> None:
+async def it_is_switched_off_and_on(person: Person) -> None:
     page = person.page
-    await open_integration(person)
     switch = page.get_by_role("switch", name="Active")
     await switch.press("Space")
     await expect(person.status("Inactive")).to_be_visible()
@@ -108,9 +110,8 @@ async def test_an_integration_is_switched_off_and_on(person: Person) -> None:
     await expect(switch).to_be_checked()
 
 
-async def test_disconnect_names_what_follows_and_offers_to_disable_for_now(person: Person) -> None:
+async def disconnect_names_what_follows_and_offers_to_disable_for_now(person: Person) -> None:
     page = person.page
-    await person.has_connected()
     await person.go("Integrations")
 
     async def ask() -> None:
@@ -126,9 +127,8 @@ async def test_disconnect_names_what_follows_and_offers_to_disable_for_now(perso
     await expect(page.get_by_text("No Stripe account is connected yet.")).to_be_visible()
 
 
-async def test_check_repair_and_sync_say_what_they_found(person: Person) -> None:
+async def check_repair_and_sync_say_what_they_found(person: Person) -> None:
     page = person.page
-    await open_integration(person, register=False)
     await person.press("Check")
     await expect(page.get_by_text("found.")).to_be_visible()
     await person.press("Repair")

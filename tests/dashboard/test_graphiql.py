@@ -55,13 +55,34 @@ async def test_it_is_a_link_away_and_loads_nothing_from_elsewhere(person: Person
 
     await page.get_by_role("link", name="GraphiQL").click()
     await expect(page).to_have_url(f"{person.app.url}/graphiql")
+    await asks_what_it_begins_with(page)
     await expect(await run(page, WORKSPACE)).to_contain_text(person.workspace_id)
+    await follows_until_it_is_stopped(person)
     await page.get_by_role("button", name="Show Documentation Explorer").click()
     await expect(page.get_by_role("link", name="Subscription")).to_be_visible()
 
     elsewhere = [url for url in asked if not url.startswith((f"{person.app.url}/", "data:", "blob:"))]
     assert elsewhere == []
     assert any("/assets/graphiql-" in url for url in asked)
+
+
+async def asks_what_it_begins_with(page: Page) -> None:
+    """One of several operations is chosen from a menu."""
+    execute = page.get_by_role("button", name="Execute query")
+    await expect(execute).to_have_attribute("aria-haspopup", "menu")
+    await execute.click()
+    await page.get_by_role("menuitem", name="Invoices").click()
+
+    await expect(page.get_by_role("region", name="Result Window")).to_contain_text('"nodes": []')
+
+
+async def follows_until_it_is_stopped(person: Person) -> None:
+    """A subscription shows what happens."""
+    socket = await follow(person.page)
+    await make_key(person)
+    await expect(person.page.get_by_role("region", name="Result Window")).to_contain_text("API_KEY_CREATED")
+    async with socket.expect_event("close"):
+        await person.page.get_by_role("button", name="Stop query").click()
 
 
 async def test_where_it_is_switched_off_no_link_leads_to_it(browser: Browser, tmp_path: Path) -> None:
@@ -75,35 +96,13 @@ async def test_where_it_is_switched_off_no_link_leads_to_it(browser: Browser, tm
         await expect(page.get_by_role("link", name="GraphiQL")).to_have_count(0)
 
 
-async def test_what_it_begins_with_is_answered(new_person: NewPerson) -> None:
-    page = (person := await new_person()).page
-    await person.has_signed_in()
-    await page.goto(f"{person.app.url}/graphiql")
-    execute = page.get_by_role("button", name="Execute query")
-    await expect(execute).to_have_attribute("aria-haspopup", "menu")
-    await execute.click()
-    await page.get_by_role("menuitem", name="Invoices").click()
-
-    await expect(page.get_by_role("region", name="Result Window")).to_contain_text('"nodes": []')
-
-
-async def test_a_subscription_shows_what_happens_until_it_is_stopped(new_person: NewPerson) -> None:
-    page = (person := await new_person()).page
-    await person.has_signed_in()
-    await page.goto(f"{person.app.url}/graphiql")
-
-    socket = await follow(page)
-    await make_key(person)
-    await expect(page.get_by_role("region", name="Result Window")).to_contain_text("API_KEY_CREATED")
-    async with socket.expect_event("close"):
-        await page.get_by_role("button", name="Stop query").click()
-
-
-async def test_a_key_that_is_typed_asks_and_follows_and_is_kept_nowhere(new_person: NewPerson) -> None:
+async def test_who_has_no_session_types_a_key_which_asks_and_follows_and_is_kept_nowhere(new_person: NewPerson) -> None:
+    """Without one they are refused, over the socket too."""
     page = (stranger := await new_person()).page
     await page.goto(f"{stranger.app.url}/graphiql")
     result = page.get_by_role("region", name="Result Window")
     await expect(result).to_contain_text("UNAUTHENTICATED")
+    await expect(await run(page, FOLLOW)).to_contain_text("The socket was closed: 4401")
 
     await write(page, "Headers", f'{{"Authorization": "Bearer {stranger.api_key}"}}')
     await page.get_by_role("button", name="Re-fetch GraphQL schema").click()
@@ -115,11 +114,3 @@ async def test_a_key_that_is_typed_asks_and_follows_and_is_kept_nowhere(new_pers
     kept = await page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     assert "viewer" in kept or "events" in kept
     assert stranger.api_key not in kept
-
-
-async def test_a_key_that_is_refused_is_told_so_over_the_socket_too(new_person: NewPerson) -> None:
-    page = (stranger := await new_person()).page
-    await page.goto(f"{stranger.app.url}/graphiql")
-
-    await expect(page.get_by_role("region", name="Result Window")).to_contain_text("UNAUTHENTICATED")
-    await expect(await run(page, FOLLOW)).to_contain_text("The socket was closed: 4401")

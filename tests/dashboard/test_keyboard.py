@@ -125,7 +125,7 @@ async def test_an_invoice_is_made_sent_and_voided_by_keys_alone(new_person: NewP
     await expect(page.locator("main#page")).to_be_focused()
 
 
-async def test_a_list_s_row_and_a_menu_are_used_by_keys(person: Person) -> None:
+async def test_a_list_s_row_a_menu_and_its_dialog_are_used_by_keys(person: Person) -> None:
     page, keys = person.page, Keys(person.page)
     await person.has_connected()
     await person.has_drafted()
@@ -141,7 +141,21 @@ async def test_a_list_s_row_and_a_menu_are_used_by_keys(person: Person) -> None:
     await page.keyboard.press("ArrowDown")
     await expect(page.get_by_role("menuitem").nth(1)).to_be_focused()
     await page.keyboard.press("Escape")
-    await expect(page.get_by_role("button", name="More actions")).to_be_focused()
+    button = page.get_by_role("button", name="More actions")
+    await expect(button).to_be_focused()
+
+    # A dialog that a menu opened gives the focus back to the menu's button.
+    await page.keyboard.press("Enter")
+    await page.get_by_role("menuitem", name="Disconnect").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alertdialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("alertdialog")).to_have_count(0)
+    await expect(button).to_be_focused()
+
+    # Who signs out may type a key at once.
+    await keys.use("button", "Sign out", by="Shift+Tab")
+    await expect(page.get_by_label("API key")).to_be_focused()
 
 
 async def test_a_customer_is_found_by_typing_and_arrows(person: Person) -> None:
@@ -160,11 +174,3 @@ async def test_a_customer_is_found_by_typing_and_arrows(person: Person) -> None:
     await expect(page.get_by_role("button", name="Change", exact=True)).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("combobox", name="Customer")).to_be_focused()
-
-
-async def test_who_signs_out_may_type_a_key_at_once(person: Person) -> None:
-    keys = Keys(person.page)
-
-    await keys.use("button", "Sign out")
-
-    await expect(person.page.get_by_label("API key")).to_be_focused()

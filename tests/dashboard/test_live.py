@@ -1,7 +1,7 @@
 """What is shown is what is so: at once, in every window, and said when it can't be known."""
 
 import httpx
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.dashboard.conftest import NewPerson, Person
 from tests.world.app import running_app
@@ -62,11 +62,23 @@ async def test_a_key_that_is_revoked_signs_out(person: Person) -> None:
     await expect(page.get_by_role("alert")).to_contain_text("Your session has ended")
 
 
-async def test_signing_out_ends_the_session(person: Person) -> None:
+async def test_signing_out_ends_the_session_and_one_that_failed_is_said(person: Person) -> None:
+    page = person.page
+
+    async def fail(route: Route) -> None:
+        await (route.abort() if route.request.method == "DELETE" else route.continue_())
+
+    await page.route("**/session", fail)
     await person.press("Sign out")
-    await expect(person.page.get_by_label("API key")).to_be_visible()
-    await person.page.reload()
-    await expect(person.page.get_by_label("API key")).to_be_visible()
+    await expect(page.get_by_role("alert")).to_contain_text("You are still signed in")
+    await expect(page.get_by_role("navigation")).to_be_visible()
+    person.errors.clear()  # Chromium tells of the request that failed
+
+    await page.unroute("**/session")
+    await person.press("Sign out")
+    await expect(page.get_by_label("API key")).to_be_focused()
+    await page.reload()
+    await expect(page.get_by_label("API key")).to_be_visible()
 
 
 async def test_a_link_signs_in_by_its_fragment_and_forgets_it(new_person: NewPerson) -> None:
