@@ -7,15 +7,17 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import httpx
+import pytest
 
 from tests.world.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
 from tests.world.house import SECRET, House
 from tests.world.local import LOCAL
+from tests.world.long import few_or_many
 from tests.world.stripe_payloads import Event, body, signed_headers
 
 POSTERS: Final = 16
 INVOICES: Final = 8
-ROUNDS: Final = 3
+ROUNDS: Final = few_or_many(2, 8)
 
 
 class Stripe:
@@ -80,6 +82,7 @@ async def change(house: House, **given: Any) -> dict[str, Any]:
     return await house.client.mutate(UPDATE_INTEGRATION, input={"id": house.integration["id"], **given})
 
 
+@pytest.mark.longer
 async def test_no_delivery_is_refused_while_the_webhook_secret_is_rotated(house: House) -> None:
     """Stripe signs with the old one, with both, then with the new one alone; and all that again and again."""
 
@@ -99,6 +102,7 @@ async def test_no_delivery_is_refused_while_the_webhook_secret_is_rotated(house:
     assert set(stripe.answers) == {200}
 
 
+@pytest.mark.longer
 async def test_a_secret_that_is_saved_counts_at_every_worker_at_once(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         for number in range(ROUNDS):
@@ -112,6 +116,7 @@ async def test_a_secret_that_is_saved_counts_at_every_worker_at_once(house: Hous
     assert set(stripe.answers) == {200}
 
 
+@pytest.mark.longer
 async def test_no_delivery_is_refused_while_the_api_key_is_rotated(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         for number in range(ROUNDS):

@@ -18,6 +18,9 @@ from tests.world.documents import CREATE_CUSTOMER
 from tests.world.graphql_client import GraphQLClient
 
 FOLLOWING: Final = ["graphql-ws", "apollo", "urql", "graphql-sse", "eventsource"]
+ONE_OF_THEM: Final = [FOLLOWING[0], *(pytest.param(name, marks=pytest.mark.long) for name in FOLLOWING[1:])]
+"""What they do when they are refused: the first always, the others with --long."""
+
 AS_THEY_COME: Final = [
     "graphql-ws",
     "graphql-sse",
@@ -133,7 +136,7 @@ async def test_a_recipe_is_told_everything_once_through_a_restart(
     assert follower.numbers == list(range(begin + 1, begin + 8))
 
 
-@pytest.mark.parametrize("recipe", FOLLOWING)
+@pytest.mark.parametrize("recipe", ONE_OF_THEM)
 async def test_a_recipe_with_a_wrong_key_is_told_so(clients: Path, app: RunningApp, recipe: str) -> None:
     """And does not go on trying."""
     key = app.announced["apiKey"].replace("flx_test_", "flx_test_0")[:-1]
@@ -143,7 +146,7 @@ async def test_a_recipe_with_a_wrong_key_is_told_so(clients: Path, app: RunningA
     assert "error" in told
 
 
-@pytest.mark.parametrize("recipe", FOLLOWING)
+@pytest.mark.parametrize("recipe", ONE_OF_THEM)
 async def test_a_recipe_with_a_wrong_cursor_is_told_so(clients: Path, app: RunningApp, recipe: str) -> None:
     async with following(clients, recipe, app.url, app.announced["apiKey"], "made-up") as follower:
         told = await follower.next()
@@ -182,7 +185,7 @@ async def behind_a_proxy(url: str, refusing: int) -> AsyncIterator[str]:
         proxy.close()
 
 
-@pytest.mark.parametrize("recipe", FOLLOWING)
+@pytest.mark.parametrize("recipe", ONE_OF_THEM)
 async def test_a_recipe_comes_back_after_a_proxys_refusals(clients: Path, app: RunningApp, recipe: str) -> None:
     key = app.announced["apiKey"]
     async with GraphQLClient(app.url, key) as client, behind_a_proxy(app.url, 3) as url:

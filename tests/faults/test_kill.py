@@ -1,7 +1,8 @@
 """Killed with -9 between any two steps of a delivery's way, started again, and posted to again: nothing is lost and
 nothing is there twice.
 
-FLUXRATE_FAULT_SEEDS sets how many times each database's server is killed; unless it does, once at each point.
+FLUXRATE_FAULT_SEEDS sets how many times each database's server is killed; unless it does, twice at each place with
+--long, and without it once at every second: SQLite's at some, PostgreSQL's at the others.
 """
 
 import asyncio
@@ -25,12 +26,13 @@ from tests.world.documents import UPDATE_INTEGRATION
 from tests.world.eventually import eventually
 from tests.world.follower import Follower
 from tests.world.graphql_client import GraphQLClient
+from tests.world.long import asks_for_more, few_or_many
 from tests.world.seed import WEBHOOK_SECRET
 from tests.world.shop import Shop, open_shop
 
-KILLS: Final = int(os.environ.get("FLUXRATE_FAULT_SEEDS", len(POINTS)))
 ANYWHERE: Final = "anywhere"
 PLACES: Final = (*POINTS, ANYWHERE, ANYWHERE)
+KILLS: Final = few_or_many(len(PLACES), 2 * len(PLACES), "FLUXRATE_FAULT_SEEDS")
 HISTORIES: Final = -(-KILLS // len(PLACES))
 PER_DELIVERY: Final = frozenset({"verified", "answered"})
 """Points that each delivery reaches by itself; the others are a batch's."""
@@ -53,9 +55,9 @@ class Kill:
         return None if self.point == ANYWHERE else f"{self.point}:{self.times}"
 
 
-def kills(random: Random, most: int) -> Iterator[Kill]:
+def kills(random: Random, most: int, on_sqlite: bool) -> Iterator[Kill]:
     """One at each place, as many as are wanted, in some order."""
-    places = PLACES[:most]
+    places = PLACES[:most] if asks_for_more("FLUXRATE_FAULT_SEEDS") else PLACES[on_sqlite::2]
     for point in random.sample(places, len(places)):
         times = random.randint(1, 20 if point in PER_DELIVERY else 4)
         yield Kill(point, times, random.uniform(0.0, 0.1), random.choice([1, 4, 12, 40]))
@@ -67,6 +69,7 @@ def test_every_point_is_somewhere() -> None:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.longer
 @pytest.mark.parametrize("seed", range(HISTORIES))
 async def test_a_server_killed_at_every_point_loses_nothing_and_counts_nothing_twice(
     database_url: str, seed: int
@@ -75,7 +78,7 @@ async def test_a_server_killed_at_every_point_loses_nothing_and_counts_nothing_t
     async with open_shop(database_url) as shop:
         follower = Follower(shop.workspace_id, shop.api_key)
 
-        for kill in kills(random, KILLS - seed * len(PLACES)):
+        for kill in kills(random, KILLS - seed * len(PLACES), database_url.startswith("sqlite")):
             await be_killed(shop, follower, kill, random)
             shop.audit()
         with serving(shop.database_url) as app:

@@ -11,6 +11,7 @@ from models.kinds import InvoiceStatus, PaymentStatus
 from models.sums import merge_all
 from resolvers.revenue import MAX_POINTS
 from tests.world.caller import Caller
+from tests.world.long import few_or_many
 from tests.world.rows import AT, Rows
 
 Json = dict[str, Any]
@@ -225,16 +226,17 @@ async def _noise(chance: Random, rows: Rows) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.longer
 async def test_points_are_what_is_counted_by_hand_and_together_the_totals(reader: Caller, rows: Rows) -> None:
     """For any range, interval and zone; whether sums are merged already or not; beside another workspace's money."""
-    chance = Random(20_261_025)
+    chance, payments, questions = Random(20_261_025), few_or_many(60, 180), few_or_many(40, 400)
     came = []
-    for number in range(90):
+    for number in range(payments):
         came.append(await _come_in(chance, rows))
         await _noise(chance, rows) if number % 9 == 0 else None
-        await merge_all() if number in {30, 60} else None
+        await merge_all() if number in {payments // 3, 2 * payments // 3} else None
 
-    for _ in range(80):
+    for _ in range(questions):
         since, until = sorted((_some_instant(chance), _some_instant(chance)))
         until += timedelta(microseconds=1)
         interval = chance.choice(["HOUR", "DAY", "WEEK", "MONTH"])

@@ -85,6 +85,7 @@ def _newest_first(ids: Sequence[str]) -> tuple[list[str], int]:
 
 
 @pytest.mark.slow
+@pytest.mark.long(module_database_url="postgres")
 async def test_what_too_many_hold_is_listed_page_by_page_from_either_end_far_behind_others(business: Business) -> None:
     """More than are walked lie before it in both orders, and more than are looked up hold it."""
     others = ["Anyone"] * (FAR + 20)
