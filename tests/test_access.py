@@ -363,6 +363,7 @@ def test_what_is_looked_for_would_be_found_by_its_owner(town: Town, surface: Sur
     assert refused == set()
 
 
+@pytest.mark.long(servers=LARGE)
 async def test_subscriptions_are_silent_about_another_workspace(town: Town, surface: Surface) -> None:
     """Its ids filter everything out, and its cursors are refused."""
     theirs, own = settle_in(town, "listened"), settle_in(town, "listener")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.world.documents import UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.world.house import SECRET, House
+from tests.world.house import SECRET, SMALL, House
 from tests.world.local import LOCAL
 from tests.world.long import few_or_many
 from tests.world.stripe_payloads import Event, body, signed_headers
@@ -83,6 +83,7 @@ async def change(house: House, **given: Any) -> dict[str, Any]:
 
 
 @pytest.mark.longer
+@pytest.mark.long(servers=SMALL)
 async def test_no_delivery_is_refused_while_the_webhook_secret_is_rotated(house: House) -> None:
     """Stripe signs with the old one, with both, then with the new one alone; and all that again and again."""
 
@@ -103,6 +104,7 @@ async def test_no_delivery_is_refused_while_the_webhook_secret_is_rotated(house:
 
 
 @pytest.mark.longer
+@pytest.mark.long(servers=SMALL)
 async def test_a_secret_that_is_saved_counts_at_every_worker_at_once(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         for number in range(ROUNDS):
@@ -117,6 +119,7 @@ async def test_a_secret_that_is_saved_counts_at_every_worker_at_once(house: Hous
 
 
 @pytest.mark.longer
+@pytest.mark.long(servers=SMALL)
 async def test_no_delivery_is_refused_while_the_api_key_is_rotated(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         for number in range(ROUNDS):
@@ -129,6 +132,7 @@ async def test_no_delivery_is_refused_while_the_api_key_is_rotated(house: House)
     assert set(stripe.answers) == {200}
 
 
+@pytest.mark.long(servers=SMALL)
 async def test_a_key_of_another_account_is_refused_and_changes_nothing(house: House) -> None:
     async def rotate(stripe: Stripe) -> None:
         refused = await change(house, secretKey="sk_test_other_1234567890")

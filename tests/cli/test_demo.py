@@ -205,6 +205,7 @@ def test_a_person_is_told_where_to_go_and_what_to_try(tmp_path: Path) -> None:
     assert '"level"' not in said
 
 
+@pytest.mark.long(how=signal.SIGHUP)
 @pytest.mark.parametrize(
     ("how", "code"),
     [

@@ -12,6 +12,7 @@ from database.access import reading_dialect as dialect
 from database.bulk import any_of, insert_rows, update_rows
 from models.instant import from_row
 from tests.models.rows import ROWS, TWINS, insert, insert_all
+from tests.world.long import few_or_many
 
 CUSTOMERS: Final = {
     "id": "text",
@@ -75,7 +76,7 @@ async def test_rows_are_updated_by_their_id_and_others_stay(workspaces: Database
     ]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=few_or_many(25, 400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     batches=st.lists(
         st.lists(st.tuples(st.sampled_from(["Ada", "Bo"]), st.sampled_from([None, "x"])), min_size=1, max_size=6),
@@ -141,7 +142,7 @@ async def test_a_text_is_among_others_or_it_is_not(database: Database, number: i
 _ODD: Final = st.text(st.sampled_from("a\x1e\x1f'\\,{}\"NULL é"), max_size=3)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=few_or_many(40, 400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
         st.tuples(_ODD, st.none() | _ODD, st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC))),  # noqa: DTZ001

@@ -20,6 +20,7 @@ from models.event import Event
 from models.kinds import EventType, InvoiceStatus
 from resolvers.context import Services
 from tests.world.caller import Caller
+from tests.world.long import few_or_many
 from tests.world.rows import Rows
 from tests.world.statements import statements
 
@@ -189,7 +190,8 @@ async def test_a_wrong_cursor_is_an_error_for_its_sender_alone(reader: Caller, r
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.longer
+@pytest.mark.parametrize("seed", range(few_or_many(1, 10)))
 async def test_whoever_joins_whenever_is_shown_all_without_gap_or_repeat(
     reader: Caller, rows: Rows, services: Services, seed: int
 ) -> None:

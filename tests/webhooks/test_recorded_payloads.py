@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.world.documents import WEBHOOK_EVENTS
-from tests.world.house import House
+from tests.world.house import LARGE, House
 from tests.world.recorded import RECORDED, load, needs_recorded
 from tests.world.stripe_payloads import Event, fresh
 
@@ -83,6 +83,7 @@ async def test_as_it_was_sent_no_payload_is_about_us(house: House) -> None:
 
 
 @needs_recorded
+@pytest.mark.long(servers=LARGE)
 @pytest.mark.timeout(180)
 async def test_with_our_metadata_every_payload_has_its_outcome(house: House) -> None:
     for path in RECORDED:

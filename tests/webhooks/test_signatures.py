@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.world.documents import CONNECT, UPDATE_INTEGRATION, WEBHOOK_EVENTS
-from tests.world.house import SECRET, House, secret_key_of
+from tests.world.house import LARGE, SECRET, House, secret_key_of
 from tests.world.stripe_payloads import body
 
 OTHERS_SECRET: Final = "whsec_ofAnotherWorkspace1"
@@ -93,6 +93,7 @@ async def save_elsewhere(house: House, secret: str) -> None:
         assert (await client.mutate(CONNECT, input=given))["integration"]["status"] == "READY"
 
 
+@pytest.mark.long(servers=LARGE)
 async def test_what_is_not_signed_as_it_should_be_has_no_effect(house: House) -> None:
     """Also where it is the very event that pays the invoice, which then comes signed as it should be."""
     await save_elsewhere(house, OTHERS_SECRET)

@@ -14,15 +14,15 @@ from hypothesis import settings
 LONG: Final = "long"
 """The option, the marker, and Hypothesis's profile."""
 
-MAX_EXAMPLES: Final = 1000
-"""Examples of each property that says no number of its own, instead of 100."""
+MAX_EXAMPLES: Final = {"short": 50, LONG: 1000}
+"""How many examples there are of a property that says no number of its own."""
 
 
 def begin(config: pytest.Config) -> None:
     """Choose how many cases there are, before any test is imported."""
-    settings.register_profile(LONG, max_examples=MAX_EXAMPLES)
-    if config.getoption(LONG):
-        settings.load_profile(LONG)
+    profile = LONG if config.getoption(LONG) else "short"
+    settings.register_profile(profile, settings(), max_examples=MAX_EXAMPLES[profile])
+    settings.load_profile(profile)
 
 
 def few_or_many(few: int, many: int, variable: str = "") -> int:
