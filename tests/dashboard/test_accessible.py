@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import ViewportSize, expect
 
 from tests.dashboard.conftest import WINDOW, NewPerson, Person
+from tests.world.long import is_long
 
 AXE: Final = Path(__file__).resolve().parents[2] / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
 PAGES: Final = ["Overview", "Invoices", "Payments", "Customers", "Needs attention", "Integrations", "Webhook Events"]
@@ -45,8 +46,10 @@ async def is_too_wide(person: Person) -> bool:
 
 
 async def found_at(person: Person) -> list[Any]:
-    """What axe holds against the page as a large window shows it, and whether it is too wide for the phone it is on."""
+    """What axe holds against the page, and whether it is too wide for the phone it is on; in a large window if long."""
     found = [("phone", "too wide")] if await is_too_wide(person) else []
+    if not is_long():
+        return found + await found_by_axe(person)
     await person.page.set_viewport_size(WINDOW["viewport"])
     found += await found_by_axe(person)
     await person.page.set_viewport_size(PHONE)
@@ -81,8 +84,9 @@ async def visit_all(person: Person, look: Any) -> list[Any]:
 
 
 @pytest.mark.timeout(300)  # it looks at every page, twice
+@pytest.mark.longer
 async def test_every_page_fits_a_phone_and_axe_finds_nothing_on_it(new_person: NewPerson) -> None:
-    """All is done on the phone; a large window shows the same pages."""
+    """All is done on the phone; with --long axe looks at the same pages in a large window."""
     somebody = await new_person(viewport=PHONE, has_touch=True)
     await somebody.page.goto(somebody.app.url)
     assert await found_at(somebody) == []
@@ -91,6 +95,7 @@ async def test_every_page_fits_a_phone_and_axe_finds_nothing_on_it(new_person: N
     assert [each for each in found if each] == []
 
 
+@pytest.mark.long
 async def test_axe_finds_what_only_the_dark_hides(new_person: NewPerson) -> None:
     somebody = await new_person()
     await somebody.page.goto(somebody.app.url)

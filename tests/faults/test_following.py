@@ -5,14 +5,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
+import pytest
+
 from tests.faults.serving import serving
 from tests.world.follower import Follower
+from tests.world.long import few_or_many
 from tests.world.postgres import Postgres
 from tests.world.shop import Shop, open_shop
 from tests.world.valkey import Valkey
 
 FOLLOWERS = 4
-SALES = 40
+SALES = few_or_many(24, 200)
 
 
 async def roam(follower: Follower, urls: Sequence[str], random: Random, over: asyncio.Event) -> None:
@@ -42,6 +45,7 @@ async def post_everywhere(shop: Shop, urls: Sequence[str], events: Sequence[str]
         await asyncio.gather(*(shop.post(url, crowd[place :: len(urls)]) for place, url in enumerate(urls)))
 
 
+@pytest.mark.longer
 async def test_who_comes_and_goes_while_several_workers_commit_is_shown_all_once_in_order(
     postgres_server: Postgres,
 ) -> None:

@@ -94,6 +94,7 @@ async def url(migrated_sqlite_url: str) -> AsyncIterator[tuple[str, str]]:
     await task
     bound.close()
     structlog.configure(**logging)
+    gc.freeze()  # as it was
 
 
 @asynccontextmanager
