@@ -9,6 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import Mode, Scope
 
 _RANDOM_CHARACTERS: Final = 40
@@ -31,10 +32,10 @@ class ApiKey(Model):
     sha256 = fields.CharField(max_length=64)
     preview = fields.TextField()
     scopes = fields.TextField()
-    created_at = fields.DatetimeField()
-    last_used_at = fields.DatetimeField(null=True)
-    expires_at = fields.DatetimeField(null=True)
-    revoked_at = fields.DatetimeField(null=True)
+    created_at = InstantField()
+    last_used_at = InstantField(null=True)
+    expires_at = InstantField(null=True)
+    revoked_at = InstantField(null=True)
 
     class Meta:
         table = "api_keys"

@@ -4,6 +4,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 
 
 class Customer(Model):
@@ -14,8 +15,8 @@ class Customer(Model):
     name = fields.TextField()
     email = fields.TextField()
     external_id = fields.CharField(max_length=4096, null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
+    created_at = InstantField()
+    updated_at = InstantField()
 
     class Meta:
         table = "customers"

@@ -17,6 +17,7 @@ from database.bulk import columns_of, insert_rows
 from database.scope import WorkspaceManager
 from models.columns import Columns
 from models.ids import Prefix, new_id
+from models.instant import InstantField
 from models.kinds import EventType, InvoiceStatus
 
 STRIPE: Final = "stripe"
@@ -52,7 +53,7 @@ class Event(Model):
     workspace_id = fields.CharField(max_length=64)
     number = fields.BigIntField()
     type = fields.CharEnumField(EventType, max_length=64)
-    occurred_at = fields.DatetimeField()
+    occurred_at = InstantField()
     actor = fields.TextField()
     note = fields.CharField(max_length=4096, null=True)
     previous_status = fields.CharEnumField(InvoiceStatus, max_length=16, null=True)

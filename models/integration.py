@@ -8,6 +8,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import IntegrationStatus, Mode
 from models.secret import Keyring
 
@@ -33,17 +34,17 @@ class Integration(Model):
     key_problem = fields.CharField(max_length=4096, null=True)
     webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
     webhook_secret_preview = fields.CharField(max_length=4096, null=True)
-    webhook_secret_saved_at = fields.DatetimeField(null=True)
+    webhook_secret_saved_at = InstantField(null=True)
     previous_webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
     previous_webhook_secret_preview = fields.CharField(max_length=4096, null=True)
-    previous_webhook_secret_expires_at = fields.DatetimeField(null=True)
+    previous_webhook_secret_expires_at = InstantField(null=True)
     provider_account_id = fields.CharField(max_length=4096, null=True)
     webhook_endpoint_id = fields.CharField(max_length=4096, null=True)
     findings = fields.TextField(null=True)
-    checked_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-    disconnected_at = fields.DatetimeField(null=True)
+    checked_at = InstantField(null=True)
+    created_at = InstantField()
+    updated_at = InstantField()
+    disconnected_at = InstantField(null=True)
 
     class Meta:
         table = "integrations"
@@ -75,16 +76,16 @@ class IntegrationTraffic(Model):
     workspace_id = fields.CharField(max_length=64)
     deliveries = fields.BigIntField(default=0)
     rejected = fields.BigIntField(default=0)
-    last_event_at = fields.DatetimeField(null=True)
-    last_rejected_at = fields.DatetimeField(null=True)
+    last_event_at = InstantField(null=True)
+    last_rejected_at = InstantField(null=True)
     quarantine_refused = fields.BigIntField(default=0)
-    quarantine_logged_at = fields.DatetimeField(null=True)
-    quarantine_judged_at = fields.DatetimeField(null=True)
-    secret_matched_at = fields.DatetimeField(null=True)
-    previous_secret_matched_at = fields.DatetimeField(null=True)
-    secret_alone_since = fields.DatetimeField(null=True)
-    synced_until = fields.DatetimeField(null=True)
-    sync_due_at = fields.DatetimeField(null=True)
+    quarantine_logged_at = InstantField(null=True)
+    quarantine_judged_at = InstantField(null=True)
+    secret_matched_at = InstantField(null=True)
+    previous_secret_matched_at = InstantField(null=True)
+    secret_alone_since = InstantField(null=True)
+    synced_until = InstantField(null=True)
+    sync_due_at = InstantField(null=True)
 
     class Meta:
         table = "integration_traffic"

@@ -13,6 +13,7 @@ from database.scope import WorkspaceManager
 from errors import InvalidTransitionError
 from models.amounts import amount_overpaid, amount_remaining
 from models.columns import Columns
+from models.instant import InstantField
 from models.kinds import InvoiceStatus
 
 TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
@@ -62,12 +63,12 @@ class Invoice(Model):
     marked_paid = fields.TextField(null=True)
     due_date = fields.DateField(null=True)
     memo = fields.CharField(max_length=4096, null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-    finalized_at = fields.DatetimeField(null=True)
-    paid_at = fields.DatetimeField(null=True)
-    voided_at = fields.DatetimeField(null=True)
-    uncollectible_at = fields.DatetimeField(null=True)
+    created_at = InstantField()
+    updated_at = InstantField()
+    finalized_at = InstantField(null=True)
+    paid_at = InstantField(null=True)
+    voided_at = InstantField(null=True)
+    uncollectible_at = InstantField(null=True)
 
     class Meta:
         table = "invoices"

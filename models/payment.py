@@ -13,7 +13,7 @@ from tortoise.models import Model
 from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
-from models.instant import from_row
+from models.instant import InstantField, from_row
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json, foremost
 from models.payment_fact import Presentment
@@ -64,16 +64,16 @@ class Payment(Model):
     dispute_status = fields.CharField(max_length=4096, null=True)
     dispute_reason = fields.CharField(max_length=4096, null=True)
     dispute_amount = fields.BigIntField(null=True)
-    dispute_opened_at = fields.DatetimeField(null=True)
-    dispute_closed_at = fields.DatetimeField(null=True)
+    dispute_opened_at = InstantField(null=True)
+    dispute_closed_at = InstantField(null=True)
     disputes = fields.TextField(null=True)
     presentment_amount = fields.BigIntField(null=True)
     presentment_currency = fields.CharField(max_length=3, null=True)
     amount_received = fields.BigIntField(null=True)
     order_id = fields.CharField(max_length=4096, null=True)
     is_whole = fields.BooleanField(default=False)
-    occurred_at = fields.DatetimeField()
-    created_at = fields.DatetimeField()
+    occurred_at = InstantField()
+    created_at = InstantField()
 
     class Meta:
         table = "payments"

@@ -9,6 +9,7 @@ from tortoise.models import Model
 from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
+from models.instant import InstantField
 from models.kinds import OpenSessions, PaymentLinkStatus
 
 LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, PaymentLinkStatus.FAILED})
@@ -41,13 +42,13 @@ class PaymentLink(Model):
     attempt = fields.BigIntField(default=1)
     outcome_unknown = fields.BooleanField(default=False)
     tries = fields.BigIntField(default=0)
-    checked_at = fields.DatetimeField(null=True)
-    due_at = fields.DatetimeField(null=True)
-    sessions_closed_at = fields.DatetimeField(null=True)
+    checked_at = InstantField(null=True)
+    due_at = InstantField(null=True)
+    sessions_closed_at = InstantField(null=True)
     problem_code = fields.CharField(max_length=4096, null=True)
     problem_message = fields.CharField(max_length=4096, null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
+    created_at = InstantField()
+    updated_at = InstantField()
 
     class Meta:
         table = "payment_links"

@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import WebhookEventStatus
 
 
@@ -36,9 +37,9 @@ class WebhookEvent(Model):
     payment_id = fields.CharField(max_length=64, null=True)
     payload = fields.BinaryField()
     posts = fields.TextField(null=True)
-    received_at = fields.DatetimeField()
-    processed_at = fields.DatetimeField(null=True)
-    retry_at = fields.DatetimeField(null=True)
+    received_at = InstantField()
+    processed_at = InstantField(null=True)
+    retry_at = InstantField(null=True)
     reader_version = fields.BigIntField(null=True)
 
     class Meta:

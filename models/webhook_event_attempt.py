@@ -6,6 +6,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import AttemptSource, WebhookEventStatus
 
 MAX_KEPT: Final = 100
@@ -25,7 +26,7 @@ class WebhookEventAttempt(Model):
     status = fields.CharEnumField(WebhookEventStatus, max_length=16)
     reason_code = fields.CharField(max_length=4096, null=True)
     reason_detail = fields.CharField(max_length=4096, null=True)
-    at = fields.DatetimeField()
+    at = InstantField()
 
     class Meta:
         table = "webhook_event_attempts"

@@ -7,7 +7,7 @@ from database.access import Transaction
 from database.scope import unscoped
 from errors import InvalidInputError
 from models.ids import Prefix, new_id
-from models.instant import utc_now
+from models.instant import InstantField, utc_now
 from models.kinds import Mode
 
 
@@ -18,7 +18,7 @@ class Workspace(Model):
     name = fields.TextField()
     mode = fields.CharEnumField(Mode, max_length=8)
     seq = fields.BigIntField(default=0)
-    created_at = fields.DatetimeField()
+    created_at = InstantField()
 
     class Meta:
         table = "workspaces"

@@ -102,11 +102,19 @@ class Ordering(Generic[RowT]):
 
 @dataclass(slots=True)
 class _Taken(Generic[RowT]):
-    """The rows that were found so far, up to a limit."""
+    """The rows that were found so far, up to a limit.
+
+    Where most rows match, few are looked up in vain: the first statement looks up twice as many as are needed, each
+    further one twice as many as the one before it.
+    """
 
     ordering: Ordering[RowT]
     limit: int
     rows: list[tuple[Key, RowT]] = field(default_factory=list)
+    _next: int = 0
+
+    def __post_init__(self) -> None:
+        self._next = min(_AT_ONCE, 2 * self.limit)
 
     @property
     def is_full(self) -> bool:
@@ -114,10 +122,11 @@ class _Taken(Generic[RowT]):
 
     async def look_up(self, keys: Sequence[Key]) -> None:
         """Add the rows with these keys that meet all conditions."""
-        for begin in range(0, len(keys), _AT_ONCE):
-            if self.is_full:
-                return
-            few = keys[begin : begin + _AT_ONCE]
+        begin = 0
+        while begin < len(keys) and not self.is_full:
+            few = keys[begin : begin + self._next]
+            begin += len(few)
+            self._next = min(_AT_ONCE, 2 * self._next)
             named = self.ordering.all.filter(id__in=[key[-1] for key in few])
             found = {row.pk: row for row in await matching_among(named, len(few), self.ordering.holding)}
             holding = [(key, found[key[-1]]) for key in few if key[-1] in found]
