@@ -72,7 +72,7 @@ class Allocation(StrEnum):
 
 
 class RevenueInterval(StrEnum):
-    """How long a point of revenue is, by the calendar of a time zone."""
+    "How much time a point of revenue covers, by the calendar of a time zone."
 
     HOUR = "HOUR"
     DAY = "DAY"

@@ -56,8 +56,7 @@ class WebhookEventQuery:
     """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
-        "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
-        " this text."
+        "With this text as its Stripe event id, as the id or number of its invoice, or as the beginning of its type."
     )
     integration_id: str | None = restriction("Sent to this integration.", is_id=True)
     status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")

@@ -43,7 +43,7 @@ class Conflict(Problem):
     pass
 
 
-@strawberry.type(description="The invoice can't move from its current status to the one asked for.")
+@strawberry.type(description="The invoice can't go from its current status to the requested one.")
 class InvalidTransition(Problem):
     from_: InvoiceStatus = strawberry.field(name="from", description="The invoice's current status.")
     to: InvoiceStatus = strawberry.field(description="The requested status.")

@@ -16,7 +16,7 @@ type Session =
   | { is: "asked"; key: string }
   | { is: "in"; since: number; byForm: boolean };
 
-const ENDED = "Your session has ended: the API key was revoked or has expired, or twelve hours are over.";
+const ENDED = "Your session has ended: the API key was revoked or has expired, or 12 hours have passed.";
 
 /** The dashboard for who is signed in, and the way in for who is not. */
 export function App() {

@@ -21,7 +21,7 @@ def _by_noun() -> Iterator[type]:
 Mutation: Final = strawberry.type(
     type("Mutation", tuple(_by_noun()), {}),
     description=(
-        "All changes. A refusal whose cause the client can fix is a member of the result's union and implements"
-        " Problem."
+        "All changes. If a change is refused for a reason that the client can fix, the result is a type that"
+        " implements Problem."
     ),
 )

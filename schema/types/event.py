@@ -19,8 +19,8 @@ from schema.pages import Connection
 
 @strawberry.type(
     description=(
-        "A line of the workspace's history, which subscriptions deliver and timelines list, in the order of commit. Its"
-        " own fields show the state when it happened; linked objects show the state now."
+        "A line of the workspace's history. Subscriptions and timelines return these lines in the order of commit. An"
+        " event's own fields show the state when it happened; linked objects show the state now."
     )
 )
 class Event(Node, prefix=Prefix.EVENT):
@@ -32,7 +32,7 @@ class Event(Node, prefix=Prefix.EVENT):
     status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]
 
-    @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions.")
+    @strawberry.field(description="Its place in the history, for the `after` of lists and subscriptions.")
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 

@@ -11,7 +11,10 @@ from schema.enums import CountPrecision
 from schema.types.money import Money
 
 _PRECISION = strawberry.field(
-    description="Whether these sums are exact or lower bounds. Without stored sums at most 10,000 rows are added up."
+    description=(
+        "Whether these sums are exact or lower bounds. If the database keeps no such sums, at most 10,000 rows are"
+        " added up."
+    )
 )
 
 

@@ -35,8 +35,8 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`, and what"
-            " was marked as paid by hand at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`; an amount"
+            " marked as paid by hand counts at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
@@ -69,13 +69,13 @@ class RevenuePoint:
     received: Money = strawberry.field(
         description=(
             "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied payment counts at"
-            " its `occurredAt`, and what was marked as paid by hand at the invoice's `paidAt`."
+            " its `occurredAt`; an amount marked as paid by hand counts at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`. A refund counts at the time of its payment, not at its own,"
-            " so a new refund can change an old point."
+            "The refunds of the payments in `received`. A refund counts when its payment was made, so a new refund can"
+            " change an old point."
         )
     )
     net: Money = strawberry.field(description="`received` minus `refunded`.")

@@ -42,3 +42,5 @@ export function sinceIn(at: string, now = Date.now()): string {
   }
   return dayIn(at);
 }
+
+export const countOf = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -31,7 +31,7 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   PAYMENT_DISPUTED: (event) => `${payment(event)}${forInvoice(event)} is disputed`,
   PAYMENT_DISPUTE_CLOSED: (event) => `The dispute about ${within(payment(event))} is closed`,
   PAYMENT_LINK_CREATED: (event) => `${invoice(event)} has a payment link`,
-  PAYMENT_LINK_FAILED: (event) => `The payment link of ${within(invoice(event))} could not be made`,
+  PAYMENT_LINK_FAILED: (event) => `The payment link of ${within(invoice(event))} could not be created`,
   PAYMENT_LINK_DEACTIVATED: (event) => `The payment link of ${within(invoice(event))} was closed`,
   INTEGRATION_CONNECTED: (event) => `${integration(event)} was connected`,
   INTEGRATION_UPDATED: (event) => `${integration(event)} was changed`,
@@ -40,7 +40,7 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   WEBHOOK_EVENT_UPDATED: (event) => `${posted(event)} was tried again`,
   CUSTOMER_CREATED: (event) => `${customer(event)} is a new customer`,
   CUSTOMER_UPDATED: (event) => `${customer(event)} was changed`,
-  API_KEY_CREATED: () => "An API key was made",
+  API_KEY_CREATED: () => "An API key was created",
   API_KEY_REVOKED: () => "An API key was revoked",
 };
 

@@ -4,6 +4,7 @@ import { graphql, type ResultOf } from "../api/graphql";
 import { type Refusal, useAct } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { countOf } from "../lib/format";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
 import { Alert, Problem } from "../ui/feedback";
@@ -98,7 +99,7 @@ function Setup({ integration }: { integration: Integration }) {
           <Copy text={webhookUrl} label="Webhook URL" />
         </div>
       ) : (
-        <p className="hint">The webhook URL is shown to API keys with the scope ADMIN.</p>
+        <p className="hint">To see the webhook URL, sign in with an API key that has the scope ADMIN.</p>
       )}
       <details open={!isComplete}>
         <summary>Set it up in Stripe</summary>
@@ -158,7 +159,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
     const outcome = await act({ input: { id, ...renamed, ...Object.fromEntries(secrets) } });
     if (outcome.refusal) return outcome.refusal;
     const applied = outcome.done.appliedFromQuarantine;
-    setTold(applied > 0 ? `Saved. ${applied} webhook events that waited for this secret were applied.` : "Saved.");
+    setTold(applied > 0 ? `Saved. Applied ${countOf(applied, "webhook event")} from the quarantine.` : "Saved.");
     setSaves(saves + 1);
     onDone();
     return null;
@@ -185,7 +186,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           type="password"
           autoComplete="off"
           placeholder={integration.secretKeyPreview}
-          hint="Leave blank to keep it. Stripe must accept a new one before it is saved."
+          hint="Leave blank to keep the current key. A new key is saved only if Stripe accepts it."
         />
         <Field
           label="Webhook Secret"
@@ -195,7 +196,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           placeholder={integration.webhookSecretPreview ?? "whsec_…"}
           hint={
             integration.webhookSecretPreview
-              ? "Leave blank to keep it. A replaced secret still verifies, for 24 hours at most."
+              ? "Leave blank to keep the current secret. After you replace it, the old one verifies for up to 24 hours."
               : "The endpoint's signing secret, from Stripe."
           }
         />
@@ -313,7 +314,8 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
         )}
       </div>
       <p className="hint">
-        Check asks Stripe how the account is doing. Repair mends its webhook. Sync fetches events that never arrived.
+        Check looks for problems in your Stripe account. Repair fixes the webhook endpoint. Sync fetches events that
+        never arrived.
       </p>
       {sync.isRunning && <p role="status">Fetching events: {sync.found} so far …</p>}
       {told && (told.isBad ? <Alert>{told.message}</Alert> : <p role="status">{told.message}</p>)}
@@ -321,7 +323,7 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
   );
 }
 
-/** Asks again until all was read, and says how far it is. */
+/** Syncs again until Stripe's list is read to its end, and counts the events meanwhile. */
 function useSync(id: string) {
   const { act } = useAct(SyncStripeEvents);
   const [isRunning, setRunning] = useState(false);
@@ -345,14 +347,12 @@ function useSync(id: string) {
     }
     const failed = sums.failed > 0 ? ` ${sums.failed} failed: see the webhook events.` : "";
     return [
-      `${countOf(sums.found, "event")} read, ${sums.applied} applied that had not arrived.${failed}`,
+      `${countOf(sums.found, "event")} found at Stripe; ${sums.applied} had not arrived and were applied.${failed}`,
       sums.failed > 0,
     ];
   };
   return { run, isRunning, found };
 }
-
-const countOf = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function Facts({ integration }: { integration: Integration }) {
   const { health } = integration;

@@ -51,7 +51,7 @@ export default function NewInvoice() {
   const change = (key: string, part: Partial<Line>) =>
     setLines(lines.map((line) => (line.key === key ? { ...line, ...part } : line)));
   const submit = async (values: Record<string, string>): Promise<Refusal | null> => {
-    if (!customerId) return { message: "Pick a customer, or make a new one.", field: null };
+    if (!customerId) return { message: "Choose a customer, or create one.", field: null };
     const { done, refusal } = await act({
       input: withKey({
         customerId,

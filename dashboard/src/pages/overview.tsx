@@ -61,7 +61,7 @@ export default function OverviewPage() {
       {data?.now.length === 0 && (
         <Empty title="Nothing is open, and no payment was received yet.">
           <p>
-            <Link href="/integrations">Connect Stripe</Link>, then <Link href="/invoices/new">make an invoice</Link>.
+            <Link href="/integrations">Connect Stripe</Link>, then <Link href="/invoices/new">create an invoice</Link>.
           </p>
         </Empty>
       )}

@@ -128,7 +128,7 @@ export default function WebhookEventPage({ id }: { id: string }) {
       <section className="card" aria-labelledby="payload">
         <h2 id="payload">Payload</h2>
         {event.payload === null ? (
-          <p className="hint">It can't be shown: it is not JSON, or its sender is not verified.</p>
+          <p className="hint">The payload can't be shown: it is not JSON, or its sender is not verified.</p>
         ) : (
           <Payload value={event.payload} />
         )}

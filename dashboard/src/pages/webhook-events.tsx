@@ -4,6 +4,7 @@ import { useAct } from "../api/use-act";
 import { useEndless } from "../api/use-endless";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { countOf } from "../lib/format";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Alert, Empty } from "../ui/feedback";
@@ -190,7 +191,7 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
       <Button onPress={begin}>Replay {isAny ? "these" : "all"}</Button>
       <Dialog title="Replay webhook events" isOpen={isOpen} onClose={close}>
         <p className="hint">
-          {filter && isAny ? "Those that match the filters" : "All that are held, failed, unapplied or in quarantine"}{" "}
+          {filter && isAny ? "Events that match the filters" : "Events that are held, failed, unapplied or quarantined"}{" "}
           are tried again, the oldest first. Nothing is ever applied twice.
         </p>
         {refusal && <Alert>{refusal}</Alert>}
@@ -223,7 +224,7 @@ function Told({ progress, isPending }: { progress: Progress; isPending: boolean 
     <div role="status">
       {isDone ? (
         <p>
-          {tried} tried. {changed.length === 0 ? "Nothing has changed." : "This has changed:"}
+          {countOf(tried, "event")} tried again. {changed.length === 0 ? "Nothing has changed." : "Changes:"}
         </p>
       ) : isPending ? (
         <p>
@@ -231,8 +232,8 @@ function Told({ progress, isPending }: { progress: Progress; isPending: boolean 
         </p>
       ) : (
         <p>
-          {many === 0 ? "There is nothing to replay." : `${many} would be tried.`}{" "}
-          {many > 0 && (changed.length === 0 ? "Nothing would change." : "This would change:")}
+          {many === 0 ? "There is nothing to replay." : `${countOf(many, "event")} would be tried again.`}{" "}
+          {many > 0 && (changed.length === 0 ? "Nothing would change." : "Changes:")}
         </p>
       )}
       <ul className="changes">
