@@ -44,8 +44,8 @@ def _ordered(name: str, order: str, fields: Sequence[str], **filters: Callable[[
             asks[f"{name} in the order of {field} {direction}, {end}"] = (document, _always(by))
         for filter_, value in filters.items():
             document = f"{given} {{ {name}(first: 20, orderBy: $by, filter: $filter) {{ nodes {{ id }} }} }}"
-            told = f"{name} in the order of {field} {direction} by {filter_.replace('_', ', ')}"
-            asks[told] = (document, _both(by, _given(filter_, value)))
+            question = f"{name} in the order of {field} {direction} by {filter_.replace('_', ', ')}"
+            asks[question] = (document, _both(by, _given(filter_, value)))
     return asks
 
 

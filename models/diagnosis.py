@@ -1,4 +1,4 @@
-"""Problems and their fixes: a sentence each, by a stable code."""
+"""Explains problems and their fixes, by a stable code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

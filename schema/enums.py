@@ -1,4 +1,4 @@
-"""The enums that clients see. Importing this module names and describes those of models."""
+"""The enums of the API. Importing this module names and describes those that are declared in models."""
 
 from collections.abc import Mapping
 from enum import Enum, EnumMeta
@@ -42,7 +42,7 @@ class CountPrecision(Enum):
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
-    """Make an enum of models one of the schema, each of its members described."""
+    """Make an enum of models an enum of the schema, and describe its members."""
     strawberry.enum(enum, description=description)
     if has_enum_definition(enum):
         for value in enum.__strawberry_definition__.values:

@@ -1,4 +1,4 @@
-"""Everything that can be queried."""
+"""All queries."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -63,7 +63,7 @@ async def customer_page(
     order_by: CustomerOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of customers; one in the order of creation may be `read` in part."""
+    """Read a page of customers. In the order of creation, `read` may read only some columns."""
     text = given(search)
     by, descending = ordered_by(order, order_by)
     if by is None:
@@ -80,7 +80,7 @@ async def invoice_page(
     order_by: InvoiceOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of invoices; one in the order of creation may be `read` in part."""
+    """Read a page of invoices. In the order of creation, `read` may read only some columns."""
     query = InvoiceQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = invoice_list.counting_of(ctx, query)
@@ -99,7 +99,7 @@ async def payment_page(
     order_by: PaymentOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of payments; one in the order of creation may be `read` in part."""
+    """Read a page of payments. In the order of creation, `read` may read only some columns."""
     query = PaymentQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = payment.counting_of(ctx, query)

@@ -1,4 +1,4 @@
-"""Everything that can be followed as it happens."""
+"""All subscriptions."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing

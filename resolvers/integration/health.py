@@ -173,8 +173,8 @@ def _problems(
 
 def _is_reached(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
     """Whether deliveries arrive although the URL is this machine's own: one did lately, or Stripe accepted the URL."""
-    came = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
-    lately = bool(came) and max(came) > utc_now() - _FORWARDED_LATELY
+    arrivals = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
+    lately = bool(arrivals) and max(arrivals) > utc_now() - _FORWARDED_LATELY
     return lately or integration.webhook_endpoint_id is not None
 
 

@@ -116,8 +116,8 @@ def among(column: str, values: Sequence[str]) -> Narrowing:
     async def find() -> Found | None:
         return Found(lists=[sublist(column, value) for value in values])
 
-    meant: dict[str, Any] = {f"{column}__in": list(values)}
-    return Narrowing(Q(**meant), find)
+    condition: dict[str, Any] = {f"{column}__in": list(values)}
+    return Narrowing(Q(**condition), find)
 
 
 def sublist(column: str, value: str) -> Sublist:

@@ -1,4 +1,4 @@
-"""Creating and changing customers."""
+"""Creates and changes customers."""
 
 from typing import Annotated
 

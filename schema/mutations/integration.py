@@ -1,4 +1,4 @@
-"""Connecting, changing and disconnecting Stripe accounts."""
+"""Connects, changes, checks and disconnects Stripe accounts."""
 
 from typing import Annotated
 

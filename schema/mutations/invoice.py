@@ -1,4 +1,4 @@
-"""Drafting and finalizing invoices, and every way one ends."""
+"""Creates, changes, finalizes and ends invoices."""
 
 from datetime import date
 from decimal import Decimal

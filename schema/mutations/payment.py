@@ -1,4 +1,4 @@
-"""Applying unapplied payments by hand."""
+"""Applies unapplied payments by hand."""
 
 from typing import Annotated
 

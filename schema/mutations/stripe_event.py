@@ -1,4 +1,4 @@
-"""Fetching from Stripe what its posts did not bring."""
+"""Fetches events from Stripe that its deliveries did not bring."""
 
 from datetime import datetime
 from typing import Annotated

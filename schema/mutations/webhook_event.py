@@ -1,4 +1,4 @@
-"""Trying webhook events again, and fetching from Stripe what never arrived."""
+"""Replays webhook events."""
 
 from typing import Annotated
 

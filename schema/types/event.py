@@ -1,4 +1,4 @@
-"""The workspace's history."""
+"""Events: lines of the workspace's log."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -66,12 +66,12 @@ class Event(Node, prefix=Prefix.EVENT):
 class EventConnection(Connection[Event]):
     @classmethod
     def of_events(cls, ctx: Context, found: Page[Any]) -> "EventConnection":
-        """A page whose cursors are those of the subscriptions."""
+        """Make a page whose cursors are the same as those of subscriptions."""
         return cls.of(replace(found, cursor_of=lambda place: event.cursor_of(ctx, found.rows[place].number)))
 
 
 def with_places(ctx: Context, request: PageRequest) -> PageRequest:
-    """The same page, asked for by the list's own cursors instead of the subscriptions'.
+    """Replace the subscriptions' cursors in a request by the list's own.
 
     Raises:
         InvalidCursorError: A cursor is not one that this workspace has given out.

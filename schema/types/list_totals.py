@@ -1,4 +1,4 @@
-"""What a list comes to, currency by currency."""
+"""Totals of lists, per currency."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ _PRECISION = strawberry.field(
 
 
 class _Totals:
-    """What rows of one currency come to: their number, and some sums."""
+    """The totals of rows in one currency: their number, and some sums."""
 
     @classmethod
     @abstractmethod
     def amounts(cls, sums: Sums) -> Mapping[str, int]:
-        """The sum that each field shows."""
+        """Compute the amount for each field."""
 
     @classmethod
     def all_of(cls, found: Tally) -> list[Self]:
-        """A tally, currency by currency."""
+        """Make the totals of each currency."""
         make: Any = cls
         precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
         return [

@@ -1,4 +1,4 @@
-"""What a dashboard shows at a glance."""
+"""Counts for an overview: by status, and of what needs attention."""
 
 import strawberry
 

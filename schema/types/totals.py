@@ -1,4 +1,4 @@
-"""What stands open and what came in, in sum and over time."""
+"""Open and received amounts, as totals and over time."""
 
 from datetime import datetime
 
@@ -47,16 +47,16 @@ class CurrencyTotals:
 
     @classmethod
     def of(cls, found: totals.CurrencyTotals) -> "CurrencyTotals":
-        currency, came = found.currency, found.came
+        currency, received = found.currency, found.received
         return cls(
             currency=currency,
             open=Money.of(found.open, currency),
             overdue=Money.of(found.overdue, currency),
             overdue_by_age=[OverdueBucket.of(bucket, currency) for bucket in found.overdue_by_age],
-            paid=Money.of(came.paid, currency),
-            refunded=Money.of(came.refunded, currency),
-            overpaid=Money.of(came.overpaid, currency),
-            unapplied=Money.of(came.unapplied, currency),
+            paid=Money.of(received.paid, currency),
+            refunded=Money.of(received.refunded, currency),
+            overpaid=Money.of(received.overpaid, currency),
+            unapplied=Money.of(received.unapplied, currency),
         )
 
 

@@ -1,4 +1,4 @@
-"""What Stripe posted, and what became of it."""
+"""Webhook events and their attempts."""
 
 from datetime import datetime
 
@@ -68,13 +68,13 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
         )
     )
     async def payload(self, info: Info) -> JSON | None:
-        info.context.tells_secret = True  # such as a payment intent's, beside words of whoever pays
+        info.context.tells_secret = True  # a payment intent's, beside texts that the customer wrote
         if self.status is WebhookEventStatus.QUARANTINED:
             return None
         row = await info.context.loaders.payloads.load(self.id)
         try:
             payload = None if row is None else orjson.loads(row.payload)
-            orjson.dumps(payload)  # it writes fewer levels than it reads
+            orjson.dumps(payload)  # orjson writes fewer levels than it reads
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return None
         return payload

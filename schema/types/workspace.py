@@ -1,4 +1,4 @@
-"""The workspace, and who is calling."""
+"""The workspace, and the caller."""
 
 from datetime import datetime
 

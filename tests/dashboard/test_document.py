@@ -135,4 +135,4 @@ async def test_check_repair_and_sync_say_what_they_found(person: Person) -> None
     await expect(page.get_by_text("Repaired:")).to_be_visible()
     await expect(person.status("Ready")).to_be_visible()
     await person.press("Sync")
-    await expect(page.get_by_text("0 events read")).to_be_visible()
+    await expect(page.get_by_text("0 events found at Stripe")).to_be_visible()
