@@ -203,7 +203,7 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
             check_chargeable(invoice, ["id"])
             job = await ctx.services.link_maker.plan(invoice, integration)
     if job is not None:
-        with suppress(UnavailableError):  # the invoice is finalized all the same, and the sweep makes its link
+        with suppress(UnavailableError):  # the invoice stays finalized, and the background job makes its link
             await ctx.services.link_maker.carry_out(job)
     return invoice
 
