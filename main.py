@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None, dist: "Path | None" = None) -> 
 
     return Application(
         short=[webhook.route],
+        take=webhook.take,
         routes=[
             WebSocketRoute("/graphql", graphql),
             Route("/graphql", with_cors(graphql, settings.allowed_origins)),

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.forwarded import Forwarded
 from edge.metrics import Metrics
+from edge.server.direct import Answer, DirectRoute, Header
 from edge.telemetry import Telemetry, masked_error
 from errors import FluxrateError
 
@@ -22,6 +23,8 @@ class Application(Starlette):
     """Starlette inside the telemetry. Requests to the paths in `quiet` are logged only if they fail.
 
     `short` routes are matched first and bypass Starlette's middleware: the telemetry answers and logs what they raise.
+    `take` may take the posts to the first of them directly: it gets the value of the path's parameter, the headers, the
+    body, and what sends the answer.
     """
 
     def __init__(
@@ -29,6 +32,7 @@ class Application(Starlette):
         *,
         routes: Sequence[BaseRoute],
         short: Sequence[Route] = (),
+        take: Callable[[str, Sequence[Header], bytes, Answer], bool] | None = None,
         quiet: frozenset[str],
         metrics: Metrics,
         lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]],
@@ -45,6 +49,7 @@ class Application(Starlette):
         self._short = tuple(short)
         self._layered = super().__call__
         self._observed = Telemetry(self._served, metrics, _template_of, quiet)
+        self.direct = self._directly(short[0].path, take) if take is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, WebSocket or lifespan."""
@@ -53,6 +58,12 @@ class Application(Starlette):
         else:
             self._forwarded.read(scope)
             await self._observed(scope, receive, send)
+
+    def _directly(self, path: str, take: Callable[[str, Sequence[Header], bytes, Answer], bool]) -> DirectRoute:
+        def take_of(scope: Scope, end: str, body: bytes, answer: Answer) -> bool:
+            return take(end, scope["headers"], body, answer)
+
+        return DirectRoute(path.partition("{")[0].encode(), self._observed.observed(take_of, path))
 
     def _served(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         for route in self._short:

@@ -6,7 +6,7 @@ It logs the route's template, never the path, the query or a header: paths hold 
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.metrics import Metrics
+from edge.server.direct import Answer, Header, Take
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Telemetry:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or serve one WebSocket."""
         began_at = time.monotonic()
-        request_id = _given_id(scope) or next(self._random_ids)
+        request_id = self._id_of(scope)
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         status = 0
@@ -65,6 +66,30 @@ class Telemetry:
             self._metrics.count_request(route, status)
         if route not in self._quiet or status >= _SERVER_ERROR:
             _log(scope, route, status, time.monotonic() - began_at)
+
+    def observed(self, take: Take, route: str) -> Take:
+        """Wrap what takes requests directly: give each an id, count its answer, and log it if it failed."""
+
+        def take_observed(scope: Scope, end: str, body: bytes, answer: Answer) -> bool:
+            began_at = time.monotonic()
+            request_id = self._id_of(scope)
+
+            def answer_with_id(status: int, headers: Sequence[Header], content: bytes) -> None:
+                answer(status, headers, content, (REQUEST_ID_HEADER, request_id))
+                self._metrics.count_request(route, status)
+                if status >= _SERVER_ERROR:
+                    with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+                        _log({**scope, "method": "POST"}, route, status, time.monotonic() - began_at)
+
+            try:
+                return take(scope, end, body, answer_with_id)
+            except Exception:  # as good as not taken: what fails again the usual way is logged there
+                return False
+
+        return take_observed
+
+    def _id_of(self, scope: Scope) -> bytes:
+        return _given_id(scope) or next(self._random_ids)
 
 
 def masked_error(scope: Scope) -> JSONResponse:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -33,6 +33,17 @@ MAX_BATCH: Final = 128
 _PAGE: Final = 200
 
 
+OnDone = Callable[[Receipt | Exception], None]
+"""Is called in the event loop with the receipt of a delivery, or with the error because of which it was not stored."""
+
+
+class _Entry(NamedTuple):
+    """A delivery in the queue, and who waits for it."""
+
+    delivery: Delivery
+    on_done: OnDone
+
+
 class _RehearsedError(Exception):
     """Rolls back a rehearsal."""
 
@@ -49,7 +60,7 @@ class Inbox:
         self._flushers = 1 if database.dialect == "sqlite" else 2
         self._on_commit = on_commit
         self._on_links_due = on_links_due
-        self._queue: deque[tuple[Delivery, asyncio.Future[Receipt]]] = deque()
+        self._queue: deque[_Entry] = deque()
         self._queued_bytes = 0
         self._ready = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,17 +83,34 @@ class Inbox:
         Raises:
             UnavailableError: The queue is full or the database is unavailable; the delivery is not stored.
         """
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+
+        def on_done(result: Receipt | Exception) -> None:
+            if future.done():
+                return
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.submit(delivery, on_done)
+        return await future
+
+    def submit(self, delivery: Delivery, on_done: OnDone) -> None:
+        """Queue a delivery, to be stored and applied.
+
+        Raises:
+            UnavailableError: The queue is full; the delivery is not stored and `on_done` will not be called.
+        """
         if (
             self._closing
             or len(self._queue) >= MAX_QUEUED
             or self._queued_bytes + len(delivery.body) > MAX_QUEUED_BYTES
         ):
             raise UnavailableError("The inbox is full: try again in a moment.")
-        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self._queue.append((delivery, future))
+        self._queue.append(_Entry(delivery, on_done))
         self._queued_bytes += len(delivery.body)
         self._ready.set()
-        return await future
 
     async def release_held(self, integration: Integration) -> int:
         """Apply the events that were HELD while an integration was inactive, oldest first; return their number."""
@@ -121,7 +149,7 @@ class Inbox:
                 continue
             share = -(-len(self._queue) // self._idle)  # an even part for each flusher that has nothing to do
             batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, share))]
-            self._queued_bytes -= sum(len(delivery.body) for delivery, _ in batch)
+            self._queued_bytes -= sum(len(entry.delivery.body) for entry in batch)
             self._idle -= 1
             await self._settle(batch)
             self._idle += 1
@@ -133,9 +161,9 @@ class Inbox:
             queued = len(self._queue)
             await asyncio.sleep(0)
 
-    async def _settle(self, batch: Sequence[tuple[Delivery, asyncio.Future[Receipt]]]) -> None:
+    async def _settle(self, batch: Sequence[_Entry]) -> None:
         try:
-            receipts = await self._post([delivery for delivery, _ in batch])
+            receipts = await self._post([entry.delivery for entry in batch])
         except UnavailableError as error:
             log.warning("database unavailable", deliveries=len(batch), error=repr(error.__cause__))
             _refuse(batch, error)
@@ -144,11 +172,9 @@ class Inbox:
                 for entry in batch:
                     await self._settle([entry])
             else:
-                await self._fail(*batch[0], error)
+                await self._fail(batch[0], error)
         else:
-            for (_, future), receipt in zip(batch, receipts, strict=True):
-                if not future.done():
-                    future.set_result(receipt)
+            _answer(batch, receipts)
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
         posted = await retrying(lambda: _post(deliveries))
@@ -157,20 +183,19 @@ class Inbox:
             self._on_links_due()
         return posted.receipts
 
-    async def _fail(self, delivery: Delivery, future: "asyncio.Future[Receipt]", error: Exception) -> None:
+    async def _fail(self, entry: _Entry, error: Exception) -> None:
         reference = uuid4().hex
-        log.error("webhook event failed", reference=reference, key=delivery.key, exc_info=error)
+        log.error("webhook event failed", reference=reference, key=entry.delivery.key, exc_info=error)
         try:
             async with transaction() as tx:
-                receipt, newest = await batch.post_failure(tx, delivery, reference)
+                receipt, newest = await batch.post_failure(tx, entry.delivery, reference)
             self._on_commit(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)
             failure = second if isinstance(second, FluxrateError) else UnavailableError("The event could not be kept.")
-            _refuse([(delivery, future)], failure)
+            _refuse([entry], failure)
         else:
-            if not future.done():
-                future.set_result(receipt)
+            _answer([entry], [receipt])
 
 
 async def _waiting(integration: Integration, status: WebhookEventStatus, after: str) -> list[WebhookEvent]:
@@ -185,7 +210,12 @@ async def _post(deliveries: Sequence[Delivery]) -> Posted:
         return await batch.post(tx, deliveries)
 
 
-def _refuse(batch: Sequence[tuple[Delivery, "asyncio.Future[Receipt]"]], error: Exception) -> None:
-    for _, future in batch:
-        if not future.done():
-            future.set_exception(error)
+def _refuse(batch: Sequence[_Entry], error: Exception) -> None:
+    _answer(batch, [error] * len(batch))
+
+
+def _answer(batch: Sequence[_Entry], results: Sequence[Receipt | Exception]) -> None:
+    """Call back in the loop's next turn: until then the next batch has begun, and no callback can break this task."""
+    call_soon = asyncio.get_running_loop().call_soon
+    for entry, result in zip(batch, results, strict=True):
+        call_soon(entry.on_done, result)

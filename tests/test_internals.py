@@ -54,6 +54,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "send_400_response": "109aaf18",
             "handle_websocket_upgrade": "ae350936",
             "on_headers_complete": "09d867a0",
+            "on_body": "9492092d",
             "on_message_complete": "656de529",
             "shutdown": "4c59c260",
         },
@@ -119,8 +120,10 @@ CALLED: Final[Mapping[tuple[type, str], str]] = {
 """What we call that is private, or that we rely on to do what it does now."""
 
 ATTRIBUTES: Final[Mapping[type, str]] = {
-    HttpToolsProtocol: "loop transport cycle flow scope url client app config",
-    RequestResponseCycle: "response_complete transport",
+    HttpToolsProtocol: (
+        "loop transport cycle flow scope url client app config parser headers server_state expect_100_continue"
+    ),
+    RequestResponseCycle: "response_complete transport disconnected keep_alive message_event",
     WebSocketsSansIOProtocol: (
         "loop transport conn queue frames writable disconnected close_sent read_paused close_timer client scope"
     ),

@@ -61,10 +61,14 @@ class Directory:
         Raises:
             UnavailableError: The database is unavailable right now.
         """
+        return self.known(token) or await self.find_since(token, time.monotonic())
+
+    def known(self, token: str) -> Listener | None:
+        """Return the integration with this token if it was read less than KNOWN_FOR_S ago."""
         known = self._known.get(token)
         if known is not None and time.monotonic() - known.read_at < KNOWN_FOR_S:
             return known
-        return await self.find_since(token, time.monotonic())
+        return None
 
     async def find_since(self, token: str, since: float) -> Listener | None:
         """Find the integration with this token, as it is at `since` or later, by the monotonic clock.

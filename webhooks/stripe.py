@@ -1,27 +1,30 @@
 """POST /webhooks/stripe/{token}: verify, store, apply, acknowledge. A 2xx is sent only after the commit.
 
+The server hands a request that arrived whole to `StripeWebhook.take`, which needs no task. What that does not take, the
+ASGI endpoint answers.
+
 The answer never says why a delivery was refused: the reason is stored with the integration.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 import structlog
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from errors import UnavailableError
 from gateways.stripe.endpoints import WEBHOOK_PATH
 from gateways.stripe.signature import verify
-from inbox.delivery import Delivery, delivery_of
+from inbox.delivery import Delivery, Receipt, delivery_of
 from inbox.quarantine.post import Post
 from models.instant import utc_now
 from models.kinds import WebhookEventStatus
 from resolvers.context import Services
-from webhooks.body import GoneError, TooLargeError, TooSlowError, read_body
+from webhooks.body import MAX_BODY_BYTES, GoneError, TooLargeError, TooSlowError, read_body
 from webhooks.directory import Directory, Listener
 
 log = structlog.get_logger(__name__)
@@ -45,18 +48,23 @@ class PostOutcome(StrEnum):
     FAILED = "failed"
 
 
+Headers = Sequence[tuple[bytes, bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    start: Message
-    body: Message
+    status: int
+    headers: Headers
+    body: bytes
+
+    async def send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def _answer(status: int, body: bytes, *headers: tuple[bytes, bytes]) -> _Answer:
-    ordinary = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    return _Answer(
-        {"type": "http.response.start", "status": status, "headers": [*ordinary, *headers]},
-        {"type": "http.response.body", "body": body},
-    )
+    ordinary = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    return _Answer(status, (*ordinary, *headers), body)
 
 
 _CLOSE: Final = (b"connection", b"close")
@@ -94,15 +102,11 @@ class StripeWebhook:
         began_at = time.monotonic()
         try:
             outcome = await self._outcome(scope, receive, began_at)
-        except UnavailableError:
-            outcome = PostOutcome.UNAVAILABLE
-        except Exception:
-            log.exception("webhook delivery not handled")
-            outcome = PostOutcome.FAILED
+        except Exception as error:
+            outcome = _outcome_of(error)
         answer = _ANSWERS.get(outcome)
         if answer is not None:
-            await send(answer.start)
-            await send(answer.body)
+            await answer.send(send)
         self._on_outcome(outcome, time.monotonic() - began_at)
 
     async def _outcome(self, scope: Scope, receive: Receive, began_at: float) -> PostOutcome:
@@ -112,14 +116,9 @@ class StripeWebhook:
         listener = await self._directory.find(token)
         if listener is None:
             return PostOutcome.UNKNOWN
-        content_length = signature = None
-        for name, value in scope["headers"]:
-            if name == b"stripe-signature":
-                signature = value
-            elif name == b"content-length":
-                content_length = value
+        signature = _last(scope["headers"], b"stripe-signature")
         try:
-            body = await read_body(receive, content_length)
+            body = await read_body(receive, _last(scope["headers"], b"content-length"))
         except TooLargeError:
             return PostOutcome.TOO_LARGE
         except TooSlowError:
@@ -142,14 +141,56 @@ class StripeWebhook:
     async def _accept(self, token: str, listener: Listener, body: bytes, signed: tuple[bool, bool]) -> PostOutcome:
         self.waiting += 1
         try:
-            receipt = await self._inbox.accept(_delivery(listener, body, signed))
+            return self._received(token, await self._inbox.accept(_delivery(listener, body, signed)))
         finally:
             self.waiting -= 1
+
+    def take(self, token: str, headers: Headers, body: bytes, answer: Callable[[int, Headers, bytes], None]) -> bool:
+        """Take a whole request if its signature is valid, and answer after the commit. False: nothing was done."""
+        began_at = time.monotonic()
+        listener = self._directory.known(token)
+        if listener is None or len(body) > MAX_BODY_BYTES:
+            return False
+        signed = _signed_with(listener, _last(headers, b"stripe-signature"), body)
+        if not any(signed):
+            return False  # the secrets are read again before a request is refused
+
+        def on_done(result: Receipt | Exception) -> None:
+            self.waiting -= 1
+            outcome = _outcome_of(result) if isinstance(result, Exception) else self._received(token, result)
+            answered = _ANSWERS[outcome]
+            answer(answered.status, answered.headers, answered.body)
+            self._on_outcome(outcome, time.monotonic() - began_at)
+
+        try:
+            self._inbox.submit(_delivery(listener, body, signed), on_done)
+        except UnavailableError:
+            return False
+        self.waiting += 1
+        return True
+
+    def _received(self, token: str, receipt: Receipt) -> PostOutcome:
         if receipt.status is None or receipt.is_outdated:
             self._directory.forget(token)
         if receipt.status is None:  # disconnected meanwhile, says the database
             return PostOutcome.UNKNOWN
         return PostOutcome.FAILED if receipt.status is WebhookEventStatus.FAILED else PostOutcome.ACCEPTED
+
+
+def _outcome_of(error: Exception) -> PostOutcome:
+    if isinstance(error, UnavailableError):
+        return PostOutcome.UNAVAILABLE
+    log.error("webhook delivery not handled", exc_info=error)
+    return PostOutcome.FAILED
+
+
+def _last(headers: Headers, wanted: bytes) -> bytes | None:
+    """Return the value of the last header with a name."""
+    found = None
+    for name, value in headers:
+        if name == wanted:
+            found = value
+    return found
 
 
 def _delivery(listener: Listener, body: bytes, signed: tuple[bool, bool]) -> Delivery:

@@ -1,8 +1,8 @@
 """uvicorn's HTTP/1.1 with limits on heads, on unread answers, and on clients that never stop sending."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.responses import JSONResponse
@@ -11,12 +11,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from edge.server.connections import admission_of, connections_of
+from edge.server.direct import DirectCycle, DirectRoute
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 DRAIN_S: Final = 10.0
 MAX_DRAINED_BYTES: Final = 64 * 1024 * 1024
 """How long, and how much, a client may go on sending after it was answered early."""
+
+WHOLE_WITHIN_S: Final = 1.0
+MAX_TAKEN_BYTES: Final = 64 * 1024
+"""How long a post that may be taken waits for its body, and how long that body may be."""
 
 UNREAD_S: Final = 30.0
 """How long a client may leave sent data unread."""
@@ -27,6 +32,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     If a client is answered while it still sends, its data is read for a while longer: to close a connection with unread
     data makes the kernel discard an answer that the client has not read yet.
+
+    A post that the application's DirectRoute takes gets no ASGI task. It is offered when its body is whole; if that
+    takes longer than WHOLE_WITHIN_S, the application reads the body itself.
 
     The ASGI extension "fluxrate.stopping", an asyncio.Event, is set when the server stops, for answers without an end.
     """
@@ -41,10 +49,15 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_body = False
     _timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
+    _waiting: list[bytes] | None = None
+    """The body so far of a request that may be taken."""
+
+    _waiting_timer: asyncio.TimerHandle | None = None
 
     def __init__(self, config: uvicorn.Config, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, server_state, *args, **kwargs)
         self._kept = connections_of(config, server_state)
+        self._direct: DirectRoute | None = getattr(config.loaded_app, "direct", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -57,6 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_no_longer()
         self._kept.forget(self)
         self._stop_timer()
         self._stop_unread_timer()
@@ -112,6 +126,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._unread += len(data)
         super().data_received(data)
+        if self._waiting is not None and self._waiting_timer is None:
+            self._waiting_timer = self.loop.call_later(WHOLE_WITHIN_S, self._wait_no_longer)
         if self._in_body and self._is_answered():  # nobody reads the rest
             if self._unread > MAX_DRAINED_BYTES:
                 self.transport.abort()
@@ -173,14 +189,72 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body = True
         self._stop_timer()
+        self._kept.busy(self)
+        if self._may_be_taken():
+            self._waiting = []
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Give a request to the application by ASGI."""
         self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
         before = self.cycle
-        self._kept.busy(self)
         self._is_refused = self._is_to_be_refused()
         self.app = _unavailable if self._is_refused else self.config.loaded_app
         super().on_headers_complete()
         if self.cycle is not before:  # a WebSocket gets none
             self.cycle.transport = self._answer_transport  # type: ignore[assignment]
+
+    # --- Posts that may be taken ---
+
+    def _may_be_taken(self) -> bool:
+        """Whether a post whose head was read goes to the direct route, and nothing is to be answered before it."""
+        direct = self._direct
+        cycle: RequestResponseCycle | None = self.cycle
+        return (
+            direct is not None
+            and self.url.startswith(direct.prefix)
+            and (cycle is None or cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and not self.parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self._was_short
+            and not self.flow.write_paused
+            and _has_short_body(self.headers)
+        )
+
+    def _offer(self, body: list[bytes]) -> bool:
+        """Offer a whole post to the direct route; return whether it was taken."""
+        assert self._direct is not None  # noqa: S101  (or it would not have waited)
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        cycle = DirectCycle(self, keep_alive=keep_alive)
+        end = self.url[len(self._direct.prefix) :].decode("latin-1")
+        if not self._direct.take(cast("Scope", self.scope), end, b"".join(body), cycle.answer):
+            return False
+        self.cycle = cast("RequestResponseCycle", cycle)
+        return True
+
+    def _wait_no_longer(self) -> None:
+        """Have the application read the body of a post that waits."""
+        waiting = self._end_waiting()
+        if waiting is None:
+            return
+        self._begin()
+        for chunk in waiting:
+            super().on_body(chunk)
+
+    def _end_waiting(self) -> list[bytes] | None:
+        waiting, self._waiting = self._waiting, None
+        if self._waiting_timer is not None:
+            self._waiting_timer.cancel()
+            self._waiting_timer = None
+        return waiting
+
+    def on_body(self, body: bytes) -> None:
+        if self._waiting is None:
+            super().on_body(body)
+        else:
+            self._waiting.append(body)
 
     def _is_to_be_refused(self) -> bool:
         """Whether connections were short when this one came, still are, and its request is not urgent."""
@@ -196,9 +270,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         self._in_body = False
         self._stop_timer()
+        if self._waiting is not None:
+            if self._offer(self._waiting):
+                self._end_waiting()
+                return
+            self._wait_no_longer()
         super().on_message_complete()
 
     def shutdown(self) -> None:
+        self._wait_no_longer()  # else there would be nothing to wait for before the connection is closed
         super().shutdown()
         self._stopping.set()
 
@@ -206,6 +286,16 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+_MAX_DIGITS: Final = len(str(MAX_TAKEN_BYTES))
+
+
+def _has_short_body(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    for name, value in headers:
+        if name == b"content-length":
+            return value.isdigit() and len(value) <= _MAX_DIGITS and int(value) <= MAX_TAKEN_BYTES
+    return False
 
 
 _FULL: Final = "The server has as many connections as it can keep: try again in a few seconds."

@@ -6,19 +6,20 @@ It dies at a point of a delivery's way, reached for the n-th time, as by `kill -
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any, Final
 
+from edge.server.direct import DirectCycle
 from inbox import batch, queue
 from inbox.loading import Loader
 from inbox.queue import Inbox
 from main import cli
-from webhooks.stripe import StripeWebhook
 
-Work = Callable[..., Awaitable[Any]]
+Work = Callable[..., Any]
 
 BEFORE: Final[dict[str, tuple[Any, str]]] = {
-    "verified": (Inbox, "accept"),
+    "verified": (Inbox, "submit"),
     "begun": (batch, "post"),
     "settled": (batch, "write_books"),
 }
@@ -29,7 +30,7 @@ AFTER: Final[dict[str, tuple[Any, str]]] = {
     "logged": (batch, "append"),
     "committed": (queue, "retrying"),
     "published": (Inbox, "_post"),
-    "answered": (StripeWebhook, "__call__"),
+    "answered": (DirectCycle, "answer"),
 }
 POINTS: Final = (
     "verified",
@@ -70,7 +71,15 @@ def die_at(point: str, times: int) -> None:
             reached()
         return done
 
-    setattr(holder, name, dying)
+    def dying_at_once(*args: Any, **kwargs: Any) -> Any:
+        if point in BEFORE:
+            reached()
+        done = work(*args, **kwargs)
+        if point in AFTER:
+            reached()
+        return done
+
+    setattr(holder, name, dying if iscoroutinefunction(work) else dying_at_once)
 
 
 if __name__ == "__main__":
