@@ -64,6 +64,7 @@ def merged(entries: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
 def _check_count(count: int) -> None:
     if count > MAX_ENTRIES:
         raise InvalidInputError(
-            f"These are {count} entries: at most {MAX_ENTRIES} are kept. Remove some, by giving them an empty value.",
+            f"There would be {count} entries, but only {MAX_ENTRIES} are allowed: remove some by giving them an empty"
+            " value.",
             path=PATH,
         )

@@ -69,8 +69,8 @@ class Keyring:
             return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to.encode()).decode()
         except (InvalidTag, ValueError):
             raise SealError(
-                f"A stored secret ({bound_to}) does not open with its encryption key: the row was changed"
-                " by something else than Fluxrate. Restore it from a backup or enter the secret again."
+                f"A stored secret ({bound_to}) can't be decrypted with its encryption key: something other than"
+                " Fluxrate changed the row. Restore it from a backup, or enter the secret again."
             ) from None
 
     def derive(self, purpose: str) -> list[str]:

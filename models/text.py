@@ -34,7 +34,7 @@ def optional_text(value: str | None, what: str, path: list[str], most: int = 255
     if _UNSTORABLE.search(text):
         raise InvalidInputError(f"{what} holds a NUL or half of a surrogate pair: remove it.", path=path)
     if len(text) > most:
-        raise InvalidInputError(f"{what} has {len(text)} characters: at most {most} are taken.", path=path)
+        raise InvalidInputError(f"{what} has {len(text)} characters: shorten it to at most {most}.", path=path)
     return text or None
 
 
@@ -42,7 +42,7 @@ def email_address(value: str, path: list[str]) -> str:
     """Check that an email address has the form of one, without sending a message to it.
 
     Raises:
-        InvalidInputError: It has not the form of one.
+        InvalidInputError: It doesn't have the form of one.
     """
     email = required_text(value, "The email address", path, most=320)
     if not _EMAIL.fullmatch(email):

@@ -62,7 +62,7 @@ async def create_invoice(
     )
     lines = lines_of(invoice, line_items)
     given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_given(line) for line in lines]]
-    given += [metadata] if metadata else []  # the keys of before there was any stay good
+    given += [metadata] if metadata else []  # keys that were used before metadata existed stay valid
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
         if first != invoice.id:

@@ -165,7 +165,7 @@ def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None
         return None
     few = sorted(set(values))
     if len(few) > most:
-        raise InvalidInputError(f'"{name}" has {len(few)} ids: at most {most} are taken.', path=["filter", name])
+        raise InvalidInputError(f'"{name}" has {len(few)} ids: give at most {most}.', path=["filter", name])
     return few
 
 

@@ -167,9 +167,7 @@ def _possible(types: Sequence[str]) -> list[str]:
     """
     possible = {type_ for type_ in types if 0 < len(type_) <= MAX_TEXT_LENGTH}
     if len(possible) > _MAX_TYPES:
-        raise InvalidInputError(
-            f"The filter has {len(possible)} types: at most {_MAX_TYPES} are taken.", path=["filter"]
-        )
+        raise InvalidInputError(f"The filter has {len(possible)} types: give at most {_MAX_TYPES}.", path=["filter"])
     return list(possible)
 
 

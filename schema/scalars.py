@@ -120,7 +120,7 @@ def _bounded_id() -> ScalarDefinition:
 
 def _not_too_long(id_: str) -> str:
     if len(id_) > MAX_ID_LENGTH:
-        raise GraphQLError(f"{_shown(id_)} is not an ID: none is longer than {MAX_ID_LENGTH} characters.")
+        raise GraphQLError(f"{_shown(id_)} is not an ID: an ID has at most {MAX_ID_LENGTH} characters.")
     return id_
 
 

@@ -44,7 +44,7 @@ _MAX_WAITING: Final = 128
 
 @dataclass(slots=True)
 class _Waiting:
-    """A post that is to be stored, and the future of those who wait for that."""
+    """A post to store, and the future that its callers await."""
 
     post: Post
     kept: asyncio.Future[bool]
@@ -165,7 +165,7 @@ class Quarantine:
     # --- Verifying ---------------------------------------------------------------------------------------------
 
     def verified(self, integration: Integration, row: WebhookEvent) -> Delivery | None:
-        """What is quarantined as a delivery, if one of its posts verifies as of its receipt."""
+        """Make a delivery of a quarantined event, if one of its posts verifies as of its receipt."""
         for post in orjson.loads(row.posts or "[]"):
             received_at = datetime.fromisoformat(post["received_at"])
             secrets = self._secrets_at(integration, received_at)

@@ -133,8 +133,7 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
         raise NotFoundError(
-            "This integration is disconnected for good, there is nothing left to look at: connect Stripe again"
-            " (connectStripe).",
+            "This integration is disconnected for good: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["id"],
         )

@@ -74,7 +74,7 @@ def with_places(ctx: Context, request: PageRequest) -> PageRequest:
     """Replace the subscriptions' cursors in a request by the list's own.
 
     Raises:
-        InvalidCursorError: A cursor is not one that this workspace has given out.
+        InvalidCursorError: A cursor is not from this workspace.
     """
 
     def place(cursor: str | None) -> str | None:
