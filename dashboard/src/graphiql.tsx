@@ -31,7 +31,7 @@ subscription Follow {
 }
 `;
 
-/** GraphiQL without its history, which keeps headers for ever, and with them API keys. */
+/** GraphiQL without its history, which would store headers, and API keys with them, for ever. */
 function Page() {
   return (
     <GraphiQLProvider

@@ -6,7 +6,7 @@ type Kind = EventLine["type"];
 const invoice = ({ invoice }: EventLine) => (invoice?.number ? `Invoice ${invoice.number}` : "A draft invoice");
 const payment = ({ payment }: EventLine) => (payment ? `A payment of ${amountIn(payment.amount)}` : "A payment");
 const forInvoice = ({ invoice }: EventLine) => (invoice?.number ? ` for invoice ${invoice.number}` : "");
-/** "A payment" within a sentence is "a payment". */
+/** Lower-cases the first letter, for use within a sentence. */
 const within = (subject: string) => subject.charAt(0).toLowerCase() + subject.slice(1);
 const customer = ({ customer }: EventLine) => customer?.name ?? "A customer";
 const integration = ({ integration }: EventLine) => integration?.name ?? "An integration";
@@ -47,7 +47,7 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
 /** What happened, in a sentence. */
 export const sentenceOf = (event: EventLine): string => SENTENCES[event.type](event);
 
-/** Where more about it stands; null when nowhere. */
+/** The page with more about an event; null if there is none. */
 export function addressOf(event: EventLine): string | null {
   const { invoice, payment, webhookEvent, customer, integration, type } = event;
   if (type.startsWith("WEBHOOK_EVENT") && webhookEvent) return `/webhook-events/${webhookEvent.id}`;

@@ -144,7 +144,7 @@ function Sections({ data }: { data: Attention }) {
 interface SectionProps {
   title: string;
   count: number;
-  /** Where all of them are. */
+  /** The address of the whole list. */
   all?: string;
   children: ReactNode;
 }

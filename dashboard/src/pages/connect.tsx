@@ -16,7 +16,7 @@ const ConnectStripe = graphql(`
   }
 `);
 
-/** The form by which a Stripe account is connected. */
+/** The form to connect a Stripe account. */
 export default function Connect() {
   const [, go] = useLocation();
   const { act, isPending } = useAct(ConnectStripe);

@@ -32,7 +32,7 @@ const IntegrationsQuery = graphql(`
 
 type Integration = ResultOf<typeof IntegrationsQuery>["stripeIntegrations"]["nodes"][number];
 
-/** Where invoices are paid: a card for Stripe, and one for each account that is connected. */
+/** A card to connect Stripe, and one for each connected account. */
 export default function Integrations() {
   const { data, error } = useLive(
     IntegrationsQuery,

@@ -51,7 +51,7 @@ const InvoiceQuery = graphql(
 
 type Invoice = NonNullable<ResultOf<typeof InvoiceQuery>["invoice"]>;
 
-/** One invoice: what it is worth, how it is paid, and why it is as it is. */
+/** One invoice: its amounts, its payment link, its payments and its timeline. */
 export default function InvoicePage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(InvoiceQuery, { id }, aboutOrCustomer(id));
   const invoice = data?.invoice;
@@ -162,7 +162,7 @@ const CreatePaymentLink = graphql(`
   }
 `);
 
-/** Where the customer pays. */
+/** The payment link. */
 function PaymentLink({ invoice }: { invoice: Invoice }) {
   const { act, isPending } = useAct(CreatePaymentLink);
   const [refusal, setRefusal] = useState<string | null>(null);

@@ -36,7 +36,7 @@ interface Line {
 
 const emptyLine = (): Line => ({ key: newKey(), description: "", quantity: "1", unitAmount: "" });
 
-/** A draft: who pays, in which currency, for what. Its total is exact while it is typed. */
+/** The form for a draft: customer, currency, lines. Its total is exact while you type. */
 export default function NewInvoice() {
   const [, go] = useLocation();
   const { data } = useLive(CurrenciesQuery, {}, nothing);

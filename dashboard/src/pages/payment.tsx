@@ -34,7 +34,7 @@ const PaymentQuery = graphql(`
   }
 `);
 
-/** One payment: what it was for, and what became of it since. */
+/** One payment: its invoice, its refunds and disputes, and its history. */
 export default function PaymentPage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(PaymentQuery, { id }, aboutOrCustomer(id));
   const payment = data?.payment;

@@ -23,7 +23,7 @@ const ApiKeysQuery = graphql(`
 
 type ApiKey = NonNullable<ResultOf<typeof ApiKeysQuery>["apiKeys"]>["nodes"][number];
 
-/** The workspace, and who may use it. */
+/** The workspace and its API keys. */
 export default function Settings() {
   const { workspace, apiKey } = useViewer();
   const mayAdmin = useMay("ADMIN");

@@ -44,7 +44,7 @@ const SOURCES = {
   APPLIED: "Its payment was applied by hand",
 };
 
-/** One webhook event: what became of it and why, and what Stripe has posted. */
+/** One webhook event: its status and reason, its history, and the payload from Stripe. */
 export default function WebhookEventPage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(WebhookEventQuery, { id }, about(id));
   const event = data?.webhookEvent;

@@ -43,7 +43,7 @@ const COLUMNS = [
   { header: "Received", cell: (row: Row) => <Time at={row.receivedAt} />, share: 2.5 },
 ];
 
-/** All that Stripe has posted, newest first, as it comes. */
+/** All webhook events, newest first, updated live. */
 export default function WebhookEvents() {
   const { values, set, clear, isAny } = useFilters([
     "search",
@@ -145,16 +145,16 @@ interface Progress {
   isDone: boolean;
 }
 
-/** Tries again all that the filter shows, after saying what that would change. */
+/** Replays all events of the filter, after showing what that would change. */
 function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
   const { act, isPending } = useAct(ReplayWebhookEvents);
   const [isOpen, setOpen] = useState(false);
-  const [told, setTold] = useState<Progress | null>(null);
+  const [progress, setProgress] = useState<Progress | null>(null);
   const [refusal, setRefusal] = useState<string | null>(null);
 
   const runs = useRef(0);
   const stop = useCallback(() => {
-    runs.current += 1; // what is running ends after the answer that it waits for
+    runs.current += 1; // a running replay stops after its next answer
   }, []);
   useEffect(() => stop, [stop]);
   const close = () => {
@@ -175,14 +175,14 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
       progress.remaining = done.remaining;
       progress.changed.push(...done.outcomes.flatMap((outcome) => outcome.changes));
       progress.isDone = !dryRun && done.remaining === 0;
-      setTold({ ...progress });
+      setProgress({ ...progress });
       const last = done.outcomes.at(-1);
       if (dryRun || done.remaining === 0 || !last) return;
       next = { ...filter, receivedAfter: last.webhookEvent.receivedAt };
     }
   };
   const begin = () => {
-    setTold(null);
+    setProgress(null);
     setOpen(true);
     void run(true);
   };
@@ -195,15 +195,15 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
           are tried again, the oldest first. Nothing is ever applied twice.
         </p>
         {refusal && <Alert>{refusal}</Alert>}
-        {!told && !refusal && <p role="status">Checking what would change …</p>}
-        {told && <Told progress={told} isPending={isPending} />}
+        {!progress && !refusal && <p role="status">Checking what would change …</p>}
+        {progress && <ProgressReport progress={progress} isPending={isPending} />}
         <div className="actions">
-          <Button onPress={close}>{told?.isDone ? "Close" : "Cancel"}</Button>
-          {!told?.isDone && (
+          <Button onPress={close}>{progress?.isDone ? "Close" : "Cancel"}</Button>
+          {!progress?.isDone && (
             <Button
               kind="primary"
               isPending={isPending}
-              isDisabled={!told || told.tried === 0}
+              isDisabled={!progress || progress.tried === 0}
               onPress={() => run(false)}
             >
               Replay
@@ -217,7 +217,7 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
 
 const MAX_CHANGES_SHOWN = 20;
 
-function Told({ progress, isPending }: { progress: Progress; isPending: boolean }) {
+function ProgressReport({ progress, isPending }: { progress: Progress; isPending: boolean }) {
   const { tried, changed, remaining, isDone } = progress;
   const many = tried + remaining;
   return (
