@@ -66,8 +66,8 @@ class PaymentLink(Model):
             return OpenSessions.SETTLED
         if self.due_at is not None:
             return OpenSessions.CLOSING
-        is_spent = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
-        return OpenSessions.SETTLED if is_spent else OpenSessions.POSSIBLE
+        is_completed = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
+        return OpenSessions.SETTLED if is_completed else OpenSessions.POSSIBLE
 
     def is_claimed(self, now: datetime) -> bool:
         """Whether a caller is making it right now: a PENDING link is claimed until `due_at`."""

@@ -19,7 +19,7 @@ from models.webhook_url import is_local
 from resolvers.context import Context
 from resolvers.integration.lists import stripe_integrations
 
-GRAVITY: Final = (
+BY_SEVERITY: Final = (
     Reason.INTEGRATION_OFF,
     Reason.KEY_REJECTED,
     Reason.KEY_NOT_PERMITTED,
@@ -67,7 +67,7 @@ class Health:
 
 
 async def last_event_at(ctx: Context, integration: Integration) -> datetime | None:
-    """When the latest verified delivery came."""
+    """Return when the latest verified delivery came."""
     traffic = await ctx.loaders.traffic.load(integration.id)
     return traffic.last_event_at if traffic else None
 
@@ -167,7 +167,7 @@ def _problems(
         Reason.EVENTS_UNREADABLE: str(unreadable),
         Reason.PUBLIC_URL_LOCAL: public_url,
     }
-    return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
+    return [diagnose(code, details.get(code)) for code in BY_SEVERITY if facts.get(code, code in found)]
 
 
 def _is_reached(integration: Integration, traffic: IntegrationTraffic | None) -> bool:

@@ -66,7 +66,7 @@ async def update_stripe_integration(
     ctx.services.link_maker.wake()
     if switched_on:
         await ctx.services.inbox.release_held(integration)
-    applied = await ctx.services.quarantine.release_or_owe(integration) if secret is not KEEP else 0
+    applied = await ctx.services.quarantine.release_or_defer(integration) if secret is not KEEP else 0
     ctx.refresh()
     return integration, applied
 
