@@ -1,4 +1,4 @@
-"""Who is invoiced."""
+"""Customers: who is invoiced."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -8,7 +8,7 @@ from models.instant import InstantField
 
 
 class Customer(Model):
-    """A customer of a workspace. `external_id` is the business's own name for it, unique when given."""
+    """A customer of a workspace. `external_id` is the business's own id for it, unique if it is set."""
 
     id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""Instants: always aware, always UTC."""
+"""Instants: always with a time zone, always UTC."""
 
 from datetime import UTC, date, datetime
 from typing import Any, Literal, TypeVar, overload
@@ -9,22 +9,22 @@ InstantT = TypeVar("InstantT", datetime, datetime | None)
 
 
 def utc_now() -> datetime:
-    """This instant."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
 def from_epoch(seconds: int) -> datetime:
-    """Stripe's Unix seconds as an instant."""
+    """Convert Stripe's Unix seconds."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
 def from_row(value: datetime | str) -> datetime:
-    """An instant as a row holds it: a datetime on PostgreSQL, ISO 8601 text on SQLite."""
+    """Convert an instant from a row: PostgreSQL returns a datetime, SQLite ISO 8601 text."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def utc_today() -> date:
-    """Today in UTC: an invoice with an earlier due date is overdue."""
+    """Return today's date in UTC. An invoice with an earlier due date is overdue."""
     return datetime.now(UTC).date()
 
 

@@ -1,4 +1,4 @@
-"""A business: what everything else belongs to."""
+"""Workspaces: businesses, which own everything else."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -25,7 +25,7 @@ class Workspace(Model):
 
 
 async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
-    """A new workspace.
+    """Create a workspace.
 
     Raises:
         InvalidInputError: The name is empty.
@@ -44,5 +44,5 @@ async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
 
 
 async def workspaces() -> list[Workspace]:
-    """All workspaces, oldest first: for the operator's commands."""
+    """List all workspaces, oldest first, for the operator's commands."""
     return await unscoped(Workspace).order_by("id")
