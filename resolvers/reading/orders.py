@@ -104,8 +104,8 @@ class Ordering(Generic[RowT]):
 class _Taken(Generic[RowT]):
     """The rows that were found so far, up to a limit.
 
-    Where most rows match, few are looked up in vain: the first statement looks up twice as many as are needed, each
-    further one twice as many as the one before it.
+    Often most rows match. So the first statement looks up only twice as many rows as are needed, and each further
+    statement twice as many as the one before it.
     """
 
     ordering: Ordering[RowT]
