@@ -1,7 +1,7 @@
-"""Everything that can be refused, and why.
+"""All errors that the product raises on purpose.
 
 FluxrateError
-├── RefusalError             a client can cause it: a member of the result's union
+├── RefusalError             a client can cause and fix it: a member of the result's union
 │   ├── InvalidInputError
 │   ├── NotFoundError
 │   ├── ConflictError
@@ -10,19 +10,19 @@ FluxrateError
 │   └── StripeRefusedError
 ├── UnauthenticatedError     no valid API key
 ├── ForbiddenError           the API key lacks a scope
-├── InvalidCursorError       a cursor that this workspace never gave out
+├── InvalidCursorError       a cursor that is not from this workspace
 ├── UnavailableError         the database is unavailable right now; trying again is safe
 ├── StripeUnavailableError   Stripe is unavailable right now; trying again is safe
 ├── RateLimitedError         a caller sends too many requests
-├── TimedOutError            the database took too long over a question
-├── LinkNotMadeError         a Payment Link that Stripe did not say it made
-├── SealError                a sealed secret that no configured key opens
-└── ConfigurationError       what the operator must fix before the product starts
+├── TimedOutError            a query ran too long and was stopped
+├── LinkNotMadeError         a Payment Link that Stripe did not confirm
+├── SealError                an encrypted secret that no configured key decrypts
+└── ConfigurationError       something that the operator must fix before the product starts
 """
 
 
 class FluxrateError(Exception):
-    """An error with a stable code and a sentence that says what to do."""
+    """An error with a stable code, and a message that says what to do."""
 
     code = "ERROR"
 
@@ -33,7 +33,7 @@ class FluxrateError(Exception):
 
 
 class RefusalError(FluxrateError):
-    """A refusal that a client can cause and resolve. `path` leads to the input at fault."""
+    """A refusal that a client can cause and fix. `path` leads to the input at fault."""
 
     def __init__(self, message: str, *, code: str | None = None, path: list[str] | None = None) -> None:
         super().__init__(message, code=code)
@@ -41,25 +41,25 @@ class RefusalError(FluxrateError):
 
 
 class InvalidInputError(RefusalError):
-    """A value that can't be taken as it is."""
+    """An input that isn't valid."""
 
     code = "INVALID_INPUT"
 
 
 class NotFoundError(RefusalError):
-    """This workspace has no such thing."""
+    """This workspace has no such object."""
 
     code = "NOT_FOUND"
 
 
 class ConflictError(RefusalError):
-    """What is asked for contradicts what is there already."""
+    """The request contradicts something that exists already."""
 
     code = "CONFLICT"
 
 
 class InvalidTransitionError(RefusalError):
-    """An invoice can't go from the state that it is in to the one asked for."""
+    """An invoice can't go from its current status to the requested one."""
 
     code = "INVALID_TRANSITION"
 
@@ -70,13 +70,13 @@ class InvalidTransitionError(RefusalError):
 
 
 class ModeMismatchError(RefusalError):
-    """Test and live don't mix."""
+    """A live key for a test workspace, or the reverse."""
 
     code = "MODE_MISMATCH"
 
 
 class StripeRefusedError(RefusalError):
-    """Stripe gave a definite no. `stripe_code` and `request_id` are Stripe's own."""
+    """Stripe refused the request. `stripe_code` and `request_id` are Stripe's own."""
 
     code = "STRIPE_REFUSED"
 
@@ -107,25 +107,25 @@ class ForbiddenError(FluxrateError):
 
 
 class InvalidCursorError(FluxrateError):
-    """A cursor that this workspace never gave out."""
+    """A cursor that is not from this workspace."""
 
     code = "INVALID_CURSOR"
 
 
 class UnavailableError(FluxrateError):
-    """The database is unavailable right now; nothing was changed and trying again is safe."""
+    """The database is unavailable right now; nothing was changed, and trying again is safe."""
 
     code = "UNAVAILABLE"
 
 
 class TimedOutError(FluxrateError):
-    """The database took too long over a question and was stopped: a smaller one would be answered."""
+    """A query ran too long and was stopped; a smaller one would be answered."""
 
     code = "TIMED_OUT"
 
 
 class StripeUnavailableError(FluxrateError):
-    """Stripe is unavailable right now, or asks us to wait for `retry_after_s`; None when it doesn't say."""
+    """Stripe is unavailable right now. `retry_after_s` is how long it asks us to wait, None if it doesn't say."""
 
     code = "STRIPE_UNREACHABLE"
 
@@ -135,7 +135,7 @@ class StripeUnavailableError(FluxrateError):
 
 
 class RateLimitedError(FluxrateError):
-    """Too many requests. `limit` and `maximum` say which limit it is, `retry_after_s` when to try again."""
+    """Too many requests. `limit` and `maximum` say which limit was exceeded, `retry_after_s` when to try again."""
 
     code = "RATE_LIMITED"
 
@@ -149,10 +149,10 @@ class RateLimitedError(FluxrateError):
 
 
 class LinkNotMadeError(FluxrateError):
-    """A Payment Link that Stripe did not say it made.
+    """A Payment Link that Stripe did not confirm.
 
-    `outcome_unknown`: it may have been made all the same. `may_retry`: trying again can help.
-    `same_attempt`: the next try has to repeat the idempotency key.
+    `outcome_unknown`: Stripe may have made it anyway. `may_retry`: trying again can help. `same_attempt`: the next
+    attempt must use the same idempotency key.
     """
 
     def __init__(self, code: str, detail: str, *, outcome_unknown: bool, may_retry: bool, same_attempt: bool) -> None:
@@ -163,12 +163,12 @@ class LinkNotMadeError(FluxrateError):
 
 
 class SealError(FluxrateError):
-    """A sealed secret that none of the configured encryption keys opens."""
+    """An encrypted secret that none of the configured keys decrypts."""
 
     code = "SEAL_ERROR"
 
 
 class ConfigurationError(FluxrateError):
-    """What the operator must fix before the product starts."""
+    """A setting or database that the operator must fix before the product starts."""
 
     code = "CONFIGURATION_ERROR"

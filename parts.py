@@ -1,4 +1,4 @@
-"""The parts of a process: put together once, opened in order. The server, the commands and the tests share this."""
+"""Assembles the parts of a process and opens them in order, for the server, the commands and the tests."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ Part = AbstractAsyncContextManager[object, bool | None]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The objects that live as long as the process, and its background jobs; nothing is opened yet."""
+    """The objects that live as long as the process, and its background jobs; none is open yet."""
 
     services: Services
     background: Sequence[Periodic]
@@ -62,7 +62,7 @@ class Parts:
 
 
 def compose(settings: Settings) -> Parts:
-    """Make the parts of a process with these settings."""
+    """Create the parts of a process from its settings."""
     database = Database(settings.database_url)
     keyring = Keyring.parse(settings.encryption_keys)
     gateway = StripeGateway(settings.stripe_api_base)
@@ -94,7 +94,7 @@ def compose(settings: Settings) -> Parts:
 
 
 async def unready_because() -> str | None:
-    """Say why requests can't be served; None when they can."""
+    """Say why requests can't be served; None if they can."""
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return await unwritable_because()

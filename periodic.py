@@ -1,6 +1,6 @@
-"""The one kind of work that is done again and again in the background.
+"""Runs a job in the background again and again.
 
-Where several processes do the same, each piece of it is claimed in its row, so that one does it.
+If several processes run the same job, each row of work is claimed, so that one process does it.
 """
 
 import asyncio
@@ -15,23 +15,24 @@ from errors import FluxrateError
 log: Final = structlog.get_logger(__name__)
 
 Ran = Callable[[str, float, bool], None]
-"""Called with which job was done, in how many seconds, and whether it failed."""
+"""Called after each run with the job's name, its seconds, and whether it failed."""
 
 
 def is_stopped() -> bool:
-    """Whether the current task was cancelled, though it may not have noticed.
+    """Whether the current task was cancelled, even if the cancellation was swallowed.
 
-    `asyncio.wait_for` of Python 3.11 swallows a cancellation that comes with its result, and redis-py sends by it: a
-    loop that doesn't ask would never end.
+    `asyncio.wait_for` of Python 3.11 swallows a cancellation that arrives together with its result, and redis-py uses
+    it: without this check a loop would never end.
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 class Periodic:
-    """Does `work` every `every_s` seconds, never where that is 0, and as soon as `due` is set; within the block.
+    """Runs `work` every `every_s` seconds, and whenever `due` is set, while its context is open; 0 means never.
 
-    One that fails is done again in its time. An expected failure is logged in a line, any other with its traceback.
+    A failed run is tried again after the usual interval. An expected failure is logged in one line, any other with its
+    traceback.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""Side-by-side measurements, each a command: `python -m benchmarks.ingest`."""
+"""Benchmarks, each a command: `python -m benchmarks.ingest`."""

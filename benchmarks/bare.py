@@ -1,4 +1,4 @@
-"""The floor: a Starlette route that reads the body and answers, and does nothing else."""
+"""The floor for webhooks: a Starlette route that reads the body, answers, and does nothing else."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -7,11 +7,11 @@ from starlette.routing import Route
 
 
 async def receive(request: Request) -> JSONResponse:
-    """Read the body, say thanks."""
+    """Read the body and answer."""
     await request.body()
     return JSONResponse({"received": True})
 
 
 def create_app() -> Starlette:
-    """The application, for `uvicorn --factory`."""
+    """Create the application, for `uvicorn --factory`."""
     return Starlette(routes=[Route("/webhooks/stripe/{token}", receive, methods=["POST"])])

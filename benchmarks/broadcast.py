@@ -1,4 +1,7 @@
-"""The peers of the fan-out: a bare Starlette broadcast, and Strawberry as it comes. Both are told by POST /publish."""
+"""Two peers for subscriptions: a bare Starlette broadcast, and Strawberry unchanged.
+
+POST /publish gives them an event.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -16,13 +19,13 @@ from strawberry.asgi import GraphQL
 
 
 class Broadcast:
-    """All sockets, each sent the text that was posted."""
+    """Sends every text that is posted to all sockets."""
 
     def __init__(self) -> None:
         self._sockets: set[WebSocket] = set()
 
     async def join(self, socket: WebSocket) -> None:
-        """Keep a socket until it leaves."""
+        """Accept a socket, and keep it until it disconnects."""
         await socket.accept("graphql-transport-ws")
         self._sockets.add(socket)
         try:
@@ -32,7 +35,7 @@ class Broadcast:
             self._sockets.discard(socket)
 
     async def publish(self, request: Request) -> JSONResponse:
-        """Send what is posted to every socket."""
+        """Send the posted text to every socket."""
         text = (await request.body()).decode()
         for socket in list(self._sockets):
             await socket.send_text(text)
@@ -40,13 +43,13 @@ class Broadcast:
 
 
 def bare() -> Starlette:
-    """The application, for `uvicorn --factory`."""
+    """Create the bare broadcast, for `uvicorn --factory`."""
     broadcast = Broadcast()
     routes = [Route("/publish", broadcast.publish, methods=["POST"]), WebSocketRoute("/graphql", broadcast.join)]
     return Starlette(routes=routes)
 
 
-# --- Strawberry as it comes ------------------------------------------------------------------------------------
+# --- Strawberry unchanged --------------------------------------------------------------------------------------
 
 
 @strawberry.type
@@ -80,7 +83,7 @@ class Subscription:
     async def events(
         self, status: Annotated[list[str] | None, strawberry.argument()] = None
     ) -> AsyncGenerator[Event, None]:
-        """Whatever is published."""
+        """Yield everything that is published."""
         del status
         queue: asyncio.Queue[Event] = asyncio.Queue()
         _followers.add(queue)
@@ -92,14 +95,14 @@ class Subscription:
 
 
 async def _publish(request: Request) -> JSONResponse:
-    told = await request.json()
-    invoice = Invoice(**told["invoice"])
+    content = await request.json()
+    invoice = Invoice(**content["invoice"])
     event = Event(
-        type=told["type"],
-        cursor=told["cursor"],
-        previous_status=told["previousStatus"],
-        status=told["status"],
-        occurred_at=told["occurredAt"],
+        type=content["type"],
+        cursor=content["cursor"],
+        previous_status=content["previousStatus"],
+        status=content["status"],
+        occurred_at=content["occurredAt"],
         invoice=invoice,
     )
     for queue in _followers:
@@ -108,7 +111,7 @@ async def _publish(request: Request) -> JSONResponse:
 
 
 def stock() -> Starlette:
-    """The application, for `uvicorn --factory`."""
+    """Create the application with Strawberry unchanged, for `uvicorn --factory`."""
     graphql: GraphQL[None, None] = GraphQL(strawberry.Schema(query=Query, subscription=Subscription))
     return Starlette(
         routes=[

@@ -1,4 +1,4 @@
-"""Filling a database in bulk: without the triggers and indexes that a row pays for, which are made anew afterwards."""
+"""Fills a database in bulk: without triggers and indexes, which are created again afterwards."""
 
 import contextlib
 import importlib
@@ -27,7 +27,7 @@ _ON_POSTGRES: Final = """
 
 @contextlib.asynccontextmanager
 async def in_bulk(url: str) -> AsyncIterator[None]:
-    """Fill a migrated database that has no rows yet within; sums, texts and indexes are made at the end."""
+    """Drop the indexes and triggers of an empty, migrated database; at the end create them, and the sums and texts."""
     on_sqlite = dialect_of(url) == "sqlite"
     async with _session(url) as run:
         made_anew = await (_put_away_on_sqlite(run) if on_sqlite else _put_away_on_postgres(run))
@@ -38,7 +38,7 @@ async def in_bulk(url: str) -> AsyncIterator[None]:
 
 
 def _derived(dialect: str) -> Iterator[str]:
-    """The statements of the migrations that sum what is there, and index its texts: of each table the latest."""
+    """Yield the migrations' statements that compute sums and index texts of existing rows; of each table the latest."""
     latest: dict[str, str] = {}
     for module in sorted(module.name for module in pkgutil.iter_modules(migrations.__path__)):
         migration = getattr(importlib.import_module(f"migrations.{module}"), "Migration", None)
@@ -52,7 +52,7 @@ def _derived(dialect: str) -> Iterator[str]:
 
 
 async def _put_away_on_sqlite(run: Run) -> list[str]:
-    found = await run(_ON_SQLITE)  # triggers last: they mustn't see what is made anew
+    found = await run(_ON_SQLITE)  # triggers last: they must not see the rows that are computed here
     for kind, name, _ in found:
         await run(f"DROP {kind} {name}")
     return [sql for _, _, sql in found]
@@ -69,7 +69,7 @@ async def _put_away_on_postgres(run: Run) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def _session(url: str) -> AsyncIterator[Run]:
-    """A session that may take as long as it likes."""
+    """Open a session without a time limit."""
     if dialect_of(url) == "sqlite":
         with contextlib.closing(sqlite3.connect(sqlite_path(url), isolation_level=None, timeout=60)) as file:
             file.execute("PRAGMA synchronous = OFF")

@@ -1,7 +1,7 @@
-"""Fluxrate beside its peers on this machine, in under fifteen minutes: `python -m benchmarks.compare [--write]`.
+"""Compares Fluxrate with its peers on this machine: `python -m benchmarks.compare [--write]`, under fifteen minutes.
 
-Each row names the work, the peer, how equal the work is, what both take and whether Fluxrate takes no more than is
-wanted. A ratio is of the same run: machines are noisy, so is what they say alone. `--write` puts the table into
+Each row names the work, the peer, how equal their work is, the processor time of both, and whether their ratio is as
+low as we want. Both times are from the same run, because machines are noisy. `--write` puts the table into
 docs/develop/comparison.md and the plot beside it.
 """
 
@@ -33,21 +33,21 @@ RUNS: Final[Mapping[str, list[str]]] = {
     "fanout": ["benchmarks.fanout"],
     "fanout different": ["benchmarks.fanout", "--different", "--rounds", "3", "--events", "8"],
 }
-"""The benchmarks that are run, one after the other."""
+"""The benchmarks to run, one after the other."""
 
 _FLOOR: Final = "bare Starlette broadcast"
 _LIST: Final = "100 invoices with customer and payments"
 _ONE: Final = "an invoice with its customer"
 _STORED: Final = "the peer answers 200 and does nothing else"
 _IN_MEMORY: Final = "the peer has the objects in memory: no database, no authentication"
-_NO_INGEST: Final = "ours verifies, keeps and applies the webhook, too"
+_NO_INGEST: Final = "ours also verifies, stores and applies the webhook"
 
 Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A piece of work: processor time of both, in a unit, and the ratio that is wanted at most."""
+    """One comparison: the processor time of Fluxrate and of the peer, and the highest ratio that we accept."""
 
     work: str
     peer: str
@@ -59,17 +59,17 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times the peer's time ours is."""
+        """Compute how many times the peer's time Fluxrate takes."""
         return self.ours / self.theirs
 
     @property
     def falls_short(self) -> bool:
-        """Whether it takes more than is wanted."""
+        """Whether Fluxrate takes more than we accept."""
         return self.ratio > self.wanted
 
 
 def rows_of(measured: Measured) -> list[Row]:
-    """The rows of the comparison."""
+    """Make the rows of the comparison."""
     found = []
     for run, connections in (("ingest", 64), ("ingest 128", 128)):
         for database in ("postgres", "sqlite"):
@@ -95,7 +95,7 @@ def rows_of(measured: Measured) -> list[Row]:
 
 
 def run(console: Console) -> Measured:
-    """Run all benchmarks, with progress."""
+    """Run all benchmarks and show their progress."""
     measured = {}
     for name in track(RUNS, "Benchmarks", console=console):
         command = [sys.executable, "-m", *RUNS[name], "--json"]
@@ -110,14 +110,14 @@ HEADINGS: Final = ("work", "peer", "how equal", "unit", "Fluxrate", "peer's", "r
 
 
 def cells(row: Row) -> list[str]:
-    """A row's texts."""
+    """Format a row's cells."""
     verdict = "falls short" if row.falls_short else "met"
     figures = [f"{row.ours:.3g}", f"{row.theirs:.3g}", f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
     return [row.work, row.peer, row.equal, row.unit, *figures, verdict]
 
 
 def document_of(rows: list[Row], measured: Measured) -> str:
-    """The page with the table."""
+    """Write the page with the table."""
     python = f"Python {platform.python_version()}"
     packages = ", ".join(f"{each} {version(each)}" for each in ("starlette", "uvicorn", "strawberry-graphql"))
     peers = json.loads((ROOT / "benchmarks" / "mercurius" / "package.json").read_text())["dependencies"]
@@ -135,8 +135,8 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "# Comparison with its peers",
             "",
             "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
-            "Both figures of a row are processor time, measured in one run: other work on the machine affects it less"
-            " than durations.",
+            "Both figures of a row are processor time, measured in the same run; other work on the machine changes them"
+            " less than durations.",
             f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
@@ -166,7 +166,7 @@ _STYLE: Final = """
 
 
 def plot_of(rows: list[Row]) -> str:
-    """Each ratio as a bar on a logarithmic scale, and the peer as a line, in light and dark."""
+    """Draw each ratio as a bar on a logarithmic scale, and the peer as a line, in light and dark."""
     logs = [math.log10(row.ratio) for row in rows]
     least, most = min(*logs, 0.0) - 0.1, max(*logs, 0.0) + 0.35
     scale = (_WIDTH - _LEFT) / (most - least)
@@ -197,7 +197,7 @@ def plot_of(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="write docs/develop/comparison.md and its plot, too")
     parser.add_argument("--of", type=Path, help="a file that --json wrote, to be shown in another form")

@@ -1,6 +1,6 @@
-"""The dashboard in Chromium: what a page weighs, how soon it is there, how soon an event shows, how it scrolls.
+"""Measures the dashboard in Chromium: the weight of a page, when it is usable, when an event shows, how it scrolls.
 
-    python -m benchmarks.dashboard [--events 100000] [--posts 200]
+python -m benchmarks.dashboard [--events 100000] [--posts 200]
 
 Everything runs on this machine: SQLite, one worker, Debian's Chromium.
 """
@@ -27,7 +27,7 @@ from tests.world.seed import WEBHOOK_SECRET, add_integration
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 PAUSE_S: Final = 0.4
-"""Longer than a page waits between two answers to what happened."""
+"""Longer than a page waits between two refetches."""
 
 SCROLL_S: Final = 20.0
 
@@ -41,14 +41,14 @@ SHOWN: Final = """
   new MutationObserver(look).observe(document.body, { subtree: true, childList: true });
 }
 """
-"""Notes when each row was there first."""
+"""Records when each row first appeared."""
 
 USABLE: Final = """
 new MutationObserver(() => {
   if (document.querySelector("h1") && document.querySelector(".live-live")) window.usableAt ??= performance.now();
 }).observe(document, { subtree: true, childList: true, attributes: true });
 """
-"""Notes when the page has its heading and is live."""
+"""Records when the page has its heading and is live."""
 
 FRAMES: Final = """
 async (seconds) => {
@@ -64,11 +64,11 @@ async (seconds) => {
   return { frames, height: document.documentElement.scrollHeight, rows: document.querySelectorAll(".list-row").length };
 }
 """
-"""Scrolls on without a pause, and tells how long each frame took."""
+"""Scrolls without a pause, and returns how long each frame took."""
 
 
 async def weigh(page: Page, url: str) -> dict[str, float]:
-    """A first visit to the overview: bytes over the wire, and how soon something and everything is there."""
+    """Open the overview for the first time: measure its bytes, its first paint, and when it is usable."""
     session = await page.context.new_cdp_session(page)
     await session.send("Network.enable")
     await session.send("Network.setCacheDisabled", {"cacheDisabled": True})
@@ -81,7 +81,7 @@ async def weigh(page: Page, url: str) -> dict[str, float]:
 
 
 async def latencies(page: Page, app: RunningApp, path: str, workspace_id: str, posts: int) -> list[float]:
-    """Milliseconds from the beginning of Stripe's post to its row on the page."""
+    """Measure the milliseconds from the beginning of Stripe's post to its row on the page."""
     await page.goto(f"{app.url}/webhook-events")
     await page.locator(".row-link").first.wait_for()
     await page.evaluate(SHOWN)
@@ -103,7 +103,7 @@ async def latencies(page: Page, app: RunningApp, path: str, workspace_id: str, p
 
 
 async def scroll(page: Page, url: str) -> dict[str, Any]:
-    """The webhook events from the newest on."""
+    """Scroll through the webhook events, newest first."""
     await page.goto(f"{url}/webhook-events")
     await page.locator(".row-link").first.wait_for()
     found: dict[str, Any] = await page.evaluate(FRAMES, SCROLL_S)
@@ -111,9 +111,9 @@ async def scroll(page: Page, url: str) -> dict[str, Any]:
 
 
 async def tasks_while_scrolling(browser: Browser, page: Page, url: str) -> list[float]:
-    """Milliseconds of processor time of each task of the page's main thread, while the same is scrolled again.
+    """Measure the milliseconds of processor time of each task on the page's main thread, while it scrolls again.
 
-    A frame takes longer than its task where the server and Chromium's drawing, by software, want the same processors.
+    A frame can take longer than its task: the server and Chromium's software rendering use the same processors.
     """
     await browser.start_tracing(page=page, categories=["toplevel", "devtools.timeline"])
     await scroll(page, url)
@@ -132,7 +132,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 async def measure(app: RunningApp, key: str, path: str, workspace_id: str, posts: int) -> dict[str, Any]:
-    """All of it, in one browser."""
+    """Measure everything in one browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = await (await browser.new_context(viewport={"width": 1280, "height": 860})).new_page()
@@ -160,19 +160,19 @@ async def measure(app: RunningApp, key: str, path: str, workspace_id: str, posts
 
 
 async def filled(database_url: str, workspace_id: str, events: int) -> str:
-    """Fill a workspace; the path of its webhook."""
+    """Fill a workspace; return the path of its webhook."""
     async with Database(database_url, pool_size=1):
         integration = await add_integration(workspace_id)
-        await fill(workspace_id, integration.id, events, told=_tell)
+        await fill(workspace_id, integration.id, events, on_progress=_print_progress)
         return integration.webhook_path
 
 
-def _tell(done: int) -> None:
+def _print_progress(done: int) -> None:
     print(f"  {done:,}", end="\r")
 
 
 def main() -> None:
-    """Measure, and print what was found."""
+    """Measure, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=100_000, help="Webhook events to scroll through.")
     parser.add_argument("--posts", type=int, default=200, help="Events that are posted one by one.")

@@ -1,4 +1,4 @@
-"""A workspace with years of history, skewed as real ones are: nearly all of it is paid, one customer has half of it."""
+"""Fills a workspace with years of history, skewed like a real one: nearly everything is paid, one customer has half."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from models.sums import merge_all
 
 Row = dict[str, Any]
 OPEN: Final = 40
-"""So many invoices are OPEN, and as many drafts, however many there are in all."""
+"""The number of OPEN invoices and of drafts, whatever the total."""
 
 CUSTOMERS: Final = 20
-"""So many customers have invoices; as many as there are invoices have none."""
+"""The number of customers with invoices; in addition there is one customer without invoices per invoice."""
 
 RARE: Final = 3
 AT_ONCE: Final = 5_000
@@ -31,7 +31,7 @@ TABLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What to ask for: rows that are there at every size."""
+    """Ids that a benchmark asks for; their rows exist at every size."""
 
     workspace_id: str
     integration_id: str
@@ -49,11 +49,11 @@ async def fill(
     invoices: int,
     *,
     is_analyzed: bool = True,
-    told: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> Filled:
-    """So many invoices, each with its line, link, payment, posts and history; the youngest are the OPEN ones.
+    """Insert invoices, each with its line, link, payment, webhook events and history; the newest are the OPEN ones.
 
-    `told` hears how many there are by then.
+    `on_progress` is called with the number of invoices so far.
     """
     customers = [new_id(Prefix.CUSTOMER) for _ in range(CUSTOMERS)]
     found: dict[str, list[str]] = {"PAID": [], "OPEN": [], "DRAFT": []}
@@ -70,9 +70,9 @@ async def fill(
             ]  # fmt: skip
         for place in range(begin, min(invoices, begin + AT_ONCE)):
             if place % _TURN == 0:
-                await asyncio.sleep(0)  # the database inserts the last rows meanwhile
+                await asyncio.sleep(0)  # lets the database insert the last rows meanwhile
             left = invoices - place
-            tables["customers"].append(_once_there(workspace_id, place, invoices))
+            tables["customers"].append(_without_invoices(workspace_id, place, invoices))
             status = "DRAFT" if left <= OPEN else "OPEN" if left <= 2 * OPEN else "PAID"
             customer = customers[-1] if place % 2 else customers[place // 2 % (CUSTOMERS - 1)]
             at = AT - timedelta(minutes=left)
@@ -87,19 +87,19 @@ async def fill(
         if inserting is not None:
             await inserting
         inserting = asyncio.create_task(_insert_all(tables))
-        told(min(invoices, begin + AT_ONCE))
+        on_progress(min(invoices, begin + AT_ONCE))
     if inserting is not None:
         await inserting
     async with transaction() as tx:
         await tx.execute("UPDATE workspaces SET seq = $2 WHERE id = $1", workspace_id, events)
         if is_analyzed:
-            await tx.execute("ANALYZE")  # as PostgreSQL does by itself within a minute
+            await tx.execute("ANALYZE")  # as PostgreSQL does on its own within a minute
     await merge_all()  # as a server does within seconds
     return Filled(workspace_id, integration_id, customers[0], customers, found["OPEN"], found["DRAFT"], paid, payment)
 
 
-def _once_there(workspace_id: str, n: int, of: int) -> Row:
-    """One of many customers without an invoice: the oldest three have a name of their own."""
+def _without_invoices(workspace_id: str, n: int, of: int) -> Row:
+    """Make a customer without invoices; the oldest three have a name of their own."""
     at = AT - timedelta(minutes=of - n)
     name = "Grace Hopper" if n < RARE else f"Customer {n}"
     return {
@@ -183,5 +183,5 @@ async def _insert(tx: Transaction, table: str, rows: list[Row]) -> None:
 
 
 def _id_at(prefix: Prefix, at: datetime) -> str:
-    """An id as it was made then: the first letters of it tell the time."""
+    """Make an id with an earlier time."""
     return first_id_at(prefix, at)[:-16] + new_id(prefix)[-16:]

@@ -1,9 +1,10 @@
-"""Webhooks per second, beside a bare Starlette route: `python -m benchmarks.ingest [--rounds 5] [--webhooks 4000]`.
+"""Measures webhooks per second, beside a bare Starlette route: `python -m benchmarks.ingest [--rounds 5]`.
 
-Each webhook is a signed payment_intent.succeeded that pays an invoice of its own: verified, kept, the invoice PAID,
-its link spent, the events logged, committed, answered. Rounds alternate between the floor and each database, so that
-a machine that slows down slows all; the ratio is taken round by round and the median is what counts. Beside it stands
-the processor time per webhook, of the server and of PostgreSQL's sessions, which tells more on a machine that is busy.
+Each webhook is a signed payment_intent.succeeded that pays its own invoice: it is verified and stored, the invoice
+becomes PAID, its link COMPLETED, the events are logged, and the answer is sent after the commit. Rounds alternate
+between the floor and each database, so that a machine that slows down affects all of them; the result is the median of
+the rounds' ratios. The processor time per webhook, of the server and of PostgreSQL's sessions, says more on a busy
+machine.
 """
 
 import argparse
@@ -44,7 +45,7 @@ AMOUNT: Final = 4620
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A database with an integration and invoices to pay."""
+    """A database with an integration, and invoices to pay."""
 
     name: str
     url: str
@@ -55,7 +56,7 @@ class Target:
 
 
 async def prepare(name: str, url: str, keyring: Keyring, invoices: int) -> Target:
-    """A migrated database with so many OPEN invoices, each with an active link."""
+    """Migrate a database and insert OPEN invoices, each with an active link."""
     await migrate(url)
     async with Database(url), transaction() as tx:
         workspace = await add_workspace(tx, "Benchmark", Mode.TEST)
@@ -99,7 +100,7 @@ async def add_invoices(
     amount: int = AMOUNT,
     currency: str = "EUR",
 ) -> list[str]:
-    """So many OPEN invoices, numbered from the first on, each with an active link; their ids."""
+    """Insert OPEN invoices, numbered from `first`, each with an active link; return their ids."""
     now = utc_now()
     ids = [new_id(Prefix.INVOICE) for _ in range(count)]
     text = ["id", "workspace_id", "customer_id", "integration_id", "number", "status", "currency"]
@@ -123,7 +124,7 @@ async def add_invoices(
 
 
 def webhooks(target: Target, invoice_ids: Sequence[str]) -> list[bytes]:
-    """One signed delivery per invoice, as it goes over the wire."""
+    """Make one signed delivery per invoice, as the bytes of an HTTP request."""
     return [_webhook(target, invoice_id) for invoice_id in invoice_ids]
 
 
@@ -173,7 +174,7 @@ def _webhook(target: Target, invoice_id: str) -> bytes:
 
 
 async def count_paid(target: Target) -> int:
-    """How many of the target's invoices are PAID."""
+    """Count the target's PAID invoices."""
     async with Database(target.url), transaction() as tx:
         rows = await tx.fetch("SELECT count(*) AS paid FROM invoices WHERE status = 'PAID'")
         return int(rows[0]["paid"])
@@ -181,7 +182,7 @@ async def count_paid(target: Target) -> int:
 
 @dataclass(slots=True)
 class Contender:
-    """A server, and how its rounds went: what was answered, and the processor time of each webhook in microseconds."""
+    """A server and the results of its rounds: the answers, and the processor time of each webhook in microseconds."""
 
     server: Server
     target: Target
@@ -191,7 +192,7 @@ class Contender:
     database_us: list[float] = field(default_factory=list)
 
     def post(self, invoice_ids: Sequence[str], connections: int) -> Outcome:
-        """Measure a round."""
+        """Post a round and measure it."""
         requests = webhooks(self.target, invoice_ids)
         server, database = self.server.cpu_s, self.database_cpu_s()
         outcome = asyncio.run(post_all(self.server.port, requests, connections))
@@ -202,13 +203,13 @@ class Contender:
 
 
 async def _sessions_cpu_s(url: str) -> Callable[[], float]:
-    """What tells PostgreSQL's processor time; SQLite's is its server's own."""
+    """Return a function that reads the processor time of PostgreSQL's sessions; SQLite runs in the server itself."""
     async with Database(url) as database:
         return await database_cpu_s() if database.dialect == "postgres" else lambda: 0.0
 
 
 def run(rounds: int, per_round: int, connections: int, console: Console, *, as_json: bool) -> int:
-    """Measure and print; the exit status."""
+    """Measure and print; return the exit status."""
     keyring = Keyring.parse([key := generate_key()])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-")))
@@ -240,7 +241,7 @@ def run(rounds: int, per_round: int, connections: int, console: Console, *, as_j
 
 
 def figures(contenders: dict[str, Contender]) -> dict[str, dict[str, float]]:
-    """What came of each server's rounds, medians but for the least and the largest ratio."""
+    """Compute each server's results: medians, and the smallest and largest ratio."""
     floor = contenders["bare"].outcomes[1:]
     found = {}
     for name, contender in contenders.items():
@@ -277,7 +278,7 @@ def _table(found: dict[str, dict[str, float]]) -> Table:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--webhooks", type=int, default=4000, help="per round and server")

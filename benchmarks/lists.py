@@ -1,9 +1,9 @@
-"""What lists and look-ups cost by plans, by graphql-core and in mercurius: `python -m benchmarks.lists [--rows 10000]`.
+"""Measures lists and look-ups by plans, by graphql-core and in mercurius: `python -m benchmarks.lists [--rows 10000]`.
 
-One workspace on each database. The figures are processor time of the process (SQLite is in it) for a request with its
-authentication and its encoding, without HTTP: the median of several rounds, both ways in turn. mercurius on Node
-answers the same questions from objects in memory, without authentication and without a database, as it comes and with
-its compiler (JIT).
+There is one workspace on each database. The results are the processor time of a request with its authentication and
+encoding, without HTTP; SQLite runs in the process and is included. They are medians of several rounds, in which plans
+and graphql-core alternate. mercurius on Node answers the same queries from objects in memory, without authentication or
+database, with and without its compiler (JIT).
 """
 
 import argparse
@@ -62,7 +62,7 @@ Measured = dict[str, dict[str, float]]
 
 
 async def measure(url: str, rows: int) -> Measured:
-    """Milliseconds of each question, by the way it is answered."""
+    """Measure the milliseconds of each query, by plans and by graphql-core."""
     await migrate(url)
     environ = {"FLUXRATE_DATABASE_URL": url, "FLUXRATE_ENCRYPTION_KEYS": generate_key()}
     parts = compose(Settings.from_env(environ | {"FLUXRATE_STRIPE_API_BASE": "http://127.0.0.1:1"}))
@@ -106,7 +106,7 @@ async def _beside_each_other(
 
 
 def of_mercurius(folder: Path, jit: Literal["jit", "plain"]) -> dict[str, float]:
-    """Milliseconds of each question in mercurius."""
+    """Measure the milliseconds of each query in mercurius."""
     asked = {name: {"document": text, "variables": given} for name, (text, given) in _questions("inv_0").items()}
     file = folder / "questions.json"
     file.write_bytes(orjson.dumps(asked))
@@ -117,7 +117,7 @@ def of_mercurius(folder: Path, jit: Literal["jit", "plain"]) -> dict[str, float]
 
 
 def main() -> None:
-    """Fill, ask and tell."""
+    """Fill the databases, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000, help="invoices of the workspace")
     parser.add_argument("--database", choices=["sqlite", "postgres"], action="append", help="one of the two alone")

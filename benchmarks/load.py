@@ -1,4 +1,4 @@
-"""Posting prepared HTTP requests as fast as they are answered, over a fixed number of kept-alive connections."""
+"""Posts prepared HTTP requests as fast as they are answered, over a fixed number of kept-alive connections."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Outcome:
-    """How a round went. `latencies_s` are in the order of the answers."""
+    """The answers of a round, and how long they took; `latencies_s` are in the order of the answers."""
 
     requests: int
     seconds: float
@@ -17,24 +17,24 @@ class Outcome:
 
     @property
     def per_second(self) -> float:
-        """Requests answered per second."""
+        """Compute the requests answered per second."""
         return self.requests / self.seconds
 
     def percentile_ms(self, share: float) -> float:
-        """The latency that this share of the requests stayed under, in milliseconds."""
+        """Return the latency that this share of the requests did not exceed, in milliseconds."""
         ordered = sorted(self.latencies_s)
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
 
 def request(path: str, body: bytes, headers: dict[str, str]) -> bytes:
-    """A POST as it goes over the wire."""
+    """Make the bytes of a POST request."""
     lines = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the last one is answered."""
+    """A connection that sends its next request when the last one is answered."""
 
     def __init__(self, queue: "list[bytes]", outcome: Outcome, finished: "asyncio.Future[None]") -> None:
         self._queue, self._outcome, self._finished = queue, outcome, finished
@@ -72,7 +72,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def post_all(port: int, requests: Sequence[bytes], connections: int) -> Outcome:
-    """Post every request once; the order is kept as far as several connections can keep it."""
+    """Post every request once, in their order as far as several connections allow it."""
     loop = asyncio.get_running_loop()
     queue = list(reversed(requests))
     outcome = Outcome(len(requests), 0.0, [], {})

@@ -1,10 +1,10 @@
-"""Whether a worker's memory stays flat: `python -m benchmarks.memory [--minutes 60] [--postgres] [--json]`.
+"""Checks that a worker's memory stays flat: `python -m benchmarks.memory [--minutes 60] [--postgres] [--json]`.
 
-Stripe posts payments, frontends ask for all that benchmarks/questions.py lists, drafts are made, changed and deleted,
-and subscriptions come and go, politely or not. Some of each is refused: forged, unknown, of a form never seen before.
-Before the clock starts, documents of forms never seen fill the caches up to their bounds. Each minute tells what the
-worker holds and what was done by then. The verdict is by the median slope between all points of the second half, so
-neither the warming up nor a single peak decides.
+Meanwhile Stripe posts payments, clients send all queries of benchmarks/questions.py, drafts are created, changed and
+deleted, and subscriptions begin and end, with and without `complete`. Some requests are refused: forged webhooks,
+unknown fields, bad input. Before the measurement, documents that were never sent before fill the caches. Each minute
+prints the worker's memory and the number of requests so far. The verdict is the median slope between all samples of the
+second half, so neither the warm-up nor a single peak decides it.
 """
 
 import argparse
@@ -38,18 +38,18 @@ from resolvers import operator
 
 POSTS_PER_S: Final = 10
 QUESTIONS_PER_S: Final = 20
-"""At most, as the posts."""
+"""The highest rates of queries and of posts."""
 
 SOCKETS: Final = 20
-"""So many come at once and go together, again and again."""
+"""How many subscribers connect and disconnect together, again and again."""
 
 REFUSED_EVERY: Final = 20
 FIRST: Final = 1_500
-"""So many documents of forms never seen come first: more than the caches take."""
+"""How many new documents are sent first: more than the caches hold."""
 
 SAMPLE_S: Final = 5.0
 GROWS_PERCENT: Final = 2.0
-"""What the worker may grow by within the second half, of what it holds."""
+"""How much the memory may grow within the second half, in percent."""
 
 MIB: Final = 1 << 20
 
@@ -63,7 +63,7 @@ FOLLOW: Final = "subscription ($type: [EventType!]) { events(filter: {type: $typ
 
 
 class Sample(NamedTuple):
-    """What the worker held, at so many seconds since the beginning."""
+    """The worker's resources, some seconds after the beginning."""
 
     at_s: float
     resident_bytes: int
@@ -73,7 +73,7 @@ class Sample(NamedTuple):
 
 @dataclass
 class Load:
-    """Who asks whom, and what was done so far."""
+    """The load on the server, and its results so far."""
 
     server: Server
     target: Target
@@ -82,10 +82,10 @@ class Load:
     http: httpx.AsyncClient
     done: Counter[str] = field(default_factory=Counter)
     surprises: Counter[str] = field(default_factory=Counter)
-    """Answers that were not expected, as from a server that has too much to do."""
+    """Unexpected answers, as from an overloaded server."""
 
     async def post(self, n: int) -> None:
-        """Pay an invoice, or pretend to."""
+        """Post a payment; some with a forged signature."""
         body = webhooks(self.target, [self.target.invoice_ids[n % len(self.target.invoice_ids)]])[0]
         if n % REFUSED_EVERY == 0:
             body = body.replace(b",v1=", b",v1=0", 1)
@@ -95,36 +95,36 @@ class Load:
         await asyncio.sleep(1 / POSTS_PER_S)
 
     async def ask(self, n: int) -> None:
-        """Ask one of the questions; now and then in words never heard before, or for what isn't there."""
+        """Send one of the queries; some with a new document, some for an unknown field."""
         document, variables = list(READS.values())[n % len(READS)]
         if n % REFUSED_EVERY == 0:
             document = document.replace("{", f"{{ asked{n}: __typename ", 1)
         if n % REFUSED_EVERY == 1:
             document = document.replace("{", f"{{ unknown{n} ", 1)
-        answer = await self._say(document, variables(self.filled))
+        answer = await self._send(document, variables(self.filled))
         self._count("questions", ("errors" in answer) == (n % REFUSED_EVERY == 1), answer)
         await asyncio.sleep(1 / QUESTIONS_PER_S)
 
     async def fill_caches(self) -> None:
-        """Ask in words never heard before, until what is kept of such documents is at its bound."""
+        """Send new documents until the caches are full."""
         for n, (document, variables) in zip(range(FIRST), itertools.cycle(READS.values()), strict=False):
-            await self._say(document.replace("{", f"{{ first{n}: __typename ", 1), variables(self.filled))
+            await self._send(document.replace("{", f"{{ first{n}: __typename ", 1), variables(self.filled))
 
     async def change(self, n: int) -> None:
-        """Make a draft, change it and delete it; now and then with bad input."""
+        """Create a draft, change it and delete it; some with bad input."""
         lines = [{"description": "Paper", "unitAmount": "19.99"}]
         currency = "nothing" if n % REFUSED_EVERY == 0 else "EUR"
         asked = {"customerId": self.target.customer_id, "currency": currency, "lineItems": lines}
-        answer = await self._say(CREATE, {"input": asked})
+        answer = await self._send(CREATE, {"input": asked})
         made = (answer.get("data") or {"createInvoice": {}})["createInvoice"]
         if "invoice" in made:
-            await self._say(UPDATE, {"id": made["invoice"]["id"], "memo": f"Number {n}"})
-            await self._say(DELETE, {"id": made["invoice"]["id"]})
+            await self._send(UPDATE, {"id": made["invoice"]["id"], "memo": f"Number {n}"})
+            await self._send(DELETE, {"id": made["invoice"]["id"]})
         self._count("changes", ("invoice" in made) != (n % REFUSED_EVERY == 0), answer)
         await asyncio.sleep(0.1)
 
     async def follow(self, n: int) -> None:
-        """Have subscribers come; half of them say that they have had enough before they are gone."""
+        """Connect subscribers; half of them send `complete` before they disconnect."""
         init = {"type": "connection_init", "payload": {"authorization": f"Bearer {self.key}"}}
         types = ["INVOICE_PAID", "PAYMENT_SUCCEEDED", *(["INVOICE_CREATED"] * (n % 7))]
         asked = {"query": FOLLOW, "variables": {"type": types}}
@@ -138,10 +138,10 @@ class Load:
         finally:
             crowd.leave()
 
-    async def _say(self, document: str, variables: dict[str, Any]) -> dict[str, Any]:
+    async def _send(self, document: str, variables: dict[str, Any]) -> dict[str, Any]:
         answer = await self.http.post("/graphql", json={"query": document, "variables": variables})
-        told: dict[str, Any] = answer.json()
-        return told
+        content: dict[str, Any] = answer.json()
+        return content
 
     def _count(self, what: str, as_expected: bool, answer: object) -> None:
         self.done[what if as_expected else f"{what} answered otherwise"] += SOCKETS if what == "subscribers" else 1
@@ -160,18 +160,18 @@ def _sample(server: Server, begun: float) -> Sample:
     return Sample(time.monotonic() - begun, server.resident_bytes, descriptors, threads)
 
 
-async def watch(load: Load, minutes: float, told: Callable[[list[Sample]], None]) -> list[Sample]:
-    """Put the load on the server for so long; `told` hears each minute's samples."""
+async def watch(load: Load, minutes: float, on_minute: Callable[[list[Sample]], None]) -> list[Sample]:
+    """Put the load on the server for some minutes; `on_minute` is called with each minute's samples."""
     begun, samples, minute = time.monotonic(), list[Sample](), list[Sample]()
     works = [asyncio.create_task(_again_and_again(work)) for work in (load.post, load.ask, load.change, load.follow)]
     try:
         while time.monotonic() - begun < 60 * minutes:
             finished, _ = await asyncio.wait(works, timeout=SAMPLE_S, return_when=asyncio.FIRST_COMPLETED)
             for work in finished:
-                work.result()  # only a failure ends it
+                work.result()  # a task only ends by failing
             minute.append(_sample(load.server, begun))
             if minute[-1].at_s // 60 > minute[0].at_s // 60:
-                told(minute)
+                on_minute(minute)
                 samples, minute = samples + minute, []
     finally:
         for work in works:
@@ -181,7 +181,7 @@ async def watch(load: Load, minutes: float, told: Callable[[list[Sample]], None]
 
 
 def slope(samples: Sequence[Sample]) -> float:
-    """The median of the slopes between any two samples, in bytes per second (Theil and Sen)."""
+    """Compute the median of the slopes between any two samples, in bytes per second (Theil and Sen)."""
     pairs = itertools.combinations(samples, 2)
     return statistics.median(
         (later.resident_bytes - earlier.resident_bytes) / (later.at_s - earlier.at_s) for earlier, later in pairs
@@ -189,7 +189,7 @@ def slope(samples: Sequence[Sample]) -> float:
 
 
 async def left_behind(load: Load) -> int:
-    """How many subscriptions are still held when everybody has been gone for a while."""
+    """Count the subscriptions that the server still holds after all clients have disconnected."""
     held = 1.0
     for _ in range(20):
         text = (await load.http.get("/metrics")).text
@@ -201,7 +201,7 @@ async def left_behind(load: Load) -> int:
 
 
 def verdict(samples: Sequence[Sample], held: int, done: Counter[str]) -> dict[str, Any]:
-    """What it comes to: whether the second half is flat, and nothing is held."""
+    """Judge the samples: whether the second half is flat, and no subscription is left."""
     half = [sample for sample in samples if sample.at_s >= samples[-1].at_s / 2]
     typical = statistics.median(sample.resident_bytes for sample in half)
     grown = slope(half) * (half[-1].at_s - half[0].at_s)
@@ -220,7 +220,7 @@ def verdict(samples: Sequence[Sample], held: int, done: Counter[str]) -> dict[st
 
 
 async def measure(server: Server, target: Target, minutes: float, console: Console) -> dict[str, Any]:
-    """Put on the load and judge."""
+    """Put on the load and judge the samples."""
     async with Database(target.url):
         _, key = await operator.create_key(target.workspace_id, "Benchmark", [Scope.READ, Scope.WRITE], None)
         integrations = await fetch("SELECT id FROM integrations WHERE workspace_id = $1", target.workspace_id)
@@ -234,7 +234,7 @@ async def measure(server: Server, target: Target, minutes: float, console: Conso
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=30, trust_env=False) as http:
         load = Load(server, target, filled, key, http)
 
-        def told(minute: list[Sample]) -> None:
+        def on_minute(minute: list[Sample]) -> None:
             typical = statistics.median(sample.resident_bytes for sample in minute) / MIB
             last = minute[-1]
             console.print(
@@ -243,14 +243,14 @@ async def measure(server: Server, target: Target, minutes: float, console: Conso
             )
 
         await load.fill_caches()
-        samples = await watch(load, minutes, told)
+        samples = await watch(load, minutes, on_minute)
         for surprise, number in load.surprises.most_common(5):
             console.print(f"{number} × {surprise}", markup=False)
         return verdict(samples, await left_behind(load), load.done)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Measure and print; the exit status."""
+    """Measure and print; return the exit status."""
     console = Console(stderr=True, soft_wrap=True)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-"))
@@ -261,7 +261,7 @@ def run(given: argparse.Namespace) -> int:
         environment = {
             "FLUXRATE_DATABASE_URL": url,
             "FLUXRATE_ENCRYPTION_KEYS": key,
-            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # they all come from here, with one key
+            "FLUXRATE_RATE_LIMIT_PER_ADDRESS": "off",  # all requests come from this machine, with one key
             "FLUXRATE_RATE_LIMIT_PER_KEY": "off",
         }
         server = stack.enter_context(fluxrate(environment))
@@ -278,7 +278,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--postgres", action="store_true", help="instead of SQLite")

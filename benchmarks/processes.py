@@ -1,4 +1,4 @@
-"""The processor time of a database: of PostgreSQL's sessions, or of the threads that SQLite runs in."""
+"""Reads the processor time of a database: of PostgreSQL's sessions, or of the threads that run SQLite."""
 
 import os
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from database.access import fetch, reading_dialect
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PARENT, _GONE_IN_USER, _GONE_IN_KERNEL = 1, 13, 14
-"""Fields of /proc/PID/stat after the name: the parent's id, and the time of children that are gone."""
+"""Fields of /proc/PID/stat after the name: the parent's id, and the time of ended children."""
 
 
 async def database_cpu_s() -> Callable[[], float]:
-    """What tells the processor time so far of the database that is open, in seconds."""
+    """Return a function that reads the processor time of the open database so far, in seconds."""
     if reading_dialect() == "sqlite":
         return _other_threads_cpu_s
     backend = int((await fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"])
@@ -36,7 +36,7 @@ def _children_cpu_s(parent: int) -> float:
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name; none where the process is gone."""
+    """Read the fields after the name; none if the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

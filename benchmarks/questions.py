@@ -1,4 +1,4 @@
-"""What a dashboard asks for and changes, and what a webhook does: what must cost the same in every workspace."""
+"""The queries and mutations of a dashboard, and a webhook: their cost must not depend on the workspace's size."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ Ask = tuple[str, Callable[[Filled], dict[str, Any]]]
 
 
 def _list(name: str, fields: str, filter_type: str, **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
-    """A list from both ends, and with each filter by itself: a field of the filter, and what of it is asked for."""
+    """Make the queries of a list: from both ends, and with each filter alone."""
     document = f"query ($filter: {filter_type}) {{ {name}(first: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
     last = f"query ($filter: {filter_type}) {{ {name}(last: 20, filter: $filter) {{ nodes {{ {fields} }} }} }}"
     asks: dict[str, Ask] = {name: (document, lambda _: {}), f"{name} from the end": (last, lambda _: {})}
@@ -32,7 +32,7 @@ def _given(name: str, value: Callable[[Filled], Any]) -> Callable[[Filled], dict
 
 
 def _ordered(name: str, order: str, fields: Sequence[str], **filters: Callable[[Filled], Any]) -> dict[str, Ask]:
-    """A list in each of its orders, in both directions and from both ends; and with filters."""
+    """Make the queries of a list in each of its orders: in both directions, from both ends, and with filters."""
     ways = [(field, direction) for field in fields for direction in ("ASC", "DESC")]
     given = f"query ($by: {order}, $filter: {order.removesuffix('Order')}Filter)"
     plain = f"query ($by: {order})"
@@ -44,8 +44,8 @@ def _ordered(name: str, order: str, fields: Sequence[str], **filters: Callable[[
             asks[f"{name} in the order of {field} {direction}, {end}"] = (document, _always(by))
         for filter_, value in filters.items():
             document = f"{given} {{ {name}(first: 20, orderBy: $by, filter: $filter) {{ nodes {{ id }} }} }}"
-            told = f"{name} in the order of {field} {direction} by {filter_.replace('_', ', ')}"
-            asks[told] = (document, _both(by, _given(filter_, value)))
+            question = f"{name} in the order of {field} {direction} by {filter_.replace('_', ', ')}"
+            asks[question] = (document, _both(by, _given(filter_, value)))
     return asks
 
 
@@ -58,7 +58,7 @@ def _both(variables: dict[str, Any], more: Callable[[Filled], dict[str, Any]]) -
 
 
 def _searches(**texts: str) -> dict[str, Ask]:
-    """Customers by each text."""
+    """Make the searches for customers."""
     document = "query ($search: String) { customers(first: 20, search: $search) { nodes { name } } }"
     return {f"customers by search, {name}": (document, _searching(text)) for name, text in texts.items()}
 
@@ -77,11 +77,11 @@ query ($since: DateTime!, $until: DateTime!, $interval: RevenueInterval!) {
   }
 }
 """
-"""By the days of a zone that is 5:45 h before UTC."""
+"""By days of a time zone that is 5:45 h ahead of UTC."""
 
 
 def _range(interval: str) -> Callable[[Filled], dict[str, Any]]:
-    """The last hours of what is filled, between instants that are no quarters of an hour."""
+    """Choose the last hours of the filled history, between instants that are not on a quarter of an hour."""
     return lambda _: {"since": "2026-11-22T20:10:30Z", "until": "2026-11-23T12:20:30Z", "interval": interval}
 
 
@@ -294,7 +294,7 @@ READS: Final[dict[str, Ask]] = {
         lambda _: {},
     ),
 }
-"""What a dashboard asks for."""
+"""The queries of a dashboard."""
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ _UPDATE: Final = 'mutation ($id: ID!) { updateInvoice(input: {id: $id, memo: "Th
 
 
 def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[object]]) -> dict[str, Work]:
-    """Works that each change a row of their own, as often as there are such rows."""
+    """Make functions that each change another row at each call, as long as there are such rows."""
     drafts, open_ids = iter(filled.draft_ids), iter(filled.open_ids)
     return {
         "updateInvoice": lambda: query(_UPDATE, id=filled.draft_ids[-1]),
@@ -320,11 +320,11 @@ def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[o
 
 
 PAID: Final = 1999
-"""What is paid, in cents."""
+"""The amount of a payment, in cents."""
 
 
 async def pay(services: Services, filled: Filled, invoice_id: str) -> None:
-    """Deliver what pays an invoice."""
+    """Deliver an event that pays an invoice."""
     intent = {
         "id": f"pi_{new_id(Prefix.EVENT)}",
         "amount": PAID,

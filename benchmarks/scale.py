@@ -1,11 +1,11 @@
-"""What everything costs in a large workspace beside a small one: `python -m benchmarks.scale [--rows 1000000]`.
+"""Measures the cost of a large workspace beside a small one: `python -m benchmarks.scale [--rows 1000000]`.
 
-A database of each kind is filled with a small and with a large workspace, skewed as real ones are, and everything that
-a dashboard asks for or changes, and a webhook that pays, is done in both: rows or steps that the database visits, the
-processor time of the worker and of the database, and how long it takes, alone and while a neighbour's payments come in.
+For each database it fills a small and a large workspace, skewed like real ones. In both it runs every query and
+mutation of a dashboard, and a webhook that pays an invoice. It measures the rows or steps that the database visits, the
+processor time of the worker and of the database, and the durations, alone and while a neighbour's payments come in.
 
 `--write` puts the tables into docs/develop/performance.md. `--rows 10000000 --database postgres` takes some hours and
-80 GB; `--json > FILE` keeps its results, and `--of FILE --of FILE --write` puts several together.
+80 GB. `--json > FILE` keeps the results, and `--of FILE --of FILE --write` combines several files.
 """
 
 import argparse
@@ -54,32 +54,34 @@ from settings import Settings
 SMALL: Final = 10_000
 LARGE: Final = 1_000_000
 WARM: Final = 7
-"""PostgreSQL may change a plan from the sixth time on."""
+"""More than the five runs after which PostgreSQL may change a plan."""
 
 REPEATS: Final = 100
 PATIENCE_S: Final = 0.6
-"""How long one question is asked again and again, alone and while others write."""
+"""How long each query is repeated, alone and while others write."""
 
 CHANGES: Final = 5
-"""How often each change is made, alone and while others write: there are forty rows for all of them."""
+"""How often each mutation is repeated, alone and while others write: forty rows are enough for all of them."""
 
 WRITES_PER_S: Final = 20
-"""So many of a neighbour's payments come in meanwhile."""
+"""How many of the neighbour's payments come in per second meanwhile."""
 
 PAID_AT_ONCE: Final = 500
 NEIGHBOURS: Final = 500
-"""So many invoices the neighbour has."""
+"""How many invoices the neighbour has."""
 
 NOBODY: Final = "http://127.0.0.1:1"
 Work = Callable[[], Awaitable[object]]
 
 
 STOPPED: Final = Cost(10**9, *[1e3 * STATEMENT_TIMEOUT_S] * 5)
-"""What a question costs that takes too long for the database."""
+"""The cost of a query that the database stops."""
 
 
 class Place(NamedTuple):
-    """A filled workspace, how to ask, what pays a neighbour's invoice, and the database's processor time so far."""
+    """A filled workspace, how to query it, how to pay an invoice of the neighbour, and the database's processor time so
+    far.
+    """
 
     services: Services
     filled: Filled
@@ -89,8 +91,8 @@ class Place(NamedTuple):
 
 
 @asynccontextmanager
-async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterator[Place]:
-    """A migrated database with a workspace of so many invoices, and a small one beside it."""
+async def place(url: str, rows: int, on_progress: Callable[[int], None]) -> AsyncIterator[Place]:
+    """Migrate a database, and fill a workspace with this many invoices and a small one beside it."""
     await migrate(url)
     environ = {"FLUXRATE_DATABASE_URL": url, "FLUXRATE_ENCRYPTION_KEYS": generate_key()}
     parts = compose(Settings.from_env(environ | {"FLUXRATE_STRIPE_API_BASE": NOBODY}))
@@ -101,7 +103,7 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
             other = await fill(neighbour.id, beside.id, NEIGHBOURS, is_analyzed=False)
             workspace, key = await operator.create_workspace("Acme", Mode.TEST)
             integration = await integration_of(services, workspace)
-            filled = await fill(workspace.id, integration.id, rows, is_analyzed=False, told=told)
+            filled = await fill(workspace.id, integration.id, rows, is_analyzed=False, on_progress=on_progress)
 
         async def query(document: str, **variables: Any) -> object:
             context = Operation(services, await authenticate(f"Bearer {key}"))
@@ -116,7 +118,7 @@ async def place(url: str, rows: int, told: Callable[[int], None]) -> AsyncIterat
 
 
 def _writer(services: Services, filled: Filled) -> Callable[[], Awaitable[None]]:
-    """What pays an invoice of that workspace each time, and makes more of them when all are paid."""
+    """Make a function that pays an invoice of a workspace, and adds more invoices when all are paid."""
     open_ids: list[str] = []
     numbers = itertools.count(NEIGHBOURS + 1, PAID_AT_ONCE)
 
@@ -133,7 +135,7 @@ def _writer(services: Services, filled: Filled) -> Callable[[], Awaitable[None]]
 
 
 async def integration_of(services: Services, workspace: Workspace) -> Integration:
-    """A connected Stripe account of a workspace."""
+    """Create a connected Stripe account of a workspace."""
     integration_id, now = new_id(Prefix.INTEGRATION), utc_now()
     sealed = services.keyring.seal("sk_test_benchmark", bound_to(integration_id, "secret_key_sealed"))
     async with transaction():
@@ -153,11 +155,11 @@ async def integration_of(services: Services, workspace: Workspace) -> Integratio
     return integration
 
 
-async def costs(at: Place, told: Callable[[str], None]) -> dict[str, Cost]:
-    """What everything costs there."""
+async def costs(at: Place, on_query: Callable[[str], None]) -> dict[str, Cost]:
+    """Measure the cost of every query and mutation."""
     found = {}
     for name, (document, variables) in READS.items():
-        told(name)
+        on_query(name)
         asked = variables(at.filled)
 
         async def ask(document: str = document, asked: dict[str, Any] = asked) -> object:
@@ -168,7 +170,7 @@ async def costs(at: Place, told: Callable[[str], None]) -> dict[str, Cost]:
         except TimeoutError:
             found[name] = STOPPED
     for name, work in changes(at.services, at.filled, at.query).items():
-        told(name)
+        on_query(name)
         found[name] = await _cost(at, work, 1, CHANGES)
     return found
 
@@ -189,7 +191,7 @@ async def _cost(at: Place, work: Work, warm: int, repeats: int) -> Cost:
 
 
 async def _times(work: Work, repeats: int) -> list[float]:
-    """How long it takes each time, in milliseconds; as often as patience lasts."""
+    """Measure the milliseconds of each run, until there are enough or the time is over."""
     took: list[float] = []
     begun = time.perf_counter()
     while len(took) < repeats and (len(took) < 2 or time.perf_counter() - begun < PATIENCE_S):
@@ -200,19 +202,19 @@ async def _times(work: Work, repeats: int) -> list[float]:
 
 
 def p99(took: Sequence[float]) -> float:
-    """What all but one in a hundred are below."""
+    """Return the value that 99 of 100 values do not exceed."""
     return sorted(took)[max(0, round(len(took) * 0.99) - 1)]
 
 
 @asynccontextmanager
 async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Payments come in at a steady rate meanwhile."""
+    """Let payments come in at a steady rate while the context is open."""
 
     async def write_on() -> None:
         while True:
             await asyncio.gather(write(), asyncio.sleep(1 / WRITES_PER_S))
 
-    await write()  # which makes what is to be paid, where there is none left
+    await write()  # adds invoices to pay, if none are left
     task = asyncio.create_task(write_on())
     try:
         yield
@@ -223,7 +225,7 @@ async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
 
 
 async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], sizes: list[int]) -> Measured:
-    """Each database at each size."""
+    """Measure each database at each size."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     measured: Measured = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -245,7 +247,7 @@ async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], si
 
 
 def main() -> None:
-    """Fill, ask and tell."""
+    """Fill the databases, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=LARGE, help="invoices of the large workspace")
     parser.add_argument("--small", type=int, default=SMALL, help="invoices of the small workspace")

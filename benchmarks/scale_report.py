@@ -1,4 +1,4 @@
-"""What benchmarks.scale measured, as a table for the terminal, as JSON, and as a part of a document."""
+"""Writes the results of benchmarks.scale as a table for the terminal, as JSON, and into a document."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,14 @@ from rich.table import Column, Table
 
 GROWS: Final = 1.3
 SLACK: Final = 40
-"""What an index that is a level deeper, or a page that is split, may add."""
+"""How many more visits one more level of an index, or a split page, may cost."""
 
 
 class Cost(NamedTuple):
-    """What something costs: `visited` rows (PostgreSQL) or twenty steps (SQLite); the rest in milliseconds.
+    """The cost of a query or mutation: `visited` rows (PostgreSQL) or steps in twenties (SQLite); the rest in
+    milliseconds.
 
-    `cpu` is the worker's, without SQLite's threads, which are `database_cpu` as PostgreSQL's sessions are.
+    `cpu` is the worker's. `database_cpu` is that of PostgreSQL's sessions, or of SQLite's threads.
     """
 
     visited: int
@@ -27,10 +28,10 @@ class Cost(NamedTuple):
 
 
 Costs = dict[str, Cost]
-"""What each question costs."""
+"""The cost of each query and mutation."""
 
 Measured = dict[str, dict[int, Costs]]
-"""By the database and the number of invoices."""
+"""The costs by database and number of invoices."""
 
 NAMES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 HEADINGS: Final = (
@@ -52,12 +53,12 @@ END: Final = "<!-- to here -->"
 
 
 def is_grown(few: Cost, many: Cost) -> bool:
-    """Whether more is visited in the larger workspace than may be."""
+    """Whether the larger workspace visits more than is allowed."""
     return many.visited > GROWS * few.visited + SLACK
 
 
 def table_of(measured: Measured) -> Table:
-    """Everything that was measured, small beside large."""
+    """Show all results, the small workspace beside the large one."""
     table = Table("", *(Column(heading, justify="right") for heading in HEADINGS))
     for database, sizes in measured.items():
         small, *larger = sorted(sizes)
@@ -69,7 +70,7 @@ def table_of(measured: Measured) -> Table:
 
 
 def _lines(small: int, few: Costs, large: int, many: Costs) -> Iterator[list[str]]:
-    """A line for each question, after one that says at which size; as of HEADINGS."""
+    """Yield a line with the sizes, then a line for each query, with the columns of HEADINGS."""
     sizes = [f"{small:,}", f"{large:,}"]
     yield ["at", *sizes, "", *sizes, "", "", *sizes, *sizes]
     for name, little in few.items():
@@ -84,7 +85,7 @@ def _lines(small: int, few: Costs, large: int, many: Costs) -> Iterator[list[str
 
 
 def write(measured: Measured) -> None:
-    """Replace the last measurements in the document."""
+    """Replace the last results in the document."""
     text = DOCUMENT.read_text()
     before, after = text[: text.index(BEGIN)], text[text.index(END) :]
     lines = [line for database, sizes in measured.items() for line in _chapters(NAMES[database], sizes)]
@@ -92,7 +93,7 @@ def write(measured: Measured) -> None:
 
 
 def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
-    """The lines about a database: a chapter for each larger size."""
+    """Yield the lines about a database: a chapter for each larger size."""
     small, *larger = sorted(sizes)
     for large in larger:
         more = [name for name, few in sizes[small].items() if is_grown(few, sizes[large][name])]
@@ -114,7 +115,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def as_json(measured: Measured) -> str:
-    """The measurements as one object."""
+    """Write the results as one JSON object."""
     plain: dict[str, Any] = {
         database: {size: {name: cost._asdict() for name, cost in costs.items()} for size, costs in sizes.items()}
         for database, sizes in measured.items()
@@ -123,7 +124,7 @@ def as_json(measured: Measured) -> str:
 
 
 def read(texts: Sequence[str]) -> Measured:
-    """What `as_json` made of several measurements, together; of what was measured twice the first."""
+    """Combine the results of several `as_json`; of repeated ones the first counts."""
     measured: Measured = {}
     for text in texts:
         for database, sizes in json.loads(text).items():

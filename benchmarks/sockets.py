@@ -1,4 +1,4 @@
-"""Many WebSockets in one process, which cost it as little as possible: frames are counted, not read."""
+"""Opens many WebSockets in one process at little cost to it: frames are counted, not parsed."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ _AT_ONCE: Final = 50
 
 
 class Crowd:
-    """Subscribers to one server. `arrived` counts the frames that were told of after `ready`."""
+    """Subscribers to one server. `arrived` counts the text frames since their sockets were opened."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -31,7 +31,7 @@ class Crowd:
         self.arrived = 0
 
     async def join(self, opening: Sequence[Sequence[dict[str, Any]]], headers: str = "") -> None:
-        """Open a socket for each sequence of messages, and send them; the first is to be acknowledged."""
+        """Open a socket for each sequence of messages and send them; the next message waits for the server's answer."""
         for start in range(0, len(opening), _AT_ONCE):
             members = [_Subscriber(messages, headers, self._count) for messages in opening[start : start + _AT_ONCE]]
             loop = asyncio.get_running_loop()
@@ -42,24 +42,24 @@ class Crowd:
             self._members += members
 
     def expect(self, frames: int) -> "asyncio.Future[float]":
-        """Done when so many more frames have come; the time at which the last did."""
+        """Return a future of the time at which this many more frames have arrived."""
         self._awaited = self.arrived + frames
         self._enough = asyncio.get_running_loop().create_future()
         return self._enough
 
     def note_arrivals(self, each: int) -> list[float]:
-        """A list that gets the time of every `each`-th frame from now on: of the last of each that all are told of."""
+        """Return a list that gets the time of every `each`-th frame from now on: when the last socket has an event."""
         self._arrivals, self._each, self._noted = [], each, self.arrived
         return self._arrivals
 
     def leave(self) -> None:
-        """Hang up."""
+        """Disconnect all."""
         for member in self._members:
             member.hang_up()
 
     @property
     def received(self) -> list[int]:
-        """How many frames each has got."""
+        """Return how many frames each socket has received."""
         return [member.frames for member in self._members]
 
     def _count(self, frames: int) -> None:
@@ -106,11 +106,11 @@ class _Subscriber(asyncio.Protocol):
                 self.opened.set_exception(ConnectionError(head.decode()))
                 return
             self._upgraded, self._buffer = True, rest
-            self._say()
+            self._send_next()
         self._read()
 
     def _read(self) -> None:
-        buffer, at, told = self._buffer, 0, 0
+        buffer, at, texts = self._buffer, 0, 0
         while len(buffer) - at >= 2:
             length, head = buffer[at + 1] & 0x7F, 2
             if length == _SHORT:
@@ -123,19 +123,19 @@ class _Subscriber(asyncio.Protocol):
             if opcode == _PING:
                 self._frame(0xA, buffer[at + head : at + head + length])
             elif opcode == _TEXT and self.opened.done():
-                told += 1
+                texts += 1
             elif opcode == _TEXT:
-                self._say()
+                self._send_next()
             elif opcode == _CLOSE and not self.opened.done():
                 self.opened.set_exception(ConnectionError(repr(buffer[at + head : at + head + length])))
             at += head + length
         self._buffer = buffer[at:]
-        if told:
-            self.frames += told
-            self._count(told)
+        if texts:
+            self.frames += texts
+            self._count(texts)
 
-    def _say(self) -> None:
-        """Send the next message; whoever has said all is open."""
+    def _send_next(self) -> None:
+        """Send the next message; after the last one the socket counts as open."""
         if self._messages:
             self._frame(_TEXT, json.dumps(self._messages.pop(0)).encode())
         if not self._messages:

@@ -1,4 +1,4 @@
-"""How much a database does for a piece of work: counted, so that the same work counts the same on every machine."""
+"""Counts the work of a database: the same statement counts the same on every machine."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from database.dialect import READER, WRITER
 from database.sqlite_readers import STEP
 
 _STEP: Final = 20
-_TOLD: Final = """
+_READ: Final = """
     SELECT (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables)
         + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes) AS visited
 """
@@ -20,7 +20,7 @@ Work = Callable[[], Awaitable[object]]
 
 
 async def visits(work: Work) -> int:
-    """SQLite's steps for a piece of work, in twenties, or the rows and index entries that PostgreSQL read."""
+    """Count SQLite's steps, in twenties, or the rows and index entries that PostgreSQL read."""
     if isinstance(get_connection(WRITER), AsyncpgDBClient):
         before = await _rows_read()
         await work()
@@ -51,7 +51,7 @@ async def _steps(work: Work) -> int:
 
 
 async def _rows_read() -> int:
-    """What all sessions have told: each is made to tell first."""
+    """Read the statistics of all sessions, after making each of them report."""
     readers: Any = get_connection(READER)
     await readers.release_all()
     for alias in (READER, WRITER):
@@ -64,4 +64,4 @@ async def _rows_read() -> int:
     await asyncio.sleep(0)
     pool = get_connection(READER)._pool
     async with pool.acquire() as session:
-        return int(await session.fetchval(_TOLD))
+        return int(await session.fetchval(_READ))

@@ -88,10 +88,10 @@ class Books:
         applied_to = next((payment.invoice_id for payment in known.values() if payment.counts), None)
         if event.order_id is not None:
             order = self._of_order.get((workspace_id, event.order_id), ())
-            mates = {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
-            rest = (payment.invoice_id for payment in mates.values() if payment.is_whole and payment.counts)
+            of_same_order = {payment_id: self.payments[workspace_id, payment_id] for payment_id in sorted(order)}
+            rest = (payment.invoice_id for payment in of_same_order.values() if payment.is_whole and payment.counts)
             applied_to = applied_to or next(rest, None)
-            known |= mates
+            known |= of_same_order
         if known and event.evidence is Evidence.REFUNDED:
             event = event.without_metadata()
         invoice_id = applied_to or self.named_invoice(origin, event)

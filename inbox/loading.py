@@ -154,9 +154,9 @@ class Loader:
         if not ids:
             return
         payments = await self._fetch_among(self._tx.for_update(_PAYMENTS, by="id"), ("id", ids))
-        called = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
+        references = "SELECT workspace_id, payment_id, provider_id FROM payment_references WHERE {0}"
         known_as: dict[str, set[str]] = defaultdict(set)
-        for row in await self._fetch_among(called, ("payment_id", ids)):
+        for row in await self._fetch_among(references, ("payment_id", ids)):
             known_as[row["payment_id"]].add(row["provider_id"])
             self._books.payment_ids[row["workspace_id"], row["provider_id"]] = row["payment_id"]
         for row in payments:

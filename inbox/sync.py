@@ -120,7 +120,7 @@ class Sync:
                 continue
             progress = await self._apply(integration, events, progress)
             progress = replace(progress, until=min(from_epoch(window[1]), now))
-            if begin <= max(position, oldest):  # else what is between would never be read
+            if begin <= max(position, oldest):  # otherwise the events in between would never be read
                 await _move_position(integration, progress.until)
             on_progress(progress)
         return replace(progress, complete=True)

@@ -1,4 +1,4 @@
-"""Writing what changed in a batch's books, one statement per table and kind."""
+"""Writes the changes of a batch's books, one statement per table and kind."""
 
 from datetime import datetime
 from typing import Final

@@ -1,1 +1,1 @@
-"""Nouns and their rules: tables, the state machine, money, secrets, and what an event does to an invoice."""
+"""Tables and pure rules: statuses, money, secrets, and what an event does to an invoice."""

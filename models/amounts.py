@@ -1,4 +1,7 @@
-"""What an invoice still wants, and what it got too much: the one place where both are defined. All are minor units."""
+"""Defines what remains to pay of an invoice, and by how much it is overpaid, in minor units.
+
+Nothing else computes these.
+"""
 
 from typing import Final
 
@@ -14,4 +17,7 @@ def amount_overpaid(total: int, received: int) -> int:
 
 
 REMAINING_OF_OPEN: Final = "CASE WHEN status = 'OPEN' THEN total - amount_paid - amount_paid_out_of_band ELSE 0 END"
-"""`amount_remaining` of an OPEN invoice in SQL, which is never negative: what is paid in full is PAID."""
+"""The SQL of an OPEN invoice's `amount_remaining`.
+
+It is never negative, because an invoice that is paid in full is PAID.
+"""

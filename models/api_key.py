@@ -1,4 +1,4 @@
-"""API keys: shown once, kept as SHA-256 only."""
+"""API keys: a key is shown once; only its SHA-256 is stored."""
 
 import hashlib
 import secrets
@@ -9,6 +9,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import Mode, Scope
 
 _RANDOM_CHARACTERS: Final = 40
@@ -19,11 +20,11 @@ IMPLIED_SCOPES: Final = {
     Scope.WRITE: frozenset({Scope.READ, Scope.WRITE}),
     Scope.ADMIN: frozenset(Scope),
 }
-"""Everything that a scope lets a caller do."""
+"""All scopes that a scope includes."""
 
 
 class ApiKey(Model):
-    """A key of a workspace. `scopes` are comma-separated; `preview` is all of the key that can be shown again."""
+    """A key of a workspace. `scopes` are comma-separated; `preview` is the part that is safe to display."""
 
     id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)
@@ -31,10 +32,10 @@ class ApiKey(Model):
     sha256 = fields.CharField(max_length=64)
     preview = fields.TextField()
     scopes = fields.TextField()
-    created_at = fields.DatetimeField()
-    last_used_at = fields.DatetimeField(null=True)
-    expires_at = fields.DatetimeField(null=True)
-    revoked_at = fields.DatetimeField(null=True)
+    created_at = InstantField()
+    last_used_at = InstantField(null=True)
+    expires_at = InstantField(null=True)
+    revoked_at = InstantField(null=True)
 
     class Meta:
         table = "api_keys"
@@ -42,24 +43,24 @@ class ApiKey(Model):
 
     @property
     def granted(self) -> list[Scope]:
-        """The scopes as they were given, in their own order."""
+        """Return the scopes in the order in which they were granted."""
         return [scope for scope in Scope if scope.value in self.scopes.split(",")]
 
     def is_valid(self, at: datetime) -> bool:
-        """Whether the key opens anything at an instant."""
+        """Whether the key is accepted at an instant."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > at)
 
 
 def new_key(mode: Mode, randomness: str | None = None) -> str:
-    """The text of a key: flx_live_… or flx_test_…, with 160 random bits or more."""
+    """Make a key: flx_live_… or flx_test_…, with at least 160 random bits."""
     return f"flx_{mode.value.lower()}_{randomness or secrets.token_hex(_RANDOM_CHARACTERS // 2)}"
 
 
 def sha256_of(key: str) -> str:
-    """What a key is known by in the database."""
+    """Hash a key as the database stores it."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 def preview_of(key: str) -> str:
-    """The part of a key that is safe to display: flx_test_…4242."""
+    """Return the part of a key that is safe to display: flx_test_…4242."""
     return f"{key[:9]}…{key[-4:]}"

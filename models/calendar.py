@@ -1,4 +1,4 @@
-"""Hours, days, weeks and months as a time zone's clocks make them: a day has 23 hours where they are set forward."""
+"""Splits time into hours, days, weeks and months of a time zone. A day has 23 or 25 hours when clocks change."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,14 +11,14 @@ from models.kinds import RevenueInterval
 
 
 class Span(NamedTuple):
-    """From an instant on, and up to another one that is no longer of it; both in UTC."""
+    """The time from one instant up to, but without, another; both in UTC."""
 
     start: datetime
     end: datetime
 
 
 def time_zone(name: str, path: list[str]) -> ZoneInfo:
-    """The time zone that IANA calls so.
+    """Find a time zone by its IANA name.
 
     Raises:
         InvalidInputError: There is none.
@@ -34,14 +34,16 @@ def time_zone(name: str, path: list[str]) -> ZoneInfo:
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(available_timezones() - {"localtime"})  # the server's own, which no client means
+    return frozenset(
+        available_timezones() - {"localtime"}
+    )  # "localtime" is the server's own zone, which no client means
 
 
 def intervals(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> Iterator[Span]:
-    """The intervals of a time zone's calendar, in their order; the first and the last as far as they are within."""
+    """Split a span into the intervals of a time zone's calendar; the first and the last are cut to the span."""
     start = within.start
     for end in _ends(within.start, interval, zone):
-        if end > start:  # a day that clocks passed over has none
+        if end > start:  # a day that a clock change skips is empty
             yield Span(start, min(end, within.end))
             start = end
         if end >= within.end:
@@ -49,7 +51,10 @@ def intervals(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> Iterat
 
 
 def _ends(after: datetime, interval: RevenueInterval, zone: ZoneInfo) -> Iterator[datetime]:
-    """When intervals end, from the one on in which an instant is. Hours are counted from the beginning of their day."""
+    """Yield the ends of intervals, from the interval that contains an instant on.
+
+    Hours are counted from the start of the day.
+    """
     first = _first_day(after.astimezone(zone).date(), interval)
     while True:
         following = _following(first, interval)
@@ -76,5 +81,5 @@ def _following(first: date, interval: RevenueInterval) -> date:
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins: the earlier midnight of two, and the moment of the change where clocks pass over midnight."""
+    """Return when a day begins: at the earlier one if it has two midnights, at the clock change if it has none."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

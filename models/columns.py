@@ -1,4 +1,4 @@
-"""Columns of a table as rows are read and written in bulk. Their names and types stand in its model alone."""
+"""Reads and writes chosen columns of many rows. Only the model has their names and types."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -22,27 +22,28 @@ _AS_READ: Final[dict[type, Callable[[Any], Any]]] = {datetime: from_row, bool: b
 class Columns(Generic[WrittenT]):
     """Columns that are read or written together, the id first.
 
-    Each holds the attribute of its name, unless `values` say what else it is to hold: those are only written.
+    A column is written from the attribute of the same name, or by the function given in `values`; columns in `values`
+    are not read.
     """
 
     def __init__(self, model: type[Model], names: Iterable[str], **values: Callable[[WrittenT], Any]) -> None:
         fields = model._meta.fields_map
         self.types = columns_of(model, dict.fromkeys([*names, *values]))
-        """Their names with their types, as `database.bulk` takes them."""
+        """The names of the columns with their types, as `database.bulk` takes them."""
         self._held = tuple(partial(map, values[name]) if name in values else _held(fields[name]) for name in self.types)
         self._plain = tuple((name, _as_read(fields[name])) for name in self.types if name not in values)
 
     @property
     def listed(self) -> str:
-        """Their names, as a SELECT has them."""
+        """Return the columns' names as a SELECT lists them."""
         return ", ".join(self.types)
 
     def of_all(self, written: Sequence[WrittenT]) -> list[tuple[Any, ...]]:
-        """A row for each; made column by column, which takes few calls."""
+        """Make the rows to write. They are made column by column, which takes fewer calls."""
         return list(zip(*(held(written) for held in self._held), strict=True))
 
     def read(self, row: Row) -> dict[str, Any]:
-        """The attributes that a row holds, by name."""
+        """Convert a row to attributes, by name."""
         return {
             name: value if (value := row[name]) is None or convert is None else convert(value)
             for name, convert in self._plain
@@ -50,7 +51,7 @@ class Columns(Generic[WrittenT]):
 
 
 def _held(field: Field[Any]) -> Callable[[Sequence[Any]], Iterable[Any]]:
-    """Make what a column holds of many."""
+    """Make the function that reads a column's values from many objects."""
     attributes = partial(map, attrgetter(field.model_field_name))
     if not isinstance(field, CharEnumFieldInstance):
         return attributes

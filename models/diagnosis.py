@@ -1,4 +1,4 @@
-"""Problems and their fixes: a sentence each, by a stable code."""
+"""Explains problems and their fixes, by a stable code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         " create it. Otherwise there is nothing to do.",
     ),
     Reason.ANOTHER_WORKSPACE: (
-        "The payment's workspace_id is another workspace's: two workspaces share this Stripe account.",
-        "Nothing to do here: the workspace that it belongs to handles it.",
+        "The payment's workspace_id names another workspace: two workspaces share this Stripe account.",
+        "Nothing to do here: that workspace receives the event too, and handles it.",
     ),
     Reason.FOREIGN_INVOICE_ID: (
         "The invoice_id in the metadata is not one of Fluxrate's: another system shares this Stripe account.",
@@ -72,24 +72,25 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
         "In Stripe, add the webhook endpoint in the mode of this workspace.",
     ),
     Reason.METADATA_MISMATCH: (
-        "The payment was made with the Payment Link of one invoice, but its metadata names another, or none of ours.",
-        "See in Stripe which of the two was meant and apply the payment to that one (applyPayment), or refund it.",
+        "The payment was made with the Payment Link of one invoice, but its metadata names another, or one that is not"
+        " Fluxrate's.",
+        "Find out in Stripe which invoice was meant and apply the payment to it (applyPayment), or refund it.",
     ),
     Reason.PAYMENT_UNKNOWN: (
         "The event is about a payment that is not known here: it may have come before its payment, or belong to another"
         " system that shares this Stripe account.",
-        "Nothing to do: it is tried again for three days, and applied once the payment is known.",
+        "Nothing to do: Fluxrate tries it again for three days, and applies it once the payment is known.",
     ),
     Reason.PAYMENT_UNCLEAR: (
         "The event may report money that is already counted under another of Stripe's ids, and counting it twice would"
         " mark the invoice as paid. It waits for an event that names both ids.",
-        "Nothing to do: it is tried again within seconds, and counts then.",
+        "Nothing to do: Fluxrate tries it again within seconds and counts it then.",
     ),
     # Webhook events that can't be verified
     Reason.SIGNATURE_MISSING: (
         "The delivery has no Stripe-Signature that can be read, so nothing shows that Stripe sent it.",
-        "Nothing to do if Stripe did not send it. If a proxy stands before Fluxrate, let it pass the Stripe-Signature"
-        " header and the body on unchanged.",
+        "Nothing to do if Stripe did not send it. If there is a proxy in front of Fluxrate, make it pass the"
+        " Stripe-Signature header and the body on unchanged.",
     ),
     Reason.SIGNATURE_MISMATCH: (
         "The Stripe-Signature header didn't match the webhook secret that is saved.",
@@ -102,8 +103,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     # Webhook events that wait or failed
     Reason.INTEGRATION_INACTIVE: (
-        "The integration was switched off when the event came. It is kept and not applied yet.",
-        "Switch the integration on again (isActive: true): what waits is applied in order.",
+        "The integration was switched off when the event came. The event is stored but not applied yet.",
+        "Switch the integration on again (isActive: true): waiting events are then applied in order.",
     ),
     Reason.INTERNAL_ERROR: (
         "Applying the event failed inside Fluxrate (error reference {detail}).",
@@ -111,74 +112,74 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.EVENTS_GONE: (
         "Stripe keeps its events for 30 days: those from {detail} can't be fetched any more.",
-        "Compare the payments of that time in the Stripe Dashboard with the invoices, and mark those paid by hand that"
-        " were paid.",
+        "Compare the payments of that time in the Stripe Dashboard with the invoices, and mark the paid invoices as"
+        " paid by hand.",
     ),
     # Integrations
     Reason.WEBHOOK_SECRET_MISSING: (
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
-        " copy the Signing secret (whsec_…) and save it here; or let all of that be done (repairStripeIntegration)."
-        " What came meanwhile is kept, and applied then.",
+        " copy the Signing secret (whsec_…) and save it here; or let Fluxrate do all this (repairStripeIntegration)."
+        " Deliveries that came meanwhile are stored, and applied then.",
     ),
     Reason.PUBLIC_URL_LOCAL: (
-        "The webhookUrl begins with {detail}, an address of this machine alone: Stripe can't reach it.",
+        "The webhookUrl begins with {detail}, which only this machine can reach, so Stripe can't post to it.",
         "Set FLUXRATE_PUBLIC_URL to the https URL under which this server can be reached. On your own machine forward"
         " with the Stripe CLI (stripe listen --forward-to the webhookUrl) and save the secret (whsec_…) that it prints."
-        " Until then payments are found within half a minute by asking Stripe. The simulator needs none of this.",
+        " Until then Fluxrate asks Stripe, and finds payments within half a minute. The simulator needs none of this.",
     ),
     Reason.NO_EVENT_YET: (
         "The webhook secret is saved, but Stripe has not sent a verified event yet.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here, that its events are selected,"
-        " and pay an invoice or send a test event. checkStripeIntegration looks for you.",
+        " and pay an invoice or send a test event. checkStripeIntegration checks the endpoint for you.",
     ),
     Reason.SIGNATURES_FAILING: (
         "The Stripe-Signature of the latest deliveries does not match the saved webhook secret: {detail}.",
-        "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save"
-        " it again, and make sure that Stripe sends to the exact URL shown here; or let the endpoint be replaced by one"
-        " whose secret is known (repairStripeIntegration).",
+        "Copy the Signing secret (whsec_…, not the endpoint's URL or id) of exactly this endpoint from Stripe, save it"
+        " again, and make sure that Stripe sends to the exact URL shown here; or let Fluxrate replace the endpoint by"
+        " one whose secret it knows (repairStripeIntegration).",
     ),
     Reason.INTEGRATION_OFF: (
-        "The integration is switched off: deliveries are kept, not applied.",
+        "The integration is switched off: deliveries are stored, not applied.",
         "Switch it on again (isActive: true).",
     ),
     # An integration's endpoint at Stripe
     Reason.ENDPOINT_MISSING: (
         "Stripe has no webhook endpoint with this integration's URL, so no event can arrive.",
         "In Stripe → Developers → Webhooks add an endpoint with exactly the webhookUrl shown here and its"
-        " eventsToSend, and save its signing secret; or let it be added (repairStripeIntegration).",
+        " eventsToSend, and save its signing secret; or let Fluxrate add it (repairStripeIntegration).",
     ),
     Reason.ENDPOINT_DISABLED: (
         "The webhook endpoint is disabled in Stripe, so no event arrives.",
-        "Enable it in Stripe → Developers → Webhooks, or here (repairStripeIntegration). Then fetch what was missed"
-        " (syncStripeEvents).",
+        "Enable it in Stripe → Developers → Webhooks, or let Fluxrate enable it (repairStripeIntegration). Then fetch"
+        " the missed events (syncStripeEvents).",
     ),
     Reason.ENDPOINT_OTHER_URL: (
         "A webhook endpoint in Stripe was meant for this integration but posts to another URL: {detail}.",
-        "In Stripe → Developers → Webhooks set it to exactly the webhookUrl shown here (scheme, host, no slash or query"
-        " at its end), or let that be done (repairStripeIntegration). If the webhookUrl is the wrong one, fix"
+        "In Stripe → Developers → Webhooks set its URL to exactly the webhookUrl shown here (scheme, host, no slash or"
+        " query at its end), or let Fluxrate do this (repairStripeIntegration). If the webhookUrl is wrong, fix"
         " FLUXRATE_PUBLIC_URL.",
     ),
     Reason.ENDPOINT_DUPLICATED: (
         "{detail} enabled webhook endpoints in Stripe post to this integration's URL, each with a signing secret of its"
         " own. Only deliveries that are signed with the saved secret can be verified.",
-        "Delete all but the one whose signing secret is saved here, or let them be replaced by one"
-        " (repairStripeIntegration).",
+        "Delete all endpoints but the one whose signing secret is saved here, or let Fluxrate replace them all by a new"
+        " one (repairStripeIntegration).",
     ),
     Reason.ENDPOINT_EVENTS_MISSING: (
         "The webhook endpoint is not subscribed to all events that mark invoices as paid: it lacks {detail}.",
-        "In Stripe → Developers → Webhooks select them for the endpoint, or let them be added"
-        " (repairStripeIntegration). Then fetch what was missed (syncStripeEvents).",
+        "In Stripe → Developers → Webhooks select them for the endpoint, or let Fluxrate add them"
+        " (repairStripeIntegration). Then fetch the missed events (syncStripeEvents).",
     ),
     Reason.ENDPOINT_EVENTS_RECOMMENDED: (
         "The webhook endpoint is subscribed to all events that mark invoices as paid, but not to these: {detail}.",
-        "If any of this happens in your account, select the events in Stripe → Developers → Webhooks, or let them be"
-        " added (repairStripeIntegration). Otherwise leave it as it is.",
+        "If any of this happens in your account, select the events in Stripe → Developers → Webhooks, or let Fluxrate"
+        " add them (repairStripeIntegration). Otherwise leave it as it is.",
     ),
     Reason.ENDPOINT_API_VERSION_OLD: (
         "The webhook endpoint is pinned to Stripe's API version {detail}; payloads older than 2020-08-27 are not read.",
         "Stripe can't change an endpoint's version: add another one with a newer version and save its signing secret,"
-        " or let it be replaced (repairStripeIntegration).",
+        " or let Fluxrate replace it (repairStripeIntegration).",
     ),
     Reason.ENDPOINT_OTHER_MODE: (
         "Events of the other mode arrive here: the webhook endpoint was added in Stripe's test mode for a live"
@@ -189,14 +190,14 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.EVENTS_NOT_ARRIVING: (
         "Stripe has events for this integration that are minutes old, and none has arrived since.",
         "Check that the endpoint's URL in Stripe is exactly the webhookUrl shown here and can be reached from the"
-        " internet; the endpoint's page in Stripe shows what each post was answered. Nothing is lost: fetch what was"
-        " missed (syncStripeEvents).",
+        " internet; the endpoint's page in Stripe shows the response to each delivery. Nothing is lost: fetch the"
+        " missed events (syncStripeEvents).",
     ),
     Reason.EVENTS_UNREADABLE: (
         "{detail} verified webhook events may be about money but can't be read.",
         "Look at them (webhookEvents with the status UNAPPLIED): each says what can't be read. See in the Stripe"
         " Dashboard what was paid, mark those invoices as paid by hand (markInvoicePaid), and report the payloads'"
-        " shape to Fluxrate. A version that can read them applies them.",
+        " shape to Fluxrate. A later version that can read these events applies them.",
     ),
     Reason.CLOCK_SKEW: (
         "This server's clock is {detail} Stripe's; if they differ by more than 5 minutes, signatures are refused.",
@@ -214,18 +215,18 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.KEY_NOT_PERMITTED: (
         "The restricted key lacks a permission: {detail}",
-        "In Stripe → Developers → API keys give the key the permission that is named (at least write access to Payment"
-        " Links), or use a secret key (sk_…).",
+        "In Stripe → Developers → API keys give the key this permission (at least write access to Payment Links), or"
+        " use a secret key (sk_…).",
     ),
     Reason.KEY_LACKS_OPTIONAL_PERMISSION: (
         "The restricted key works, but lacks permissions that help when something goes wrong: {detail}.",
-        "In Stripe → Developers → API keys give the key the permissions that are named, or leave it as it is: payments"
-        " are recorded without them.",
+        "In Stripe → Developers → API keys give the key these permissions, or leave it as it is: payments are recorded"
+        " without them.",
     ),
     Reason.STRIPE_UNREACHABLE: (
         "Stripe could not be reached, so the Payment Link is not made yet: {detail}",
-        "Nothing to do: Fluxrate keeps trying. If it keeps failing, check the server's connection to Stripe, or that"
-        " what FLUXRATE_STRIPE_API_BASE names is running.",
+        "Nothing to do: Fluxrate keeps trying. If it keeps failing, check the server's connection to Stripe; if"
+        " FLUXRATE_STRIPE_API_BASE is set, check that the server that it names is running.",
     ),
     Reason.STRIPE_BUSY: (
         "Stripe could not make the Payment Link right now: {detail}",
@@ -238,20 +239,21 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     ),
     Reason.INTEGRATION_UNUSABLE: (
         "The integration that should make the Payment Link is disconnected or switched off.",
-        "Switch it on again, or connect Stripe again and create the Payment Link with that (createPaymentLink).",
+        "Switch it on again, or connect Stripe again and create the Payment Link with the new integration"
+        " (createPaymentLink).",
     ),
 }
 
 
 _WITHOUT_DETAIL: Final = {Reason.SIGNATURES_FAILING: "checkStripeIntegration says which secret it is, where it can"}
-"""What completes the sentence of a code whose detail only a check finds."""
+"""The text to use while no check has found the detail."""
 
 
 def diagnose(code: str, detail: str | None = None) -> Diagnosis:
     """Explain a code. `detail` completes the sentence where the code has one.
 
     Raises:
-        ValueError: It is the code of no Reason.
+        ValueError: No Reason has this code.
     """
     reason = Reason(code)
     message, fix = _TEXTS[reason]

@@ -1,7 +1,7 @@
 """The event log of each workspace: what changed, in the order of commit.
 
-Lines are numbered by a counter on the workspace's row. Its lock is held until the commit, so a reader who has seen
-number n has seen all before it: a database sequence would let a smaller number appear later.
+A counter on the workspace's row numbers the lines. A writer holds its lock until the commit, so a reader who has seen
+line n has seen all lines before it. With a database sequence, a smaller number could appear later.
 """
 
 from collections import defaultdict
@@ -17,6 +17,7 @@ from database.bulk import columns_of, insert_rows
 from database.scope import WorkspaceManager
 from models.columns import Columns
 from models.ids import Prefix, new_id
+from models.instant import InstantField
 from models.kinds import EventType, InvoiceStatus
 
 STRIPE: Final = "stripe"
@@ -38,21 +39,21 @@ RARE: Final = (
     "type NOT IN ('INVOICE_CREATED', 'INVOICE_FINALIZED', 'INVOICE_PAID', 'PAYMENT_SUCCEEDED', 'PAYMENT_LINK_CREATED',"
     " 'WEBHOOK_EVENT_RECEIVED', 'WEBHOOK_EVENT_UPDATED')"
 )
-"""The condition of the index by type: what happens to every invoice isn't in it."""
+"""The condition of the index by type. It leaves out the types that every invoice has."""
 
 
 NOT_BY_STRIPE: Final = "actor <> 'stripe'"
-"""The condition of the index by actor: what Stripe's posts make happen isn't in it."""
+"""The condition of the index by actor. It leaves out what Stripe's deliveries cause."""
 
 
 class Event(Model):
-    """A line of the log. It points at what it is about without keeping that from being deleted."""
+    """A line of the log. The ids that it holds are no foreign keys, so the objects can be deleted."""
 
     id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)
     number = fields.BigIntField()
     type = fields.CharEnumField(EventType, max_length=64)
-    occurred_at = fields.DatetimeField()
+    occurred_at = InstantField()
     actor = fields.TextField()
     note = fields.CharField(max_length=4096, null=True)
     previous_status = fields.CharEnumField(InvoiceStatus, max_length=16, null=True)
@@ -69,7 +70,7 @@ class Event(Model):
 
 
 class Happening(NamedTuple):
-    """Something that is about to be logged. `status` and `previous_status` are the invoice's."""
+    """A change that is about to be logged. `status` and `previous_status` are the invoice's."""
 
     type: EventType
     workspace_id: str
@@ -90,9 +91,9 @@ _COLUMNS: Final = columns_of(Event, ["id", "number"]) | _LOGGED.types
 
 
 async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[str, int]:
-    """Log what happened, in the order given; the newest number of each workspace.
+    """Log changes in the order given; return each workspace's newest number.
 
-    Takes the workspaces' counters, in order of id: nothing else may be locked after it.
+    Locks the workspaces' counters, in the order of their ids. Take no other lock after these.
     """
     by_workspace: dict[str, list[Happening]] = defaultdict(list)
     for happening in happenings:

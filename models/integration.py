@@ -1,4 +1,4 @@
-"""A Stripe account connected to a workspace: its keys, its webhook URL, its state."""
+"""Integrations: the Stripe accounts connected to a workspace, their keys, webhook URLs and states."""
 
 import base64
 import secrets
@@ -8,6 +8,7 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import IntegrationStatus, Mode
 from models.secret import Keyring
 
@@ -15,11 +16,11 @@ _WEBHOOK_TOKEN_BYTES: Final = 24
 
 
 class Integration(Model):
-    """A connected Stripe account. Secrets are sealed, each bound to this row and its column.
+    """A connected Stripe account. Secrets are encrypted, each bound to this row and its column.
 
-    `key_problem` says what Stripe answered when it refused the secret key, None while it works.
-    `webhook_endpoint_id` is Stripe's id of the endpoint that we registered; `findings` is what the latest check at
-    Stripe found, a JSON list of code and detail, made at `checked_at`.
+    `key_problem` is Stripe's answer when it refused the secret key, None while the key works. `webhook_endpoint_id` is
+    Stripe's id of the endpoint that Fluxrate registered. `findings` are the results of the latest check at Stripe, made
+    at `checked_at`: a JSON list of codes and details.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -33,17 +34,17 @@ class Integration(Model):
     key_problem = fields.CharField(max_length=4096, null=True)
     webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
     webhook_secret_preview = fields.CharField(max_length=4096, null=True)
-    webhook_secret_saved_at = fields.DatetimeField(null=True)
+    webhook_secret_saved_at = InstantField(null=True)
     previous_webhook_secret_sealed = fields.CharField(max_length=4096, null=True)
     previous_webhook_secret_preview = fields.CharField(max_length=4096, null=True)
-    previous_webhook_secret_expires_at = fields.DatetimeField(null=True)
+    previous_webhook_secret_expires_at = InstantField(null=True)
     provider_account_id = fields.CharField(max_length=4096, null=True)
     webhook_endpoint_id = fields.CharField(max_length=4096, null=True)
     findings = fields.TextField(null=True)
-    checked_at = fields.DatetimeField(null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-    disconnected_at = fields.DatetimeField(null=True)
+    checked_at = InstantField(null=True)
+    created_at = InstantField()
+    updated_at = InstantField()
+    disconnected_at = InstantField(null=True)
 
     class Meta:
         table = "integrations"
@@ -51,7 +52,7 @@ class Integration(Model):
 
     @property
     def status(self) -> IntegrationStatus:
-        """What it can do right now; what is gravest comes first."""
+        """Return what it can do right now; of several statuses the most serious one."""
         if self.disconnected_at is not None:
             return IntegrationStatus.DISCONNECTED
         if not self.is_active:
@@ -64,27 +65,27 @@ class Integration(Model):
 
 
 class IntegrationTraffic(Model):
-    """What came to an integration's webhook URL: kept apart, since every delivery writes it.
+    """What came to an integration's webhook URL. It is a table of its own, because every delivery writes it.
 
-    What waits in quarantine and came before `quarantine_judged_at` was tried with the current secret, in vain.
-    `secret_alone_since` is when deliveries began to be signed with the current secret and not with the previous one.
-    `synced_until` is how far Stripe's list of events has been read, by the events' own time.
+    Quarantined events received before `quarantine_judged_at` were checked against the current secret and did not
+    verify. `secret_alone_since` is since when deliveries are signed with the current secret only. `synced_until` is how
+    far Stripe's list of events has been read, by the events' own time.
     """
 
     integration_id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)
     deliveries = fields.BigIntField(default=0)
     rejected = fields.BigIntField(default=0)
-    last_event_at = fields.DatetimeField(null=True)
-    last_rejected_at = fields.DatetimeField(null=True)
+    last_event_at = InstantField(null=True)
+    last_rejected_at = InstantField(null=True)
     quarantine_refused = fields.BigIntField(default=0)
-    quarantine_logged_at = fields.DatetimeField(null=True)
-    quarantine_judged_at = fields.DatetimeField(null=True)
-    secret_matched_at = fields.DatetimeField(null=True)
-    previous_secret_matched_at = fields.DatetimeField(null=True)
-    secret_alone_since = fields.DatetimeField(null=True)
-    synced_until = fields.DatetimeField(null=True)
-    sync_due_at = fields.DatetimeField(null=True)
+    quarantine_logged_at = InstantField(null=True)
+    quarantine_judged_at = InstantField(null=True)
+    secret_matched_at = InstantField(null=True)
+    previous_secret_matched_at = InstantField(null=True)
+    secret_alone_since = InstantField(null=True)
+    synced_until = InstantField(null=True)
+    sync_due_at = InstantField(null=True)
 
     class Meta:
         table = "integration_traffic"
@@ -92,16 +93,19 @@ class IntegrationTraffic(Model):
 
 
 SEALED_COLUMNS: Final = ("secret_key_sealed", "webhook_secret_sealed", "previous_webhook_secret_sealed")
-"""The columns that hold secrets, for re-sealing."""
+"""The columns with secrets, which are encrypted again when the key changes."""
 
 
 def bound_to(integration_id: str, column: str) -> str:
-    """What a sealed secret is bound to. A rotated webhook secret moves column, so both webhook columns are one."""
+    """Return what a secret is sealed to.
+
+    Both webhook secrets share it, because a rotated one moves to the other column.
+    """
     return f"integrations/{integration_id}/{column.removeprefix('previous_')}"
 
 
 def opened(keyring: Keyring, integration: "Integration", column: str = "secret_key_sealed") -> str | None:
-    """A secret of an integration, None when it has none; its secret key unless another column is named.
+    """Decrypt a secret of an integration, by default its secret key; None if it has none.
 
     Raises:
         SealError: No configured key opens it.
@@ -111,12 +115,12 @@ def opened(keyring: Keyring, integration: "Integration", column: str = "secret_k
 
 
 def new_webhook_token(secret: str | None = None) -> str:
-    """The unguessable part of a webhook URL: 192 random bits, or as many of a secret in hexadecimal."""
+    """Make the unguessable part of a webhook URL, from 192 random bits or from a given secret."""
     raw = secrets.token_bytes(_WEBHOOK_TOKEN_BYTES) if secret is None else bytes.fromhex(secret)[:_WEBHOOK_TOKEN_BYTES]
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def preview_of(secret: str) -> str:
-    """What of a Stripe secret may be shown: sk_test_…4242, whsec_…4242."""
+    """Return the part of a Stripe secret that is safe to display: sk_test_…4242, whsec_…4242."""
     prefix = secret[: secret.rindex("_", 0, 9) + 1] if "_" in secret[:9] else ""
     return f"{prefix}…{secret[-4:]}"

@@ -1,4 +1,4 @@
-"""Invoices: their states, their lines and their numbers."""
+"""Invoices: their statuses, lines and numbers."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,6 +13,7 @@ from database.scope import WorkspaceManager
 from errors import InvalidTransitionError
 from models.amounts import amount_overpaid, amount_remaining
 from models.columns import Columns
+from models.instant import InstantField
 from models.kinds import InvoiceStatus
 
 TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
@@ -22,10 +23,10 @@ TRANSITIONS: Final[Mapping[InvoiceStatus, frozenset[InvoiceStatus]]] = {
     InvoiceStatus.PAID: frozenset(),
     InvoiceStatus.VOID: frozenset(),
 }
-"""Where an invoice may go next; what is not listed is refused."""
+"""The allowed changes of status; all others are refused."""
 
 COLLECTING: Final = frozenset(status for status, next_ones in TRANSITIONS.items() if InvoiceStatus.PAID in next_ones)
-"""The states in which a payment moves an invoice: OPEN and UNCOLLECTIBLE."""
+"""The statuses in which a payment can make an invoice PAID: OPEN and UNCOLLECTIBLE."""
 
 _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
     InvoiceStatus.DRAFT: "it is a draft: finalize it first, or delete it",
@@ -37,15 +38,15 @@ _WAYS_OUT: Final[Mapping[InvoiceStatus, str]] = {
 
 
 PARTIALLY_PAID: Final = "status IN ('OPEN', 'UNCOLLECTIBLE') AND amount_paid + amount_paid_out_of_band > 0"
-"""The condition of the index of what is paid in part: what is paid in full is PAID."""
+"""The condition of the index of partly paid invoices. An invoice that is paid in full is PAID."""
 
 
 class Invoice(Model):
     """An invoice. Amounts are minor units of `currency`.
 
-    `amount_paid` is the sum of applied payments, gross of refunds; `amount_paid_out_of_band` what was marked paid by
-    hand, here or in Stripe; `marked_paid` is JSON of what was so in Stripe. `integration_id` is the Stripe account that
-    its payment links are made with.
+    `amount_paid` is the sum of applied payments, gross of refunds. `amount_paid_out_of_band` is what was marked as paid
+    by hand, in Fluxrate or in Stripe; `marked_paid` is JSON of the marks in Stripe. `integration_id` is the Stripe
+    account that makes its payment links.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -62,12 +63,12 @@ class Invoice(Model):
     marked_paid = fields.TextField(null=True)
     due_date = fields.DateField(null=True)
     memo = fields.CharField(max_length=4096, null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
-    finalized_at = fields.DatetimeField(null=True)
-    paid_at = fields.DatetimeField(null=True)
-    voided_at = fields.DatetimeField(null=True)
-    uncollectible_at = fields.DatetimeField(null=True)
+    created_at = InstantField()
+    updated_at = InstantField()
+    finalized_at = InstantField(null=True)
+    paid_at = InstantField(null=True)
+    voided_at = InstantField(null=True)
+    uncollectible_at = InstantField(null=True)
 
     class Meta:
         table = "invoices"
@@ -75,17 +76,17 @@ class Invoice(Model):
 
     @property
     def received(self) -> int:
-        """All that came in for it, in minor units."""
+        """Add up all that came in for it, in minor units."""
         return int(self.amount_paid + self.amount_paid_out_of_band)
 
     @property
     def amount_remaining(self) -> int:
-        """What is still to pay, in minor units; never negative."""
+        """Compute what remains to pay, in minor units; never negative."""
         return amount_remaining(int(self.total), self.received)
 
     @property
     def amount_overpaid(self) -> int:
-        """What came in beyond the total, in minor units; never negative."""
+        """Compute what came in beyond the total, in minor units; never negative."""
         return amount_overpaid(int(self.total), self.received)
 
 
@@ -107,12 +108,12 @@ class LineItem(Model):
 
 
 def may_become(status: InvoiceStatus, to: InvoiceStatus) -> bool:
-    """Whether an invoice may go there next."""
+    """Whether an invoice may go from one status to another."""
     return to in TRANSITIONS[status]
 
 
 def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
-    """Refuse what the state machine doesn't list.
+    """Refuse a change of status that is not allowed.
 
     Raises:
         InvalidTransitionError: The invoice can't go there.
@@ -124,7 +125,7 @@ def check_transition(status: InvoiceStatus, to: InvoiceStatus) -> None:
 
 
 def check_draft(status: InvoiceStatus) -> None:
-    """Refuse to edit or delete what is finalized.
+    """Refuse to edit or delete an invoice that is not a draft.
 
     Raises:
         InvalidTransitionError: The invoice is no draft any more.
@@ -138,7 +139,7 @@ def check_draft(status: InvoiceStatus) -> None:
 
 
 def check_open(status: InvoiceStatus) -> None:
-    """Refuse a payment link for what is not OPEN.
+    """Refuse a payment link for an invoice that is not OPEN.
 
     Raises:
         InvalidTransitionError: The invoice is in another state.
@@ -152,7 +153,7 @@ def check_open(status: InvoiceStatus) -> None:
 
 
 def check_collecting(status: InvoiceStatus, path: list[str]) -> None:
-    """Refuse to apply a payment to what awaits none.
+    """Refuse to apply a payment to an invoice that is neither OPEN nor UNCOLLECTIBLE.
 
     Raises:
         InvalidTransitionError: The invoice is a draft, paid, or void.
@@ -167,9 +168,9 @@ def check_collecting(status: InvoiceStatus, path: list[str]) -> None:
 
 
 async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:
-    """The next invoice number of a workspace's year: INV-2026-0001, without gaps.
+    """Assign the next invoice number of a workspace's year: INV-2026-0001, without gaps.
 
-    Locks the year's counter until the transaction ends; one that rolls back gives its number back.
+    Locks the year's counter until the transaction ends; if the transaction is rolled back, the number is free again.
     """
     rows = await tx.fetch(
         "INSERT INTO invoice_sequences (workspace_id, year, last) VALUES ($1, $2, 1)"
@@ -184,9 +185,9 @@ async def next_number(tx: Transaction, workspace_id: str, year: int) -> str:
 
 
 class MarkedPaid(NamedTuple):
-    """What was marked in Stripe as paid outside of it, of one Stripe invoice.
+    """An amount that was marked as paid in Stripe, for one Stripe invoice.
 
-    `applied` is what our invoice still lacked of it at that instant.
+    `applied` is the part that our invoice lacked then.
     """
 
     order_id: str
@@ -198,7 +199,7 @@ class MarkedPaid(NamedTuple):
 class InvoiceState(NamedTuple):
     """The part of an invoice that events can change.
 
-    Paid out of band is what was marked so by hand, and what was `marked_paid` in Stripe.
+    `amount_paid_out_of_band` includes what was marked as paid by hand here, and `marked_paid` in Stripe.
     """
 
     id: str
@@ -215,12 +216,12 @@ class InvoiceState(NamedTuple):
 
     @property
     def received(self) -> int:
-        """All that came in for it."""
+        """Add up all that came in for it."""
         return self.amount_paid + self.amount_paid_out_of_band
 
     @property
     def amount_remaining(self) -> int:
-        """What is still to pay; never negative."""
+        """Compute what remains to pay; never negative."""
         return amount_remaining(self.total, self.received)
 
 
@@ -247,6 +248,6 @@ CHANGED_BY_EVENTS: Final = Columns[InvoiceState](
 
 
 def invoice_of(row: Row) -> InvoiceState:
-    """An invoice's row, of INVOICE's columns."""
+    """Read a row with INVOICE's columns."""
     marked_paid = row["marked_paid"]
     return InvoiceState(**INVOICE.read(row), marked_paid=_marked_paid(marked_paid) if marked_paid else ())

@@ -1,17 +1,17 @@
-"""Every kind that a row can be of: enums alone, so that naming one loads no database."""
+"""The enums of rows' columns, in a module of their own, so that naming one loads no database."""
 
 from enum import StrEnum
 
 
 class Mode(StrEnum):
-    """Whether money is real. A workspace is one or the other for good."""
+    """Whether money is real. A workspace's mode never changes."""
 
     LIVE = "LIVE"
     TEST = "TEST"
 
 
 class Scope(StrEnum):
-    """What a key may do; ADMIN includes WRITE, WRITE includes READ."""
+    """What an API key may do; ADMIN includes WRITE, WRITE includes READ."""
 
     READ = "READ"
     WRITE = "WRITE"
@@ -39,7 +39,7 @@ class InvoiceStatus(StrEnum):
 
 
 class PaymentLinkStatus(StrEnum):
-    """PENDING and FAILED links are still to be made; ACTIVE ones can be paid."""
+    """The status of a payment link. PENDING and FAILED links are still to be made; ACTIVE ones can be paid."""
 
     PENDING = "PENDING"
     ACTIVE = "ACTIVE"
@@ -49,7 +49,7 @@ class PaymentLinkStatus(StrEnum):
 
 
 class OpenSessions(StrEnum):
-    """Whether customers may have a page of a link open that they can pay. Stripe itself closes one after 24 hours."""
+    """Whether customers may still pay on a page of a link that they have open. Stripe closes a page after 24 hours."""
 
     POSSIBLE = "POSSIBLE"
     CLOSING = "CLOSING"
@@ -57,7 +57,7 @@ class OpenSessions(StrEnum):
 
 
 class PaymentStatus(StrEnum):
-    """The status of a payment. SUCCEEDED is final; between the others the later one by Stripe's clock counts."""
+    """The status of a payment. SUCCEEDED is final; between the others the later event by Stripe's clock decides."""
 
     PENDING = "PENDING"
     FAILED = "FAILED"
@@ -72,7 +72,7 @@ class Allocation(StrEnum):
 
 
 class RevenueInterval(StrEnum):
-    """How long a point of revenue is, by the calendar of a time zone."""
+    "How much time a point of revenue covers, by the calendar of a time zone."
 
     HOUR = "HOUR"
     DAY = "DAY"
@@ -106,7 +106,7 @@ class CustomerOrderField(StrEnum):
 
 
 class WebhookEventStatus(StrEnum):
-    """What became of a webhook event."""
+    """The outcome of a webhook event."""
 
     PROCESSED = "PROCESSED"
     IGNORED = "IGNORED"
@@ -117,7 +117,7 @@ class WebhookEventStatus(StrEnum):
 
 
 class AttemptSource(StrEnum):
-    """What a webhook event came by, or was tried by, at one time."""
+    """What caused an attempt to process a webhook event."""
 
     WEBHOOK = "WEBHOOK"
     SYNC = "SYNC"
@@ -127,7 +127,7 @@ class AttemptSource(StrEnum):
 
 
 class EventType(StrEnum):
-    """What can happen."""
+    """What can happen in a workspace."""
 
     INVOICE_CREATED = "INVOICE_CREATED"
     INVOICE_UPDATED = "INVOICE_UPDATED"

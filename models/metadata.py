@@ -1,6 +1,6 @@
-"""What a business keeps about a customer or an invoice for itself: a few texts by key, as Stripe's objects have them.
+"""A business's own data about a customer or an invoice: a few texts by key, as Stripe's objects have them.
 
-Source of the bounds and of how changes are merged: Stripe, "Metadata".
+The limits and the way of merging changes are Stripe's. Source: Stripe, "Metadata".
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ PATH: Final = ["input", "metadata"]
 
 
 class Metadata(Model):
-    """All entries of one customer or invoice, which is its `subject`: a JSON object of texts, never empty."""
+    """All entries of one customer or invoice, its `subject`: a JSON object of texts, never empty."""
 
     subject_id = fields.CharField(primary_key=True, max_length=64)
     workspace_id = fields.CharField(max_length=64)
@@ -33,7 +33,7 @@ class Metadata(Model):
 
 
 def changes_of(given: Sequence[tuple[str, str]]) -> dict[str, str | None]:
-    """What keys and values change, by key; None, for an empty value, removes.
+    """Read the changes that a client gives, by key; None, for an empty value, removes the entry.
 
     Raises:
         InvalidInputError: There are too many, a key comes twice, or a text can't be taken as it is.
@@ -50,7 +50,7 @@ def changes_of(given: Sequence[tuple[str, str]]) -> dict[str, str | None]:
 
 
 def merged(entries: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Entries after a change, in the order of their keys.
+    """Apply changes to entries; return them in the order of their keys.
 
     Raises:
         InvalidInputError: There would be too many.
@@ -64,6 +64,7 @@ def merged(entries: Mapping[str, str], changes: Mapping[str, str | None]) -> dic
 def _check_count(count: int) -> None:
     if count > MAX_ENTRIES:
         raise InvalidInputError(
-            f"These are {count} entries: at most {MAX_ENTRIES} are kept. Remove some, by giving them an empty value.",
+            f"There would be {count} entries, but only {MAX_ENTRIES} are allowed: remove some by giving them an empty"
+            " value.",
             path=PATH,
         )

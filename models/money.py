@@ -1,4 +1,4 @@
-"""Money: integers of the currency's minor unit inside, exact decimals of the major unit outside."""
+"""Money: integers in minor units inside, exact decimals in the major unit outside."""
 
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
@@ -11,7 +11,7 @@ CURRENCY_EXPONENT: Final[dict[str, int]] = dict.fromkeys(
 ) | dict.fromkeys("BHD JOD KWD OMR TND".split(), 3)
 """Digits after the point, where Stripe's differ from 2. Source: Stripe, "Supported currencies".
 
-ISK and UGX have no minor unit in ISO 4217 but Stripe takes them times 100, so they count as 2 here.
+ISK and UGX have no minor unit in ISO 4217, but Stripe takes amounts times 100, so they count as 2 here.
 """
 
 CURRENCIES: Final = frozenset(
@@ -24,25 +24,25 @@ CURRENCIES: Final = frozenset(
     XOF XPF YER ZAR ZMW
     """.split()
 )
-"""Currencies that Stripe can charge. Source: Stripe, "Supported currencies"."""
+"""The currencies that Stripe can charge. Source: Stripe, "Supported currencies"."""
 
 MAX_DECIMAL_PLACES: Final = 12
-"""Digits after the point that a unit amount or a quantity may have. Source: Stripe, `unit_amount_decimal`."""
+"""The most digits after the point of a unit amount or a quantity. Source: Stripe, `unit_amount_decimal`."""
 
 MAX_MINOR_UNITS: Final = 10**15
-"""The largest total taken, in minor units: far above what Stripe charges, far below what a BIGINT holds."""
+"""The largest total of an invoice, in minor units: far above what Stripe charges, far below what a BIGINT holds."""
 
 _EXACT: Final = Context(prec=80, rounding=ROUND_HALF_UP)
 _CURRENCY_FORM: Final = re.compile(r"[A-Za-z]{3}")
 
 
 def currency_exponent(currency: str) -> int:
-    """Digits after the point of a currency."""
+    """Return the number of a currency's digits after the point."""
     return CURRENCY_EXPONENT.get(currency, 2)
 
 
 def parse_currency(value: str, path: list[str]) -> str:
-    """An ISO 4217 code in upper case.
+    """Read an ISO 4217 code; return it in upper case.
 
     Raises:
         InvalidInputError: Stripe can't charge in it.
@@ -58,9 +58,9 @@ def parse_currency(value: str, path: list[str]) -> str:
 
 
 def to_major(minor_units: int, currency: str) -> str:
-    """Minor units as a decimal string with exactly the currency's digits: 1999 USD is "19.99"."""
+    """Convert minor units to a decimal string with exactly the currency's digits: 1999 USD is "19.99"."""
     exponent = currency_exponent(currency)
-    if exponent == 2 and minor_units >= 0:  # nearly all
+    if exponent == 2 and minor_units >= 0:  # the usual case
         return f"{minor_units // 100}.{minor_units % 100:02}"
     if exponent == 0:
         return str(minor_units)
@@ -70,21 +70,21 @@ def to_major(minor_units: int, currency: str) -> str:
 
 
 def line_amount(quantity: Decimal, unit_amount: Decimal, currency: str) -> int:
-    """A line's amount in minor units: quantity times unit amount, rounded half up."""
+    """Compute a line's amount in minor units: quantity times unit amount, rounded half up."""
     step = Decimal(1).scaleb(-currency_exponent(currency))
     with localcontext(_EXACT):
         return int((quantity * unit_amount).quantize(step).scaleb(currency_exponent(currency)))
 
 
 def unit_minor_units(unit_amount: Decimal, currency: str) -> int | None:
-    """A unit amount in whole minor units, or None when it goes below them."""
+    """Convert a unit amount to minor units; None if it is not a whole number of them."""
     with localcontext(_EXACT):
         scaled = unit_amount.scaleb(currency_exponent(currency))
         return int(scaled) if scaled == scaled.to_integral_value() else None
 
 
 def canonical_decimal(value: Decimal, least_places: int = 0) -> str:
-    """A decimal in plain notation without trailing zeros, but with at least this many digits after the point."""
+    """Write a decimal in plain notation without trailing zeros, but with at least this many digits after the point."""
     text = format(value, "f")
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0").ljust(least_places, "0")

@@ -1,4 +1,4 @@
-"""Money that went back: the refunds and disputes of a payment that Stripe's events have named."""
+"""Refunds and disputes of a payment, as far as Stripe's events have reported them."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -8,9 +8,9 @@ import orjson
 
 
 class Refund(NamedTuple):
-    """One refund by Stripe's latest word. `amount` is minor units, `created` Unix seconds, 0 where it isn't known.
+    """A refund, as Stripe's latest event about it says. `amount` is minor units, `created` Unix seconds, 0 if unknown.
 
-    `is_gone`: it failed or was canceled, so the money stayed here. `order` sorts what was said of it.
+    `is_gone`: it failed or was canceled, so the money stayed here. `order` sorts the events about it.
     """
 
     id: str
@@ -21,10 +21,11 @@ class Refund(NamedTuple):
 
 
 class Refunds(NamedTuple):
-    """All that is known of a payment's refunds.
+    """All known refunds of a payment.
 
-    An account is sent totals (`charge.refunded`), single refunds (`refund.*`) or both. `total` is the latest total,
-    which holds every refund that was created until then; `decided_by` orders totals. `each` are those known by id.
+    Stripe sends an account totals (`charge.refunded`), single refunds (`refund.*`) or both. `total` is the latest
+    total, which includes every refund created until then; `decided_by` orders totals. `each` are the refunds that are
+    known by id.
     """
 
     total: int = 0
@@ -33,25 +34,25 @@ class Refunds(NamedTuple):
 
     @property
     def amount(self) -> int:
-        """Minor units that are refunded now; each refund counts once, whichever events named it."""
+        """Compute the refunded amount in minor units; each refund counts once, whichever events reported it."""
         if not self.each:
             return self.total
-        told_until = int(self.decided_by[:12]) if self.decided_by else -1
+        total_until = int(self.decided_by[:12]) if self.decided_by else -1
         standing = [refund for refund in self.each if not refund.is_gone]
-        since = sum(refund.amount for refund in standing if refund.created > told_until)
-        gone = sum(refund.amount for refund in self.each if refund.is_gone and self._is_in_total(refund, told_until))
+        since = sum(refund.amount for refund in standing if refund.created > total_until)
+        gone = sum(refund.amount for refund in self.each if refund.is_gone and self._is_in_total(refund, total_until))
         return max(0, self.total + since - gone, sum(refund.amount for refund in standing))
 
-    def _is_in_total(self, refund: Refund, told_until: int) -> bool:
-        return refund.created <= told_until and refund.order > (self.decided_by or "")
+    def _is_in_total(self, refund: Refund, total_until: int) -> bool:
+        return refund.created <= total_until and refund.order > (self.decided_by or "")
 
     @property
     def gone(self) -> frozenset[str]:
-        """The ids of those that did not reach the customer."""
+        """Return the ids of refunds that did not reach the customer."""
         return frozenset(refund.id for refund in self.each if refund.is_gone)
 
     def merged(self, other: "Refunds") -> "Refunds":
-        """What both know together, whichever was first."""
+        """Combine what two payments know of their refunds, in either order."""
         latest = max(self, other, key=lambda refunds: refunds.decided_by or "")
         if not other.each:
             return latest._replace(each=self.each)
@@ -60,8 +61,9 @@ class Refunds(NamedTuple):
 
 
 class Dispute(NamedTuple):
-    """A dispute by Stripe's latest word. `amount` is minor units of the payment's currency; `id` is empty where it was
-    stored before ids were.
+    """A dispute, as Stripe's latest event about it says. `amount` is minor units of the payment's currency.
+
+    `id` is empty if the dispute was stored before ids were.
     """
 
     decided_by: str
@@ -74,12 +76,12 @@ class Dispute(NamedTuple):
 
 
 def foremost(disputes: Iterable[Dispute]) -> Dispute | None:
-    """The dispute that a payment is shown with: one that is open before those that are decided, then the latest."""
+    """Choose the dispute to show for a payment: an open one before decided ones, then the latest."""
     return max(disputes, key=lambda dispute: (dispute.closed_at is None, dispute.decided_by), default=None)
 
 
 def disputes_of_both(some: Iterable[Dispute], others: Iterable[Dispute]) -> tuple[Dispute, ...]:
-    """The disputes of a payment that are known together, each by the latest word, by id."""
+    """Combine the disputes that two payments know, each by its latest event, in the order of ids."""
     known = {dispute.id: dispute for dispute in sorted({*some, *others}, key=lambda dispute: dispute.decided_by)}
     nameless = known.get("")
     if nameless and any(dispute.opened_at == nameless.opened_at for id_, dispute in known.items() if id_):
@@ -88,14 +90,14 @@ def disputes_of_both(some: Iterable[Dispute], others: Iterable[Dispute]) -> tupl
 
 
 def disputes_json(disputes: Sequence[Dispute]) -> str | None:
-    """Disputes as a payment's row keeps them: None when there are none."""
+    """Write disputes as JSON for a payment's row; None if there are none."""
     if not disputes:
         return None
     return orjson.dumps([list(dispute) for dispute in disputes], option=orjson.OPT_UTC_Z).decode()
 
 
 def disputes_in(json: str) -> tuple[Dispute, ...]:
-    """The disputes that a payment's row keeps."""
+    """Read disputes from the JSON of a payment's row."""
     return tuple(
         Dispute(
             decided_by,

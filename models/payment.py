@@ -1,4 +1,4 @@
-"""Money that came in, or tried to: where it stands, as far as events change it, and how its row holds that."""
+"""Payments and attempts at them: the table, the part that events change, and the conversion between both."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -13,33 +13,35 @@ from tortoise.models import Model
 from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
-from models.instant import from_row
+from models.instant import InstantField, from_row
 from models.kinds import Allocation, PaymentStatus
 from models.money_back import Dispute, Refund, Refunds, disputes_in, disputes_json, foremost
 from models.payment_fact import Presentment
 
 TO_APPLY: Final = "allocation = 'UNAPPLIED' AND status = 'SUCCEEDED' AND amount_refunded < amount"
-"""The condition of the index of money that is here and fits no invoice."""
+"""The condition of the index of received money that fits no invoice."""
 
 OVERPAID: Final = "overpaid > amount_refunded"
-"""The condition of the index of money that is here and exceeds its invoice."""
+"""The condition of the index of received money that exceeds its invoice."""
 
 DISPUTED: Final = "dispute_opened_at IS NOT NULL AND dispute_closed_at IS NULL"
-"""The condition of the index of payments with a dispute that isn't decided."""
+"""The condition of the index of payments with an undecided dispute."""
 
 UNSETTLED: Final = "status IN ('PENDING', 'FAILED')"
-"""The condition of the index of attempts and of what is under way."""
+"""The condition of the index of pending payments and failed attempts."""
 
 
 class Payment(Model):
     """A payment as Stripe knows it. Amounts are minor units of `currency`.
 
-    `occurred_at` is Stripe's clock; `decided_by` orders what is known of it: `PaymentFact.order` of the event that its
-    status was taken from (empty while only a charge proves the money), as `refund_decided_by` and
-    `dispute_decided_by` do for those. `failed_refunds` and `disputes` are JSON of what is known one by one, `dispute_*`
-    the dispute that is shown. `presentment_amount` is minor units of `presentment_currency`, `amount_received` what
-    came so far of a payment that comes in parts. `order_id` is the Stripe invoice that it pays, perhaps with others;
-    `is_whole`: it stands for those that aren't known of that, with what the known ones leave.
+    `occurred_at` is by Stripe's clock. `decided_by` is the `PaymentFact.order` of the event that decided the status,
+    and empty while only a charge proves the payment; `refund_decided_by` and `dispute_decided_by` are the same for
+    refunds and disputes. `failed_refunds` and `disputes` are JSON of each one; `dispute_*` are the dispute to show.
+    `presentment_amount` is minor units of `presentment_currency`. `amount_received` is the part that has come in so far
+    of a payment in parts.
+
+    `order_id` is the Stripe invoice that it pays, perhaps together with other payments. `is_whole`: it stands for all
+    payments of that Stripe invoice that aren't known yet, and has the amount that the known ones leave.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -64,16 +66,16 @@ class Payment(Model):
     dispute_status = fields.CharField(max_length=4096, null=True)
     dispute_reason = fields.CharField(max_length=4096, null=True)
     dispute_amount = fields.BigIntField(null=True)
-    dispute_opened_at = fields.DatetimeField(null=True)
-    dispute_closed_at = fields.DatetimeField(null=True)
+    dispute_opened_at = InstantField(null=True)
+    dispute_closed_at = InstantField(null=True)
     disputes = fields.TextField(null=True)
     presentment_amount = fields.BigIntField(null=True)
     presentment_currency = fields.CharField(max_length=3, null=True)
     amount_received = fields.BigIntField(null=True)
     order_id = fields.CharField(max_length=4096, null=True)
     is_whole = fields.BooleanField(default=False)
-    occurred_at = fields.DatetimeField()
-    created_at = fields.DatetimeField()
+    occurred_at = InstantField()
+    created_at = InstantField()
 
     class Meta:
         table = "payments"
@@ -83,9 +85,9 @@ class Payment(Model):
 class PaymentState(NamedTuple):
     """A payment, in minor units; `provider_ids` are all its known names.
 
-    `amount_received` is what came so far of one that comes in parts and isn't complete. `order_id` is the Stripe
-    invoice that it pays, perhaps with others. `is_whole`: it stands for those of that which aren't known, with what the
-    known ones leave.
+    `amount_received` is the part that has come in so far, if the payment comes in parts and isn't complete. `order_id`
+    is the Stripe invoice that it pays, perhaps together with other payments. `is_whole`: it stands for all payments of
+    that Stripe invoice that aren't known yet, and has the amount that the known ones leave.
     """
 
     id: str
@@ -112,12 +114,12 @@ class PaymentState(NamedTuple):
 
     @property
     def amount_refunded(self) -> int:
-        """What went back of it, at most what came."""
+        """Compute the refunded amount, at most the payment's own."""
         return min(self.refunds.amount, self.amount)
 
     @property
     def dispute(self) -> Dispute | None:
-        """The one that it is shown with."""
+        """Choose the dispute to show."""
         return foremost(self.disputes) if self.disputes else None
 
     @property
@@ -127,7 +129,7 @@ class PaymentState(NamedTuple):
 
 
 def _refunds_json(payment: PaymentState) -> str | None:
-    """JSON of what is known of refunds, where the refunded amount alone doesn't say it."""
+    """Write refunds as JSON; None if the refunded amount says it all."""
     refunds = payment.refunds
     if not refunds.each and refunds.total == payment.amount_refunded:
         return None
@@ -135,7 +137,7 @@ def _refunds_json(payment: PaymentState) -> str | None:
 
 
 ORIGIN: Final = ("workspace_id", "integration_id", "created_at")
-"""The columns that a payment is made with: no event changes them."""
+"""The columns that are set when a payment is created; no event changes them."""
 
 PAYMENT: Final = Columns[PaymentState](
     Payment,
@@ -156,7 +158,7 @@ PAYMENT: Final = Columns[PaymentState](
 
 
 def payment_of(row: Row, provider_ids: frozenset[str]) -> PaymentState:
-    """A payment's row, of PAYMENT's columns, under all its names."""
+    """Read a row with PAYMENT's columns, and all names of the payment."""
     return PaymentState(
         **PAYMENT.read(row),
         provider_ids=provider_ids,
@@ -176,12 +178,12 @@ def _refunds(row: Row) -> Refunds:
 
 
 def disputes_of(payment: Payment) -> tuple[Dispute, ...]:
-    """The disputes of a payment."""
+    """Read the disputes of a payment."""
     return _disputes(partial(getattr, payment))
 
 
 def _disputes(column: Callable[[str], Any]) -> tuple[Dispute, ...]:
-    """The disputes that a row holds; one that was stored before they were listed stands in columns alone."""
+    """Read the disputes of a row; an old row has a single one, in columns instead of JSON."""
     if column("disputes") is not None:
         return disputes_in(column("disputes"))
     if column("dispute_status") is None or column("dispute_opened_at") is None:

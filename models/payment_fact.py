@@ -1,4 +1,4 @@
-"""What a gateway's event says about a payment, in no provider's words: what settlement decides by."""
+"""What an event says about a payment, in provider-neutral terms: the input of settlement."""
 
 from enum import Enum, auto
 from typing import NamedTuple
@@ -18,10 +18,10 @@ class Evidence(Enum):
 
 
 class UnreadableError(ValueError):
-    """A verified body that is not a Stripe event as Stripe documents it; the message says where.
+    """A verified body that is not a Stripe event as Stripe documents it; the message says where it differs.
 
-    `event_id` and `event_type` are what could be read all the same. `is_money`: it may be about money, since its type
-    is one that we handle.
+    `event_id` and `event_type` are given if they could be read. `is_money`: the event may be about money, because its
+    type is one that we handle.
     """
 
     def __init__(
@@ -34,7 +34,10 @@ class UnreadableError(ValueError):
 
 
 class DisputeFact(NamedTuple):
-    """What an event says about a dispute. `amount` is minor units of the payment's currency, `opened` Unix seconds."""
+    """An event's statement about a dispute.
+
+    `amount` is minor units of the payment's currency, `opened` Unix seconds.
+    """
 
     id: str
     status: str
@@ -44,7 +47,7 @@ class DisputeFact(NamedTuple):
 
 
 class RefundFact(NamedTuple):
-    """What an event says about one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
+    """An event's statement about one refund. `created` is Unix seconds; `is_gone`: it failed or was canceled."""
 
     id: str
     created: int
@@ -52,7 +55,7 @@ class RefundFact(NamedTuple):
 
 
 class Presentment(NamedTuple):
-    """What the customer saw, where Stripe converted the price: minor units of a currency that may not be ours.
+    """The amount that the customer saw, if Stripe converted the price: minor units of a currency that may not be ours.
 
     Source: Stripe, "Adaptive Pricing", `presentment_details`.
     """
@@ -62,16 +65,17 @@ class Presentment(NamedTuple):
 
 
 class PaymentFact(NamedTuple):
-    """A Stripe event, reduced to what decides. Amounts are minor units; `created` is Unix seconds.
+    """A Stripe event, reduced to what settlement needs. Amounts are minor units; `created` is Unix seconds.
 
-    `evidence` is None when the type isn't one that we handle or there is no payment in it. The first of
-    `provider_ids` is the payment's provider_payment_id; the others name the same payment. `order_id` is the Stripe
-    invoice that it pays, perhaps with others; `is_whole`: the amount is all that was paid of that, but not by
-    which payments. `paid_at` is when the money came, where that is not when the event happened. `refunded` is all that
-    was refunded by then; of a single refund `amount` is its own. `amount_received` is what came so far of money that
-    comes in parts. `is_handled`: the type is one that we read, whether there is a payment in it or not. `parts` are
-    the facts of each of several payments. `weight` orders what happens to a payment within one second: the cause
-    has less of it than the consequence.
+    `evidence` is None if we don't handle the type or the event reports no payment. `is_handled`: we handle the type.
+    The first of `provider_ids` is the payment's provider_payment_id; the others name the same payment. `order_id` is
+    the Stripe invoice that it pays, perhaps together with other payments. `is_whole`: the event gives the total paid of
+    that Stripe invoice, but not its payments. `paid_at` is when the money came in, if that is not when the event
+    happened.
+
+    `refunded` is the total refunded until then; for a single refund, `amount` is its own. `amount_received` is the part
+    that has come in so far of money that comes in parts. `parts` are the facts of each payment, if there are several.
+    `weight` orders a payment's events within one second: a cause has less weight than its consequence.
     """
 
     id: str
@@ -103,14 +107,14 @@ class PaymentFact(NamedTuple):
 
     @property
     def each(self) -> tuple["PaymentFact", ...]:
-        """The facts of each payment, each as an event of that payment alone."""
+        """Return the facts of each payment, each as an event of that payment alone."""
         return self.parts or (self,)
 
     @property
     def order(self) -> str:
-        """Sorts a payment's events by Stripe's clock; within one second by what they say, then by id."""
+        """Return a text that sorts a payment's events: by Stripe's clock, within one second by `weight`, then by id."""
         return f"{self.created:012d} {self.weight:d}{self.refunded:019d} {self.id}"
 
     def without_metadata(self) -> "PaymentFact":
-        """The event as one that is known by its payment alone, whatever system wrote its metadata."""
+        """Return the event without its metadata, so that only its payment says what it belongs to."""
         return self._replace(metadata_invoice_id=None, metadata_customer_id=None, metadata_workspace_id=None)

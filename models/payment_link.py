@@ -1,4 +1,4 @@
-"""Payment Links at Stripe: one row per link to be made, whatever became of it."""
+"""Payment links: one row for each link that Stripe should make, whatever its outcome."""
 
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -9,16 +9,17 @@ from tortoise.models import Model
 from database.access import Row
 from database.scope import WorkspaceManager
 from models.columns import Columns
+from models.instant import InstantField
 from models.kinds import OpenSessions, PaymentLinkStatus
 
 LIVE: Final = frozenset({PaymentLinkStatus.PENDING, PaymentLinkStatus.ACTIVE, PaymentLinkStatus.FAILED})
-"""Links that can be paid or will be: an invoice has at most one, the database sees to it."""
+"""The statuses of links that can be paid or will be; the database allows an invoice at most one such link."""
 
 FAILED: Final = "status = 'FAILED'"
 """The condition of the index of links that Stripe did not make."""
 
 SESSION_LIFETIME: Final = timedelta(hours=24)
-"""How long a customer can pay a page that was opened. Source: Stripe, "The Checkout Session object", `expires_at`."""
+"""How long an opened page can be paid. Source: Stripe, "The Checkout Session object", `expires_at`."""
 
 
 class PaymentLink(Model):
@@ -41,22 +42,22 @@ class PaymentLink(Model):
     attempt = fields.BigIntField(default=1)
     outcome_unknown = fields.BooleanField(default=False)
     tries = fields.BigIntField(default=0)
-    checked_at = fields.DatetimeField(null=True)
-    due_at = fields.DatetimeField(null=True)
-    sessions_closed_at = fields.DatetimeField(null=True)
+    checked_at = InstantField(null=True)
+    due_at = InstantField(null=True)
+    sessions_closed_at = InstantField(null=True)
     problem_code = fields.CharField(max_length=4096, null=True)
     problem_message = fields.CharField(max_length=4096, null=True)
-    created_at = fields.DatetimeField()
-    updated_at = fields.DatetimeField()
+    created_at = InstantField()
+    updated_at = InstantField()
 
     class Meta:
         table = "payment_links"
         manager = WorkspaceManager()
 
     def open_sessions(self, now: datetime) -> OpenSessions:
-        """Whether customers may still pay a page of it that they have open.
+        """Return whether customers may still pay on a page of it that they have open.
 
-        One that a session of its own completed is settled: Stripe completes no second one (`restrictions`).
+        If a session of the link was completed, nobody can: Stripe completes no second one (`restrictions`).
         """
         if self.provider_id is None and self.due_at is None:
             return OpenSessions.SETTLED
@@ -66,21 +67,21 @@ class PaymentLink(Model):
             return OpenSessions.SETTLED
         if self.due_at is not None:
             return OpenSessions.CLOSING
-        is_spent = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
-        return OpenSessions.SETTLED if is_spent else OpenSessions.POSSIBLE
+        is_completed = self.status is PaymentLinkStatus.COMPLETED and self.problem_code is None
+        return OpenSessions.SETTLED if is_completed else OpenSessions.POSSIBLE
 
     def is_claimed(self, now: datetime) -> bool:
-        """Whether somebody is about to make it: a PENDING link is theirs until `due_at`."""
+        """Whether a caller is making it right now: a PENDING link is claimed until `due_at`."""
         return self.status is PaymentLinkStatus.PENDING and self.due_at is not None and self.due_at > now
 
     @property
     def idempotency_key(self) -> str:
-        """Stripe's key for the current attempt to make the link."""
+        """Return Stripe's idempotency key for the current attempt to make the link."""
         return f"{self.invoice_id}:{self.id}:{self.attempt}"
 
 
 class LinkState(NamedTuple):
-    """Where a link stands, as far as events change it. `stop`: it is still to be made unpayable at Stripe."""
+    """The part of a link that events can change. `stop`: it must still be made unpayable at Stripe."""
 
     id: str
     integration_id: str
@@ -94,6 +95,6 @@ LINK: Final = Columns[LinkState](PaymentLink, (name for name in LinkState._field
 
 
 def link_of(row: Row) -> LinkState:
-    """A link's row, of LINK's columns and `due_at`."""
+    """Read a row with LINK's columns and `due_at`."""
     link = LinkState(**LINK.read(row))
     return link._replace(stop=link.status not in LIVE and row["due_at"] is not None)

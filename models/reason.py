@@ -1,4 +1,4 @@
-"""Why something is as it is: every code that has a diagnosis, written once."""
+"""Every code that has a diagnosis."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from errors import StripeRefusedError, StripeUnavailableError
 
 
 class Reason(StrEnum):
-    """A code for programs, stable for good. Its texts are in `models/diagnosis.py`."""
+    """A stable code, for programs. Its texts are in `models/diagnosis.py`."""
 
     # Webhook events that were ignored
     EVENT_TYPE_NOT_HANDLED = "EVENT_TYPE_NOT_HANDLED"

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM, bound to the row and column that they belong to."""
+"""Encrypts secrets in the database with AES-256-GCM, bound to their row and column."""
 
 import base64
 import binascii
@@ -21,20 +21,20 @@ _SECRET: Final = re.compile(r"\b((?:sk|rk|pk)_(?:test|live)_|whsec_|flx_(?:test|
 
 
 def generate_key() -> str:
-    """A fresh encryption key: base64 of 32 random bytes."""
+    """Make an encryption key: base64 of 32 random bytes."""
     return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
 
 
 @dataclass(frozen=True)
 class Keyring:
-    """The configured encryption keys by their id; the first seals, all open."""
+    """The configured encryption keys by id; the first encrypts, all decrypt."""
 
     keys: Mapping[str, bytes] = field(repr=False)
     primary_id: str
 
     @classmethod
     def parse(cls, encoded: Sequence[str]) -> "Keyring":
-        """A keyring from base64 texts.
+        """Read a keyring from base64 texts.
 
         Raises:
             ConfigurationError: There is none, or one isn't base64 of 32 bytes.
@@ -46,13 +46,13 @@ class Keyring:
         return cls(keys=by_id, primary_id=key_id(keys[0]))
 
     def seal(self, plaintext: str, bound_to: str) -> str:
-        """Encrypt with the first key, whose id the result begins with. Opening needs the same `bound_to`."""
+        """Encrypt with the first key, whose id is the beginning of the result. Decrypting needs the same `bound_to`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
         ciphertext = AESGCM(self.keys[self.primary_id]).encrypt(nonce, plaintext.encode(), bound_to.encode())
         return f"{self.primary_id}:{base64.b64encode(nonce + ciphertext).decode()}"
 
     def open(self, sealed: str, bound_to: str) -> str:
-        """Decrypt what was sealed for the same row and column.
+        """Decrypt a secret that was encrypted for the same row and column.
 
         Raises:
             SealError: Its key isn't configured, or the row was tampered with.
@@ -69,23 +69,26 @@ class Keyring:
             return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to.encode()).decode()
         except (InvalidTag, ValueError):
             raise SealError(
-                f"A stored secret ({bound_to}) does not open with its encryption key: the row was changed"
-                " by something else than Fluxrate. Restore it from a backup or enter the secret again."
+                f"A stored secret ({bound_to}) can't be decrypted with its encryption key: something other than"
+                " Fluxrate changed the row. Restore it from a backup, or enter the secret again."
             ) from None
 
     def derive(self, purpose: str) -> list[str]:
-        """One secret text per key, the primary's first: the same for the same purpose, unguessable without a key."""
+        """Derive a secret text from each key, the first key's first.
+
+        The same purpose gives the same texts; without a key nobody can guess them.
+        """
         ordered = [self.primary_id, *(known for known in self.keys if known != self.primary_id)]
         return [hmac.new(self.keys[known], purpose.encode(), hashlib.sha256).hexdigest() for known in ordered]
 
 
 def sealing_key_id(sealed: str) -> str:
-    """The id of the key that sealed a secret."""
+    """Return the id of the key that encrypted a secret."""
     return sealed.partition(":")[0]
 
 
 def key_id(key: bytes) -> str:
-    """Identifies an encryption key without revealing it."""
+    """Compute a key's id, which does not reveal the key."""
     return hashlib.sha256(b"fluxrate encryption key id" + key).hexdigest()[:12]
 
 
@@ -103,5 +106,5 @@ def _decode(position: int, text: str) -> bytes:
 
 
 def without_secrets(text: str) -> str:
-    """A text with the keys and secrets that it quotes shortened to their kind: sk_test_…"""
+    """Shorten all keys and secrets in a text to their kind: sk_test_…"""
     return _SECRET.sub(r"\1…", text)

@@ -1,8 +1,8 @@
-"""Sums of payments, invoices and webhook events that the database keeps by triggers, and their merging.
+"""Sums of payments, invoices and webhook events, which triggers in the database keep up to date.
 
-On SQLite, where one writes at a time, a change adds to the row of its key. On PostgreSQL it adds a row, so that nobody
-waits for anybody, and a sum is that of all rows of its key. A merge adds what it deleted: however many run at once,
-nothing is lost and nothing counts twice.
+On SQLite, where one transaction writes at a time, a change adds to the row of its key. On PostgreSQL a change inserts a
+row instead, so that no writer waits for another; the sum is that of all rows with its key. A merge inserts the sum of
+the rows that it deletes: however many merges run at once, nothing is lost or counted twice.
 """
 
 import re
@@ -17,9 +17,11 @@ MERGED_AT_ONCE: Final = 2_000
 
 
 class Sums(NamedTuple):
-    """A table of sums: what they are kept by besides the workspace, and what is summed; each with where it comes from
-    in the table that is summed, of which `where` are the rows that count. `DAY(…)` and `DATE(…)` stand for an instant's
-    and a date's day as text, `QUARTER_HOUR(…)` for the beginning of an instant's quarter of an hour.
+    """A table of sums: its keys besides the workspace, and its values.
+
+    `keys` and `values` are SQL on the rows of `summed`; only rows that meet `where` count. `DAY(…)` and `DATE(…)` stand
+    for the day of an instant and of a date as text, `QUARTER_HOUR(…)` for the beginning of an instant's quarter of an
+    hour.
     """
 
     table: str
@@ -102,12 +104,12 @@ Values = tuple[int, ...]
 
 
 async def merge_all() -> int:
-    """Merge the rows that changes have added; how many there were. SQLite's triggers have merged them already."""
+    """Merge the rows that changes have inserted; return how many. On SQLite triggers have done this already."""
     if reading_dialect() == "sqlite":
         return 0
     merged = 0
     for sums in SUMS:
-        # Of a small table PostgreSQL would read all rows, which are more every day.
+        # PostgreSQL would read a small table whole, and the table grows with every day.
         waiting = await fetch(f"SELECT 1 FROM {sums.table} WHERE NOT is_merged ORDER BY id LIMIT 1")  # noqa: S608
         taken = MERGED_AT_ONCE if waiting else 0
         while taken == MERGED_AT_ONCE:
@@ -118,7 +120,7 @@ async def merge_all() -> int:
 
 
 async def merge(tx: Transaction, sums: Sums) -> int:
-    """Merge some rows that changes have added into those of their keys; how many were taken."""
+    """Merge some of the rows that changes have inserted into one per key; return how many rows were merged."""
     key, columns = ", ".join(_names(sums)), _columns(sums)
     added = ", ".join(f"{value} = t.{value} + excluded.{value}" for value in sums.values)
     nothing = " AND ".join(f"{value} = 0" for value in sums.values)
@@ -127,7 +129,7 @@ async def merge(tx: Transaction, sums: Sums) -> int:
         f" ORDER BY id LIMIT {MERGED_AT_ONCE} FOR UPDATE SKIP LOCKED) RETURNING {columns}),"
         f" merged AS (INSERT INTO {sums.table} AS t ({columns}, is_merged)"
         f" SELECT {key}, {', '.join(f'SUM({value})' for value in sums.values)}, TRUE FROM taken"
-        f" GROUP BY {key} ORDER BY {key}"  # of two that merge at once one waits for the other
+        f" GROUP BY {key} ORDER BY {key}"  # if two merges run at once, one waits for the other
         f" ON CONFLICT ({key}) WHERE is_merged DO UPDATE SET {added} RETURNING id, {', '.join(sums.values)})"
         f" SELECT (SELECT COUNT(*) FROM taken) AS taken, ARRAY(SELECT id FROM merged WHERE {nothing}) AS of_nothing"
     )
@@ -156,7 +158,7 @@ def _values(sums: Sums, row: Row) -> Values:
 
 
 class Mistake(NamedTuple):
-    """A sum that is not what is counted; each in the order of the table's values."""
+    """A stored sum that differs from the rows; `kept` and `counted` are in the order of the table's values."""
 
     table: str
     key: Key
@@ -165,9 +167,9 @@ class Mistake(NamedTuple):
 
 
 async def mistakes() -> list[Mistake]:
-    """The sums that are not what would be counted; there is none unless somebody has changed rows past the triggers.
+    """Find stored sums that differ from the rows: there are none unless somebody bypassed the triggers.
 
-    It reads all rows. What is changed meanwhile may show as a mistake.
+    It reads all rows. Changes made meanwhile may show up as mistakes.
     """
     found = []
     for sums in SUMS:
@@ -190,7 +192,7 @@ async def rebuild() -> None:
 
 async def _rebuild() -> None:
     async with transaction() as tx:
-        if tx.dialect == "postgres":  # in the order in which others write, and those that merge last
+        if tx.dialect == "postgres":  # in the order in which writers and merges lock them
             await tx.execute("LOCK TABLE invoices, payments, webhook_events IN SHARE MODE")
             await tx.execute(f"LOCK TABLE {', '.join(sums.table for sums in SUMS)} IN EXCLUSIVE MODE")
         for sums in SUMS:

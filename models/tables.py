@@ -1,4 +1,4 @@
-"""Every table, as Tortoise looks for them: what is a model in any module of this folder."""
+"""Lists every table for Tortoise: all models in the modules of this folder."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""Text that people type: trimmed, bounded, and free of what a database can't hold."""
+"""Checks texts that people type: trims them, limits their length, and refuses what a database can't store."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|[^@\s]+@localhost")
 
 
 def required_text(value: str, what: str, path: list[str], most: int = 255) -> str:
-    """A text that has to be there, without spaces around it.
+    """Check a required text and trim it.
 
     Raises:
         InvalidInputError: It is empty, too long, or holds characters that can't be stored.
@@ -25,7 +25,7 @@ def required_text(value: str, what: str, path: list[str], most: int = 255) -> st
 
 
 def optional_text(value: str | None, what: str, path: list[str], most: int = 255) -> str | None:
-    """A text that may be missing; an empty one counts as missing.
+    """Check an optional text and trim it; an empty one counts as missing.
 
     Raises:
         InvalidInputError: It is too long, or holds characters that can't be stored.
@@ -34,15 +34,15 @@ def optional_text(value: str | None, what: str, path: list[str], most: int = 255
     if _UNSTORABLE.search(text):
         raise InvalidInputError(f"{what} holds a NUL or half of a surrogate pair: remove it.", path=path)
     if len(text) > most:
-        raise InvalidInputError(f"{what} has {len(text)} characters: at most {most} are taken.", path=path)
+        raise InvalidInputError(f"{what} has {len(text)} characters: shorten it to at most {most}.", path=path)
     return text or None
 
 
 def email_address(value: str, path: list[str]) -> str:
-    """Check an email address, short of sending a message to it.
+    """Check that an email address has the form of one, without sending a message to it.
 
     Raises:
-        InvalidInputError: It has not the form of one.
+        InvalidInputError: It doesn't have the form of one.
     """
     email = required_text(value, "The email address", path, most=320)
     if not _EMAIL.fullmatch(email):

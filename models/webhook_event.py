@@ -1,4 +1,4 @@
-"""What Stripe posted to us, raw, and what became of it."""
+"""Webhook events: what Stripe sent, unchanged, and its outcome."""
 
 from typing import Final
 
@@ -6,16 +6,17 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import WebhookEventStatus
 
 
 class WebhookEvent(Model):
-    """An event of Stripe, once however often it was delivered.
+    """A Stripe event, stored once however often it was delivered.
 
-    `delivery_key` is the Stripe event's id, or the body's hash where none could be read. `deliveries` counts Stripe's
-    posts, `attempts` our tries to apply it. `posts` is a JSON list of the headers and times of receipt of a delivery
-    that could not be verified yet. `reader_version` is set while the payload, which may be about money, can't be read:
-    that of the reader which tried last.
+    `delivery_key` is the Stripe event's id, or a hash of the body if it has no readable id. `deliveries` counts
+    Stripe's posts, `attempts` our attempts to apply it. `posts` is a JSON list of the headers and receipt times of a
+    delivery that could not be verified yet. `reader_version` is set while the payload may be about money but can't be
+    read: it is the version of the last reader that failed.
     """
 
     id = fields.CharField(primary_key=True, max_length=64)
@@ -36,9 +37,9 @@ class WebhookEvent(Model):
     payment_id = fields.CharField(max_length=64, null=True)
     payload = fields.BinaryField()
     posts = fields.TextField(null=True)
-    received_at = fields.DatetimeField()
-    processed_at = fields.DatetimeField(null=True)
-    retry_at = fields.DatetimeField(null=True)
+    received_at = InstantField()
+    processed_at = InstantField(null=True)
+    retry_at = InstantField(null=True)
     reader_version = fields.BigIntField(null=True)
 
     class Meta:
@@ -47,17 +48,17 @@ class WebhookEvent(Model):
 
 
 UNFINISHED: Final = "status IN ('UNAPPLIED', 'HELD', 'QUARANTINED', 'FAILED')"
-"""The condition of the index of what somebody or something has to look at still."""
+"""The condition of the index of events that are not finished: a person or a retry has to look at them."""
 
 OTHER_ID: Final = "provider_event_id <> delivery_key"
-"""The condition of the index of what isn't known to its integration by Stripe's id: nearly all is."""
+"""The condition of the index of events whose `delivery_key` is not Stripe's id, which are rare."""
 
 IGNORED: Final = "status = 'IGNORED'"
 """The condition of the index of ignored events."""
 
 COMMON_TYPES: Final = frozenset({"payment_intent.succeeded", "checkout.session.completed"})
 RARE: Final = "type NOT IN ('payment_intent.succeeded', 'checkout.session.completed')"
-"""The condition of the index by type: what comes with every payment isn't in it."""
+"""The condition of the index by type. It leaves out the two types that come with every payment."""
 
 UNFINISHED_STATUSES: Final = frozenset(
     {
@@ -73,4 +74,4 @@ WITHOUT_PAYLOAD: Final = tuple(
     for name in WebhookEvent._meta.fields_map
     if name not in {"delivery_key", "payload", "posts", "retry_at", "reader_version"}
 )
-"""A payload may be a megabyte: lists don't read it."""
+"""The columns that lists read: all but the payload, which may be a megabyte."""

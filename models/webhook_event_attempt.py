@@ -1,4 +1,4 @@
-"""Each time that a webhook event came or was tried, once there was more than one."""
+"""Attempts at a webhook event, stored only if there is more than one."""
 
 from typing import Final
 
@@ -6,16 +6,17 @@ from tortoise import fields
 from tortoise.models import Model
 
 from database.scope import WorkspaceManager
+from models.instant import InstantField
 from models.kinds import AttemptSource, WebhookEventStatus
 
 MAX_KEPT: Final = 100
-"""How many are kept of one event; after that its counts go on alone."""
+"""The most attempts that are stored of one event; after that only its counts grow."""
 
 
 class WebhookEventAttempt(Model):
-    """A time that an event came or was tried, and what came of it. Ids are in their order.
+    """A delivery of a webhook event, or an attempt to apply it, with its outcome. Ids are in the order of time.
 
-    Of an event that came once there is none: its own row says the same.
+    An event that came once has no such row, because its own row says the same.
     """
 
     id = fields.BigIntField(primary_key=True)
@@ -25,7 +26,7 @@ class WebhookEventAttempt(Model):
     status = fields.CharEnumField(WebhookEventStatus, max_length=16)
     reason_code = fields.CharField(max_length=4096, null=True)
     reason_detail = fields.CharField(max_length=4096, null=True)
-    at = fields.DatetimeField()
+    at = InstantField()
 
     class Meta:
         table = "webhook_event_attempts"

@@ -1,4 +1,4 @@
-"""Saving an integration's secrets: sealed to their row and column, a replaced webhook secret valid for a day more."""
+"""Saves an integration's secrets, encrypted. A replaced webhook secret stays valid for up to a day."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,22 +15,23 @@ PREVIOUS_SECRET_LASTS: Final = timedelta(hours=24)
 """How long a replaced webhook secret still verifies. Source: Stripe signs with both for up to 24 h."""
 
 STRIPE_HAS_STOPPED: Final = timedelta(minutes=10)
-"""For how long nothing may have been signed with a replaced secret before it is dropped."""
+"""How long Stripe must not have signed with a replaced secret before it is dropped."""
 
 
 def save_secret_key(keyring: Keyring, integration: Integration, key: str) -> None:
-    """Put a secret key that works into an integration, to be saved by the caller."""
+    """Set an integration's secret key, which Stripe has accepted; the caller saves the row."""
     integration.secret_key_sealed = keyring.seal(key, bound_to(integration.id, "secret_key_sealed"))
     integration.secret_key_preview = preview_of(key)
     integration.key_problem = None
-    integration.findings = "[]"  # they were made with another key
+    integration.findings = "[]"  # they were found with another key
 
 
 async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: Integration, secret: str) -> None:
-    """Put a webhook secret into an integration that the caller holds and saves; the one before verifies for a day more.
+    """Set an integration's webhook secret; the caller has locked the row and saves it.
 
-    Replacing a secret that never verified a delivery keeps the older, working one. What was refused because the
-    quarantine was full is asked of Stripe soon. Saving the same secret again only renews when it was saved.
+    The old secret stays valid for a day. Replacing a secret that never verified a delivery keeps the older, working
+    one. Events that were refused because the quarantine was full are soon fetched from Stripe. Saving the same secret
+    again only updates when it was saved.
     """
     where = bound_to(integration.id, "webhook_secret_sealed")
     now = utc_now()
@@ -57,7 +58,7 @@ async def save_webhook_secret(tx: Transaction, keyring: Keyring, integration: In
 
 
 async def _is_unproven(tx: Transaction, integration: Integration) -> bool:
-    """Whether the current secret never verified a delivery while an older one is still kept."""
+    """Whether the current secret has never verified a delivery while an older one is still kept."""
     expires_at = integration.previous_webhook_secret_expires_at
     if expires_at is None or expires_at <= utc_now():
         return False
@@ -66,9 +67,10 @@ async def _is_unproven(tx: Transaction, integration: Integration) -> bool:
 
 
 async def retire_previous_secrets() -> Mapping[str, int]:
-    """Drop replaced webhook secrets that expired or that Stripe has stopped using; returns each log's newest number.
+    """Drop replaced webhook secrets that have expired or that Stripe no longer uses; return each log's newest number.
 
-    Stripe has stopped when all of the last minutes, longer than a signature is valid, bore the current one alone.
+    Stripe no longer uses a secret if all deliveries of the last minutes, longer than a signature is valid, were signed
+    with the current one alone.
     """
     now = utc_now()
     due = await fetch(_RETIRING, now, now - STRIPE_HAS_STOPPED)

@@ -1,4 +1,4 @@
-"""Webhook URLs: whether anybody but this machine can reach one."""
+"""Webhook URLs: whether Stripe can reach one."""
 
 import ipaddress
 from contextlib import suppress
@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 
 def is_local(url: str) -> bool:
-    """Whether a URL names this machine itself, so that nobody else can reach it."""
+    """Whether a URL names this machine itself, so that no other machine can reach it."""
     host = urlsplit(url).hostname or ""
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""A business: what everything else belongs to."""
+"""Workspaces: businesses, which own everything else."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -7,7 +7,7 @@ from database.access import Transaction
 from database.scope import unscoped
 from errors import InvalidInputError
 from models.ids import Prefix, new_id
-from models.instant import utc_now
+from models.instant import InstantField, utc_now
 from models.kinds import Mode
 
 
@@ -18,14 +18,14 @@ class Workspace(Model):
     name = fields.TextField()
     mode = fields.CharEnumField(Mode, max_length=8)
     seq = fields.BigIntField(default=0)
-    created_at = fields.DatetimeField()
+    created_at = InstantField()
 
     class Meta:
         table = "workspaces"
 
 
 async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
-    """A new workspace.
+    """Create a workspace.
 
     Raises:
         InvalidInputError: The name is empty.
@@ -44,5 +44,5 @@ async def add_workspace(tx: Transaction, name: str, mode: Mode) -> Workspace:
 
 
 async def workspaces() -> list[Workspace]:
-    """All workspaces, oldest first: for the operator's commands."""
+    """List all workspaces, oldest first, for the operator's commands."""
     return await unscoped(Workspace).order_by("id")

@@ -1,1 +1,1 @@
-"""Links: made, retired and spent."""
+"""Payment links: makes them, closes them and tracks their state."""

@@ -1,9 +1,10 @@
-"""The life of a payment link. Nobody else writes its table.
+"""Changes payment links' rows; no other module writes them.
 
-A link is planned (PENDING), made (ACTIVE) or refused (FAILED), tried again, and in the end spent (COMPLETED) or retired
-(DEACTIVATED). `due_at` is when somebody acts on it next: while a link is claimed, when others may take it over.
+A link is planned (PENDING), then made (ACTIVE) or refused (FAILED) and tried again. It ends COMPLETED, when it was
+paid, or DEACTIVATED. `due_at` is when the background job works on it next; while a link is claimed, it is when another
+job may take it over.
 
-To change a link, hold its invoice. What changes for the invoice's history is logged here, by who caused it.
+Before you change a link, lock its invoice. These functions also log the changes that belong to the invoice's history.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,16 +24,16 @@ from models.payment_link import LIVE, LinkState, PaymentLink
 from models.reason import Reason
 
 CLAIM: Final = timedelta(seconds=60)
-"""How long a claimed link is left to the one who claimed it: longer than a call to Stripe with its retries takes."""
+"""How long a claim lasts: longer than a call to Stripe with its retries takes."""
 
 SESSION_GRACE: Final = timedelta(minutes=1)
-"""How long a link that was probably paid is left alone: the session that says so is on its way, and closes it."""
+"""How long a link that was probably paid stays open: Stripe's event about the session will come, and closes it."""
 
 STOP_TRIES: Final = 30
-"""How often it is tried to make a link unpayable before it is left as it is."""
+"""How often deactivating a link is tried before it is left as it is."""
 
 KEY_REFUSED: Final = frozenset({Reason.KEY_REJECTED, Reason.KEY_NOT_PERMITTED})
-"""What only another key fixes: nothing is tried again until one is saved."""
+"""Problems that only another key fixes: nothing is tried again until one is saved."""
 
 _FOR_WANT_OF_A_KEY: Final = ", ".join(f"'{code}'" for code in sorted({*KEY_REFUSED, Reason.INTEGRATION_UNUSABLE}))
 _FIRST_RETRY: Final = timedelta(seconds=2)
@@ -52,11 +53,14 @@ TRANSITIONS: Final[Mapping[PaymentLinkStatus, frozenset[PaymentLinkStatus]]] = {
     _DEACTIVATED: frozenset({_COMPLETED}),
     _COMPLETED: frozenset(),
 }
-"""What may become of a link. A late answer makes a FAILED one ACTIVE; a page that was open completes a retired one."""
+"""The allowed changes of status.
+
+A late answer makes a FAILED link ACTIVE; a page that was open completes a DEACTIVATED one.
+"""
 
 
 def check_transition(before: PaymentLinkStatus, after: PaymentLinkStatus) -> None:
-    """Refuse what can't become of a link: a mistake of ours, never of a caller."""
+    """Raise if a change of status is not allowed: that is a bug of ours, never a caller's mistake."""
     if after not in TRANSITIONS[before]:
         raise AssertionError(f"a link can't go from {before.value} to {after.value}")
 
@@ -67,7 +71,7 @@ def _move(link: PaymentLink, status: PaymentLinkStatus) -> None:
 
 
 async def locked(link_id: str) -> tuple[PaymentLink, Invoice] | None:
-    """A link and its invoice, the invoice locked first; None when there is no such link."""
+    """Lock a link's invoice, then read the link; None if there is no such link."""
     link = await unscoped(PaymentLink).filter(id=link_id).first()
     if link is None:
         return None
@@ -79,7 +83,7 @@ async def locked(link_id: str) -> tuple[PaymentLink, Invoice] | None:
 
 
 async def plan(invoice: Invoice, integration_id: str) -> PaymentLink:
-    """A new link for what remains of an invoice, due at once. The database refuses a second live one."""
+    """Insert a link for what remains of an invoice, due at once. The database refuses a second live link."""
     now = utc_now()
     link = PaymentLink(
         id=new_id(Prefix.PAYMENT_LINK),
@@ -98,9 +102,9 @@ async def plan(invoice: Invoice, integration_id: str) -> PaymentLink:
 
 
 async def claim(link: PaymentLink) -> bool:
-    """Take a link, to make it or to make it unpayable; whether Stripe may have made it by an earlier try.
+    """Claim a link, to make or deactivate it; return whether an earlier attempt may have made it at Stripe.
 
-    From now on nobody knows whether Stripe made it, until the answer is written.
+    Until Stripe's answer is written, nobody knows whether the link exists there.
     """
     may_be_made = bool(link.outcome_unknown)
     link.due_at = utc_now() + CLAIM
@@ -114,7 +118,7 @@ async def claim(link: PaymentLink) -> bool:
 
 
 async def made(link: PaymentLink, invoice: Invoice, provider_id: str, url: str) -> list[Happening]:
-    """Write that Stripe made a link; one that was retired meanwhile stays claimed, to be made unpayable."""
+    """Record that Stripe made a link. A link that was retired meanwhile stays claimed, to be deactivated."""
     if link.status is _ACTIVE:
         return []
     link.provider_id, link.url, link.outcome_unknown = provider_id, url, False
@@ -133,7 +137,7 @@ async def made(link: PaymentLink, invoice: Invoice, provider_id: str, url: str) 
 async def refused(
     link: PaymentLink, invoice: Invoice, refusal: LinkNotMadeError, *, outcome_unknown: bool, same_attempt: bool
 ) -> list[Happening]:
-    """Write that Stripe did not say that it made a link, and when the next try is; logged once for each reason."""
+    """Record that Stripe did not confirm a link, and when to try again; the same reason is logged only once."""
     known_already = link.problem_code == refusal.code
     link.outcome_unknown = outcome_unknown
     link.attempt += 0 if same_attempt else 1
@@ -145,7 +149,7 @@ async def refused(
 
 
 async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
-    """Write that nothing can make a link: its integration has no key, or is switched off."""
+    """Record that a link can't be made: its integration has no key, or is switched off."""
     _move(link, _FAILED)
     link.problem_code, link.problem_message = Reason.INTEGRATION_UNUSABLE, None
     link.due_at = None
@@ -154,7 +158,7 @@ async def given_up(link: PaymentLink, invoice: Invoice) -> list[Happening]:
 
 
 async def retry(tx: Transaction, integration_id: str) -> None:
-    """Links that could not be made, or made unpayable, for want of a working key are due again."""
+    """Make links due that could not be made or deactivated because no key worked."""
     await tx.execute(
         f"UPDATE payment_links SET due_at = $2 WHERE integration_id = $1 AND problem_code IN ({_FOR_WANT_OF_A_KEY})",  # noqa: S608
         integration_id,
@@ -163,7 +167,7 @@ async def retry(tx: Transaction, integration_id: str) -> None:
 
 
 async def retry_one(link: PaymentLink, code: str) -> None:
-    """A link that was refused for a key that was replaced meanwhile is due again."""
+    """Make a link due that was refused because of a key that has been replaced since."""
     await scoped(PaymentLink, link.workspace_id).filter(id=link.id, problem_code=code).update(due_at=utc_now())
 
 
@@ -171,26 +175,31 @@ async def retry_one(link: PaymentLink, code: str) -> None:
 
 
 async def retire(invoice: Invoice, actor: str) -> list[Happening]:
-    """Take back an invoice's live link, if it has one; what may be at Stripe is due to be made unpayable there."""
+    """Deactivate an invoice's live link, if it has one.
+
+    If it may exist at Stripe, it is due to be deactivated there.
+    """
     retired = await scoped(PaymentLink, invoice.workspace_id).filter(invoice_id=invoice.id, status__in=list(LIVE))
     for link in retired:
         _move(link, _DEACTIVATED)
-        link.tries = 0  # those were of making it; to stop it has as many of its own
+        link.tries = 0  # those counted attempts to make it; deactivating it has as many of its own
         link.due_at = utc_now() if link.provider_id is not None or link.outcome_unknown else None
         await link.save()
     return [_happening(EventType.PAYMENT_LINK_DEACTIVATED, link, invoice, actor) for link in retired]
 
 
 async def stop_now(workspace_id: str, integration_id: str) -> None:
-    """Links that wait for the next try to make them unpayable are due at once: later there is no key for it."""
+    """Make links due at once that wait for another attempt to deactivate them: later there is no key for it."""
     now = utc_now()
     waiting = scoped(PaymentLink, workspace_id).filter(integration_id=integration_id, due_at__gt=now)
     await waiting.exclude(status__in=list(LIVE)).update(due_at=now)
 
 
 async def stopped(link: PaymentLink, *, is_closed: bool, looks_again: bool) -> None:
-    """Write that a link is unpayable. `is_closed`: no customer has a page of it open any more. `looks_again`: Stripe
-    may yet be making it, so that it has to be looked for once more.
+    """Record that a link is deactivated at Stripe.
+
+    `is_closed`: no customer has a page of it open any more. `looks_again`: Stripe may still be making it, so it must be
+    looked for once more.
     """
     link.due_at = utc_now() + CLAIM if looks_again else None
     link.problem_code = link.problem_message = None
@@ -199,7 +208,7 @@ async def stopped(link: PaymentLink, *, is_closed: bool, looks_again: bool) -> N
 
 
 async def not_stopped(link: PaymentLink, refusal: LinkNotMadeError) -> None:
-    """Write that Stripe did not make a link unpayable, and when the next try is, as long as one may help."""
+    """Record that Stripe did not deactivate a link, and when to try again, if that can help."""
     again = refusal.may_retry and link.tries < STOP_TRIES
     link.due_at = utc_now() + _pause(link.tries) if again else None
     link.problem_code = link.problem_message = link.sessions_closed_at = None
@@ -209,14 +218,14 @@ async def not_stopped(link: PaymentLink, refusal: LinkNotMadeError) -> None:
 
 
 async def named(link: PaymentLink, provider_id: str | None) -> None:
-    """Write Stripe's id of a link that is in other hands by now."""
+    """Record Stripe's id of a link, even if another job has claimed the link since."""
     if link.provider_id is None and provider_id is not None:
         link.provider_id = provider_id
         await link.save(update_fields=["provider_id"])
 
 
 async def checked(tx: Transaction, link_id: str) -> None:
-    """Write that Stripe was asked now whether a link was paid."""
+    """Record that Stripe was just asked whether a link was paid."""
     await tx.execute("UPDATE payment_links SET checked_at = $2 WHERE id = $1", link_id, utc_now())
 
 
@@ -224,7 +233,7 @@ async def checked(tx: Transaction, link_id: str) -> None:
 
 
 class NewLink(NamedTuple):
-    """A link that settlement wants for what remains of an invoice."""
+    """A link that settlement adds for what remains of an invoice."""
 
     workspace_id: str
     invoice_id: str
@@ -249,7 +258,7 @@ _NEW: Final = _CHANGES | columns_of(
 
 
 async def write(tx: Transaction, changed: Sequence[LinkState], new: Sequence[NewLink], now: datetime) -> None:
-    """Write links as settlement left them; it has logged what happened. To stop one has as many tries of its own."""
+    """Write the links that settlement changed or added, which it has logged. Their count of tries starts again."""
     rows = [(link.id, link.status.value, _stop_at(link, now), 0, now) for link in changed]
     await update_rows(tx, "payment_links", _CHANGES, rows)
     planned = [

@@ -1,9 +1,9 @@
-"""Making and unmaking links at Stripe.
+"""Makes links at Stripe and deactivates them there.
 
-A link is unmade with the pages of it that customers have open, which Stripe would let them pay for a day.
+Deactivating a link also closes the pages that customers have open: Stripe would let them pay for another day.
 
-A row is claimed in one transaction, Stripe is called outside of any, the outcome is written in another. A claim
-carries the time at which somebody else may take over, so a process that dies loses nothing.
+A job claims the row in one transaction, calls Stripe outside of any, and writes the outcome in another. A claim
+expires, so another job takes over if a process dies.
 """
 
 import asyncio
@@ -42,12 +42,12 @@ class Job:
     secret_key: str | None = field(repr=False)
 
     def is_held(self, link: PaymentLink) -> bool:
-        """Whether this job still owns the link: taking it over, or finishing it, changes its `due_at`."""
+        """Whether this job still owns the link: taking it over or finishing it changes its `due_at`."""
         return link.due_at == self.link.due_at
 
 
 class LinkMaker:
-    """Makes links at Stripe and unmakes them there: whatever is due for a link."""
+    """Makes due links at Stripe, or deactivates them there."""
 
     def __init__(self, keyring: Keyring, gateway: LinkGateway, on_commit: Callable[[Mapping[str, int]], None]) -> None:
         self._keyring = keyring
@@ -57,28 +57,31 @@ class LinkMaker:
         """Set when links are due now."""
 
     def wake(self) -> None:
-        """Say that links are due now; after the commit that made them so."""
+        """Say that links are due now; call it after the commit."""
         self.due.set()
 
     async def plan(self, invoice: Invoice, integration: Integration) -> Job:
-        """A new link for what remains of an invoice, claimed by the caller, who holds the invoice.
+        """Insert and claim a link for what remains of an invoice; the caller has locked the invoice.
 
-        Once the transaction is committed it is to be carried out.
+        Call `carry_out` after the commit.
         """
         return await self.claim(await lifecycle.plan(invoice, integration.id), invoice, integration)
 
     async def make(self, link_id: str, *, last_key: str | None = None) -> None:
-        """Do what is due for a link: make it at Stripe, or make it unpayable there.
+        """Do what is due for a link: make it at Stripe, or deactivate it there.
 
-        `last_key` makes a link unpayable whose integration has no key any more. What Stripe answers is written to the
-        link, never raised.
+        `last_key` deactivates a link whose integration has no key any more. Stripe's answer is written to the link,
+        never raised.
         """
         job = await self._claim_due(link_id, last_key)
         if job is not None:
             await self.carry_out(job)
 
     async def carry_out(self, job: Job) -> None:
-        """Do what a link was claimed for, outside of any transaction. What Stripe answers is written to the link."""
+        """Make or deactivate a claimed link, outside of any transaction.
+
+        Stripe's answer is written to the link, never raised.
+        """
         if job.link.status in LIVE:
             await self._make(job)
         else:
@@ -95,7 +98,7 @@ class LinkMaker:
                 return None
             link, invoice = locked
             if link.due_at is None or link.due_at > utc_now() or link.status is PaymentLinkStatus.ACTIVE:
-                return None  # another is at it, or has made it
+                return None  # another job has claimed it, or it is made
             integration = await scoped(Integration, link.workspace_id).filter(id=link.integration_id).get()
             if link.status in LIVE and (integration.secret_key_sealed is None or not integration.is_active):
                 newest = await append(tx, await lifecycle.given_up(link, invoice))
@@ -107,7 +110,7 @@ class LinkMaker:
     async def claim(
         self, link: PaymentLink, invoice: Invoice, integration: Integration, last_key: str | None = None
     ) -> Job:
-        """A link that could not be made so far, or is to be unmade, claimed by the caller, who holds the invoice."""
+        """Claim a link that is to be made or deactivated; the caller has locked its invoice."""
         secret_key = opened(self._keyring, integration) or last_key
         was_unknown = await lifecycle.claim(link)
         siblings = await scoped(PaymentLink, link.workspace_id).filter(invoice_id=invoice.id)
@@ -137,7 +140,7 @@ class LinkMaker:
             await self._write_made(job, made)
 
     async def _find(self, job: Job, secret_key: str) -> MadeLink | None:
-        """The link at Stripe, if an earlier try has made it."""
+        """Find the link at Stripe, if an earlier attempt has made it."""
         return await self._gateway.find_payment_link(secret_key, job.invoice, job.link.id, job.known)
 
     async def _write_made(self, job: Job, made: MadeLink) -> None:
@@ -152,13 +155,13 @@ class LinkMaker:
             if not surplus:
                 newest = await append(tx, await lifecycle.made(link, invoice, made.provider_id, made.url))
         self._on_commit(newest)
-        if surplus:  # another try was told first
+        if surplus:  # another attempt's answer was written first
             await self._discard(job, made)
-        elif retired:  # at once: this key may be the last one that can
+        elif retired:  # at once: later there may be no key for it
             await self._stop(replace(job, link=link))
 
     async def _discard(self, job: Job, made: MadeLink) -> None:
-        """Make a link unpayable that Stripe made besides the one that counts."""
+        """Deactivate a surplus link, which Stripe made besides the one that is written."""
         assert job.secret_key is not None  # noqa: S101  (it has made the link)
         try:
             await self._gateway.deactivate_payment_link(job.secret_key, made.provider_id)
@@ -166,7 +169,10 @@ class LinkMaker:
             log.warning("a surplus link stays payable", link=job.link.id, stripe=made.provider_id, code=refusal.code)
 
     async def _write_refusal(self, job: Job, refusal: LinkNotMadeError, *, asked_only: bool) -> None:
-        """Write that Stripe did not say that it made a link; `asked_only`: it was only asked for earlier ones."""
+        """Record that Stripe did not confirm a link.
+
+        `asked_only`: the job only looked for an earlier attempt's link.
+        """
         async with transaction() as tx:
             locked = await lifecycle.locked(job.link.id)
             if locked is None:
@@ -187,7 +193,7 @@ class LinkMaker:
         log.info("payment link not made", link=job.link.id, code=refusal.code, may_retry=refusal.may_retry)
 
     async def _note_refused_key(self, job: Job, refusal: LinkNotMadeError) -> None:
-        """Say at the integration that its key was rejected. If another one was saved meanwhile, that one is tried."""
+        """Mark the integration's key as rejected, or make the link due again if another key was saved meanwhile."""
         if refusal.code not in lifecycle.KEY_REFUSED:
             return
         newest: Mapping[str, int] = {}
@@ -203,7 +209,7 @@ class LinkMaker:
             self.wake()
         self._on_commit(newest)
 
-    # --- Unmaking ----------------------------------------------------------------------------------------------
+    # --- Deactivating ----------------------------------------------------------------------------------------------
 
     async def _stop(self, job: Job) -> None:
         link = job.link
@@ -227,7 +233,7 @@ class LinkMaker:
 
 
 async def _write_stopped(job: Job, provider_id: str | None, refusal: LinkNotMadeError | None) -> None:
-    """Write what came of making a link unpayable."""
+    """Record the outcome of deactivating a link."""
     async with transaction():
         locked = await lifecycle.locked(job.link.id)
         if locked is None:

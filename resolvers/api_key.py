@@ -70,7 +70,8 @@ def _shown_again(api_key: ApiKey, candidates: Sequence[str]) -> tuple[ApiKey, st
         if sha256_of(candidate) == api_key.sha256:
             return api_key, candidate
     raise ConflictError(
-        "This idempotency key has made a key before, which can't be shown again: revoke it and make another one.",
+        "An API key was created with this idempotency key before and can't be shown again: revoke it and create"
+        " another one.",
         code="KEY_SHOWN_ONCE",
         path=["input", "idempotencyKey"],
     )

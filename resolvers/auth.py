@@ -1,4 +1,4 @@
-"""Who is calling: an API key, its workspace and what it may do."""
+"""Authenticates callers: finds their API key, its workspace and its scopes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from models.session import Session
 from models.workspace import Workspace
 
 Credential = str | Session | None
-"""What a caller is authenticated by: an Authorization header, or a session."""
+"""An Authorization header, or a session."""
 
 _MAX_KEPT: Final = 1024
 

@@ -1,4 +1,4 @@
-"""What a use case gets: the caller, this process's services, and access to the database."""
+"""The context of a use case: the caller, this process's services, and access to the database."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -103,8 +103,8 @@ class Window:
 class Context:
     """One operation of one caller.
 
-    What follows the log does so within `window`, and says by `position` where it is. `is_wanted` chooses the events; it
-    is set by the first follow, unless it was set before for several.
+    A subscription follows the lines within `window`; `position` is its current line. `is_wanted` chooses the events:
+    the first `follow` sets it, unless it was set before for several subscribers.
     """
 
     services: Services

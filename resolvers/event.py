@@ -69,7 +69,7 @@ def events(ctx: Context, query: EventQuery) -> QuerySet[Event]:
 
 
 async def events_in_time(ctx: Context, query: EventQuery) -> QuerySet[Event]:
-    """List the workspace's events that match a query, narrowed to the numbers given out at the query's times."""
+    """List the workspace's events that match a query; its times are converted to the numbers of lines."""
     rows = events(ctx, query)
     if query.occurred_after is not None:
         rows = rows.filter(number__gte=await _first_number_at(ctx, shifted(query.occurred_after, -SLACK)))
@@ -112,7 +112,7 @@ def number_of(ctx: Context, cursor: str) -> int:
     """Return the number that a cursor stands for.
 
     Raises:
-        InvalidCursorError: It is not one that this workspace has given out.
+        InvalidCursorError: It is not from this workspace.
     """
     return decode_cursor(cursor, ctx.workspace_id, ctx.caller.workspace.seq)
 
@@ -127,7 +127,7 @@ def follow(ctx: Context, after: str | None, query: EventQuery) -> AsyncGenerator
 
     Raises:
         ForbiddenError: The API key lacks READ.
-        InvalidCursorError: The cursor is not one that this workspace has given out.
+        InvalidCursorError: The cursor is not from this workspace.
     """
     ctx.require(Scope.READ)
     if ctx.window.after is not None:

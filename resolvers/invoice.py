@@ -62,7 +62,7 @@ async def create_invoice(
     )
     lines = lines_of(invoice, line_items)
     given: list[object] = [customer_id, invoice.currency, due_date, invoice.memo, [as_given(line) for line in lines]]
-    given += [metadata] if metadata else []  # the keys of before there was any stay good
+    given += [metadata] if metadata else []  # keys that were used before metadata existed stay valid
     async with ctx.write() as write:
         first = await first_result(write, "createInvoice", idempotency_key, given, invoice.id)
         if first != invoice.id:
@@ -203,7 +203,7 @@ async def finalize_invoice(ctx: Context, id_: str, integration_id: str | None) -
             check_chargeable(invoice, ["id"])
             job = await ctx.services.link_maker.plan(invoice, integration)
     if job is not None:
-        with suppress(UnavailableError):  # the invoice is finalized all the same, and the sweep makes its link
+        with suppress(UnavailableError):  # the invoice stays finalized, and the background job makes its link
             await ctx.services.link_maker.carry_out(job)
     return invoice
 

@@ -41,8 +41,8 @@ class InvoiceQuery:
 
     ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
     search: str | None = restriction(
-        "With this text in the number or memo, or in the customer's name, email or external id; only the newest 50"
-        " customers with the text count. Upper and lower case are the same; on SQLite only for A to Z. A text of"
+        "With this text in the number or memo, or in the customer's name, email or external id. If more than 50"
+        " customers have the text, only the newest 50 are used. Case is ignored; on SQLite only for A to Z. A text of"
         " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = restriction("With exactly this number.")
@@ -165,7 +165,7 @@ def _few(values: Sequence[str] | None, most: int, name: str) -> list[str] | None
         return None
     few = sorted(set(values))
     if len(few) > most:
-        raise InvalidInputError(f'"{name}" has {len(few)} ids: at most {most} are taken.', path=["filter", name])
+        raise InvalidInputError(f'"{name}" has {len(few)} ids: give at most {most}.', path=["filter", name])
     return few
 
 

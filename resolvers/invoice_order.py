@@ -213,10 +213,10 @@ def _order(part: Part) -> str:
 
 
 def _beginning(part: Part) -> Part:
-    """A part without the end that is read last."""
+    """Drop the end of a part that is read last."""
     return Part(None, part.high, True) if part.descending else Part(part.low, None, False)
 
 
 def _ending(part: Part) -> Part:
-    """A part without the end that is read first."""
+    """Drop the end of a part that is read first."""
     return Part(part.low, None, True) if part.descending else Part(None, part.high, False)

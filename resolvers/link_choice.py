@@ -31,7 +31,7 @@ async def integration_for(ctx: Context, id_: str | None) -> Integration | None:
     if len(active) > 1:
         names = ", ".join(f"{integration.id} ({integration.name})" for integration in active)
         raise InvalidInputError(
-            f"Several Stripe integrations are active: say with integrationId which one is to be used: {names}.",
+            f"Several Stripe integrations are active: choose one with integrationId: {names}.",
             code="INTEGRATION_AMBIGUOUS",
             path=["integrationId"],
         )

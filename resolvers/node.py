@@ -1,4 +1,4 @@
-"""Look up any object by its global id."""
+"""Finds any object by its global id."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from resolvers.reading.few_columns import FewColumns
 
 
 def viewer(ctx: Context) -> Caller:
-    """Who is calling."""
+    """Return the caller."""
     ctx.require(Scope.READ)
     return ctx.caller
 

@@ -1,4 +1,4 @@
-"""What an operator does on the server: workspaces, their first keys, and the encryption of secrets."""
+"""The operator's use cases: workspaces, their first keys, and the encryption of secrets."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -216,8 +216,8 @@ async def check_encryption_keys(keyring: Keyring) -> None:
     for secrets in sealed_by.values():
         if not any(_opens(keyring, sealed, bound) for sealed, bound in secrets):
             raise ConfigurationError(
-                "No stored secret opens although its encryption key is configured: the database was changed by"
-                " something else than Fluxrate. Restore it from a backup."
+                "No stored secret can be decrypted although its encryption key is configured: something other than"
+                " Fluxrate changed the database. Restore it from a backup."
             )
 
 

@@ -1,4 +1,4 @@
-"""The numbers at a glance: how many rows each status has, and how many need somebody's attention."""
+"""Counts for an overview: rows by status, and rows that need somebody's attention."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar

@@ -58,8 +58,8 @@ async def _check_not_under_way(ctx: Context, invoice: Invoice) -> None:
     under_way = await ctx.rows(Payment).filter(invoice_id=invoice.id, status=PaymentStatus.PENDING)
     if is_covered_by_what_is_under_way(invoice, under_way):
         raise InvalidInputError(
-            "A pending payment may cover what remains, and a link could be paid in addition. Wait until the payment has"
-            " succeeded or failed: if it fails, a link is made automatically.",
+            "A pending payment may cover what remains, and with a link the customer could pay twice. Wait until the"
+            " payment has succeeded or failed: if it fails, a link is made automatically.",
             code="PAYMENT_UNDER_WAY",
             path=["invoiceId"],
         )

@@ -56,7 +56,7 @@ async def revenue(
     """Add up the money received between two instants, by intervals of a time zone; in the order of currency codes.
 
     The first and the last interval are cut to the range, so that all points together cover it exactly. A currency in
-    which nothing came is left out, unless the caller names it.
+    which no money came in is left out, unless the caller names it.
 
     Raises:
         InvalidInputError: The range ends before it begins, has too many intervals or lies beyond the years that are
@@ -67,10 +67,10 @@ async def revenue(
     zone = time_zone(time_zone_name, ["timeZone"])
     spans = _spans(_range(since, until), interval, zone)
     found = await receipts(ctx.workspace_id, spans, only)
-    came = {code for code, by_place in found.items() if any(each.paid for each in by_place.values())}
+    with_money = {code for code, by_place in found.items() if any(each.paid for each in by_place.values())}
     return [
         RevenueSeries(currency=code, points=_points(spans, found.get(code, {})))
-        for code in sorted(came if only is None else {only})
+        for code in sorted(with_money if only is None else {only})
     ]
 
 
@@ -101,8 +101,8 @@ def _spans(within: Span, interval: RevenueInterval, zone: ZoneInfo) -> list[Span
     return spans
 
 
-def _points(spans: Sequence[Span], came: dict[int, Receipts]) -> list[Point]:
-    found = [came.get(place, Receipts()) for place in range(len(spans))]
+def _points(spans: Sequence[Span], received: dict[int, Receipts]) -> list[Point]:
+    found = [received.get(place, Receipts()) for place in range(len(spans))]
     return [Point(span, each.paid, each.refunded) for span, each in zip(spans, found, strict=True)]
 
 

@@ -35,7 +35,7 @@ class CurrencyTotals:
     currency: str
     open: int
     overdue_by_age: list[Bucket]
-    came: Receipts
+    received: Receipts
 
     @property
     def overdue(self) -> int:
@@ -69,12 +69,12 @@ async def totals(ctx: Context, since: datetime | None, until: datetime | None) -
         raise InvalidInputError(
             "This range is empty: let `until` be after `since`.", code="EMPTY_RANGE", path=["until"]
         )
-    came = {currency: found[0] for currency, found in (await receipts(ctx.workspace_id, [within])).items()}
-    stands = await _open(ctx.workspace_id, utc_now().date())
+    received = {currency: found[0] for currency, found in (await receipts(ctx.workspace_id, [within])).items()}
+    open_buckets = await _open(ctx.workspace_id, utc_now().date())
     return [
-        _of_currency(currency, stands.get(currency, {}), came.get(currency, Receipts()))
-        for currency in sorted({*came, *stands})
-        if any(came.get(currency, ())) or any(bucket.amount for bucket in stands.get(currency, {}).values())
+        _of_currency(currency, open_buckets.get(currency, {}), received.get(currency, Receipts()))
+        for currency in sorted({*received, *open_buckets})
+        if any(received.get(currency, ())) or any(bucket.amount for bucket in open_buckets.get(currency, {}).values())
     ]
 
 
@@ -88,10 +88,10 @@ async def _open(workspace_id: str, today: date) -> dict[str, dict[int, Bucket]]:
     return found
 
 
-def _of_currency(currency: str, stands: Mapping[int, Bucket], came: Receipts) -> CurrencyTotals:
+def _of_currency(currency: str, open_buckets: Mapping[int, Bucket], received: Receipts) -> CurrencyTotals:
     return CurrencyTotals(
         currency=currency,
-        open=sum(bucket.amount for bucket in stands.values()),
-        overdue_by_age=[stands.get(place, Bucket(*bounds)) for place, bounds in enumerate(AGES)],
-        came=came,
+        open=sum(bucket.amount for bucket in open_buckets.values()),
+        overdue_by_age=[open_buckets.get(place, Bucket(*bounds)) for place, bounds in enumerate(AGES)],
+        received=received,
     )

@@ -56,8 +56,7 @@ class WebhookEventQuery:
     """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
-        "With this Stripe event id, about the invoice with this id or number, or with a type that begins with"
-        " this text."
+        "With this text as its Stripe event id, as the id or number of its invoice, or as the beginning of its type."
     )
     integration_id: str | None = restriction("Sent to this integration.", is_id=True)
     status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
@@ -168,9 +167,7 @@ def _possible(types: Sequence[str]) -> list[str]:
     """
     possible = {type_ for type_ in types if 0 < len(type_) <= MAX_TEXT_LENGTH}
     if len(possible) > _MAX_TYPES:
-        raise InvalidInputError(
-            f"The filter has {len(possible)} types: at most {_MAX_TYPES} are taken.", path=["filter"]
-        )
+        raise InvalidInputError(f"The filter has {len(possible)} types: give at most {_MAX_TYPES}.", path=["filter"])
     return list(possible)
 
 

@@ -1,3 +1,3 @@
-"""What the API says: types, mutations, queries and subscriptions."""
+"""The GraphQL API: types, mutations, queries and subscriptions."""
 
 import schema.enums  # noqa: F401  (GraphQL's names for the models' enums, before any type shows one)

@@ -1,4 +1,4 @@
-"""What every resolver is given, and how it reads its arguments."""
+"""The context of an operation, and how resolvers read their arguments."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,22 +15,22 @@ T = TypeVar("T")
 
 
 def new_request_id() -> str:
-    """What an operation is known by in the log."""
+    """Make the id of a request, for the log and for error messages."""
     return uuid4().hex
 
 
 def _uncounted(_: str) -> None:
-    """Nobody counts."""
+    """Do nothing: the default of `count_query`."""
 
 
 @dataclass(slots=True)
 class Operation(Context):
-    """One operation of one caller, as it came in. `request_id` is shown with errors that are our fault.
+    """One operation of one caller.
 
-    `introspection`: whether it may ask for the schema. `running` are the mutations that have begun: they run to
-    completion even if the client disconnects, and the server waits for them when it stops. `tells_secret`: whether the
-    answer holds a secret, which the length of a compressed answer could betray. `cost`: how much it could answer, None
-    while that isn't known. `count_query` is called with what answered a query.
+    `request_id` is shown with errors on our side. `introspection`: whether it may query the schema. `running` are its
+    mutations that have begun: they run to completion even if the client disconnects, and the server waits for them when
+    it stops. `tells_secret`: the answer contains a secret, which the length of a compressed answer could reveal. `cost`
+    is the operation's cost, None until it is known. `count_query` is called with the way in which a query was answered.
     """
 
     request_id: str = field(default_factory=new_request_id)
@@ -41,12 +41,12 @@ class Operation(Context):
     cost: int | None = None
 
     def sibling(self) -> "Operation":
-        """Another one of the same caller, which follows from where the log is now."""
+        """Make another operation of the same caller, which follows the log from its current line."""
         newest = self.caller.workspace.seq
         return Operation(self.services, self.caller, window=Window(after=newest), position=newest)
 
     def within(self, window: Window) -> "Operation":
-        """The same operation, which follows what is within a window."""
+        """Make the same operation, which follows the lines within a window."""
         return replace(self, window=window)
 
 
@@ -54,17 +54,17 @@ Info: TypeAlias = strawberry.Info[Operation, None]
 
 
 def given(value: T | None) -> T | None:
-    """An argument's value, None when it is absent."""
+    """Return an argument's value; None if it is absent."""
     return None if value is strawberry.UNSET else value
 
 
 def kept(value: T) -> T | Keep:
-    """A field of an update: None clears, absent keeps."""
+    """Return a field of an update: None clears the column, an absent field keeps it."""
     return KEEP if value is strawberry.UNSET else value
 
 
 def set_or_kept(value: T | None, name: str) -> T | Keep:
-    """A field of an update that can't be cleared.
+    """Return a field of an update that can't be cleared.
 
     Raises:
         InvalidInputError: It is null.
@@ -75,7 +75,7 @@ def set_or_kept(value: T | None, name: str) -> T | Keep:
 
 
 def all_given(filter_: object) -> dict[str, Any]:
-    """The fields of a filter that are there, by name."""
+    """Return the fields of a filter that are given, by name."""
     if filter_ is None or filter_ is strawberry.UNSET:
         return {}
     return {name: value for name, value in vars(filter_).items() if given(value) is not None}

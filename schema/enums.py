@@ -1,4 +1,4 @@
-"""The enums that clients see. Importing this module names and describes those of models."""
+"""The enums of the API. Importing this module names and describes those that are declared in models."""
 
 from collections.abc import Mapping
 from enum import Enum, EnumMeta
@@ -42,7 +42,7 @@ class CountPrecision(Enum):
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
-    """Make an enum of models one of the schema, each of its members described."""
+    """Make an enum of models an enum of the schema, and describe its members."""
     strawberry.enum(enum, description=description)
     if has_enum_definition(enum):
         for value in enum.__strawberry_definition__.values:
@@ -62,7 +62,7 @@ _describe(
         "DUE_DATE": "Their last day to pay.",
         "TOTAL": "Their total. Amounts in different currencies aren't compared: the order is by currency first.",
         "PAID_AT": "Their `paidAt`.",
-        "CUSTOMER": "Their customer's name, compared as customers are by NAME.",
+        "CUSTOMER": "Their customer's name, ordered as in `CustomerOrderField.NAME`.",
     },
 )
 _describe(
@@ -142,14 +142,14 @@ _describe(
     OpenSessions,
     "Whether a customer who has opened a Payment Link's page can still pay there.",
     {
-        "POSSIBLE": "The link is open, or Stripe did not close its open pages, which expire within a day.",
-        "CLOSING": "The link is closed, and its open pages are being closed at Stripe.",
-        "SETTLED": "Nobody can pay there any more.",
+        "POSSIBLE": "Yes: the link is open, or its open pages could not be closed; they expire within a day.",
+        "CLOSING": "For now: the link is closed, and its open pages are being closed at Stripe.",
+        "SETTLED": "No: nobody can pay there any more.",
     },
 )
 _describe(
     RevenueInterval,
-    "How long a point of revenue is, by the calendar of a time zone.",
+    "How much time a point of revenue covers, by the calendar of a time zone.",
     {
         "HOUR": "An hour, counted from the beginning of the day.",
         "DAY": "From midnight to midnight: 23 or 25 hours when clocks change.",
@@ -161,12 +161,12 @@ _describe(
     WebhookEventStatus,
     "The outcome of a webhook event.",
     {
-        "PROCESSED": "Applied, or found to be applied already.",
+        "PROCESSED": "Applied, or another event had applied the same change already.",
         "IGNORED": "Nothing to do.",
         "UNAPPLIED": "Money that fits no invoice, or an event that may be about money but can't be read.",
-        "HELD": "Verified while the integration was switched off; applied when it is on again.",
+        "HELD": "Verified while the integration was switched off; applied once it is switched on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
-        "FAILED": "Applying it failed on our side; it is tried again.",
+        "FAILED": "Applying it failed inside Fluxrate; it is tried again.",
     },
 )
 _describe(

@@ -1,4 +1,4 @@
-"""What lists and subscriptions can be narrowed to, where everything given must hold, and what they are ordered by."""
+"""The filters and orders of lists and subscriptions. All conditions of a filter must hold."""
 
 from collections.abc import Callable
 from dataclasses import fields as fields_of
@@ -18,7 +18,7 @@ FilterT = TypeVar("FilterT")
 
 
 def restricting(query: type[Any], description: str) -> Callable[[type[FilterT]], type[FilterT]]:
-    """Give an input the restrictions that a use case's query declares, each of which may be left out."""
+    """Declare an input with the restrictions of a use case's query; each field is optional."""
     types = get_type_hints(query)
 
     def declare(filter_: type[FilterT]) -> type[FilterT]:

@@ -1,7 +1,7 @@
-"""What has an id, and the fields that look such things up: by their id, or by another row that points at them.
+"""Objects with an id, and the fields that find them by id or from another object.
 
-A type says its prefix where it is declared, `class Invoice(Node, prefix=Prefix.INVOICE)`; `node`, links and lookups
-find it by that.
+A type names its prefix where it is declared: `class Invoice(Node, prefix=Prefix.INVOICE)`. `node`, links and lookups
+find the type by the prefix.
 """
 
 from operator import attrgetter
@@ -17,14 +17,14 @@ RowT_contra = TypeVar("RowT_contra", contravariant=True)
 
 
 class OfRow(Protocol[RowT_contra]):
-    """A type that is made of a row."""
+    """A type that is made from a row."""
 
     @classmethod
     def of(cls, row: RowT_contra) -> Self: ...
 
 
 _TYPES: Final[dict[Prefix, type[OfRow[Any]]]] = {}
-"""What an id's prefix says that it names."""
+"""The name of the type for each prefix."""
 
 _LAZY: Final[dict[Prefix, Any]] = {
     Prefix.CUSTOMER: Annotated["Customer", strawberry.lazy("schema.types.customer")],  # noqa: F821
@@ -33,7 +33,7 @@ _LAZY: Final[dict[Prefix, Any]] = {
     Prefix.PAYMENT: Annotated["Payment", strawberry.lazy("schema.types.payment")],  # noqa: F821
     Prefix.WEBHOOK_EVENT: Annotated["WebhookEvent", strawberry.lazy("schema.types.webhook_event")],  # noqa: F821
 }
-"""The types that others point at, by name: they point at one another, so each is looked up when the schema is built."""
+"""The types that links name. They refer to one another, so each is looked up when the schema is built."""
 
 
 @strawberry.interface(description="Something with an id of its own.")
@@ -48,14 +48,14 @@ class Node:
 
 
 def shown(prefix: Prefix, row: Any) -> Any:
-    """Make a row an object of the type that its prefix names."""
+    """Make the type that a prefix names from a row."""
     return None if row is None else _TYPES[prefix].of(row)
 
 
 def link(prefix: Prefix, key: str, description: str, *, required: bool = False) -> Any:
-    """Declare a field: the object at which the object's `key` points, as it is now; null where it points at nothing.
+    """Declare a field for the object with the id in `key`, as it is now; null if there is none.
 
-    `required`: a foreign key sees to it that there is always something.
+    `required`: a foreign key guarantees that there is one.
     """
     id_of = attrgetter(key)
 
@@ -71,7 +71,7 @@ def link(prefix: Prefix, key: str, description: str, *, required: bool = False) 
 
 
 def by_id(prefix: Prefix, noun: str, type_: type[OfRow[Any]]) -> Any:
-    """Declare a field of the query: the object of one kind with an id; null where the workspace has none."""
+    """Declare a field of the query for the object of a type with an id; null if the workspace has none."""
 
     async def resolve(
         self: Any,  # noqa: ARG001  (Strawberry gives it)

@@ -1,4 +1,4 @@
-"""Relay's connections: pages of lists, and the arguments that every list takes."""
+"""Relay's connections: pages of lists, and the arguments of every list."""
 
 import asyncio
 import inspect
@@ -34,7 +34,7 @@ OrderBy = Annotated[T | None, strawberry.argument(description="The field and the
 
 
 def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
-    """Give the resolver of a list Relay's arguments, in the place of its `request`: the page that they ask for."""
+    """Replace the `request` of a list's resolver by Relay's arguments."""
 
     @wraps(resolver)
     async def with_arguments(
@@ -89,7 +89,7 @@ class Connection(Generic[NodeT]):
     count: strawberry.Private[Counting]
 
     def __init_subclass__(cls) -> None:
-        """Know the type of the rows: `Invoice` of `class InvoiceConnection(Connection[Invoice])`."""
+        """Read the type of the rows: `Invoice` in `class InvoiceConnection(Connection[Invoice])`."""
         super().__init_subclass__()
         (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
@@ -106,7 +106,7 @@ class Connection(Generic[NodeT]):
 
     @classmethod
     def of(cls, found: Page[Any], **asked_for: Any) -> Self:
-        """A page of rows, each made a node; beside it what a kind of list knows of what was asked for."""
+        """Make a page from rows. `asked_for` are the fields that only this kind of list has."""
         nodes: list[Any] = [cls.node_type.of(row) for row in found.rows]
         cursors = found.cursors
         return cls(
@@ -124,7 +124,10 @@ class Connection(Generic[NodeT]):
 
 
 def _once(counting: Counting) -> Counting:
-    """Count once, however often it is asked; who is cancelled cancels it: all who ask are one operation."""
+    """Count at most once, however often the number is needed.
+
+    If one caller is cancelled, all are: they belong to the same operation.
+    """
     known: list[asyncio.Future[Count]] = []
 
     async def counted() -> Count:
@@ -136,24 +139,24 @@ def _once(counting: Counting) -> Counting:
 
 
 def asked(first: int | None, after: str | None, last: int | None, before: str | None) -> PageRequest:
-    """Which page the arguments ask for."""
+    """Read which page the arguments ask for."""
     return PageRequest(given(first), given(after), given(last), given(before))
 
 
 def newest_first(order: OrderDirection | None) -> bool:
-    """Whether a list is to begin with the newest."""
+    """Whether a list begins with the newest."""
     return given(order) is not OrderDirection.ASC
 
 
 class OrderInput(Protocol[FieldT]):
-    """An `orderBy`: a field with CREATED_AT among its values."""
+    """An `orderBy`: its `field` is an enum with CREATED_AT."""
 
     field: FieldT
     direction: OrderDirection
 
 
 def ordered_by(order: OrderDirection | None, order_by: OrderInput[FieldT] | None) -> tuple[FieldT | None, bool]:
-    """The field that a list is ordered by, None for creation, and whether it is descending.
+    """Return the field that a list is ordered by, None for creation, and whether the order is descending.
 
     Raises:
         InvalidInputError: Both arguments are given.
@@ -167,7 +170,7 @@ def ordered_by(order: OrderDirection | None, order_by: OrderInput[FieldT] | None
 
 
 class Children(Protocol):
-    """The loaders of a kind of children, by how many of each parent's and from which end."""
+    """Makes the loader of a kind of children, for their number per parent and the end to read from."""
 
     def __call__(self, most: int, *, descending: bool) -> ChildrenLoader[Any]: ...
 
@@ -182,9 +185,9 @@ async def page_of_children(
     key: str = "id",
     narrowings: Sequence[Narrowing] | None = None,
 ) -> Page[Any]:
-    """A page of a parent's rows: one that begins at an end of the list is loaded together with other parents'.
+    """Read a page of a parent's rows. A page at an end of the list is loaded together with those of other parents.
 
-    `narrowings` are those of a filter, which has the list read on its own; None without one.
+    With `narrowings`, those of a filter, the list is read on its own.
 
     Raises:
         InvalidInputError: The arguments don't go together, or a cursor is not one of this list's.

@@ -1,4 +1,4 @@
-"""Refusals that a client can cause: members of the mutations' unions, one type per class of error."""
+"""Problems: refusals that a client can fix, one type per class of error, as members of the mutations' unions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Problem:
 
     @classmethod
     def more(cls, refusal: Any) -> dict[str, Any]:  # noqa: ARG003 - those that say more read it
-        """What only this problem says of the error."""
+        """Return the fields that only this problem has."""
         return {}
 
 
@@ -43,7 +43,7 @@ class Conflict(Problem):
     pass
 
 
-@strawberry.type(description="The invoice can't move from its current status to the one asked for.")
+@strawberry.type(description="The invoice can't go from its current status to the requested one.")
 class InvalidTransition(Problem):
     from_: InvoiceStatus = strawberry.field(name="from", description="The invoice's current status.")
     to: InvoiceStatus = strawberry.field(description="The requested status.")
@@ -71,13 +71,13 @@ class StripeRefused(Problem):
 
 
 def result_of(mutation: str) -> Any:
-    """Declare the union of what a mutation answers."""
+    """Declare the union of a mutation's results."""
     return strawberry.union(f"{mutation[0].upper()}{mutation[1:]}Result", description=f"The result of `{mutation}`.")
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemHandler:
-    """Answers an exception as the member of the field's union that stands for it; see strawberry.ExceptionHandler."""
+    """Returns the problem for an error, if the field's union has it; see strawberry.ExceptionHandler."""
 
     exception_type: type[errors.RefusalError]
     error_type: type[Problem]

@@ -1,4 +1,4 @@
-"""Everything that can be queried."""
+"""All queries."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -63,7 +63,7 @@ async def customer_page(
     order_by: CustomerOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of customers; one in the order of creation may be `read` in part."""
+    """Read a page of customers. In the order of creation, `read` may read only some columns."""
     text = given(search)
     by, descending = ordered_by(order, order_by)
     if by is None:
@@ -80,7 +80,7 @@ async def invoice_page(
     order_by: InvoiceOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of invoices; one in the order of creation may be `read` in part."""
+    """Read a page of invoices. In the order of creation, `read` may read only some columns."""
     query = InvoiceQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = invoice_list.counting_of(ctx, query)
@@ -99,7 +99,7 @@ async def payment_page(
     order_by: PaymentOrder | None = strawberry.UNSET,
     read: Read = whole,
 ) -> Page[Any]:
-    """A page of payments; one in the order of creation may be `read` in part."""
+    """Read a page of payments. In the order of creation, `read` may read only some columns."""
     query = PaymentQuery(**all_given(filter))
     by, descending = ordered_by(order, order_by)
     counting = payment.counting_of(ctx, query)
@@ -116,7 +116,12 @@ class Query:
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
-    @strawberry.field(description="The object with this id; null when the workspace has none. API keys need ADMIN.")
+    @strawberry.field(
+        description=(
+            "The object with this id; null when the workspace has none. API keys are returned only to callers with"
+            " ADMIN."
+        )
+    )
     async def node(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
     ) -> Node | None:
@@ -149,9 +154,10 @@ class Query:
         search: Annotated[
             str | None,
             strawberry.argument(
-                description="Those whose name, email or external id contains this text. Upper and lower case are the"
-                " same; on SQLite only for A to Z. A text of one or two characters is searched for among the"
-                " newest 10,000 customers only."
+                description=(
+                    "Those whose name, email or external id contains this text. Case is ignored; on SQLite only for A"
+                    " to Z. A text of one or two characters is searched for among the newest 10,000 customers only."
+                )
             ),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
@@ -162,11 +168,13 @@ class Query:
 
     customer = by_id(Prefix.CUSTOMER, "customer", Customer)
 
-    @strawberry.field(description="The customer with this id of your own; null when there is none.")
+    @strawberry.field(description="The customer with this external id; null when there is none.")
     async def customer_by_external_id(
         self,
         info: Info,
-        external_id: Annotated[str, strawberry.argument(description="Your own id for the customer.")],
+        external_id: Annotated[
+            str, strawberry.argument(description="The customer's `externalId`: your own id for it.")
+        ],
     ) -> Customer | None:
         row = await customer.customer_by_external_id(info.context, external_id)
         return None if row is None else Customer.of(row)
@@ -225,7 +233,7 @@ class Query:
 
     webhook_event = by_id(Prefix.WEBHOOK_EVENT, "webhook event", WebhookEvent)
 
-    @strawberry.field(description="The webhook event with this id at Stripe; null when it never came.")
+    @strawberry.field(description="The webhook event with this Stripe id; null when it never came.")
     async def webhook_event_by_stripe_id(
         self,
         info: Info,
@@ -258,7 +266,7 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count only money received from this instant on. Open amounts are always as of now."
+                description="Count only money received at or after this instant. Open amounts are always those of now."
             ),
         ] = strawberry.UNSET,
         until: Annotated[
@@ -275,18 +283,22 @@ class Query:
     async def revenue(
         self,
         info: Info,
-        since: Annotated[datetime, strawberry.argument(description="Where the first point begins.")],
-        interval: Annotated[RevenueInterval, strawberry.argument(description="How long a point is.")],
+        since: Annotated[datetime, strawberry.argument(description="When the first point begins.")],
+        interval: Annotated[RevenueInterval, strawberry.argument(description="How much time each point covers.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="Where the last point ends; now by default.")
+            datetime | None, strawberry.argument(description="When the last point ends; now by default.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
-            str | None, strawberry.argument(description='The time zone of the days, by its IANA name: "Europe/Berlin".')
+            str | None,
+            strawberry.argument(description='The time zone in which days begin, by its IANA name: "Europe/Berlin".'),
         ] = "UTC",
         currency: Annotated[
             str | None,
             strawberry.argument(
-                description="Only this currency, even if no money came in; by default every currency in which some did."
+                description=(
+                    "Only this currency, with zeros if it received nothing; by default every currency that received"
+                    " money."
+                )
             ),
         ] = strawberry.UNSET,
     ) -> list[RevenueSeries]:
@@ -304,7 +316,7 @@ class Query:
     def counts(self) -> Counts:
         return Counts()
 
-    @strawberry.field(description="How much needs somebody's attention; all 0 when all is well.")
+    @strawberry.field(description="Counts of what needs somebody's attention; all 0 when all is well.")
     def attention(self) -> Attention:
         return Attention()
 

@@ -1,4 +1,4 @@
-"""Scalars that take nothing but what they say: no floats for money, no instants without an offset."""
+"""Scalars that refuse inexact values: no floats for money, no instants without an offset."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from strawberry.types.scalar import ScalarDefinition
 from models.ids import MAX_ID_LENGTH
 
 BigInt = NewType("BigInt", int)
-"""An integer that may not fit GraphQL's 32 bits."""
+"""An integer that may exceed GraphQL's 32 bits."""
 
 _DECIMAL_FORM: Final = re.compile(r"-?([0-9]+)(?:\.([0-9]{1,12}))?")
 _DECIMAL_DIGITS: Final = 30
@@ -28,7 +28,7 @@ _INSTANT_FORM: Final = re.compile(
 
 
 def parse_decimal(value: object) -> Decimal:
-    """An exact decimal from a string or a whole number."""
+    """Read an exact decimal from a string or a whole number."""
     text = _text_or_integer(value)
     form = _DECIMAL_FORM.fullmatch(text) if text is not None else None
     if form is None or text is None or len(form[1] + (form[2] or "")) > _DECIMAL_DIGITS:
@@ -40,12 +40,12 @@ def parse_decimal(value: object) -> Decimal:
 
 
 def print_decimal(value: Decimal) -> str:
-    """Plain notation with the digits that the value has."""
+    """Write a decimal in plain notation, with the digits that it has."""
     return format(value, "f")
 
 
 def parse_big_int(value: object) -> int:
-    """An integer of any size from a string or a whole number."""
+    """Read an integer of any size from a string or a whole number."""
     text = _text_or_integer(value)
     if text is None or not _INTEGER_FORM.fullmatch(text):
         raise GraphQLError(f'{_shown(value)} is not a BigInt: give a string of digits, like "1999".')
@@ -53,7 +53,7 @@ def parse_big_int(value: object) -> int:
 
 
 def parse_instant(value: object) -> datetime:
-    """An instant in UTC."""
+    """Read an instant; return it in UTC."""
     if isinstance(value, str) and _INSTANT_FORM.fullmatch(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -66,12 +66,12 @@ def parse_instant(value: object) -> datetime:
 
 
 def print_instant(value: datetime) -> str:
-    """RFC 3339 in UTC."""
+    """Write an instant as RFC 3339 in UTC."""
     return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
 
 
 def parse_date(value: object) -> date:
-    """A day of the calendar."""
+    """Read a day of the calendar."""
     if isinstance(value, str) and _DATE_FORM.fullmatch(value):
         try:
             return date.fromisoformat(value)
@@ -81,7 +81,10 @@ def parse_date(value: object) -> date:
 
 
 class _BoundedID(GraphQLScalarType):
-    """ID, which refuses what is longer than any id that there is. graphql-core lets nobody name a type so but here."""
+    """ID, which refuses texts that are longer than any id.
+
+    graphql-core allows no other scalar named ID, so it is changed here.
+    """
 
     reserved_types: Mapping[str, GraphQLNamedType] = {}
 
@@ -117,7 +120,7 @@ def _bounded_id() -> ScalarDefinition:
 
 def _not_too_long(id_: str) -> str:
     if len(id_) > MAX_ID_LENGTH:
-        raise GraphQLError(f"{_shown(id_)} is not an ID: none is longer than {MAX_ID_LENGTH} characters.")
+        raise GraphQLError(f"{_shown(id_)} is not an ID: an ID has at most {MAX_ID_LENGTH} characters.")
     return id_
 
 
@@ -172,4 +175,4 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
     ),
 }
-"""What schema types say by Python's types."""
+"""The scalar for each Python type."""

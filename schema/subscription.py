@@ -1,4 +1,4 @@
-"""Everything that can be followed as it happens."""
+"""All subscriptions."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,8 +18,8 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "A cursor seen earlier: the events since then come first, then live ones, each once and without a"
-            " gap. Without it: from now on."
+            "The cursor of the last event that you received: the events after it come first, then live ones, each"
+            " once, without a gap. Without it you receive events from now on."
         )
     ),
 ]
@@ -35,8 +35,8 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Live events, in the order of commit. A cursor that this workspace never gave out is an error. A cursor is"
-        " valid with any filter. Needs READ."
+        "Live events, in the order of commit. A cursor is valid with any filter; a cursor that is not from this"
+        " workspace is an error. Needs READ."
     )
 )
 class Subscription:
@@ -71,8 +71,10 @@ class Subscription:
         return _shown(event.follow(info.context, given(after), query))
 
     @strawberry.subscription(
-        description="An event whenever Stripe posts a webhook event for the first time, and whenever the status of one"
-        " changes."
+        description=(
+            "An event whenever Stripe posts a webhook event for the first time, and whenever a webhook event's status"
+            " changes."
+        )
     )
     async def webhook_events(
         self,

@@ -45,7 +45,6 @@ ELSEWHERE: Final[dict[str, str]] = {
         "models: api_key; resolvers: auth; schema/mutations: api_key; schema/types: api_key"
     ),
     "tests/resolvers/test_metadata.py": "models: metadata; schema/types: metadata",
-    "tests/models/test_calendar.py": "models: instant",
     "tests/payment_links/test_maker.py": "gateways/stripe: link_calls links; resolvers: link_choice; workers: links",
     "tests/resolvers/test_customer.py": (
         "resolvers: customer_search; schema/mutations: customer; schema/types: customer"

@@ -37,7 +37,7 @@ class Sweep(Periodic):
         await self._release_held()
         await self._retry_failed()
         await self._read_again()
-        await self._quarantine.release_owed()
+        await self._quarantine.finish_releases()
         await self._quarantine.drop_expired()
         self._on_commit(await retire_previous_secrets())
 

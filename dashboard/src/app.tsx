@@ -16,9 +16,9 @@ type Session =
   | { is: "asked"; key: string }
   | { is: "in"; since: number; byForm: boolean };
 
-const ENDED = "Your session has ended: the API key was revoked or has expired, or twelve hours are over.";
+const ENDED = "Your session has ended: the API key was revoked or has expired, or 12 hours have passed.";
 
-/** The dashboard for who is signed in, and the way in for who is not. */
+/** The dashboard, or the sign-in form if nobody is signed in. */
 export function App() {
   const [session, setSession] = useState<Session>({ is: "unknown" });
   const begin = useCallback((byForm = false) => setSession({ is: "in", since: Date.now(), byForm }), []);
@@ -47,12 +47,12 @@ export function App() {
     const openHere = () => void open(keyInAddress());
     const followLink = () => location.hash.startsWith("#key=") && openHere();
     openHere();
-    addEventListener("hashchange", followLink); // a link that is pasted where the dashboard is open loads nothing anew
+    addEventListener("hashchange", followLink); // pasting a link into an open dashboard doesn't reload the page
     return () => removeEventListener("hashchange", followLink);
   }, [open]);
   useEffect(() => onSessionChange(() => location.reload()), []);
 
-  /** The session opens nothing more; or another tab has begun another one. */
+  /** The session has ended, or another tab has begun another one. */
   const ended = async () => ((await isSignedIn()) ? location.reload() : end(ENDED));
   switch (session.is) {
     case "unknown":
@@ -77,7 +77,7 @@ function Unreachable({ onRetry }: { onRetry: () => void }) {
   );
 }
 
-/** Whoever is signed in already is not signed in to somewhere else by a link that anybody can send. */
+/** Asks before a sign-in link replaces the session: anybody can send such a link. */
 function Asked({ onEnter, onStay }: { onEnter: () => void; onStay: () => void }) {
   return (
     <main className="gate">
@@ -98,7 +98,7 @@ function Asked({ onEnter, onStay }: { onEnter: () => void; onStay: () => void })
 }
 
 interface SignedInProps {
-  /** By what had the focus a moment ago. */
+  /** Whether the user signed in with the form, which had the focus. */
   byForm: boolean;
   onEnded: () => void;
   onLeft: () => void;
@@ -121,7 +121,7 @@ function Opened({ byForm, onEnded, onLeft }: SignedInProps) {
   const cursor = viewer?.workspace.eventCursor;
   const keyId = viewer?.apiKey.id ?? null;
   actAs(keyId);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: it begins once, and goes on by itself
+  // biome-ignore lint/correctness/useExhaustiveDependencies: it starts once and then resumes on its own
   useEffect(() => {
     if (cursor === undefined) return;
     live.start(cursor, onEnded, () => location.reload());

@@ -6,14 +6,14 @@ import { GraphiQL, GraphiQLInterface } from "graphiql";
 import { createRoot } from "react-dom/client";
 import { fetcher } from "./api/fetcher";
 
-const BEGINNING = `# Fluxrate's API, asked as who is signed in at /
+const BEGINNING = `# Queries here use the API key that you signed in with at /
 #
-# Or with another API key, which goes under Headers:
+# To use another API key, enter it under Headers:
 # {"Authorization": "Bearer flx_test_…"}
 # Then press "Re-fetch GraphQL schema", bottom left.
 #
-# What you write is kept until you close this tab,
-# headers until you leave this page.
+# This tab keeps what you write until you close it,
+# and headers until you leave this page.
 
 query Invoices {
   invoices(first: 10) {
@@ -31,7 +31,7 @@ subscription Follow {
 }
 `;
 
-/** GraphiQL without its history, which keeps headers for ever, and with them API keys. */
+/** GraphiQL without its history, which would store headers, and API keys with them, for ever. */
 function Page() {
   return (
     <GraphiQLProvider

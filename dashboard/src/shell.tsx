@@ -27,7 +27,7 @@ const Payment = page(() => import("./pages/payment"));
 const Attention = page(() => import("./pages/attention"));
 const Settings = page(() => import("./pages/settings"));
 
-/** By the first part of their address. */
+/** The pages by the first part of their address. */
 const PAGES = {
   "": [Overview],
   invoices: [Invoices, Invoice, NewInvoice],
@@ -39,13 +39,13 @@ const PAGES = {
   settings: [Settings],
 };
 
-/** Begins to load the page that is opened first, before it is known who opens it. */
+/** Begins to load the first page before it is known whether anybody is signed in. */
 export function preloadHere(): void {
   const [, part = ""] = location.pathname.split("/");
   for (const each of PAGES[part as keyof typeof PAGES] ?? []) each.preload();
 }
 
-/** Loads all others in a quiet moment: they are there at once then, also when the server has another version by then. */
+/** Loads all other pages while nothing happens, so that they open at once, even if the server is updated meanwhile. */
 function preloadAll(): void {
   for (const each of Object.values(PAGES).flat()) each.preload();
 }
@@ -63,7 +63,7 @@ const LINKS = [
   { href: "/settings", label: "Settings" },
 ];
 
-/** The frame of every page: where one can go, whether what is shown is live, and the page. It may begin with the focus. */
+/** The frame of every page: its navigation, whether the page is live, and the page, which may begin with the focus. */
 export function Shell({ hasFocus, onLeave }: { hasFocus: boolean; onLeave: () => void }) {
   const { workspace, apiKey } = useViewer();
   const [path] = useLocation();
@@ -132,14 +132,14 @@ function NavLink({ href, label, isBelow = false }: { href: string; label: string
   );
 }
 
-const TOLD = { connecting: "Connecting …", live: "Live", reconnecting: "Reconnecting …" };
+const LABELS = { connecting: "Connecting …", live: "Live", reconnecting: "Reconnecting …" };
 
-/** What is stale is never shown as live. */
+/** Whether the page is live, so that old data is never taken for current data. */
 function LiveBadge() {
   const status = useLiveStatus();
   return (
     <span role="status" className={`live live-${status}`}>
-      {TOLD[status]}
+      {LABELS[status]}
     </span>
   );
 }

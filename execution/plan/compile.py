@@ -286,7 +286,7 @@ class Compiler:
     def _complete_rows(
         self, type_: GraphQLOutputType, field: FieldDetailsList, columns: set[str]
     ) -> tuple[Complete, FewColumns]:
-        """What becomes of rows, and the columns that they need."""
+        """Return how rows are completed, and the columns that they need."""
         self._reads += 1
         if self._reads > MAX_READS:
             raise UnplannedError("size")

@@ -44,7 +44,7 @@ _MAX_WAITING: Final = 128
 
 @dataclass(slots=True)
 class _Waiting:
-    """A post that is to be stored, and the future of those who wait for that."""
+    """A post to store, and the future that its callers await."""
 
     post: Post
     kept: asyncio.Future[bool]
@@ -68,8 +68,8 @@ class Quarantine:
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self._owed: set[str] | None = None
-        """Integrations whose release has to be finished; None until they are read, after the start."""
+        self._unfinished: set[str] | None = None
+        """Ids of integrations whose release is not finished; None until they are read from the database."""
 
     async def __aenter__(self) -> "Quarantine":
         self._task = asyncio.create_task(self._run())
@@ -142,7 +142,7 @@ class Quarantine:
             log.warning("posts could not be quarantined", posts=len(waiting), error=repr(error))
             for each in waiting:
                 each.kept.set_exception(
-                    UnavailableError("The delivery can't be kept right now: try again in a moment.")
+                    UnavailableError("The delivery can't be stored right now: try again in a moment.")
                 )
                 each.kept.exception()  # read it, or asyncio logs it where nobody waits
             if not self._closing:
@@ -165,7 +165,7 @@ class Quarantine:
     # --- Verifying ---------------------------------------------------------------------------------------------
 
     def verified(self, integration: Integration, row: WebhookEvent) -> Delivery | None:
-        """What is quarantined as a delivery, if one of its posts verifies as of its receipt."""
+        """Make a delivery of a quarantined event, if one of its posts verifies as of its receipt."""
         for post in orjson.loads(row.posts or "[]"):
             received_at = datetime.fromisoformat(post["received_at"])
             secrets = self._secrets_at(integration, received_at)
@@ -202,28 +202,28 @@ class Quarantine:
         self._full_until.pop(integration.id, None)
         return sum(receipt.before is WebhookEventStatus.QUARANTINED for receipt in receipts)
 
-    async def release_or_owe(self, integration: Integration) -> int:
-        """Release like `release`; if the database is unavailable, `release_owed` does the rest, uncounted."""
+    async def release_or_defer(self, integration: Integration) -> int:
+        """Release like `release`; if the database becomes unavailable, `finish_releases` does the rest, uncounted."""
         try:
             return await self.release(integration)
         except UnavailableError as error:
             log.warning("quarantine not released, trying again", integration=integration.id, error=error.message)
-            if self._owed is not None:
-                self._owed.add(integration.id)
+            if self._unfinished is not None:
+                self._unfinished.add(integration.id)
             return 0
 
-    async def release_owed(self) -> None:
+    async def finish_releases(self) -> None:
         """Finish releases that were interrupted, in this process or in one that has ended."""
-        if self._owed is None:
+        if self._unfinished is None:
             waiting = (
                 unscoped(WebhookEvent).filter(Literally(UNFINISHED), status=WebhookEventStatus.QUARANTINED).distinct()
             )
-            self._owed = {str(id_) for id_ in await waiting.values_list("integration_id", flat=True)}
-        for id_ in sorted(self._owed):
+            self._unfinished = {str(id_) for id_ in await waiting.values_list("integration_id", flat=True)}
+        for id_ in sorted(self._unfinished):
             integration = await unscoped(Integration).filter(id=id_, webhook_secret_sealed__not_isnull=True).first()
-            self._owed.discard(id_)
+            self._unfinished.discard(id_)
             if integration is not None:
-                await self.release_or_owe(integration)
+                await self.release_or_defer(integration)
 
     async def drop_expired(self) -> None:
         """Drop posts that no secret verified within the days for which Stripe posts again.

@@ -125,11 +125,11 @@ def _further(kept: PaymentState, other: PaymentState, wanted_currency: str | Non
     amount, currency = amount_of_both(
         Amount(kept.amount, kept.currency), Amount(other.amount, other.currency), wanted_currency
     )
-    telling = [payment for payment in both if payment.decided_by] or both
+    dated = [payment for payment in both if payment.decided_by] or both
     return further._replace(
         amount=amount,
         currency=currency,
-        occurred_at=min(payment.occurred_at for payment in telling),
+        occurred_at=min(payment.occurred_at for payment in dated),
         decided_by=max(kept.decided_by, other.decided_by),
     )
 

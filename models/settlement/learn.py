@@ -148,11 +148,11 @@ def _with_second_success(known: PaymentState, event: PaymentFact, wanted_currenc
     A charge's time is when it was made, days before a bank debit is paid: it counts only until an event reports the
     success.
     """
-    is_known, is_said = bool(known.decided_by), event.evidence is Evidence.PAID
+    is_known, is_reported = bool(known.decided_by), event.evidence is Evidence.PAID
     occurred_at = known.occurred_at
-    if is_known is is_said:
+    if is_known is is_reported:
         occurred_at = min(known.occurred_at, paid_at(event))
-    elif is_said:
+    elif is_reported:
         occurred_at = paid_at(event)
     amount, currency = amount_of_both(
         Amount(known.amount, known.currency), Amount(event.amount, event.currency), wanted_currency

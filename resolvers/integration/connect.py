@@ -52,7 +52,7 @@ async def connect_stripe(
     if (webhook_secret or "").strip():
         secret = parse_webhook_secret(webhook_secret or "", ["input", "webhookSecret"])
     if secret and register_webhook:
-        raise InvalidInputError("Give a webhook secret or let the endpoint be registered, not both.", path=_REGISTER)
+        raise InvalidInputError("Give either webhookSecret or registerWebhook: true, not both.", path=_REGISTER)
     title = required_text(name, "The connection name", ["input", "name"])
     given = [title, key, secret, register_webhook]
     earlier = await earlier_result(ctx, _CONNECT, idempotency_key, given)

@@ -19,7 +19,7 @@ from models.webhook_url import is_local
 from resolvers.context import Context
 from resolvers.integration.lists import stripe_integrations
 
-GRAVITY: Final = (
+BY_SEVERITY: Final = (
     Reason.INTEGRATION_OFF,
     Reason.KEY_REJECTED,
     Reason.KEY_NOT_PERMITTED,
@@ -67,7 +67,7 @@ class Health:
 
 
 async def last_event_at(ctx: Context, integration: Integration) -> datetime | None:
-    """When the latest verified delivery came."""
+    """Return when the latest verified delivery came."""
     traffic = await ctx.loaders.traffic.load(integration.id)
     return traffic.last_event_at if traffic else None
 
@@ -133,8 +133,7 @@ async def connected_integration(ctx: Context, id_: str) -> Integration:
     integration = await ctx.one(Integration, id_, "integration", ["id"])
     if integration.disconnected_at is not None:
         raise NotFoundError(
-            "This integration is disconnected for good, there is nothing left to look at: connect Stripe again"
-            " (connectStripe).",
+            "This integration is disconnected for good: connect Stripe again (connectStripe).",
             code="INTEGRATION_DISCONNECTED",
             path=["id"],
         )
@@ -168,13 +167,13 @@ def _problems(
         Reason.EVENTS_UNREADABLE: str(unreadable),
         Reason.PUBLIC_URL_LOCAL: public_url,
     }
-    return [diagnose(code, details.get(code)) for code in GRAVITY if facts.get(code, code in found)]
+    return [diagnose(code, details.get(code)) for code in BY_SEVERITY if facts.get(code, code in found)]
 
 
 def _is_reached(integration: Integration, traffic: IntegrationTraffic | None) -> bool:
     """Whether deliveries arrive although the URL is this machine's own: one did lately, or Stripe accepted the URL."""
-    came = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
-    lately = bool(came) and max(came) > utc_now() - _FORWARDED_LATELY
+    arrivals = [] if traffic is None else [at for at in (traffic.last_event_at, traffic.last_rejected_at) if at]
+    lately = bool(arrivals) and max(arrivals) > utc_now() - _FORWARDED_LATELY
     return lately or integration.webhook_endpoint_id is not None
 
 

@@ -75,8 +75,8 @@ def _wanted(codes: Sequence[str] | None) -> frozenset[str]:
     for code in codes or ():
         if code not in fixable:
             raise InvalidInputError(
-                f"{code[:80]!r} can't be fixed from here. What can: {', '.join(sorted(fixable))}."
-                " For anything else see the problem's own fix.",
+                f"Fluxrate can't fix {code[:80]!r}, only {', '.join(sorted(fixable))}. For other problems, do what"
+                " their own fix says.",
                 path=["codes"],
             )
     return fixable if codes is None else frozenset(codes)

@@ -66,7 +66,7 @@ async def update_stripe_integration(
     ctx.services.link_maker.wake()
     if switched_on:
         await ctx.services.inbox.release_held(integration)
-    applied = await ctx.services.quarantine.release_or_owe(integration) if secret is not KEEP else 0
+    applied = await ctx.services.quarantine.release_or_defer(integration) if secret is not KEEP else 0
     ctx.refresh()
     return integration, applied
 
@@ -76,8 +76,8 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
     if account_id is None or known is None or account_id == known or allowed:
         return
     raise ConflictError(
-        f"This key opens another Stripe account ({account_id}) than the integration's ({known}): use a key of the same"
-        " account, connect the other one as an integration of its own, or set allowAccountChange: true.",
+        f"This key belongs to the Stripe account {account_id}, but the integration to {known}: use a key of the same"
+        " account, connect the other account as a separate integration, or set allowAccountChange: true.",
         code="OTHER_STRIPE_ACCOUNT",
         path=["input", "secretKey"],
     )

@@ -97,6 +97,6 @@ def _converter(model: type[Model], name: str) -> Callable[[Sequence[Any]], _Colu
 
 
 def _unless(type_: type, convert: Callable[[Any], Any]) -> Callable[[Sequence[Any]], _Column]:
-    """A conversion of a column whose values aren't of a type already: SQLite has texts and numbers for some."""
+    """Make a conversion that skips values of the right type: on SQLite some values are texts or numbers instead."""
     as_they_are = {type_, NoneType}
     return lambda values: values if as_they_are.issuperset(map(type, values)) else map(convert, values)

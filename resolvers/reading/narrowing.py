@@ -116,8 +116,8 @@ def among(column: str, values: Sequence[str]) -> Narrowing:
     async def find() -> Found | None:
         return Found(lists=[sublist(column, value) for value in values])
 
-    meant: dict[str, Any] = {f"{column}__in": list(values)}
-    return Narrowing(Q(**meant), find)
+    condition: dict[str, Any] = {f"{column}__in": list(values)}
+    return Narrowing(Q(**condition), find)
 
 
 def sublist(column: str, value: str) -> Sublist:
@@ -161,7 +161,7 @@ async def take(
 
 
 def stopwatch() -> Callable[[], None]:
-    """Make what stops a walk by many statements after the time that one may take.
+    """Make a function that stops a walk of many statements after the time that one statement may take.
 
     Raises:
         TimedOutError: The time is over.
@@ -170,7 +170,7 @@ def stopwatch() -> Callable[[], None]:
 
     def stop_when_over() -> None:
         if time.monotonic() > ends_at:
-            raise TimedOutError("The rows asked for lie too far from the beginning of the list.")
+            raise TimedOutError("The matching rows are too far from the beginning of the list: narrow the filter.")
 
     return stop_when_over
 

@@ -102,11 +102,19 @@ class Ordering(Generic[RowT]):
 
 @dataclass(slots=True)
 class _Taken(Generic[RowT]):
-    """The rows that were found so far, up to a limit."""
+    """The rows that were found so far, up to a limit.
+
+    Often most rows match. So the first statement looks up only twice as many rows as are needed, and each further
+    statement twice as many as the one before it.
+    """
 
     ordering: Ordering[RowT]
     limit: int
     rows: list[tuple[Key, RowT]] = field(default_factory=list)
+    _next: int = 0
+
+    def __post_init__(self) -> None:
+        self._next = min(_AT_ONCE, 2 * self.limit)
 
     @property
     def is_full(self) -> bool:
@@ -114,10 +122,11 @@ class _Taken(Generic[RowT]):
 
     async def look_up(self, keys: Sequence[Key]) -> None:
         """Add the rows with these keys that meet all conditions."""
-        for begin in range(0, len(keys), _AT_ONCE):
-            if self.is_full:
-                return
-            few = keys[begin : begin + _AT_ONCE]
+        begin = 0
+        while begin < len(keys) and not self.is_full:
+            few = keys[begin : begin + self._next]
+            begin += len(few)
+            self._next = min(_AT_ONCE, 2 * self._next)
             named = self.ordering.all.filter(id__in=[key[-1] for key in few])
             found = {row.pk: row for row in await matching_among(named, len(few), self.ordering.holding)}
             holding = [(key, found[key[-1]]) for key in few if key[-1] in found]
@@ -253,8 +262,8 @@ def _take_without(
 
 def _encode(ordering: Ordering[Any], place: _Place) -> str:
     values = [value.isoformat(" ") if isinstance(value, datetime) else value for value in place]
-    told = orjson.dumps([ordering.workspace_id, ordering.name, *values])
-    return base64.urlsafe_b64encode(told).decode().rstrip("=")
+    content = orjson.dumps([ordering.workspace_id, ordering.name, *values])
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
@@ -263,17 +272,17 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
     Raises:
         InvalidInputError: It is not a cursor of this workspace's list in this order.
     """
-    told = _told(cursor)
-    if told is None or told[0] != ordering.workspace_id:
+    content = _parsed(cursor)
+    if content is None or content[0] != ordering.workspace_id:
         raise wrong_cursor(argument)
-    if told[1] != ordering.name:
+    if content[1] != ordering.name:
         raise InvalidInputError(
-            f'"{argument}" is a cursor of {told[1]}, and this list is {ordering.name}: a cursor is valid only in the'
+            f'"{argument}" is a cursor of {content[1]}, and this list is {ordering.name}: a cursor is valid only in the'
             " order that it comes from. Begin with the first page.",
             code="CURSOR_OF_ANOTHER_ORDER",
             path=[argument],
         )
-    *values, id_ = told[2:]
+    *values, id_ = content[2:]
     if len(values) != len(ordering.kinds) or not isinstance(id_, str) or not _is_plain(id_):
         raise wrong_cursor(argument)
     if ordering.without is not None and all(value is None for value in values):
@@ -284,16 +293,18 @@ def _decode(ordering: Ordering[Any], cursor: str, argument: str) -> _Place:
         raise wrong_cursor(argument) from None
 
 
-def _told(cursor: str) -> list[Any] | None:
+def _parsed(cursor: str) -> list[Any] | None:
     """Parse a cursor into the workspace, the order's name, and a place; None if it isn't one."""
     if len(cursor) > _MAX_CURSOR_LENGTH:
         return None
     try:
-        told = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        content = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError):
         return None
-    is_one = isinstance(told, list) and len(told) > 3 and isinstance(told[1], str) and _NAME.fullmatch(told[1])
-    return told if is_one else None
+    is_one = (
+        isinstance(content, list) and len(content) > 3 and isinstance(content[1], str) and _NAME.fullmatch(content[1])
+    )
+    return content if is_one else None
 
 
 def _is_plain(text: str) -> bool:

@@ -139,9 +139,9 @@ async def receipts(
         parts += [_part(grain, source, len(values), only) for source in grain.sources]
     found: dict[str, dict[int, Receipts]] = defaultdict(lambda: defaultdict(Receipts))
     for row in await fetch(" UNION ALL ".join(parts), *values):
-        came = Receipts(*(int(row[name]) for name in Receipts._fields))
+        received = Receipts(*(int(row[name]) for name in Receipts._fields))
         of_currency = found[row["currency"]]
-        of_currency[row["place"]] = added(of_currency[row["place"]], came)
+        of_currency[row["place"]] = added(of_currency[row["place"]], received)
     return found
 
 
@@ -167,25 +167,27 @@ def _shared_out(spans: Sequence[Span]) -> Iterator[tuple[_Grain, list[_Range]]]:
     """Choose the grains that are needed, each with the ranges that it can add up."""
     left = list(enumerate(spans))
     for grain in _GRAINS:
-        told = left
+        fitting = left
         if grain.step is not None:
-            told, left = _whole(left, grain.step)
-        if told:
-            yield grain, [(place, _text(span.start, grain), _text(span.end, grain)) for place, span in told]
+            fitting, left = _in_steps(left, grain.step)
+        if fitting:
+            yield grain, [(place, _text(span.start, grain), _text(span.end, grain)) for place, span in fitting]
 
 
-def _whole(spans: Iterable[tuple[int, Span]], step: timedelta) -> tuple[list[tuple[int, Span]], list[tuple[int, Span]]]:
+def _in_steps(
+    spans: Iterable[tuple[int, Span]], step: timedelta
+) -> tuple[list[tuple[int, Span]], list[tuple[int, Span]]]:
     """Split spans into whole steps, and the remainders at their ends."""
-    told, left = [], []
+    whole, left = [], []
     for place, span in spans:
         first, last = _at_or_after(span.start, step), _before(span.end, step)
         if first >= last:
             left.append((place, span))
             continue
-        told.append((place, Span(first, last)))
+        whole.append((place, Span(first, last)))
         ends = (Span(span.start, first), Span(last, span.end))
         left += [(place, end) for end in ends if end.start < end.end]
-    return told, left
+    return whole, left
 
 
 def _before(at: datetime, step: timedelta) -> datetime:

@@ -1,1 +1,1 @@
-"""What can be changed, noun by noun: each with its result."""
+"""The mutations, one module per noun, each with its result."""

@@ -1,4 +1,4 @@
-"""Making and revoking API keys."""
+"""Creates and revokes API keys."""
 
 from datetime import datetime
 from typing import Annotated

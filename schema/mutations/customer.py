@@ -1,4 +1,4 @@
-"""Creating and changing customers."""
+"""Creates and changes customers."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ class UpdateCustomerInput:
     email: str | None = fields.optional("The email address for invoices.")
     external_id: str | None = fields.optional("Your own id for it, unique in the workspace; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
-        "Your own data about it. Entries that aren't named stay; null clears all."
+        "Your own data about it. Entries that you don't name stay; null removes all."
     )
 
 

@@ -1,4 +1,4 @@
-"""Connecting, changing and disconnecting Stripe accounts."""
+"""Connects, changes, checks and disconnects Stripe accounts."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ class UpdateStripeIntegrationInput:
     name: str | None = fields.optional("The connection's name.")
     secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). The previous one verifies for up to 24 hours more."
+        "The endpoint's signing secret (whsec_…). The previous secret still verifies deliveries for up to 24 hours."
     )
     is_active: bool | None = fields.optional(
         "false: deliveries are only stored. true: stored deliveries are applied, in order."
@@ -87,7 +87,7 @@ class RepairStripeIntegrationSuccess:
 @strawberry.type(description="The integration's quarantine is empty.")
 class DiscardQuarantinedSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
-    discarded: int = strawberry.field(description="How many webhook events were dropped.")
+    discarded: int = strawberry.field(description="How many webhook events were deleted.")
 
 
 ConnectStripeResult = Annotated[
@@ -124,7 +124,7 @@ class IntegrationMutations:
         )
         return ConnectStripeSuccess(integration=StripeIntegration.of(row))
 
-    @mutation(description="Rename an integration, rotate its secrets, switch it off or on. Needs ADMIN.")
+    @mutation(description="Rename an integration, rotate its secrets, or switch it off or on. Needs ADMIN.")
     async def update_stripe_integration(
         self,
         info: Info,
@@ -153,8 +153,8 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Drop an integration's QUARANTINED webhook events: forgeries, or events that another endpoint signed."
-            " Genuine ones aren't lost: `syncStripeEvents` fetches them from Stripe. Needs ADMIN."
+            "Delete an integration's QUARANTINED webhook events: forgeries, or events that another endpoint signed."
+            " Genuine events aren't lost: `syncStripeEvents` fetches them from Stripe. Needs ADMIN."
         )
     )
     async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:
@@ -163,8 +163,8 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Check an integration at Stripe: whether the key works and has the permissions that it needs, whether the"
-            " endpoint exists, is complete and the only one, and whether events arrive. Needs ADMIN."
+            "Check an integration at Stripe: whether the key works and has the permissions that it needs, whether"
+            " there is exactly one endpoint with the right URL and events, and whether events arrive. Needs ADMIN."
         )
     )
     async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
@@ -175,9 +175,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Fix an integration's endpoint at Stripe: add it, enable it, correct its URL, add"
-            " its events, or replace it and save the new one's secret. The integration is checked before and after;"
-            " without a problem nothing changes. Needs ADMIN."
+            "Fix an integration's endpoint at Stripe: add it, enable it, correct its URL, add its events, or replace"
+            " it and save the new secret. Fluxrate checks the integration before and after; if there is no problem,"
+            " nothing changes. Needs ADMIN."
         )
     )
     async def repair_stripe_integration(
@@ -186,7 +186,9 @@ class IntegrationMutations:
         id: IntegrationId,
         codes: Annotated[
             list[str] | None,
-            strawberry.argument(description="Fix only problems with these codes; by default all that can be fixed."),
+            strawberry.argument(
+                description="Fix only problems with these codes; by default every problem that Fluxrate can fix."
+            ),
         ] = strawberry.UNSET,
     ) -> RepairStripeIntegrationResult:
         row, repaired = await repair.repair_stripe_integration(info.context, id, given(codes))

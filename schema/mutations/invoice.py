@@ -1,4 +1,4 @@
-"""Drafting and finalizing invoices, and every way one ends."""
+"""Creates, changes, finalizes and ends invoices."""
 
 from datetime import date
 from decimal import Decimal
@@ -56,8 +56,8 @@ class UpdateInvoiceInput:
     memo: str | None = fields.optional("A note for yourself; null clears it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data about it. This alone can be updated in any status. Entries that aren't named stay;"
-            " null clears all."
+            "Your own data about it: the only field that can be updated in every status. Entries that you don't name"
+            " stay; null removes all."
         ),
     )
 
@@ -177,7 +177,7 @@ class InvoiceMutations:
     @mutation(
         description=(
             "Make a draft OPEN, for good: it gets its number, and Stripe is asked to make its Payment Link. If Stripe"
-            " fails, the invoice is OPEN anyway. With a total of 0 it is PAID at once. Needs WRITE."
+            " fails, the invoice is OPEN anyway. If its total is 0, it is PAID at once. Needs WRITE."
         )
     )
     async def finalize_invoice(
@@ -186,7 +186,7 @@ class InvoiceMutations:
         id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")],
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Which integration receives the payment; needed when several are active."),
+            strawberry.argument(description="Which integration receives the payment. Required if several are active."),
         ] = strawberry.UNSET,
     ) -> FinalizeInvoiceResult:
         row = await invoice.finalize_invoice(info.context, id, given(integration_id))
@@ -217,7 +217,7 @@ class InvoiceMutations:
         row = await invoice.void_invoice(info.context, id, given(note))
         return VoidInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Write an invoice off; a late payment still makes it PAID. Needs WRITE.")
+    @mutation(description="Write an invoice off. A late payment still makes it PAID. Needs WRITE.")
     async def mark_invoice_uncollectible(
         self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
     ) -> MarkInvoiceUncollectibleResult:

@@ -1,4 +1,4 @@
-"""Applying unapplied payments by hand."""
+"""Applies unapplied payments by hand."""
 
 from typing import Annotated
 
@@ -27,8 +27,8 @@ ApplyPaymentResult = Annotated[
 class PaymentMutations:
     @mutation(
         description=(
-            "Apply UNAPPLIED money to an OPEN or UNCOLLECTIBLE invoice of its currency. Its webhook events become"
-            " PROCESSED. A repetition changes nothing. Needs WRITE."
+            "Apply an UNAPPLIED payment to an OPEN or UNCOLLECTIBLE invoice in the same currency. The payment's"
+            " webhook events become PROCESSED. A repetition changes nothing. Needs WRITE."
         )
     )
     async def apply_payment(

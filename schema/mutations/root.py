@@ -1,4 +1,4 @@
-"""Everything that can be changed. What a client can cause to be refused is a member of each result's union."""
+"""Collects all mutations."""
 
 import importlib
 import pkgutil
@@ -11,7 +11,7 @@ from schema import mutations
 
 
 def _by_noun() -> Iterator[type]:
-    """The class of each module that has mutations: `NounMutations`."""
+    """Find the class `NounMutations` of each module."""
     for module in pkgutil.iter_modules(mutations.__path__, f"{mutations.__name__}."):
         if module.name != __name__:
             own = vars(importlib.import_module(module.name))
@@ -21,7 +21,7 @@ def _by_noun() -> Iterator[type]:
 Mutation: Final = strawberry.type(
     type("Mutation", tuple(_by_noun()), {}),
     description=(
-        "All changes. A refusal whose cause the client can fix is a member of the result's union and implements"
-        " Problem."
+        "All changes. If a change is refused for a reason that the client can fix, the result is a type that"
+        " implements Problem."
     ),
 )

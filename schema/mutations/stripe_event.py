@@ -1,4 +1,4 @@
-"""Fetching from Stripe what its posts did not bring."""
+"""Fetches events from Stripe that its deliveries did not bring."""
 
 from datetime import datetime
 from typing import Annotated
@@ -20,10 +20,13 @@ class SyncStripeEventsSuccess:
     failed: int = strawberry.field(description="How many could not be applied; they are tried again automatically.")
     since: datetime = strawberry.field(description="The instant from which events were fetched.")
     complete: bool = strawberry.field(
-        description="Whether everything since then was read. If not, sync again: it continues where it stopped."
+        description=(
+            "Whether everything since then was read. If not, sync again: the next sync continues where this one"
+            " stopped."
+        )
     )
     gap: Diagnosis | None = strawberry.field(
-        description="Set when the sync should have gone back further than the 30 days for which Stripe keeps events."
+        description="Set if the sync had to begin more than 30 days ago: Stripe no longer has those events."
     )
 
 
@@ -46,7 +49,9 @@ class StripeEventMutations:
         integration_id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
         since: Annotated[
             datetime | None,
-            strawberry.argument(description="Where to begin; by default where the last sync ended."),
+            strawberry.argument(
+                description="The instant from which to fetch; by default that at which the last sync ended."
+            ),
         ] = strawberry.UNSET,
     ) -> SyncStripeEventsResult:
         progress = await sync.sync_stripe_events(info.context, integration_id, given(since))

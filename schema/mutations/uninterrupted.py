@@ -1,4 +1,4 @@
-"""A started mutation runs to completion even if the client disconnects."""
+"""Runs a started mutation to completion, even if the client disconnects."""
 
 import asyncio
 from functools import partial
@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Uninterrupted(FieldExtension):
-    """Runs a resolver as a task of its own, which outlives the cancellation of the operation."""
+    """Runs a mutation's resolver in a task of its own, so that cancelling the operation doesn't cancel it."""
 
     async def resolve_async(
         self, next_: AsyncExtensionResolver, source: Any, info: strawberry.Info[Any, Any], **kwargs: Any

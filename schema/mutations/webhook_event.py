@@ -1,4 +1,4 @@
-"""Trying webhook events again, and fetching from Stripe what never arrived."""
+"""Replays webhook events."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, NotFound, result_of
 from schema.types.webhook_event import WebhookEvent
 
-DryRun = Annotated[bool | None, strawberry.argument(description="Only say what would change; nothing is written.")]
+DryRun = Annotated[bool | None, strawberry.argument(description="Return what would change, without changing anything.")]
 
 
 @strawberry.type(description="What replaying a webhook event did, or would do.")
@@ -59,8 +59,8 @@ ReplayWebhookEventsResult = Annotated[ReplayWebhookEventsSuccess | InvalidInput,
 class WebhookEventMutations:
     @mutation(
         description=(
-            "Process a webhook event again, as if Stripe had just posted it, if it is HELD, FAILED, UNAPPLIED,"
-            " QUARANTINED or IGNORED. A repetition changes nothing. Needs WRITE."
+            "Process a HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED webhook event again, as if Stripe had just"
+            " posted it. A repetition changes nothing. Needs WRITE."
         )
     )
     async def replay_webhook_event(
@@ -74,8 +74,8 @@ class WebhookEventMutations:
 
     @mutation(
         description=(
-            "Process webhook events again, the oldest first. Without a status in the filter: all that are HELD,"
-            " FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
+            "Process the webhook events that match a filter again, the oldest first. If the filter has no status, it"
+            " matches those that are HELD, FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
         )
     )
     async def replay_webhook_events(

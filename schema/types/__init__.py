@@ -1,1 +1,1 @@
-"""The nouns, as the API shows them."""
+"""The object types, one module per noun."""

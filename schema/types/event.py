@@ -1,4 +1,4 @@
-"""The workspace's history."""
+"""Events: lines of the workspace's log."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -19,8 +19,8 @@ from schema.pages import Connection
 
 @strawberry.type(
     description=(
-        "A line of the workspace's history, which subscriptions deliver and timelines list, in the order of commit. Its"
-        " own fields show the state when it happened; linked objects show the state now."
+        "A line of the workspace's history. Subscriptions and timelines return these lines in the order of commit. An"
+        " event's own fields show the state when it happened; linked objects show the state now."
     )
 )
 class Event(Node, prefix=Prefix.EVENT):
@@ -32,7 +32,7 @@ class Event(Node, prefix=Prefix.EVENT):
     status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]
 
-    @strawberry.field(description="Its place in the history, for `after` of lists and subscriptions.")
+    @strawberry.field(description="Its place in the history, for the `after` of lists and subscriptions.")
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 
@@ -66,15 +66,15 @@ class Event(Node, prefix=Prefix.EVENT):
 class EventConnection(Connection[Event]):
     @classmethod
     def of_events(cls, ctx: Context, found: Page[Any]) -> "EventConnection":
-        """A page whose cursors are those of the subscriptions."""
+        """Make a page whose cursors are the same as those of subscriptions."""
         return cls.of(replace(found, cursor_of=lambda place: event.cursor_of(ctx, found.rows[place].number)))
 
 
 def with_places(ctx: Context, request: PageRequest) -> PageRequest:
-    """The same page, asked for by the list's own cursors instead of the subscriptions'.
+    """Replace the subscriptions' cursors in a request by the list's own.
 
     Raises:
-        InvalidCursorError: A cursor is not one that this workspace has given out.
+        InvalidCursorError: A cursor is not from this workspace.
     """
 
     def place(cursor: str | None) -> str | None:

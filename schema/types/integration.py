@@ -58,7 +58,7 @@ class IntegrationHealth:
 @strawberry.type(description="A type of event that Stripe can send.")
 class StripeEventType:
     type: str = strawberry.field(description="Stripe's name for it.")
-    is_needed: bool = strawberry.field(description="Whether it is needed to mark invoices as paid.")
+    is_needed: bool = strawberry.field(description="Whether Fluxrate needs it to mark invoices as paid.")
     sent_when: str = strawberry.field(description="When Stripe sends it: “a payment succeeded”.")
 
 
@@ -78,19 +78,20 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         description="When the previous webhook secret stops verifying deliveries."
     )
     previous_webhook_secret_preview: str | None = strawberry.field(
-        description="The part of the previous webhook secret that is safe to display, while it still verifies."
+        description=(
+            "The part of the previous webhook secret that is safe to display. Null once it no longer verifies"
+            " deliveries."
+        )
     )
     stripe_account_id: str | None = strawberry.field(
-        description="Stripe's id of the account, where the key may read it."
+        description="Stripe's id of the account. Null if the key may not read it."
     )
     created_at: datetime = strawberry.field(description="When it was connected.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
     disconnected_at: datetime | None = strawberry.field(description="When it was removed.")
     row: strawberry.Private[models.Integration]
 
-    @strawberry.field(
-        description="The endpoint's URL, to which Stripe must post. Null without ADMIN and when disconnected."
-    )
+    @strawberry.field(description="The URL to which Stripe must post. Null without ADMIN and after disconnecting.")
     def webhook_url(self, info: Info) -> str | None:
         info.context.tells_secret = True
         return lists.webhook_url(info.context, self.row)

@@ -74,13 +74,13 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     total: Money = strawberry.field(description="The sum of its lines.")
     amount_paid: Money = strawberry.field(
-        description="What was paid for it, gross of refunds: applied payments, and what was marked as paid by hand."
+        description="What was paid for it, gross of refunds: its applied payments, and amounts marked as paid by hand."
     )
     amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
     amount_overpaid: Money = strawberry.field(description="What was paid beyond the total; never negative.")
     amount_refunded: Money = strawberry.field(description="What was refunded of its payments.")
     amount_paid_out_of_band: Money = strawberry.field(
-        description="The part that was marked paid by hand, here or in Stripe."
+        description="The part that was marked as paid by hand, in Fluxrate or in Stripe."
     )
     due_date: date | None = strawberry.field(description="The last day to pay.")
     is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")

@@ -1,4 +1,4 @@
-"""The lists that types have of one another, by name: each is looked up when the schema is built."""
+"""Lists that types have of one another, by name: each is looked up when the schema is built."""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,4 @@
-"""What a list comes to, currency by currency."""
+"""Totals of lists, per currency."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -11,21 +11,24 @@ from schema.enums import CountPrecision
 from schema.types.money import Money
 
 _PRECISION = strawberry.field(
-    description="Whether these sums are exact or lower bounds. Without stored sums at most 10,000 rows are added up."
+    description=(
+        "Whether these sums are exact or lower bounds. If the database keeps no such sums, at most 10,000 rows are"
+        " added up."
+    )
 )
 
 
 class _Totals:
-    """What rows of one currency come to: their number, and some sums."""
+    """The totals of rows in one currency: their number, and some sums."""
 
     @classmethod
     @abstractmethod
     def amounts(cls, sums: Sums) -> Mapping[str, int]:
-        """The sum that each field shows."""
+        """Compute the amount for each field."""
 
     @classmethod
     def all_of(cls, found: Tally) -> list[Self]:
-        """A tally, currency by currency."""
+        """Make the totals of each currency."""
         make: Any = cls
         precision = CountPrecision.EXACT if found.is_exact else CountPrecision.AT_LEAST
         return [

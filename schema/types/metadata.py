@@ -1,4 +1,4 @@
-"""What a business keeps about a customer or an invoice for itself."""
+"""A business's own data about customers and invoices."""
 
 from collections.abc import Sequence
 
@@ -26,14 +26,14 @@ class MetadataEntryInput:
 
 
 async def metadata_of(info: Info, subject_id: str) -> list[MetadataEntry]:
-    """The entries of a customer or an invoice, by key."""
+    """Read the metadata of a customer or an invoice, by key."""
     row = await info.context.loaders.metadata.load(subject_id)
     entries: dict[str, str] = {} if row is None else orjson.loads(row.entries)
     return [MetadataEntry(key=key, value=value) for key, value in entries.items()]
 
 
 def given_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes:
-    """The metadata of something new.
+    """Read the metadata of a new object.
 
     Raises:
         InvalidInputError: It can't be taken as it is.
@@ -42,7 +42,7 @@ def given_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes:
 
 
 def changed_metadata(entries: Sequence[MetadataEntryInput] | None) -> Changes | Keep | None:
-    """What an update changes: nothing where it is absent, and null clears all.
+    """Read an update's changes to metadata: an absent field changes nothing, null removes all.
 
     Raises:
         InvalidInputError: It can't be taken as it is.

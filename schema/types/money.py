@@ -34,5 +34,5 @@ class Currency:
 
     @classmethod
     def all(cls) -> "list[Currency]":
-        """Each, by its code."""
+        """List all currencies, in the order of their codes."""
         return [cls(code=code, exponent=currency_exponent(code)) for code in sorted(CURRENCIES)]

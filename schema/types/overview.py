@@ -1,4 +1,4 @@
-"""What a dashboard shows at a glance."""
+"""Counts for an overview: by status, and of what needs attention."""
 
 import strawberry
 
@@ -36,7 +36,7 @@ class Counts:
         return [WebhookEventStatusCount(status=status, count=count) for status, count in found.items()]
 
 
-@strawberry.type(description="How much needs somebody's attention. Every count is exact.")
+@strawberry.type(description="Counts of what needs somebody's attention; all are exact.")
 class Attention:
     @strawberry.field(
         description="Payments that fit no invoice and were not refunded in full: apply them (`applyPayment`) or refund"
@@ -70,7 +70,7 @@ class Attention:
         return await health.unhealthy(info.context)
 
     @strawberry.field(
-        description="Webhook events that are HELD until their integration is switched on, or FAILED on our side."
+        description="Webhook events that are HELD until their integration is switched on, or FAILED inside Fluxrate."
     )
     async def held_or_failed_webhook_events(self, info: Info) -> int:
         return await overview.stuck_webhook_events(info.context)

@@ -57,18 +57,18 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
     unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
     provider_payment_id: str = strawberry.field(
-        description="Stripe's id of it: pi_…, or the id of a charge, session or invoice that stands for it."
+        description="Stripe's id of it: pi_…, or the id of its charge, session or invoice if it has no payment intent."
     )
     failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
     presentment: Money | None = strawberry.field(
-        description="The amount in the customer's currency, as they saw it. Null unless Stripe converted the price."
+        description="The amount that the customer saw in their own currency. Null unless Stripe converted the price."
     )
     amount_received: Money | None = strawberry.field(
-        description="The part of an incomplete bank transfer that has come in."
+        description="The part that has come in so far, if the payment is an incomplete bank transfer."
     )
-    dispute: Dispute | None = strawberry.field(description="Its open dispute, or else its latest.")
-    disputes: list[Dispute] = strawberry.field(description="All disputes of it.")
+    dispute: Dispute | None = strawberry.field(description="Its open dispute; if none is open, its latest.")
+    disputes: list[Dispute] = strawberry.field(description="All its disputes.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]

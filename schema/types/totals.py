@@ -1,4 +1,4 @@
-"""What stands open and what came in, in sum and over time."""
+"""Open and received amounts, as totals and over time."""
 
 from datetime import datetime
 
@@ -35,8 +35,8 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`, and what"
-            " was marked as paid by hand at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`; an amount"
+            " marked as paid by hand counts at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
@@ -47,16 +47,16 @@ class CurrencyTotals:
 
     @classmethod
     def of(cls, found: totals.CurrencyTotals) -> "CurrencyTotals":
-        currency, came = found.currency, found.came
+        currency, received = found.currency, found.received
         return cls(
             currency=currency,
             open=Money.of(found.open, currency),
             overdue=Money.of(found.overdue, currency),
             overdue_by_age=[OverdueBucket.of(bucket, currency) for bucket in found.overdue_by_age],
-            paid=Money.of(came.paid, currency),
-            refunded=Money.of(came.refunded, currency),
-            overpaid=Money.of(came.overpaid, currency),
-            unapplied=Money.of(came.unapplied, currency),
+            paid=Money.of(received.paid, currency),
+            refunded=Money.of(received.refunded, currency),
+            overpaid=Money.of(received.overpaid, currency),
+            unapplied=Money.of(received.unapplied, currency),
         )
 
 
@@ -69,13 +69,13 @@ class RevenuePoint:
     received: Money = strawberry.field(
         description=(
             "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied payment counts at"
-            " its `occurredAt`, and what was marked as paid by hand at the invoice's `paidAt`."
+            " its `occurredAt`; an amount marked as paid by hand counts at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`. A refund counts at the time of its payment, not at its own,"
-            " so a new refund can change an old point."
+            "The refunds of the payments in `received`. A refund counts when its payment was made, so a new refund can"
+            " change an old point."
         )
     )
     net: Money = strawberry.field(description="`received` minus `refunded`.")

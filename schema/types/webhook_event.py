@@ -1,4 +1,4 @@
-"""What Stripe posted, and what became of it."""
+"""Webhook events and their attempts."""
 
 from datetime import datetime
 
@@ -22,8 +22,7 @@ class WebhookEventAttempt:
     source: AttemptSource = strawberry.field(description="What caused it.")
     status: WebhookEventStatus = strawberry.field(description="The webhook event's status afterwards.")
     reason: Diagnosis | None = strawberry.field(
-        description="The reason for that status. Null when PROCESSED, and for a redelivery of an event that was decided"
-        " already."
+        description="The reason for that status. Null when PROCESSED, and for redeliveries after the status was final."
     )
 
 
@@ -34,17 +33,17 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     status: WebhookEventStatus = strawberry.field(description="Its status.")
     reason: Diagnosis | None = strawberry.field(description="The reason for its status. Null when PROCESSED.")
     deliveries: int = strawberry.field(description="How often Stripe posted it.")
-    attempts: int = strawberry.field(description="How often we tried to apply it.")
+    attempts: int = strawberry.field(description="How often Fluxrate tried to apply it.")
     livemode: bool | None = strawberry.field(description="Whether it is about real money.")
     api_version: str | None = strawberry.field(
         description="The version of Stripe's API that its payload is written in."
     )
     received_at: datetime = strawberry.field(description="When it first came.")
-    processed_at: datetime | None = strawberry.field(description="When its status was last decided.")
+    processed_at: datetime | None = strawberry.field(description="When Fluxrate last decided its status.")
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description="Its first hundred deliveries and attempts, oldest first. Simultaneous ones are one entry."
+        description="Its deliveries and attempts, oldest first: the first 100. Simultaneous deliveries are one entry."
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)
@@ -64,18 +63,18 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
 
     @strawberry.field(
         description=(
-            "What Stripe posted. Null when it is not JSON or nested too deeply to be answered, and while it is"
-            " QUARANTINED: nobody knows who sent it."
+            "What Stripe posted. Null if it isn't JSON or is nested too deeply, and while the event is QUARANTINED,"
+            " because its sender is not verified."
         )
     )
     async def payload(self, info: Info) -> JSON | None:
-        info.context.tells_secret = True  # such as a payment intent's, beside words of whoever pays
+        info.context.tells_secret = True  # a payment intent's, beside texts that the customer wrote
         if self.status is WebhookEventStatus.QUARANTINED:
             return None
         row = await info.context.loaders.payloads.load(self.id)
         try:
             payload = None if row is None else orjson.loads(row.payload)
-            orjson.dumps(payload)  # it writes fewer levels than it reads
+            orjson.dumps(payload)  # orjson writes fewer levels than it reads
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return None
         return payload

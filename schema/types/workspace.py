@@ -1,4 +1,4 @@
-"""The workspace, and who is calling."""
+"""The workspace, and the caller."""
 
 from datetime import datetime
 
@@ -16,9 +16,9 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business, to which everything else belongs. `eventCursor` is read before all other fields of an"
-        " operation. So a subscription that begins `after` it misses none of the changes made since the operation,"
-        " but may repeat some that the operation saw."
+        "A business, which owns all other objects. `eventCursor` is read before the other fields of an"
+        " operation. So a subscription that begins `after` it misses no change, but may repeat one that the operation"
+        " already shows."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):
@@ -26,7 +26,7 @@ class Workspace(Node, prefix=Prefix.WORKSPACE):
     mode: Mode = strawberry.field(description="Whether its money is real.")
     created_at: datetime = strawberry.field(description="When it was created.")
 
-    @strawberry.field(description="The newest event's place in the workspace's history, for `after`.")
+    @strawberry.field(description="The cursor of the workspace's newest event, for `after`.")
     def event_cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, info.context.caller.workspace.seq)
 

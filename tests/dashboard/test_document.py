@@ -117,7 +117,7 @@ async def disconnect_names_what_follows_and_offers_to_disable_for_now(person: Pe
     async def ask() -> None:
         await person.press("More actions")
         await page.get_by_role("menuitem", name="Disconnect").click()
-        await expect(page.get_by_role("alertdialog")).to_contain_text("can no longer learn of payments")
+        await expect(page.get_by_role("alertdialog")).to_contain_text("go unnoticed")
 
     await ask()
     await person.press("Disable for now")
@@ -135,4 +135,4 @@ async def check_repair_and_sync_say_what_they_found(person: Person) -> None:
     await expect(page.get_by_text("Repaired:")).to_be_visible()
     await expect(person.status("Ready")).to_be_visible()
     await person.press("Sync")
-    await expect(page.get_by_text("0 events read")).to_be_visible()
+    await expect(page.get_by_text("0 events found at Stripe")).to_be_visible()

@@ -167,7 +167,7 @@ async def test_a_refusal_ends_once_the_customer_is_picked(person: Person) -> Non
     await person.press("New invoice")
     await person.fill(Description="Work", Unit_amount="46.20")
     await person.press("Create draft")
-    await expect(page.get_by_role("alert")).to_contain_text("Pick a customer")
+    await expect(page.get_by_role("alert")).to_contain_text("Choose a customer")
     await person.press("New customer")
     await person.fill(Name="Ada", Email="ada@example.com")
     await person.press("Create customer")

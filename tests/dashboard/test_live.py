@@ -122,7 +122,7 @@ async def test_a_restart_is_said_and_nothing_is_missed(
     with running_app(migrated_sqlite_url, stripe_api_base=servers.simulator.url, port=port) as second:
         second.cli("key", "create", "--workspace", made.id, "--name", "Another")
         await expect(page.get_by_text("Live", exact=True)).to_be_visible()
-        await expect(page.get_by_text("An API key was made")).to_have_count(2)
+        await expect(page.get_by_text("An API key was created")).to_have_count(2)
 
 
 async def post_stray(person: Person) -> None:
@@ -154,9 +154,9 @@ async def test_an_event_is_replayed_after_a_look_at_what_would_change(person: Pe
 
     await person.go("Webhook Events")
     await person.press("Replay all")
-    await expect(dialog).to_contain_text("1 would be tried")
+    await expect(dialog).to_contain_text("1 event would be tried again")
     await dialog.get_by_role("button", name="Replay").click()
-    await expect(dialog).to_contain_text("1 tried. Nothing has changed.")
+    await expect(dialog).to_contain_text("1 event tried again. Nothing has changed.")
 
 
 async def test_money_that_fits_no_invoice_is_applied_by_hand(person: Person) -> None:

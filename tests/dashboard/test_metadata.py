@@ -21,7 +21,7 @@ async def keeps_and_removes(person: Person, page: Page) -> None:
     await keep(person, "order", "A-2")
     await expect(card).to_contain_text("A-2")
     await keep(person, "k" * 41, "1")
-    await expect(card).to_contain_text("at most 40 are taken")
+    await expect(card).to_contain_text("shorten it to at most 40")
     await person.press("Cancel")
     await person.press("Remove order")
     await expect(card.get_by_role("term")).to_have_count(0)

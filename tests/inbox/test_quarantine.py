@@ -157,7 +157,7 @@ async def test_what_a_process_that_ended_left_in_quarantine_is_released_by_the_n
         await saved.save()
     next_process = Quarantine(services.inbox, services.keyring, services.feed.wake)
 
-    await next_process.release_owed()
+    await next_process.finish_releases()
 
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
     assert {each.status for each in await kept(integration)} == {
@@ -172,7 +172,7 @@ async def test_a_release_that_finds_no_room_is_finished_later(
     integration = await business.connect()
     invoice = await business.finalized("20.00")
     await post(business, integration, paid(business, invoice), SECRET)
-    await business.services.quarantine.release_owed()
+    await business.services.quarantine.finish_releases()
     with monkeypatch.context() as full:
         full.setattr(queue, "MAX_QUEUED", 0)
 
@@ -180,7 +180,7 @@ async def test_a_release_that_finds_no_room_is_finished_later(
 
     assert (saved["__typename"], saved["appliedFromQuarantine"]) == ("UpdateStripeIntegrationSuccess", 0)
     assert [each.status for each in await kept(integration)] == [WebhookEventStatus.QUARANTINED]
-    await business.services.quarantine.release_owed()
+    await business.services.quarantine.finish_releases()
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
 
 

@@ -32,7 +32,7 @@ def test_spaces_around_a_text_are_dropped_and_those_inside_are_kept() -> None:
 
 def test_a_text_may_be_as_long_as_allowed_and_no_longer() -> None:
     assert required_text(f" {'é' * 255} ", "The name", PATH) == "é" * 255
-    with pytest.raises(InvalidInputError, match="has 256 characters: at most 255"):
+    with pytest.raises(InvalidInputError, match="has 256 characters: shorten it to at most 255"):
         required_text("é" * 256, "The name", PATH)
 
 

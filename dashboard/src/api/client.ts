@@ -1,13 +1,13 @@
 import { Client, type CombinedError, cacheExchange, fetchExchange, mapExchange } from "urql";
 
-/** Whose session this page was opened in, once it is known: another tab may have signed in by another key since. */
+/** The id of the key that this page was opened with, once known: another tab may have signed in with another key. */
 let ownKeyId: string | null = null;
 
 export function actAs(apiKeyId: string | null): void {
   ownKeyId = apiKeyId;
 }
 
-/** The public API, asked with the browser's session. `onSignedOut` is called when the session opens nothing more. */
+/** A client of the public API, with the browser's session. `onSignedOut` is called when the session has ended. */
 export function createApi(onSignedOut: () => void): Client {
   return new Client({
     url: "/graphql",
@@ -31,16 +31,17 @@ export function createApi(onSignedOut: () => void): Client {
 
 type Failure = Pick<CombinedError, "graphQLErrors" | "networkError">;
 
-/** The API's own words, or what the reader can do when nothing answered. */
+/** The API's error messages, or what to do if the server can't be reached. */
 export function wordsOf(error: Failure): string {
-  const told = error.graphQLErrors.map((each) => each.message).join(" ");
+  const messages = error.graphQLErrors.map((each) => each.message).join(" ");
   return (
-    told || "The server can't be reached. What you see may be out of date; it is loaded again once the server is back."
+    messages ||
+    "The server can't be reached. What you see may be out of date; it is loaded again once the server is back."
   );
 }
 
 const TEMPORARY = new Set<unknown>(["UNAVAILABLE", "RATE_LIMITED", "TIMED_OUT"]);
 
-/** Whether the same question may be answered in a moment. */
+/** Whether a retry may succeed in a moment. */
 export const isTemporary = (error: Failure): boolean =>
   error.graphQLErrors.length === 0 || error.graphQLErrors.some(({ extensions }) => TEMPORARY.has(extensions?.["code"]));

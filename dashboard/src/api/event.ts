@@ -1,6 +1,6 @@
 import { graphql, type ResultOf } from "./graphql";
 
-/** One line of the workspace's history, with what is needed to tell it in a sentence. */
+/** One event, with the fields that its sentence needs. */
 export const EventLine = graphql(`
   fragment EventLine on Event {
     id

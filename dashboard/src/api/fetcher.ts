@@ -7,7 +7,7 @@ type Params = Parameters<Fetcher>[0];
 type Headers = Record<string, string>;
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>;
 
-/** Asks for GraphiQL: subscriptions over a socket, the rest over HTTP. Without an Authorization header, by the session. */
+/** Sends GraphiQL's operations: subscriptions over a socket, others over HTTP. Without a key it uses the session. */
 export const fetcher: Fetcher = (params, { headers = {}, documentAST } = {}) => {
   const operation = documentAST && getOperationAST(documentAST, params.operationName);
   return operation?.operation === "subscription" ? follow(params, headers) : ask(params, headers);
@@ -29,7 +29,7 @@ function follow({ query, variables, operationName }: Params, headers: Headers): 
   const socket = createClient({
     url: addressOfSocket(),
     connectionParams: authorization === undefined ? {} : { authorization },
-    retryAttempts: 0, // whoever comes back by itself hides what happened meanwhile
+    retryAttempts: 0, // a reconnect would hide what happened meanwhile
   });
   const results = socket.iterate({
     query,
@@ -44,7 +44,7 @@ function follow({ query, variables, operationName }: Params, headers: Headers): 
   };
 }
 
-/** A CloseEvent is shown as nothing. */
+/** GraphiQL would show nothing for a CloseEvent. */
 function asShown(error: unknown): unknown {
   if (!(error instanceof CloseEvent)) return error;
   return new Error(`The socket was closed: ${error.code} ${error.reason}`.trim());

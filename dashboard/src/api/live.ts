@@ -12,8 +12,8 @@ const TRY_AGAIN_AFTER_MS = 1_000;
 const UNAUTHORIZED = 4401;
 
 /**
- * The one stream of what happens. Whoever shows something listens and asks the API again; the stream itself carries no
- * state. When the connection breaks it comes back by itself and goes on after the last event it was told.
+ * The page's only subscription. Components listen to its events and then fetch their data again; the events themselves
+ * are not shown as state. After a break it reconnects and resumes after the last event.
  */
 export class Live {
   #listeners = new Set<Listener>();
@@ -21,7 +21,7 @@ export class Live {
   #socket: Socket | undefined;
   #status: LiveStatus = "connecting";
 
-  /** Follow from a cursor on. `onSignedOut`: the session has ended; `onLost`: the cursor is not known any more. */
+  /** Follows the events after a cursor. `onSignedOut`: the session has ended; `onLost`: the cursor is unknown. */
   start(after: string, onSignedOut: () => void, onLost: () => void): void {
     let silence: ReturnType<typeof setTimeout> | undefined;
     const socket = createClient({
@@ -54,7 +54,7 @@ export class Live {
           query: stringifyDocument(Follow),
           variables: {
             get after() {
-              return cursor; // read at each connection: it goes on after what was told
+              return cursor; // read at each connection, so it resumes after the last event
             },
           },
         },
@@ -100,7 +100,7 @@ export class Live {
   }
 }
 
-/** Errors of a cursor that the server doesn't know; every other one is tried again. */
+/** Whether the server doesn't know the cursor; all other errors are retried. */
 const isLost = (error: unknown): boolean =>
   Array.isArray(error) && error.some(({ extensions }) => extensions?.code === "INVALID_CURSOR");
 

@@ -1,8 +1,8 @@
-/** The browser's session: a cookie that the page never sees, got once for an API key. All tabs share it. */
+/** The browser's session: a cookie that the page can't read, in exchange for an API key. All tabs share it. */
 
 const tabs = new BroadcastChannel("session");
 
-/** Calls back when another tab has signed in or out. */
+/** Calls `react` when another tab has signed in or out. */
 export function onSessionChange(react: () => void): () => void {
   tabs.addEventListener("message", react);
   return () => tabs.removeEventListener("message", react);
@@ -12,17 +12,17 @@ export function onSessionChange(react: () => void): () => void {
 export async function isSignedIn(): Promise<boolean | null> {
   const answer = await fetch("/session", { headers: { accept: "application/json" } }).catch(() => null);
   if (!answer?.ok) return null;
-  const told = (await answer.json()) as { signedIn: boolean; graphiql: boolean };
-  offersGraphiql = told.graphiql;
-  return told.signedIn;
+  const content = (await answer.json()) as { signedIn: boolean; graphiql: boolean };
+  offersGraphiql = content.graphiql;
+  return content.signedIn;
 }
 
 let offersGraphiql = false;
 
-/** Whether this server has GraphiQL, as it said when it was last asked who is signed in. */
+/** Whether this server has GraphiQL, by its last answer about the session. */
 export const hasGraphiql = (): boolean => offersGraphiql;
 
-/** Why an API key does not sign in; null when it did. */
+/** Signs in; returns why the API key was refused, or null. */
 export async function signIn(apiKey: string): Promise<string | null> {
   const answer = await fetch("/session", {
     method: "POST",
@@ -38,14 +38,14 @@ export async function signIn(apiKey: string): Promise<string | null> {
   return refusal.errors?.[0]?.message ?? refusal.error ?? `The server answered with status ${answer.status}.`;
 }
 
-/** Whether the session was ended. */
+/** Signs out; returns whether the server ended the session. */
 export async function signOut(): Promise<boolean> {
   const answer = await fetch("/session", { method: "DELETE" }).catch(() => null);
   if (answer?.ok) tabs.postMessage("out");
   return answer?.ok ?? false;
 }
 
-/** The API key in a sign-in link's fragment. It is taken out of the address at once; no server ever sees it. */
+/** The API key in a sign-in link's fragment. It is removed from the address at once; it is never sent to a server. */
 export function keyInAddress(): string | null {
   const key = new URLSearchParams(location.hash.slice(1)).get("key");
   if (key !== null) history.replaceState(null, "", location.pathname + location.search);

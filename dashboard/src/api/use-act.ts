@@ -2,7 +2,7 @@ import { useCallback, useRef, useState } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
 import { wordsOf } from "./client";
 
-/** Why something was not done, in the API's words. `field` is the form's field that is meant, like "lineItems.0.quantity". */
+/** Why a mutation was refused, in the API's words. `field` is the field at fault, like "lineItems.0.quantity". */
 export interface Refusal {
   message: string;
   field: string | null;
@@ -18,7 +18,7 @@ type Answer<Data> = Data[keyof Data];
 type Success<Data> = Exclude<Answer<Data>, Problem>;
 export type Outcome<Data> = { done: Success<Data>; refusal?: never } | { done?: never; refusal: Refusal };
 
-/** Does a mutation: what it did, or why not. Nothing is shown as done before the server says so. */
+/** Sends a mutation; returns its result or why it was refused. Nothing is shown as done before the server answers. */
 export function useAct<Data, Variables extends AnyVariables>(mutation: TypedDocumentNode<Data, Variables>) {
   const client = useClient();
   const [isPending, setPending] = useState(false);
@@ -48,12 +48,12 @@ function refusalOf({ message, path }: Problem): Refusal {
   return { message, field: field || null };
 }
 
-/** Digits that nobody has had before. */
+/** Random digits. */
 export function newKey(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The key of a request by what it asks for: what is sent again is done once, and what was changed is another request. */
+/** An idempotency key per input: the same input sent again is done once, and changed input is another request. */
 export function useIdempotencyKey(): <Input extends object>(input: Input) => Input & { idempotencyKey: string } {
   const last = useRef({ text: "", key: "" });
   return useCallback((input) => {

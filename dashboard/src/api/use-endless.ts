@@ -7,10 +7,10 @@ import { useRetry, useStale } from "./use-live";
 
 const PAGE_ROWS = 50;
 
-/** How many of the known rows are asked for with the new ones: the answer is joined to the list at the last of them. */
+/** How many known rows are fetched along with new ones: the answer is joined to the list at the last of them. */
 const JOIN_ROWS = 5;
 
-/** A list's head is where it begins; every other page is asked for after the cursor of the row before it. */
+/** The first page of a list; every other page is fetched after the cursor of the row before it. */
 const HEAD = null;
 type Place = string | typeof HEAD;
 
@@ -18,7 +18,7 @@ export interface Endless<Row extends { id: string }> {
   rows: Row[];
   hasMore: boolean;
   isLoading: boolean;
-  /** Whether the server has said what is in it. */
+  /** Whether the server has answered at least once. */
   isAnswered: boolean;
   error: string | null;
   loadMore: () => void;
@@ -34,9 +34,9 @@ interface Options<Data, Row extends { id: string }> {
   variables: Record<string, unknown>;
   connection: (data: Data) => Connection<Row>;
   concerns: (event: EventLine) => boolean;
-  /** Whose change makes a row old. */
+  /** The id of the row that an event makes out of date. */
   idIn: (event: EventLine) => string | undefined;
-  /** Whether it is newest first; else what is new may stand anywhere, and what changes may move. */
+  /** Whether the newest rows come first; in other orders new rows may be anywhere, and changed rows may move. */
   isNewestFirst?: boolean;
 }
 
@@ -47,7 +47,7 @@ interface State<Row extends { id: string }> {
   failure: { isTemporary: boolean; message: string } | undefined;
 }
 
-/** A list without an end: loads on by cursor, and asks again for what changed where it stands. */
+/** An endless list: loads more by cursor, and fetches the pages of changed rows again. */
 export function useEndless<Data, Row extends { id: string }>(options: Options<Data, Row>): Endless<Row> {
   const client = useClient();
   const of = JSON.stringify(options.variables);
@@ -73,10 +73,10 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
           { requestPolicy: "network-only" },
         )
         .toPromise();
-      if (state.current.of !== of) return; // another list is shown by now
+      if (state.current.of !== of) return; // another list is shown meanwhile
       const found = result.data ? connection(result.data) : null;
       const { page, isAnswered } = state.current;
-      const place = placeAfter(page, after); // rows may have come or gone meanwhile
+      const place = placeAfter(page, after); // rows may have been added or removed meanwhile
       const isJoined = count === PAGE_ROWS || !found || joins(page, found);
       if (found && (place === undefined || !isJoined)) wanted.current.set(HEAD, PAGE_ROWS);
       const isMoved = found !== null && place === undefined && !(latest.current.isNewestFirst ?? true);
@@ -86,7 +86,7 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
           : page;
       state.current = {
         of,
-        // What stands behind a row that has moved is no longer known: it is asked for again by who scrolls there.
+        // The rows after one that has moved are no longer known: they are fetched again when the user scrolls there.
         page: isMoved ? { edges: joined.edges.slice(0, PAGE_ROWS), hasNextPage: true } : joined,
         isAnswered: isAnswered || found !== null,
         failure: result.error && { isTemporary: isTemporary(result.error), message: wordsOf(result.error) },
@@ -95,7 +95,7 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
     [client],
   );
 
-  /** One question after the other: an answer that was on its way when something happened may be from before. */
+  /** Sends one query at a time: an answer under way when an event comes may be from before it. */
   const work = useCallback(async () => {
     if (isAsking.current) return;
     isAsking.current = true;
@@ -119,7 +119,7 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
     [work],
   );
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins from its head
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another list begins with its first page
   useEffect(() => ask([HEAD, PAGE_ROWS]), [ask, of]);
 
   useStale(options.concerns, (events) => {
@@ -158,22 +158,22 @@ export function useEndless<Data, Row extends { id: string }>(options: Options<Da
   };
 }
 
-/** Events of what was not there before: it comes at the head. Anything else that is not known may be anywhere. */
+/** Events of new rows, which come first. A row of any other event that isn't known may be anywhere. */
 const NEW = /_CREATED$|_RECEIVED$/;
 
 const first = <Key, Value>(items: Map<Key, Value>): [Key, Value] | undefined => items.entries().next().value;
 
-/** Whether the end of an answer is known: nothing came in between that it does not hold. */
+/** Whether an answer reaches a known row, so that no row between them is missing. */
 function joins<Row extends { id: string }>(page: Page<Row>, found: Connection<Row>): boolean {
   const last = found.edges.at(-1);
   return !found.pageInfo.hasNextPage || page.edges.some(({ node }) => node.id === last?.node.id);
 }
 
-/** Where the page begins in which a row stands. */
+/** The place at which the page with this row begins. */
 const pageOf = (edges: { cursor: string }[], place: number): Place =>
   edges[place - (place % PAGE_ROWS) - 1]?.cursor ?? HEAD;
 
-/** The place of the row after a cursor; undefined when that row is gone. */
+/** The place after the row with this cursor; undefined if that row is gone. */
 function placeAfter<Row extends { id: string }>(page: Page<Row>, after: Place): number | undefined {
   if (after === HEAD) return 0;
   const before = page.edges.findIndex(({ cursor }) => cursor === after);

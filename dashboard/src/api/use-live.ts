@@ -6,14 +6,14 @@ import { Live, type LiveStatus } from "./live";
 
 export const live = new Live();
 
-/** The least time between two answers to what happened: a busy workspace doesn't have a page ask without end. */
+/** The shortest time between two refetches, so that a page in a busy workspace doesn't refetch all the time. */
 const PACE_MS = 250;
 
 const RETRY_AFTER_MS = 3_000;
 
 export const useLiveStatus = (): LiveStatus => useSyncExternalStore(live.watch, live.status);
 
-/** Calls `refresh` when something happens that `concerns` what is shown: at once, then at most four times a second. */
+/** Calls `refresh` for events that `concerns` accepts: at once, then at most four times a second. */
 export function useStale(concerns: (event: EventLine) => boolean, refresh: (events: EventLine[]) => void): void {
   const latest = useRef({ concerns, refresh });
   latest.current = { concerns, refresh };
@@ -38,7 +38,7 @@ export function useStale(concerns: (event: EventLine) => boolean, refresh: (even
   }, []);
 }
 
-/** What the API answers, asked again whenever something happens that concerns it. */
+/** The result of a query, which is fetched again whenever an event concerns it. */
 export function useLive<Data, Variables extends AnyVariables>(
   query: TypedDocumentNode<Data, Variables>,
   variables: Variables,
@@ -56,7 +56,7 @@ export function useLive<Data, Variables extends AnyVariables>(
   }, [execute]);
   useEffect(() => {
     if (isAsked || !isOld.current) return;
-    isOld.current = false; // what was on its way when something happened may be from before
+    isOld.current = false; // an answer under way when an event comes may be from before it
     execute({ requestPolicy: "network-only" });
   }, [isAsked, execute]);
   useStale(concerns, refresh);
@@ -64,7 +64,7 @@ export function useLive<Data, Variables extends AnyVariables>(
   return { ...result, refresh };
 }
 
-/** Asks again a while after a failure, as long as it fails. */
+/** Retries after a pause, for as long as there is a failure. */
 export function useRetry(failure: unknown, retry: () => void): void {
   useEffect(() => {
     if (failure === undefined) return;
@@ -82,7 +82,7 @@ export const about =
       (each) => each?.id === id,
     );
 
-/** What shows a customer's name too. */
+/** Accepts events that may change a customer's name. */
 export const aboutOrCustomer =
   (id: string) =>
   (event: EventLine): boolean =>

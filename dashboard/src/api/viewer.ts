@@ -21,7 +21,7 @@ export function useViewer(): Viewer {
   return viewer;
 }
 
-/** Whether the key's scopes allow something. What they don't is not offered; the server refuses it all the same. */
+/** Whether the key's scopes allow an action. The page hides other actions; the server refuses them anyway. */
 export function useMay(scope: Scope): boolean {
   const { scopes } = useViewer().apiKey;
   const implied: Record<Scope, Scope[]> = {

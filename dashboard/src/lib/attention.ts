@@ -11,7 +11,7 @@ export const AttentionCounts = graphql(`
   }
 `);
 
-/** How many things a person has to settle. */
+/** The number of things that need a person's decision. */
 export const attentionCount = (attention: ResultOf<typeof AttentionCounts>): number =>
   attention.unappliedPayments +
   attention.overpaidPayments +

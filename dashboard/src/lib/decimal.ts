@@ -1,4 +1,4 @@
-/** Amounts as the server counts them: exact, by integers. A line is rounded half up to the minor unit. */
+/** Computes amounts as the server does: exactly, with integers. A line is rounded half up to the minor unit. */
 
 const PLAIN = /^\d{1,15}(\.\d{1,12})?$/;
 
@@ -14,7 +14,7 @@ function parse(text: string): Decimal | null {
   return { units: BigInt(whole + fraction), places: fraction.length };
 }
 
-/** A line's amount in minor units; null while what was typed is no amount. */
+/** A line's amount in minor units; null while the input is not a number. */
 export function lineAmount(quantity: string, unitAmount: string, exponent: number): bigint | null {
   const [count, price] = [parse(quantity), parse(unitAmount)];
   if (!count || !price) return null;
@@ -25,11 +25,11 @@ export function lineAmount(quantity: string, unitAmount: string, exponent: numbe
   return (exact + step / 2n) / step;
 }
 
-/** Minor units in the major unit, with exactly the currency's digits. */
+/** Converts minor units to the major unit, with exactly the currency's digits. */
 export function toMajor(minorUnits: bigint, exponent: number): string {
   const digits = minorUnits.toString().padStart(exponent + 1, "0");
   return exponent === 0 ? digits : `${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
 
-/** Nothing, with as many digits as another amount of the currency. */
+/** Zero, with as many digits as another amount in the currency. */
 export const zeroLike = (amount: string): string => toMajor(0n, amount.split(".")[1]?.length ?? 0);

@@ -1,4 +1,4 @@
-/** What the reader sees of money and time, in their language and zone. */
+/** Money and time in the user's language and time zone. */
 
 /** An amount with its currency. Intl reads decimal strings exactly: an amount is never a float. */
 export function amountIn({ amount, currency }: { amount: string; currency: string }): string {
@@ -21,7 +21,7 @@ export const instantIn = (at: string): string => INSTANT.format(new Date(at));
 /** A date without a time: it is the same day everywhere. */
 export const dayOf = (on: string): string => DAY.format(new Date(`${on}T00:00:00Z`));
 
-/** The day of the reader's zone in which an instant lies. */
+/** The day of an instant in the user's time zone. */
 export const dayIn = (at: string): string => LOCAL_DAY.format(new Date(at));
 
 export const utcOf = (at: string): string => `${at.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`;
@@ -42,3 +42,5 @@ export function sinceIn(at: string, now = Date.now()): string {
   }
   return dayIn(at);
 }
+
+export const countOf = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -6,7 +6,7 @@ type Kind = EventLine["type"];
 const invoice = ({ invoice }: EventLine) => (invoice?.number ? `Invoice ${invoice.number}` : "A draft invoice");
 const payment = ({ payment }: EventLine) => (payment ? `A payment of ${amountIn(payment.amount)}` : "A payment");
 const forInvoice = ({ invoice }: EventLine) => (invoice?.number ? ` for invoice ${invoice.number}` : "");
-/** "A payment" within a sentence is "a payment". */
+/** Lower-cases the first letter, for use within a sentence. */
 const within = (subject: string) => subject.charAt(0).toLowerCase() + subject.slice(1);
 const customer = ({ customer }: EventLine) => customer?.name ?? "A customer";
 const integration = ({ integration }: EventLine) => integration?.name ?? "An integration";
@@ -31,7 +31,7 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   PAYMENT_DISPUTED: (event) => `${payment(event)}${forInvoice(event)} is disputed`,
   PAYMENT_DISPUTE_CLOSED: (event) => `The dispute about ${within(payment(event))} is closed`,
   PAYMENT_LINK_CREATED: (event) => `${invoice(event)} has a payment link`,
-  PAYMENT_LINK_FAILED: (event) => `The payment link of ${within(invoice(event))} could not be made`,
+  PAYMENT_LINK_FAILED: (event) => `The payment link of ${within(invoice(event))} could not be created`,
   PAYMENT_LINK_DEACTIVATED: (event) => `The payment link of ${within(invoice(event))} was closed`,
   INTEGRATION_CONNECTED: (event) => `${integration(event)} was connected`,
   INTEGRATION_UPDATED: (event) => `${integration(event)} was changed`,
@@ -40,14 +40,14 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   WEBHOOK_EVENT_UPDATED: (event) => `${posted(event)} was tried again`,
   CUSTOMER_CREATED: (event) => `${customer(event)} is a new customer`,
   CUSTOMER_UPDATED: (event) => `${customer(event)} was changed`,
-  API_KEY_CREATED: () => "An API key was made",
+  API_KEY_CREATED: () => "An API key was created",
   API_KEY_REVOKED: () => "An API key was revoked",
 };
 
 /** What happened, in a sentence. */
 export const sentenceOf = (event: EventLine): string => SENTENCES[event.type](event);
 
-/** Where more about it stands; null when nowhere. */
+/** The page with more about an event; null if there is none. */
 export function addressOf(event: EventLine): string | null {
   const { invoice, payment, webhookEvent, customer, integration, type } = event;
   if (type.startsWith("WEBHOOK_EVENT") && webhookEvent) return `/webhook-events/${webhookEvent.id}`;

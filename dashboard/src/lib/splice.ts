@@ -10,10 +10,10 @@ export interface Page<Row extends { id: string }> {
 }
 
 /**
- * A list in which what stands from `index` on was asked for again.
+ * Replaces the rows of a list from `index` on by a page that was fetched again.
  *
- * The page is right about all between its first row and its last. What was known beyond its last row stays, if that
- * row was known; otherwise more came in than a page holds, and the list goes on from the page's end.
+ * The page replaces everything between its first and its last row. Known rows after its last row stay if the list had
+ * that row; otherwise more rows were added than a page holds, and the list continues after the page.
  */
 export function splice<Row extends { id: string }>(known: Page<Row>, index: number, page: Page<Row>): Page<Row> {
   const before = known.edges.slice(0, index);

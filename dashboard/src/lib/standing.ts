@@ -1,4 +1,4 @@
-/** How money stands, in the word that says most of it. */
+/** The status of a payment or an invoice that says most about it. */
 
 interface MoneyLike {
   amount: string;
@@ -19,12 +19,12 @@ interface InvoiceLike {
   amountRemaining: MoneyLike;
 }
 
-/** The ends of a dispute that leave the money here. Source: Stripe, "The Dispute object", `status`. */
+/** Final statuses of a dispute that leave the business its money. Source: Stripe, "The Dispute object", `status`. */
 const KEPT = new Set(["won", "warning_closed"]);
 
 export function standingOfPayment({ status, allocation, amountRefunded, dispute, disputes }: PaymentLike): string {
-  const told = disputes ?? (dispute ? [dispute] : []);
-  if (told.some((each) => !KEPT.has(each.status))) return "DISPUTED";
+  const known = disputes ?? (dispute ? [dispute] : []);
+  if (known.some((each) => !KEPT.has(each.status))) return "DISPUTED";
   if (BigInt(amountRefunded.minorUnits as string) > 0n) return "REFUNDED";
   return status === "SUCCEEDED" && allocation === "UNAPPLIED" ? "UNAPPLIED" : status;
 }

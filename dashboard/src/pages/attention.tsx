@@ -37,7 +37,7 @@ const AttentionQuery = graphql(
 
 type Attention = ResultOf<typeof AttentionQuery>;
 
-/** What no machine can settle, each with the way to settle it. */
+/** Everything that needs a person's decision, each with a way to settle it. */
 export default function AttentionPage() {
   const { data, error } = useLive(AttentionQuery, {}, anything);
   const needed = data ? attentionCount(data.attention) : null;
@@ -47,7 +47,7 @@ export default function AttentionPage() {
       {!data && !error && <Loading />}
       {needed === 0 && (
         <Empty title="Nothing needs your attention.">
-          <p>What needs a decision of yours appears here.</p>
+          <p>Payments, invoices and events that need your decision appear here.</p>
         </Empty>
       )}
       {data && <Sections data={data} />}
@@ -144,7 +144,7 @@ function Sections({ data }: { data: Attention }) {
 interface SectionProps {
   title: string;
   count: number;
-  /** Where all of them are. */
+  /** The address of the whole list. */
   all?: string;
   children: ReactNode;
 }

@@ -16,7 +16,7 @@ const ConnectStripe = graphql(`
   }
 `);
 
-/** The form by which a Stripe account is connected. */
+/** The form to connect a Stripe account. */
 export default function Connect() {
   const [, go] = useLocation();
   const { act, isPending } = useAct(ConnectStripe);
@@ -45,7 +45,7 @@ export default function Connect() {
           autoComplete="off"
           isRequired
           placeholder="sk_…"
-          hint="In Stripe: Developers → API keys. It is sealed, and never shown again."
+          hint="In Stripe: Developers → API keys. It is stored encrypted and never shown again."
         />
         <Field
           label="Webhook Secret"
@@ -60,7 +60,7 @@ export default function Connect() {
           <span>
             Add the webhook in Stripe for me
             <span className="hint">
-              Its URL, its events and its secret are set up at once. Needs a URL that Stripe can reach.
+              Fluxrate sets its URL, its events and its secret. Stripe must be able to reach this server.
             </span>
           </span>
         </label>

@@ -4,6 +4,7 @@ import { graphql, type ResultOf } from "../api/graphql";
 import { type Refusal, useAct } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { countOf } from "../lib/format";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
 import { Alert, Problem } from "../ui/feedback";
@@ -46,7 +47,7 @@ const IntegrationQuery = graphql(`
 
 type Integration = NonNullable<ResultOf<typeof IntegrationQuery>["stripeIntegration"]>;
 
-/** One connected account: how it is set up, how it is doing, and what can be done about it. */
+/** One integration: its setup, its health, and the actions on it. */
 export default function IntegrationPage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(
     IntegrationQuery,
@@ -77,7 +78,7 @@ export default function IntegrationPage({ id }: { id: string }) {
   );
 }
 
-/** The way to the first paid invoice. Each step ticks itself as soon as the server has seen it. */
+/** The steps of the setup. Each is ticked as soon as the server reports it as done. */
 function Setup({ integration }: { integration: Integration }) {
   const { webhookUrl, webhookSecretPreview, lastEventAt, health, eventTypes, status } = integration;
   const steps = [
@@ -98,7 +99,7 @@ function Setup({ integration }: { integration: Integration }) {
           <Copy text={webhookUrl} label="Webhook URL" />
         </div>
       ) : (
-        <p className="hint">The webhook URL is shown to API keys with the scope ADMIN.</p>
+        <p className="hint">To see the webhook URL, sign in with an API key that has the scope ADMIN.</p>
       )}
       <details open={!isComplete}>
         <summary>Set it up in Stripe</summary>
@@ -144,7 +145,7 @@ const UpdateStripeIntegration = graphql(`
 
 function Manage({ integration, onDone }: { integration: Integration; onDone: () => void }) {
   const { act, isPending } = useAct(UpdateStripeIntegration);
-  const [told, setTold] = useState<string | null>(null);
+  const [notice, setNotice] = useState<string | null>(null);
   const [saves, setSaves] = useState(0);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
   if (!useMay("ADMIN")) return null;
@@ -158,7 +159,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
     const outcome = await act({ input: { id, ...renamed, ...Object.fromEntries(secrets) } });
     if (outcome.refusal) return outcome.refusal;
     const applied = outcome.done.appliedFromQuarantine;
-    setTold(applied > 0 ? `Saved. ${applied} webhook events that waited for this secret were applied.` : "Saved.");
+    setNotice(applied > 0 ? `Saved. Applied ${countOf(applied, "webhook event")} from the quarantine.` : "Saved.");
     setSaves(saves + 1);
     onDone();
     return null;
@@ -185,7 +186,7 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           type="password"
           autoComplete="off"
           placeholder={integration.secretKeyPreview}
-          hint="Leave blank to keep it. Stripe must accept a new one before it is saved."
+          hint="Leave blank to keep the current key. A new key is saved only if Stripe accepts it."
         />
         <Field
           label="Webhook Secret"
@@ -195,13 +196,13 @@ function Manage({ integration, onDone }: { integration: Integration; onDone: () 
           placeholder={integration.webhookSecretPreview ?? "whsec_…"}
           hint={
             integration.webhookSecretPreview
-              ? "Leave blank to keep it. A replaced secret still verifies, for 24 hours at most."
+              ? "Leave blank to keep the current secret. After you replace it, the old one verifies for up to 24 hours."
               : "The endpoint's signing secret, from Stripe."
           }
         />
         <div className="actions">
           <span role="status" className="hint">
-            {told}
+            {notice}
           </span>
           <Button kind="primary" type="submit" isPending={isPending}>
             Save Changes
@@ -252,10 +253,10 @@ const DiscardQuarantined = graphql(`
   }
 `);
 
-/** What can be done at Stripe: look, mend, fetch. */
+/** The actions at Stripe: check, repair, sync. */
 function Tools({ integration, onDone }: { integration: Integration; onDone: () => void }) {
   const { id, health } = integration;
-  const [told, setTold] = useState<{ isBad: boolean; message: string } | null>(null);
+  const [notice, setNotice] = useState<{ isBad: boolean; message: string } | null>(null);
   const check = useAct(CheckStripeIntegration);
   const repair = useAct(RepairStripeIntegration);
   const sync = useSync(id);
@@ -263,15 +264,15 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
   const mayAdmin = useMay("ADMIN");
   const mayWrite = useMay("WRITE");
   const isBusy = check.isPending || repair.isPending || sync.isRunning || discard.isPending;
-  const tell = (message: string, isBad = false) => {
-    setTold({ isBad, message });
+  const report = (message: string, isBad = false) => {
+    setNotice({ isBad, message });
     onDone();
   };
 
   const runCheck = async () => {
     const { done, refusal } = await check.act({ id });
-    if (refusal) return tell(refusal.message, true);
-    return tell(
+    if (refusal) return report(refusal.message, true);
+    return report(
       done.problems.length === 0
         ? "No problem was found at Stripe."
         : `${countOf(done.problems.length, "problem")} found.`,
@@ -279,13 +280,13 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
   };
   const runRepair = async () => {
     const { done, refusal } = await repair.act({ id });
-    if (refusal) return tell(refusal.message, true);
+    if (refusal) return report(refusal.message, true);
     const repaired = done.repaired.map((each) => each.message).join(" ");
-    return tell(repaired ? `Repaired: ${repaired}` : "There was nothing to repair.");
+    return report(repaired ? `Repaired: ${repaired}` : "There was nothing to repair.");
   };
   const runDiscard = async () => {
     const { done, refusal } = await discard.act({ id });
-    return refusal ? tell(refusal.message, true) : tell(`${countOf(done.discarded, "webhook event")} discarded.`);
+    return refusal ? report(refusal.message, true) : report(`${countOf(done.discarded, "webhook event")} discarded.`);
   };
   return (
     <section className="card" aria-labelledby="tools">
@@ -302,7 +303,7 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
           </Button>
         )}
         {mayWrite && (
-          <Button onPress={async () => tell(...(await sync.run()))} isPending={sync.isRunning} isDisabled={isBusy}>
+          <Button onPress={async () => report(...(await sync.run()))} isPending={sync.isRunning} isDisabled={isBusy}>
             Sync
           </Button>
         )}
@@ -313,15 +314,16 @@ function Tools({ integration, onDone }: { integration: Integration; onDone: () =
         )}
       </div>
       <p className="hint">
-        Check asks Stripe how the account is doing. Repair mends its webhook. Sync fetches events that never arrived.
+        Check looks for problems in your Stripe account. Repair fixes the webhook endpoint. Sync fetches events that
+        never arrived.
       </p>
       {sync.isRunning && <p role="status">Fetching events: {sync.found} so far …</p>}
-      {told && (told.isBad ? <Alert>{told.message}</Alert> : <p role="status">{told.message}</p>)}
+      {notice && (notice.isBad ? <Alert>{notice.message}</Alert> : <p role="status">{notice.message}</p>)}
     </section>
   );
 }
 
-/** Asks again until all was read, and says how far it is. */
+/** Syncs again until Stripe's list is read to its end, and counts the events meanwhile. */
 function useSync(id: string) {
   const { act } = useAct(SyncStripeEvents);
   const [isRunning, setRunning] = useState(false);
@@ -345,14 +347,12 @@ function useSync(id: string) {
     }
     const failed = sums.failed > 0 ? ` ${sums.failed} failed: see the webhook events.` : "";
     return [
-      `${countOf(sums.found, "event")} read, ${sums.applied} applied that had not arrived.${failed}`,
+      `${countOf(sums.found, "event")} found at Stripe; ${sums.applied} had not arrived and were applied.${failed}`,
       sums.failed > 0,
     ];
   };
   return { run, isRunning, found };
 }
-
-const countOf = (count: number, noun: string) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function Facts({ integration }: { integration: Integration }) {
   const { health } = integration;

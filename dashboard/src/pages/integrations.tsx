@@ -32,7 +32,7 @@ const IntegrationsQuery = graphql(`
 
 type Integration = ResultOf<typeof IntegrationsQuery>["stripeIntegrations"]["nodes"][number];
 
-/** Where invoices are paid: a card for Stripe, and one for each account that is connected. */
+/** A card to connect Stripe, and one for each connected account. */
 export default function Integrations() {
   const { data, error } = useLive(
     IntegrationsQuery,
@@ -56,14 +56,14 @@ export default function Integrations() {
             Connect
           </Button>
         ) : (
-          <p className="hint">Connecting needs an API key with the scope ADMIN.</p>
+          <p className="hint">To connect an account, sign in with an API key that has the scope ADMIN.</p>
         )}
       </section>
       {error && <Alert>{wordsOf(error)}</Alert>}
       {!data && !error && <Loading />}
       {data?.stripeIntegrations.nodes.length === 0 && (
         <Empty title="No Stripe account is connected yet.">
-          <p>Connect one to have your invoices paid. A test account is enough to try it.</p>
+          <p>Connect one, and customers can pay your invoices by Payment Link. To try it, a test account is enough.</p>
         </Empty>
       )}
       {data?.stripeIntegrations.nodes.map((integration) => (
@@ -164,12 +164,12 @@ function Disconnect({ integration, isOpen, onClose }: DisconnectProps) {
     <Dialog title={`Disconnect ${integration.name}?`} isOpen={isOpen} onClose={onClose} role="alertdialog">
       {refusal && <Alert>{refusal}</Alert>}
       <p>
-        <strong>Remove entirely</strong> deletes its secrets and its webhook URL: Fluxrate can no longer learn of
-        payments by links that are still open. Its history stays.
+        <strong>Remove entirely</strong> deletes the integration's secrets and webhook URL. Payments through links that
+        are still open then go unnoticed. The history stays.
       </p>
       <p>
-        <strong>Disable for now</strong> keeps both. Events that Stripe sends meanwhile are held, and applied when it is
-        active again.
+        <strong>Disable for now</strong> keeps both. Events that Stripe sends meanwhile are stored, and applied once the
+        integration is active again.
       </p>
       <div className="actions">
         <Button onPress={onClose}>Cancel</Button>

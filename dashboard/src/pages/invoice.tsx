@@ -51,7 +51,7 @@ const InvoiceQuery = graphql(
 
 type Invoice = NonNullable<ResultOf<typeof InvoiceQuery>["invoice"]>;
 
-/** One invoice: what it is worth, how it is paid, and why it is as it is. */
+/** One invoice: its amounts, its payment link, its payments and its timeline. */
 export default function InvoicePage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(InvoiceQuery, { id }, aboutOrCustomer(id));
   const invoice = data?.invoice;
@@ -162,7 +162,7 @@ const CreatePaymentLink = graphql(`
   }
 `);
 
-/** Where the customer pays. */
+/** The payment link. */
 function PaymentLink({ invoice }: { invoice: Invoice }) {
   const { act, isPending } = useAct(CreatePaymentLink);
   const [refusal, setRefusal] = useState<string | null>(null);
@@ -345,24 +345,24 @@ const ENDINGS: Record<Ending, { label: string; title: string; what: string; isGr
   paid: {
     label: "Mark paid",
     title: "Mark this invoice paid?",
-    what: "What remains is recorded as paid by hand: cash, or a bank transfer. Its payment link is closed.",
+    what: "The remaining amount is recorded as paid by hand, such as in cash or by bank transfer. The payment link is closed.",
     isGrave: false,
   },
   uncollectible: {
     label: "Mark uncollectible",
     title: "Mark this invoice uncollectible?",
-    what: "It is written off. A later payment still counts.",
+    what: "The invoice is written off. A later payment still makes it paid.",
     isGrave: true,
   },
   void: {
     label: "Void",
     title: "Void this invoice?",
-    what: "This can't be undone. Its payment link is closed, and a later payment fits no invoice.",
+    what: "This can't be undone. The payment link is closed, and a later payment will be unapplied.",
     isGrave: true,
   },
 };
 
-/** What can become of an invoice from where it stands. */
+/** The actions that the invoice's status allows. */
 function Actions({ invoice }: { invoice: Invoice }) {
   const { id, status } = invoice;
   const [, go] = useLocation();

@@ -85,7 +85,7 @@ const WAYS = [
 const concerns = ({ invoice, type }: EventLine) =>
   invoice !== null || type === "INVOICE_DELETED" || type === "CUSTOMER_UPDATED";
 
-/** The invoices that a filter asks for, in the order that the page's address says. */
+/** The invoices that match the filter, in the order of the page's address. */
 export function useInvoices(filter: Filter) {
   const ordered = useOrder<(typeof WAYS)[number]["field"]>(WAYS);
   const list = useEndless({
@@ -99,7 +99,7 @@ export function useInvoices(filter: Filter) {
   return { list, ordered };
 }
 
-/** What the invoices come to that a filter asks for. */
+/** The totals of the invoices that match the filter. */
 export function InvoiceTotals({ filter }: { filter: Filter }) {
   const { data } = useLive(InvoiceTotalsQuery, { filter }, concerns);
   const totals = (data?.invoices.totals ?? []).map(({ total, amountPaid, open, ...rest }) => ({
@@ -113,7 +113,7 @@ export function InvoiceTotals({ filter }: { filter: Filter }) {
   return <Totals label="Totals" nouns={["invoice", "invoices"]} totals={totals} />;
 }
 
-/** All invoices, as they change. */
+/** All invoices, updated live. */
 export default function Invoices() {
   const { values, set, clear, isAny } = useFilters(["search", "status", "overdue", "from", "to"] as const);
   const filter = {

@@ -36,7 +36,7 @@ interface Line {
 
 const emptyLine = (): Line => ({ key: newKey(), description: "", quantity: "1", unitAmount: "" });
 
-/** A draft: who pays, in which currency, for what. Its total is exact while it is typed. */
+/** The form for a draft: customer, currency, lines. Its total is exact while you type. */
 export default function NewInvoice() {
   const [, go] = useLocation();
   const { data } = useLive(CurrenciesQuery, {}, nothing);
@@ -51,7 +51,7 @@ export default function NewInvoice() {
   const change = (key: string, part: Partial<Line>) =>
     setLines(lines.map((line) => (line.key === key ? { ...line, ...part } : line)));
   const submit = async (values: Record<string, string>): Promise<Refusal | null> => {
-    if (!customerId) return { message: "Pick a customer, or make a new one.", field: null };
+    if (!customerId) return { message: "Choose a customer, or create one.", field: null };
     const { done, refusal } = await act({
       input: withKey({
         customerId,

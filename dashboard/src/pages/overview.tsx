@@ -44,7 +44,7 @@ type Overview = ResultOf<typeof OverviewQuery>;
 
 const LINES_SHOWN = 20;
 
-/** How the workspace stands: what is owed, what came in, what needs a person, and what is happening now. */
+/** The overview: open and received amounts, what needs attention, and the newest events. */
 export default function OverviewPage() {
   const variables = useDays();
   const { data, error } = useLive(OverviewQuery, variables, anything);
@@ -61,7 +61,7 @@ export default function OverviewPage() {
       {data?.now.length === 0 && (
         <Empty title="Nothing is open, and no payment was received yet.">
           <p>
-            <Link href="/integrations">Connect Stripe</Link>, then <Link href="/invoices/new">make an invoice</Link>.
+            <Link href="/integrations">Connect Stripe</Link>, then <Link href="/invoices/new">create an invoice</Link>.
           </p>
         </Empty>
       )}
@@ -147,7 +147,7 @@ function Ageing({ buckets }: { buckets: Overview["now"][number]["overdueByAge"] 
   );
 }
 
-/** The newest lines of the history; what happens now comes on top by itself. */
+/** The newest events; a new one appears on top. */
 function Stream({ known }: { known: EventLine[] }) {
   const [fresh, setFresh] = useState<EventLine[]>([]);
   useEffect(() => live.listen((event) => setFresh((before) => [...before, event].slice(-LINES_SHOWN))), []);
@@ -156,7 +156,7 @@ function Stream({ known }: { known: EventLine[] }) {
   return lines.length > 0 ? <Timeline events={lines} linked /> : <p className="hint">Nothing has happened yet.</p>;
 }
 
-/** Where today, the last 7 and the last 30 days begin in the reader's zone; they move on at midnight. */
+/** The starts of today, the last 7 and the last 30 days in the user's time zone; they change at midnight. */
 function useDays() {
   const [today, setToday] = useState(startOfToday);
   useEffect(() => {

@@ -34,7 +34,7 @@ const PaymentQuery = graphql(`
   }
 `);
 
-/** One payment: what it was for, and what became of it since. */
+/** One payment: its invoice, its refunds and disputes, and its history. */
 export default function PaymentPage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(PaymentQuery, { id }, aboutOrCustomer(id));
   const payment = data?.payment;
@@ -115,7 +115,7 @@ export default function PaymentPage({ id }: { id: string }) {
             <>
               <dt>Overpaid</dt>
               <dd>
-                <Money value={payment.overpaid} />, which you may want to refund in Stripe
+                <Money value={payment.overpaid} />: you can refund it in Stripe
               </dd>
             </>
           )}
@@ -158,7 +158,7 @@ const ApplyPayment = graphql(`
   }
 `);
 
-/** Settles money that fits no invoice: a person says which it is for. */
+/** Applies an unapplied payment to the invoice that a person picks. */
 function Apply({ id, currency, onDone }: { id: string; currency: string; onDone: () => void }) {
   const { data } = useLive(OpenInvoices, { currency }, ({ invoice }) => invoice !== null);
   const { act, isPending } = useAct(ApplyPayment);
@@ -176,7 +176,7 @@ function Apply({ id, currency, onDone }: { id: string; currency: string; onDone:
       <h2 id="apply">Apply it to an invoice</h2>
       {refusal && <Alert>{refusal}</Alert>}
       {data && invoices.length === 0 ? (
-        <p className="hint">No open invoice is in {currency}. Make one, or refund the payment in Stripe.</p>
+        <p className="hint">No open invoice is in {currency}. Create one, or refund the payment in Stripe.</p>
       ) : (
         <div className="with-button">
           <label className="field">

@@ -84,7 +84,7 @@ function PaymentTotals({ filter }: { filter: Filter }) {
   return <Totals label="Totals" nouns={["payment", "payments"]} totals={totals} />;
 }
 
-/** All payments and attempts, as they come. */
+/** All payments and failed attempts, updated live. */
 export default function Payments() {
   const { values, set, clear, isAny } = useFilters(["status", "allocation", "from", "to"] as const);
   const filter = {

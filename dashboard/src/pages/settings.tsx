@@ -23,7 +23,7 @@ const ApiKeysQuery = graphql(`
 
 type ApiKey = NonNullable<ResultOf<typeof ApiKeysQuery>["apiKeys"]>["nodes"][number];
 
-/** The workspace, and who may use it. */
+/** The workspace and its API keys. */
 export default function Settings() {
   const { workspace, apiKey } = useViewer();
   const mayAdmin = useMay("ADMIN");
@@ -46,7 +46,7 @@ export default function Settings() {
           </dd>
         </dl>
       </section>
-      {mayAdmin ? <ApiKeys /> : <p className="hint">API keys are shown to those with the scope ADMIN.</p>}
+      {mayAdmin ? <ApiKeys /> : <p className="hint">To see the API keys, sign in with one that has the scope ADMIN.</p>}
     </Page>
   );
 }
@@ -109,8 +109,8 @@ const CreateApiKey = graphql(`
 
 const SCOPES = [
   { scope: "READ", what: "sees everything" },
-  { scope: "WRITE", what: "makes and changes invoices and customers too" },
-  { scope: "ADMIN", what: "connects Stripe and makes API keys too" },
+  { scope: "WRITE", what: "also creates and changes invoices and customers" },
+  { scope: "ADMIN", what: "also connects Stripe and creates API keys" },
 ] as const;
 
 function NewKey({ onMade, onCancel }: { onMade: (key: string) => void; onCancel: () => void }) {
@@ -195,8 +195,8 @@ function Key({ apiKey, onDone }: { apiKey: ApiKey; onDone: () => void }) {
       <Dialog title={`Revoke ${apiKey.name}?`} isOpen={isAsked} onClose={() => setAsked(false)} role="alertdialog">
         {refusal && <Alert>{refusal}</Alert>}
         <p>
-          Whatever uses it is refused from now on, and its open connections are closed.
-          {own && " You are signed in by this key: you will be signed out."}
+          Programs that use this key are refused from now on, and their open connections are closed.
+          {own && " You signed in with this key, so you will be signed out."}
         </p>
         <div className="actions">
           <Button onPress={() => setAsked(false)}>Cancel</Button>

@@ -4,7 +4,7 @@ import { Alert } from "../ui/feedback";
 import { Field } from "../ui/field";
 import { Form } from "../ui/form";
 
-/** The way in: an API key is exchanged for a session, once. */
+/** The sign-in form: exchanges an API key for a session. */
 export function SignIn({ because, onSignedIn }: { because: string | null; onSignedIn: () => void }) {
   const submit = async ({ apiKey }: Record<string, string>) => {
     const message = await signIn((apiKey ?? "").trim());

@@ -44,7 +44,7 @@ const SOURCES = {
   APPLIED: "Its payment was applied by hand",
 };
 
-/** One webhook event: what became of it and why, and what Stripe has posted. */
+/** One webhook event: its status and reason, its history, and the payload from Stripe. */
 export default function WebhookEventPage({ id }: { id: string }) {
   const { data, error, refresh } = useLive(WebhookEventQuery, { id }, about(id));
   const event = data?.webhookEvent;
@@ -128,7 +128,7 @@ export default function WebhookEventPage({ id }: { id: string }) {
       <section className="card" aria-labelledby="payload">
         <h2 id="payload">Payload</h2>
         {event.payload === null ? (
-          <p className="hint">It can't be shown: it is not JSON, or its sender is not verified.</p>
+          <p className="hint">The payload can't be shown: it is not JSON, or its sender is not verified.</p>
         ) : (
           <Payload value={event.payload} />
         )}

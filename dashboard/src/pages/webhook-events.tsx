@@ -4,6 +4,7 @@ import { useAct } from "../api/use-act";
 import { useEndless } from "../api/use-endless";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { countOf } from "../lib/format";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Alert, Empty } from "../ui/feedback";
@@ -42,7 +43,7 @@ const COLUMNS = [
   { header: "Received", cell: (row: Row) => <Time at={row.receivedAt} />, share: 2.5 },
 ];
 
-/** All that Stripe has posted, newest first, as it comes. */
+/** All webhook events, newest first, updated live. */
 export default function WebhookEvents() {
   const { values, set, clear, isAny } = useFilters([
     "search",
@@ -144,16 +145,16 @@ interface Progress {
   isDone: boolean;
 }
 
-/** Tries again all that the filter shows, after saying what that would change. */
+/** Replays all events of the filter, after showing what that would change. */
 function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
   const { act, isPending } = useAct(ReplayWebhookEvents);
   const [isOpen, setOpen] = useState(false);
-  const [told, setTold] = useState<Progress | null>(null);
+  const [progress, setProgress] = useState<Progress | null>(null);
   const [refusal, setRefusal] = useState<string | null>(null);
 
   const runs = useRef(0);
   const stop = useCallback(() => {
-    runs.current += 1; // what is running ends after the answer that it waits for
+    runs.current += 1; // a running replay stops after its next answer
   }, []);
   useEffect(() => stop, [stop]);
   const close = () => {
@@ -174,14 +175,14 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
       progress.remaining = done.remaining;
       progress.changed.push(...done.outcomes.flatMap((outcome) => outcome.changes));
       progress.isDone = !dryRun && done.remaining === 0;
-      setTold({ ...progress });
+      setProgress({ ...progress });
       const last = done.outcomes.at(-1);
       if (dryRun || done.remaining === 0 || !last) return;
       next = { ...filter, receivedAfter: last.webhookEvent.receivedAt };
     }
   };
   const begin = () => {
-    setTold(null);
+    setProgress(null);
     setOpen(true);
     void run(true);
   };
@@ -190,19 +191,19 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
       <Button onPress={begin}>Replay {isAny ? "these" : "all"}</Button>
       <Dialog title="Replay webhook events" isOpen={isOpen} onClose={close}>
         <p className="hint">
-          {filter && isAny ? "Those that match the filters" : "All that are held, failed, unapplied or in quarantine"}{" "}
+          {filter && isAny ? "Events that match the filters" : "Events that are held, failed, unapplied or quarantined"}{" "}
           are tried again, the oldest first. Nothing is ever applied twice.
         </p>
         {refusal && <Alert>{refusal}</Alert>}
-        {!told && !refusal && <p role="status">Checking what would change …</p>}
-        {told && <Told progress={told} isPending={isPending} />}
+        {!progress && !refusal && <p role="status">Checking what would change …</p>}
+        {progress && <ProgressReport progress={progress} isPending={isPending} />}
         <div className="actions">
-          <Button onPress={close}>{told?.isDone ? "Close" : "Cancel"}</Button>
-          {!told?.isDone && (
+          <Button onPress={close}>{progress?.isDone ? "Close" : "Cancel"}</Button>
+          {!progress?.isDone && (
             <Button
               kind="primary"
               isPending={isPending}
-              isDisabled={!told || told.tried === 0}
+              isDisabled={!progress || progress.tried === 0}
               onPress={() => run(false)}
             >
               Replay
@@ -216,14 +217,14 @@ function ReplayMany({ filter, isAny }: { filter: Filter; isAny: boolean }) {
 
 const MAX_CHANGES_SHOWN = 20;
 
-function Told({ progress, isPending }: { progress: Progress; isPending: boolean }) {
+function ProgressReport({ progress, isPending }: { progress: Progress; isPending: boolean }) {
   const { tried, changed, remaining, isDone } = progress;
   const many = tried + remaining;
   return (
     <div role="status">
       {isDone ? (
         <p>
-          {tried} tried. {changed.length === 0 ? "Nothing has changed." : "This has changed:"}
+          {countOf(tried, "event")} tried again. {changed.length === 0 ? "Nothing has changed." : "Changes:"}
         </p>
       ) : isPending ? (
         <p>
@@ -231,8 +232,8 @@ function Told({ progress, isPending }: { progress: Progress; isPending: boolean 
         </p>
       ) : (
         <p>
-          {many === 0 ? "There is nothing to replay." : `${many} would be tried.`}{" "}
-          {many > 0 && (changed.length === 0 ? "Nothing would change." : "This would change:")}
+          {many === 0 ? "There is nothing to replay." : `${countOf(many, "event")} would be tried again.`}{" "}
+          {many > 0 && (changed.length === 0 ? "Nothing would change." : "Changes:")}
         </p>
       )}
       <ul className="changes">

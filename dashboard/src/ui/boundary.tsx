@@ -2,7 +2,7 @@ import { Component, type ReactNode } from "react";
 import { Button } from "./button";
 import { Alert } from "./feedback";
 
-/** Says so when a page can't be shown, such as one of a version that the server has replaced. */
+/** Shows an error if a page can't be loaded, such as a page of a version that the server no longer has. */
 export class Boundary extends Component<{ children: ReactNode }, { isBroken: boolean }> {
   override state = { isBroken: false };
 

@@ -3,7 +3,7 @@ import { Button as AriaButton, type ButtonProps } from "react-aria-components";
 
 interface Props extends Omit<ButtonProps, "isPending"> {
   kind?: "primary" | "plain" | "danger" | "quiet";
-  /** At work: it keeps the focus, and is not pressed twice. */
+  /** The action is running: the button keeps the focus and can't be pressed again. */
   isPending?: boolean;
   children: ReactNode;
 }

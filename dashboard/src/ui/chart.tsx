@@ -17,7 +17,7 @@ const HEIGHT = 120;
 const BAR = 10;
 const STEP = 14;
 
-/** A bar for each day: what came in, and within it what was given back. The table behind it says the same. */
+/** A bar per day with the received amount, and the refunded part of it; a table has the same numbers. */
 export function Chart({ label, points }: { label: string; points: Point[] }) {
   const most = points.reduce((most, point) => larger(most, units(point.received)), 1n);
   const height = (amount: Amount) => Number((units(amount) * BigInt(HEIGHT * 100)) / most) / 100;

@@ -3,7 +3,7 @@ import { Button } from "./button";
 
 const TOLD_FOR_MS = 2_000;
 
-/** Text with a button that puts it on the clipboard. */
+/** A text with a button that copies it to the clipboard. */
 export function Copy({ text, label }: { text: string; label: string }) {
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
@@ -25,7 +25,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
   );
 }
 
-/** The clipboard's own interface is there on https and localhost only. */
+/** The clipboard API exists only on https and localhost. */
 async function toClipboard(text: string): Promise<boolean> {
   if (navigator.clipboard) {
     return navigator.clipboard.writeText(text).then(

@@ -32,14 +32,14 @@ const CreateCustomer = graphql(`
 interface Props {
   customerId: string | null;
   onPick: (id: string | null) => void;
-  /** Whether a customer is being made: what needs one waits for it. */
+  /** Whether a customer is being created: the form can't be sent meanwhile. */
   onPending: (isPending: boolean) => void;
 }
 
-/** Who pays: found by what is typed, or made here. */
+/** Picks the customer of an invoice by search, or creates one. */
 export function CustomerPicker({ customerId, onPick, onPending }: Props) {
   const [isNew, setNew] = useState(false);
-  const [wasUsed, setUsed] = useState(false); // what replaces the part that was used takes over its focus
+  const [wasUsed, setUsed] = useState(false); // the part that replaces the used one takes over its focus
   const pick = (id: string | null) => {
     setUsed(true);
     setNew(false);
@@ -111,7 +111,7 @@ interface NewProps {
   onPending?: (isPending: boolean) => void;
 }
 
-/** The form by which a customer is made. */
+/** The form to create a customer. */
 export function NewCustomer({ onMade, onCancel, onPending }: NewProps) {
   const { act, isPending } = useAct(CreateCustomer);
   const withKey = useIdempotencyKey();

@@ -9,7 +9,7 @@ interface Props {
   role?: "dialog" | "alertdialog";
 }
 
-/** A question before everything else; Escape closes it. */
+/** A modal dialog; Escape closes it. */
 export function Dialog({ title, isOpen, onClose, children, role = "dialog" }: Props) {
   return (
     <ModalOverlay className="overlay" isOpen={isOpen} onOpenChange={(open) => open || onClose()} isDismissable>

@@ -1,13 +1,13 @@
 import type { ReactNode } from "react";
 
-/** Something went wrong; read out at once. */
+/** An error message, which screen readers read out at once. */
 export const Alert = ({ children }: { children: ReactNode }) => (
   <div role="alert" className="alert">
     {children}
   </div>
 );
 
-/** What to do where there is nothing yet. */
+/** A message for an empty list, with what to do. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="empty">
@@ -29,7 +29,7 @@ interface Diagnosis {
   fix: string;
 }
 
-/** What is wrong, and what to do. */
+/** A problem and its fix. */
 export const Problem = ({ problem }: { problem: Diagnosis }) => (
   <div className="problem">
     <p className="problem-message">{problem.message}</p>

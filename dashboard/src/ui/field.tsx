@@ -6,7 +6,7 @@ interface Props extends TextFieldProps {
   placeholder?: string;
 }
 
-/** A line to type in, with its label, a hint, and what the server says is wrong with it. */
+/** A text field with its label, a hint, and the server's refusal. */
 export function Field({ label, hint, placeholder, ...props }: Props) {
   return (
     <TextField {...props} className="field">

@@ -3,7 +3,7 @@ import { useSearchParams } from "wouter";
 import { Button } from "./button";
 import { inWords } from "./values";
 
-/** The filters of a list stand in its address: a link shows the same, and the back button goes back. */
+/** The filters of a list, kept in its address: a link shows the same list, and the back button undoes a filter. */
 export function useFilters<Name extends string>(names: readonly Name[]) {
   const [search, setSearch] = useSearchParams();
   const values = Object.fromEntries(names.map((name) => [name, search.get(name) ?? ""])) as Record<Name, string>;
@@ -36,7 +36,7 @@ interface ChoiceProps {
   onChange: (value: string) => void;
 }
 
-/** One of several, or all. */
+/** A choice of one value, or all. */
 export const Choice = ({ label, value, options, onChange }: ChoiceProps) => (
   <label className="filter">
     <span>{label}</span>
@@ -71,7 +71,7 @@ interface PeriodProps {
   set: (name: "from" | "to", value: string) => void;
 }
 
-/** From a day on, to the end of a day. */
+/** A range from the start of a day to the end of a day. */
 export const Period = ({ values, set }: PeriodProps) => (
   <>
     <Typed label="From" type="date" value={values.from} onChange={(to) => set("from", to)} />
@@ -88,7 +88,7 @@ export const Clear = ({ isAny, onClear }: { isAny: boolean; onClear: () => void 
 
 export const optionsOf = (values: readonly string[]) => values.map((value) => ({ value, label: inWords(value) }));
 
-/** A day of the reader's zone as the instant at which it begins, or the next one does. */
+/** The instant at which a day begins in the user's time zone, or at which the next day does. */
 export function startOf(day: string, daysLater = 0): string | null {
   if (!day) return null;
   const [year = 0, month = 1, date = 1] = day.split("-").map(Number);

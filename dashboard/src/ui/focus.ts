@@ -1,18 +1,18 @@
 import { useEffect, useRef } from "react";
 
-/** The id of what holds the page. */
+/** The id of the element that contains the page. */
 export const PAGE = "page";
 
-/** Dialogs and menus give the focus back in the next frame; only then it is known to be lost. */
+/** Dialogs and menus restore the focus in the next frame; only after that is it known to be lost. */
 const GIVEN_BACK_MS = 100;
 
-/** Whoever uses a keyboard or a screen reader is never left nowhere: what takes the focus away leads to the page's top. */
+/** Moves the focus to the page's top if the focused element disappears, for users of keyboards and screen readers. */
 export function useFocus(path: string, hasFocus: boolean): void {
   useFocusOnArrival(path, hasFocus);
   useFocusKept();
 }
 
-/** Another page begins at its top; the first one does when it follows a form. */
+/** Moves the focus to the top of a new page; on the first page only if it follows a form. */
 function useFocusOnArrival(path: string, hasFocus: boolean) {
   const previous = useRef(hasFocus ? null : path);
   useEffect(() => {
@@ -23,7 +23,7 @@ function useFocusOnArrival(path: string, hasFocus: boolean) {
   }, [path]);
 }
 
-/** A button that goes with what it did, such as one that finalizes, takes the focus with it. */
+/** A button that disappears after its action, such as Finalize, takes the focus with it. */
 function useFocusKept() {
   useEffect(() => {
     let last: Node | null = null;

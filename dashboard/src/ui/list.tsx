@@ -8,11 +8,11 @@ import { ariaSort, OrderButton, type Ordered } from "./order";
 export interface Column<Row> {
   header: string;
   cell: (row: Row) => ReactNode;
-  /** Amounts stand to the right. */
+  /** Aligns the column to the right, for amounts. */
   isAmount?: boolean;
-  /** How much of the width it takes. */
+  /** The column's share of the width. */
   share?: number;
-  /** The field by which the list can be ordered here. */
+  /** The field by which this column orders the list. */
   by?: string;
 }
 
@@ -28,19 +28,19 @@ interface Props<Row extends { id: string }> {
 const ROW_PX = 53;
 const ROWS_AHEAD = 8;
 
-/** So near its end more of the list is asked for: before one who scrolls gets there. */
+/** How near the end more rows are fetched, before the user scrolls there. */
 const ROWS_LEFT = 40;
 
-/** A table of any length: only the rows in sight are on the page, and more are asked for before its end is reached. */
+/** A table of any length: only the visible rows are rendered, and more are fetched before its end is reached. */
 export function List<Row extends { id: string }>(props: Props<Row>) {
   const { label, columns, list, href, empty, ordered } = props;
   const { rows, hasMore, isLoading, isAnswered, error, loadMore } = list;
   const body = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
   const isShown = rows.length > 0;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: with the first rows the table is there.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the table exists once there are rows.
   useLayoutEffect(() => setTop(body.current?.offsetTop ?? 0), [isShown]);
-  // The same function for the same rows: by a new one the place of every row would be reckoned again.
+  // Keep the same function for the same rows: with a new one the position of every row is computed again.
   const keyOf = useCallback((index: number) => rows[index]?.id ?? index, [rows]);
   const virtual = useWindowVirtualizer({
     count: rows.length,
@@ -82,7 +82,7 @@ export function List<Row extends { id: string }>(props: Props<Row>) {
             ))}
           </div>
         </div>
-        {/* A group of rows has some: while a list is asked for there is none. */}
+        {/* A row group must have rows, so there is none while the list is loading. */}
         <div
           {...(isShown ? { role: "rowgroup" } : {})}
           ref={body}

@@ -13,12 +13,12 @@ interface Entry {
 
 interface Props {
   entries: Entry[];
-  /** Keeps an entry, or removes it where its value is empty; answers why it was refused, or null. */
+  /** Saves an entry, or removes it if its value is empty; returns why it was refused, or null. */
   onSave: (entry: Entry) => Promise<Refusal | null>;
   isPending: boolean;
 }
 
-/** What the business keeps about something for itself. */
+/** The business's own data about a customer or an invoice. */
 export function Metadata({ entries, onSave, isPending }: Props) {
   const [isAdding, setAdding] = useState(false);
   const [refusal, setRefusal] = useState<string | null>(null);

@@ -5,14 +5,14 @@ import { Page } from "./page";
 
 interface Props {
   title: string;
-  /** What is looked for, as in "no such invoice". */
+  /** The kind of object, as in "no such invoice". */
   noun: string;
   back: { href: string; label: string };
   isAnswered: boolean;
   error: CombinedError | undefined;
 }
 
-/** The page of something that is not there: not yet, not at all, or nobody can say. */
+/** The page of an object that isn't loaded yet, doesn't exist, or can't be fetched. */
 export const Missing = ({ title, noun, back, isAnswered, error }: Props) => (
   <Page title={title} back={back}>
     {error && <Alert>{wordsOf(error)}</Alert>}

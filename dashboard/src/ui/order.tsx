@@ -3,13 +3,13 @@ import { useSearchParams } from "wouter";
 
 export type Direction = "ASC" | "DESC";
 
-/** By what a list is ordered, and from which end. */
+/** The field and the direction by which a list is ordered. */
 export interface Order<Field extends string> {
   field: Field;
   direction: Direction;
 }
 
-/** A way to order a list: what it is called, and the direction that is meant by choosing it. */
+/** A way to order a list: its label, and the direction that it begins with. */
 export interface Way<Field extends string> extends Order<Field> {
   label: string;
 }
@@ -22,7 +22,7 @@ export interface Ordered<Field extends string> {
 
 const NAME = "order";
 
-/** The order of a list stands in its address: `?order=-TOTAL` is the largest first. The first way is the usual one. */
+/** The order of a list, kept in its address: `?order=-TOTAL` is the largest first. The first way is the default. */
 export function useOrder<Field extends string>(ways: readonly [Way<Field>, ...Way<Field>[]]): Ordered<Field> {
   const [search, setSearch] = useSearchParams();
   const usual = ways[0];
@@ -46,11 +46,11 @@ export function useOrder<Field extends string>(ways: readonly [Way<Field>, ...Wa
   return { order, ways, choose };
 }
 
-/** What a list is in when nobody has chosen: then what is new stands at its head. */
+/** Whether a list is in its default order, in which new rows come first. */
 export const isNewestFirst = ({ field, direction }: Order<string>): boolean =>
   field === "CREATED_AT" && direction === "DESC";
 
-/** What choosing a way does: one that is chosen already is turned round. */
+/** Chooses a way; choosing it again reverses its direction. */
 function turned<Field extends string>(way: Way<Field>, { field, direction }: Order<Field>): Order<Field> {
   if (way.field !== field) return { field: way.field, direction: way.direction };
   return { field, direction: direction === "ASC" ? "DESC" : "ASC" };
@@ -63,7 +63,7 @@ interface ByProps<Field extends string> {
 
 const ARROWS = { ASC: "↑", DESC: "↓" };
 
-/** A column's heading that orders the list by it. */
+/** A column heading that orders the list by its column. */
 export function OrderButton<Field extends string>({ ordered, way }: ByProps<Field>) {
   const { order, choose } = ordered;
   return (
@@ -76,7 +76,7 @@ export function OrderButton<Field extends string>({ ordered, way }: ByProps<Fiel
   );
 }
 
-/** What a column's heading tells of the order. */
+/** The value of a column heading's `aria-sort`. */
 export function ariaSort(way: Way<string>, { field, direction }: Order<string>) {
   if (way.field !== field) return "none";
   return direction === "ASC" ? "ascending" : "descending";
@@ -85,7 +85,7 @@ export function ariaSort(way: Way<string>, { field, direction }: Order<string>) 
 const BOTH = ["ASC", "DESC"] as const;
 const IN_WORDS = { ASC: "ascending", DESC: "descending" };
 
-/** The same where there is no room for headings. */
+/** The same choice as a menu, for narrow screens without headings. */
 export function OrderChoice<Field extends string>({ ordered }: { ordered: Ordered<Field> }) {
   const { order, ways, choose } = ordered;
   const options = ways.flatMap((way) =>

@@ -3,7 +3,7 @@ import { Link } from "wouter";
 
 interface PageProps {
   title: string;
-  /** What can be done here. */
+  /** The page's buttons. */
   actions?: ReactNode;
   children: ReactNode;
   back?: { href: string; label: string };

@@ -1,7 +1,7 @@
 import { useMemo, useState } from "react";
 import { Typed } from "./filters";
 
-/** JSON to be read: each line with what it says, and only the lines that hold what is looked for. */
+/** JSON, one line per value; a search shows only the lines that match. */
 export function Payload({ value }: { value: unknown }) {
   const [search, setSearch] = useState("");
   const lines = useMemo(() => JSON.stringify(value, null, 2).split("\n"), [value]);
@@ -17,7 +17,7 @@ export function Payload({ value }: { value: unknown }) {
           </span>
         )}
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling element must be reachable by keyboard */}
       <pre className="payload" tabIndex={0} role="region" aria-label="Payload as JSON">
         {shown.join("\n")}
       </pre>

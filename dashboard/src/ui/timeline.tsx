@@ -3,7 +3,7 @@ import type { EventLine } from "../api/event";
 import { addressOf, sentenceOf } from "../lib/sentence";
 import { Time } from "./values";
 
-/** What happened and who did it, the newest first. */
+/** Events and their actors, newest first. */
 export function Timeline({ events, linked = false }: { events: EventLine[]; linked?: boolean }) {
   return (
     <ol className="timeline">

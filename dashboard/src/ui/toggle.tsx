@@ -7,7 +7,7 @@ interface Props {
   isDisabled?: boolean;
 }
 
-/** A switch that shows what the server says, not what was clicked. */
+/** A switch that shows the server's state, not the last click. */
 export function Toggle({ label, isOn, onTurn, isDisabled = false }: Props) {
   return (
     <Switch className="toggle" isSelected={isOn} onChange={onTurn} isDisabled={isDisabled}>

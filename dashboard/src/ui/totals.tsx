@@ -17,7 +17,7 @@ interface Props {
   totals: readonly Sums[];
 }
 
-/** What a list comes to, a line for each currency; nothing of an empty one. */
+/** The totals of a list, one line per currency; nothing if the list is empty. */
 export const Totals = ({ label, nouns, totals }: Props) =>
   totals.length > 0 && (
     <section aria-label={label} className="totals">

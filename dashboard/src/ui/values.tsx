@@ -15,10 +15,10 @@ function everyTick(look: () => void): () => void {
   return () => clearInterval(timer);
 }
 
-/** Shows again every few seconds what says how long ago something was. */
+/** Renders relative times again every few seconds. */
 const useTicks = () => useSyncExternalStore(everyTick, () => Math.floor(Date.now() / TICK_MS));
 
-/** An instant in the reader's zone; UTC stands in its title. */
+/** An instant in the user's time zone, with UTC in its title. */
 export function Time({ at, ago = false }: { at: string; ago?: boolean }) {
   useTicks();
   return (
@@ -51,7 +51,7 @@ const TONES: Record<string, string> = {
   KEY_REJECTED: "bad",
 };
 
-/** A status in words, with a colour that says how it is. */
+/** A status in words, with a colour. */
 export const Status = ({ value }: { value: string }) => (
   <span className={`status status-${TONES[value] ?? "calm"}`}>{inWords(value)}</span>
 );

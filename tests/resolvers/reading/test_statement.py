@@ -109,6 +109,7 @@ async def test_a_text_is_not_kept_if_its_values_can_not_be_told_apart(database: 
 @pytest.mark.parametrize("limit", [3])
 async def test_only_some_texts_are_kept(database: Database, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(statement, "_MAX_KEPT", limit)
+    statement._texts.clear()
     for name in MAKERS:
         selecting(_query([name], "workspace_id", 10, is_listed=True, begin=1), NAMES, TERMS)
 
