@@ -18,8 +18,8 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "The cursor of the last event that you received: the events after it come first, then live ones, each"
-            " once, without a gap. Without it you receive events from now on."
+            "Where to begin: `eventCursor`, or the cursor of the last event that you received. The events after it come"
+            " first, then live ones, each once, without a gap. Without it you receive events from now on."
         )
     ),
 ]
