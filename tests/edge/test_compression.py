@@ -11,8 +11,11 @@ import pytest
 
 from edge.compression import MIN_BYTES
 from tests.world.app import running_app
+from tests.world.house import LARGE as LARGE_SERVERS
 from tests.world.house import House
 from tests.world.local import LOCAL
+
+pytestmark = pytest.mark.long(servers=LARGE_SERVERS)  # it has nothing to do with the database
 
 LARGE: Final = "{ __schema { types { name description fields { name description } } } }"
 SMALL: Final = "{ viewer { workspace { name } } }"

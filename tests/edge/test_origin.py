@@ -8,6 +8,8 @@ import pytest
 from tests.edge.site import COOKIE, EVENT_STREAM, EVENTS, FRIEND, SECURE_COOKIE, VIEWER, Site, refused
 from tests.world import documents
 
+pytestmark = pytest.mark.long(site="postgres")  # it has nothing to do with the database
+
 FOREIGN: Final[dict[str, dict[str, str]]] = {
     "another site": {"origin": "https://evil.example.com"},
     "a page that hides": {"origin": "null"},

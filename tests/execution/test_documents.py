@@ -11,6 +11,8 @@ from execution.documents import Document, _costs_of
 from execution.schema import schema
 from tests.world.caller import Caller
 
+pytestmark = pytest.mark.long(module_database_url="postgres")  # it has nothing to do with the database
+
 
 async def test_a_document_is_parsed_and_validated_once(reader: Caller) -> None:
     """The second time it is known by its text."""

@@ -24,6 +24,8 @@ from tests.world.long import few_or_many
 from tests.world.rows import Rows
 from tests.world.statements import statements
 
+pytestmark = pytest.mark.long(module_database_url="postgres")  # it has nothing to do with the database
+
 EVENTS: Final = "subscription ($after: String) { events(after: $after) { cursor invoice { id status } } }"
 PATIENCE_S: Final = 20.0
 

@@ -11,6 +11,8 @@ from models.secret import Keyring, generate_key
 from models.session import Session
 from tests.edge.site import COOKIE, KEYRING, UNAUTHORIZED, Site, refusal_code, refused
 
+pytestmark = pytest.mark.long(site="postgres")  # it has nothing to do with the database
+
 
 @pytest.mark.parametrize("authorization", ["Bearer flx_test_00", "Basic eDp5", ""])
 def test_an_authorization_header_counts_before_a_session(site: Site, authorization: str) -> None:

@@ -12,6 +12,8 @@ from tests.world import documents
 from tests.world.app import RunningApp, running_app
 from tests.world.local import LOCAL
 
+pytestmark = pytest.mark.long(site="postgres")  # it has nothing to do with the database
+
 
 def test_a_key_is_exchanged_for_a_cookie_that_no_script_and_no_other_page_gets(site: Site) -> None:
     response = site.sign_in()

@@ -29,6 +29,8 @@ from tests.edge.site import (
 from tests.world import documents
 from tests.world.local import LOCAL
 
+pytestmark = pytest.mark.long(site="postgres")  # it has nothing to do with the database
+
 
 async def test_a_page_of_this_server_opens_a_socket_by_its_session(site: Site) -> None:
     """FLUXRATE_ALLOWED_ORIGINS has nothing to do with it."""

@@ -21,7 +21,7 @@ from tests.world.caller import Caller, caller_with
 from tests.world.long import few_or_many
 from tests.world.rows import Rows
 
-EXAMPLES: Final = few_or_many(6, 60, "FLUXRATE_PLAN_EXAMPLES")
+EXAMPLES: Final = few_or_many(4, 60, "FLUXRATE_PLAN_EXAMPLES")
 
 JUDGE: Final = make_schema(Documents)
 """The same schema, always answered by graphql-core."""
