@@ -320,10 +320,10 @@ class _AnswerTransport:
     The head of an answer with a content-length waits for the body: one segment costs half of what two do.
     """
 
-    __slots__ = ("_close", "_head", "_is_begun", "_write", "is_closing")
+    __slots__ = ("_close", "_head", "_is_begun", "_write_open", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._write, self.is_closing, self._close = transport.write, transport.is_closing, close
+        self._write_open, self.is_closing, self._close = transport.write, transport.is_closing, close
         self._head = b""
         self._is_begun = False
 
@@ -350,6 +350,11 @@ class _AnswerTransport:
         if self._head:
             self._write(self._head)
             self._head = b""
+
+    def _write(self, data: bytes) -> None:
+        """Write, unless the client has gone: uvloop raises then, and uvicorn notices it only for the newest request."""
+        if not self.is_closing():
+            self._write_open(data)
 
 
 _REFUSAL: Final = (

@@ -340,6 +340,20 @@ def asked(url: str, *pieces: bytes, pause_s: float = 0.0) -> bytes:
     return answer
 
 
+def test_a_client_that_goes_before_its_answers_leaves_no_error(served: Served) -> None:
+    address = urlsplit(served.app.url)
+    whole = hook(served.webhook_path).replace(b"Connection: close\r\n", b"")
+    for _ in range(3):
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=30) as connection:
+            connection.sendall(whole * 3)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+
+    asked(served.app.url, hook(served.webhook_path))
+    assert [line["event"] for line in served.app.log() if line["level"] == "error"] == []
+
+
 def comparable(answer: bytes) -> list[bytes]:
     """An answer without what differs from one to the next; header names in order."""
     said = re.sub(rb"x-request-id: [0-9a-f]{32}\r\n", b"x-request-id: *\r\n", answer)
