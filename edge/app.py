@@ -63,7 +63,8 @@ class Application(Starlette):
         def take_of(scope: Scope, end: str, body: bytes, answer: Answer) -> bool:
             return take(end, scope["headers"], body, answer)
 
-        return DirectRoute(path.partition("{")[0].encode(), self._observed.observed(take_of, path))
+        observed = self._observed.observed(take_of, path, self._forwarded.read)
+        return DirectRoute(path.partition("{")[0].encode(), observed)
 
     def _served(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         for route in self._short:

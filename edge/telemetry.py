@@ -67,8 +67,11 @@ class Telemetry:
         if route not in self._quiet or status >= _SERVER_ERROR:
             _log(scope, route, status, time.monotonic() - began_at)
 
-    def observed(self, take: Take, route: str) -> Take:
-        """Wrap what takes requests directly: give each an id, count its answer, and log it if it failed."""
+    def observed(self, take: Take, route: str, find_client: Callable[[Scope], None]) -> Take:
+        """Wrap what takes requests directly: give each an id, count its answer, and log it if it failed.
+
+        `find_client` puts the client's address into the scope of a request that is logged.
+        """
 
         def take_observed(scope: Scope, end: str, body: bytes, answer: Answer) -> bool:
             began_at = time.monotonic()
@@ -78,8 +81,10 @@ class Telemetry:
                 answer(status, headers, content, (REQUEST_ID_HEADER, request_id))
                 self._metrics.count_request(route, status)
                 if status >= _SERVER_ERROR:
+                    logged = {**scope, "method": "POST"}
+                    find_client(logged)
                     with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
-                        _log({**scope, "method": "POST"}, route, status, time.monotonic() - began_at)
+                        _log(logged, route, status, time.monotonic() - began_at)
 
             try:
                 return take(scope, end, body, answer_with_id)

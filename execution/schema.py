@@ -11,6 +11,7 @@ from strawberry.types import ExecutionContext
 from execution.documents import Documents
 from execution.errors import shown_to_client
 from execution.limits import in_our_words
+from execution.plan.completing import PlannedExecutor
 from execution.plan.planned import Planned
 from schema.context import Operation, new_request_id
 from schema.mutations.root import Mutation
@@ -37,6 +38,7 @@ def make_schema(*extensions: type[SchemaExtension]) -> Schema:
         mutation=Mutation,
         subscription=Subscription,
         extensions=list(extensions),
+        execution_context_class=PlannedExecutor,
         exception_handlers=HANDLERS,
         config=StrawberryConfig(scalar_map=SCALARS),
     )

@@ -31,6 +31,7 @@ class Operation(Context):
     mutations that have begun: they run to completion even if the client disconnects, and the server waits for them when
     it stops. `tells_secret`: the answer contains a secret, which the length of a compressed answer could reveal. `cost`
     is the operation's cost, None until it is known. `count_query` is called with the way in which a query was answered.
+    `completions` is the plan by which the values of its root fields are completed, if it is not a query.
     """
 
     request_id: str = field(default_factory=new_request_id)
@@ -39,6 +40,7 @@ class Operation(Context):
     count_query: Callable[[str], None] = field(default=_uncounted)
     tells_secret: bool = False
     cost: int | None = None
+    completions: Any = None
 
     def sibling(self) -> "Operation":
         """Make another operation of the same caller, which follows the log from its current line."""

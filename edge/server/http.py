@@ -23,6 +23,9 @@ WHOLE_WITHIN_S: Final = 1.0
 MAX_TAKEN_BYTES: Final = 64 * 1024
 """How long a post that may be taken waits for its body, and how long that body may be."""
 
+_MAX_TAKEN_URL: Final = 1024
+"""How long its URL may be: uvicorn raises for a very long one, which must happen while the head is parsed."""
+
 UNREAD_S: Final = 30.0
 """How long a client may leave sent data unread."""
 
@@ -128,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._waiting is not None and self._waiting_timer is None:
             self._waiting_timer = self.loop.call_later(WHOLE_WITHIN_S, self._wait_no_longer)
-        if self._in_body and self._is_answered():  # nobody reads the rest
+        if self._in_body and self._waiting is None and self._is_answered():  # nobody reads the rest
             if self._unread > MAX_DRAINED_BYTES:
                 self.transport.abort()
             elif self._timer is None:
@@ -214,6 +217,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return (
             direct is not None
             and self.url.startswith(direct.prefix)
+            and len(self.url) <= _MAX_TAKEN_URL
             and (cycle is None or cycle.response_complete)
             and self.parser.get_method() == b"POST"
             and not self.parser.should_upgrade()
@@ -316,10 +320,10 @@ class _AnswerTransport:
     The head of an answer with a content-length waits for the body: one segment costs half of what two do.
     """
 
-    __slots__ = ("_close", "_head", "_is_begun", "_write", "is_closing")
+    __slots__ = ("_close", "_head", "_is_begun", "_write_open", "is_closing")
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._write, self.is_closing, self._close = transport.write, transport.is_closing, close
+        self._write_open, self.is_closing, self._close = transport.write, transport.is_closing, close
         self._head = b""
         self._is_begun = False
 
@@ -346,6 +350,11 @@ class _AnswerTransport:
         if self._head:
             self._write(self._head)
             self._head = b""
+
+    def _write(self, data: bytes) -> None:
+        """Write, unless the client has gone: uvloop raises then, and uvicorn notices it only for the newest request."""
+        if not self.is_closing():
+            self._write_open(data)
 
 
 _REFUSAL: Final = (

@@ -24,9 +24,11 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    GraphQLUnionType,
     IntValueNode,
     NullValueNode,
     OperationDefinitionNode,
+    OperationType,
     StringValueNode,
     VariableNode,
     Visitor,
@@ -46,10 +48,11 @@ from strawberry import Schema
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+from strawberry.types.union import StrawberryUnion
 
 from execution.plan import definitions, rows, steps
 from execution.plan.leaves import names_of, printed_as, serializer
-from execution.plan.plan import Plan, Root, UnplannedError
+from execution.plan.plan import Completions, Plan, Root, UnplannedError
 from execution.plan.steps import Arguments, Complete, Fill, NullError, Run, Selection, Step
 from resolvers import node
 from resolvers.context import Context
@@ -109,6 +112,10 @@ class Compiler:
         fragments = [each for each in definitions if isinstance(each, FragmentDefinitionNode)]
         self._fragments = {each.name.value: FragmentDetails(each) for each in fragments}
 
+    @property
+    def is_query(self) -> bool:
+        return self._operation.operation is OperationType.QUERY
+
     def plan(self) -> Plan:
         """How the operation, a query, is answered.
 
@@ -121,6 +128,23 @@ class Compiler:
         collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
         roots = [self._root(query, key, field) for key, field in collected.grouped_field_set.items()]
         return Plan(roots, 1 + self._fields)
+
+    def completions(self) -> Completions:
+        """Compile the selections of the operation, a mutation or subscription; its root fields are not compiled.
+
+        Raises:
+            UnplannedError: graphql-core must complete some of them.
+        """
+        root = self._schema.get_root_type(self._operation.operation)
+        if root is None or any(definitions.resolves(each) for each in self._strawberry.extensions):
+            raise UnplannedError("field")
+        collected = collect_fields(self._schema, self._fragments, self._variables, root, self._operation)
+        completed: dict[str, Complete] = {}
+        for key, field in collected.grouped_field_set.items():
+            definition = self._definition(root, field)
+            if definition is not None and not field[0].node.name.value.startswith("__"):
+                completed[key] = self._complete(definition.type, field)
+        return Completions(self._operation, completed, 1 + self._fields)
 
     def _root(self, query: GraphQLObjectType, key: str, field: FieldDetailsList) -> Root:
         definition = self._definition(query, field)
@@ -139,9 +163,10 @@ class Compiler:
         is_row = self._columns is not None and type_.name in _OF_ROWS
         return steps.of_type(self._selection(type_, field), None if is_row else type_.is_type_of)
 
-    def _fill_any(self, type_: GraphQLInterfaceType, field: FieldDetailsList) -> Fill:
+    def _fill_any(self, type_: GraphQLInterfaceType | GraphQLUnionType, field: FieldDetailsList) -> Fill:
         definition = definitions.backref(type_)
-        if not isinstance(definition, StrawberryObjectDefinition) or definition.resolve_type is not None:
+        is_plain = isinstance(definition, StrawberryObjectDefinition) and definition.resolve_type is None
+        if not is_plain and type(definition) is not StrawberryUnion:
             raise UnplannedError("type")
         fills = {each.name: self._fill(each, field) for each in self._schema.get_possible_types(type_)}
         return steps.of_any_type(fills, definitions.name_of)
@@ -335,7 +360,7 @@ class Compiler:
     def _fill_of(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Fill:
         if isinstance(type_, GraphQLObjectType):
             return self._fill(type_, field)
-        if isinstance(type_, GraphQLInterfaceType):
+        if isinstance(type_, GraphQLInterfaceType | GraphQLUnionType):
             return self._fill_any(type_, field)
         raise UnplannedError("type")
 

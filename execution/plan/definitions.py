@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLField, GraphQLInterfaceType, GraphQLNonNull, GraphQLOutputType
+from graphql import GraphQLField, GraphQLInterfaceType, GraphQLNonNull, GraphQLOutputType, GraphQLUnionType
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types.base import get_object_definition
@@ -20,7 +20,7 @@ def nullable(type_: GraphQLOutputType) -> tuple[bool, GraphQLOutputType]:
     return (False, type_.of_type) if isinstance(type_, GraphQLNonNull) else (True, type_)
 
 
-def backref(definition: GraphQLField | GraphQLInterfaceType | None) -> Any:
+def backref(definition: GraphQLField | GraphQLInterfaceType | GraphQLUnionType | None) -> Any:
     """Return Strawberry's own definition behind a GraphQL definition."""
     extensions: Mapping[str, Any] = (definition.extensions if definition else None) or {}
     return extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)

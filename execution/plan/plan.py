@@ -1,15 +1,16 @@
-"""A compiled query, and the error of a query that can't be compiled."""
+"""A compiled operation, and the error of one that can't be compiled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import GraphQLError, located_error
+from graphql import GraphQLError, OperationDefinitionNode, located_error
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues
 
 from database.errors import is_stopped
 from execution.plan import steps
-from execution.plan.steps import Answer, Run, Step
+from execution.plan.steps import Answer, Complete, Run, Step
 from schema.context import Operation
 
 
@@ -29,6 +30,15 @@ class Root:
     step: Step
     nullable: bool
     field: FieldDetailsList
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """A compiled mutation or subscription: how the value of each root field is completed, by its key."""
+
+    operation: OperationDefinitionNode
+    of_root: Mapping[str, Complete]
+    fields: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
-"""The extension that executes queries by plans, and caches the plans."""
+"""The extension that executes queries by plans, completes other operations by plans, and caches the plans."""
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
 from typing import Any, Final
@@ -11,7 +12,7 @@ from strawberry.extensions import SchemaExtension
 
 from execution.documents import MAX_KEPT_LENGTH, Document, Recent
 from execution.plan.compile import Compiler, Conditions
-from execution.plan.plan import Plan, UnplannedError
+from execution.plan.plan import Completions, Plan, UnplannedError
 from schema.context import Operation
 
 MAX_KEPT_BYTES: Final = 16 * 1024 * 1024
@@ -26,7 +27,10 @@ _NO_VARIABLES: Final = VariableValues({}, {})
 
 
 class Planned(SchemaExtension):
-    """Executes queries by plans, and leaves the rest to graphql-core."""
+    """Executes queries by plans, and leaves the rest to graphql-core.
+
+    A mutation or subscription is given the plan by which PlannedExecutor completes the values of its root fields.
+    """
 
     async def on_execute(self) -> AsyncIterator[None]:
         context = self.execution_context
@@ -38,13 +42,18 @@ class Planned(SchemaExtension):
                 operation.count_query("plan")
             except UnplannedError as reason:
                 operation.count_query(reason.why)
+        elif asked and isinstance(operation, Operation):
+            with contextlib.suppress(UnplannedError):
+                variables = _variables(context.schema._schema, asked, context.variables)
+                operation.completions = _compiled(context, asked, variables)
         yield
 
 
 async def _answer(context: Any, operation: Operation, asked: OperationDefinitionNode) -> ExecutionResult:
     try:
         variables = _variables(context.schema._schema, asked, context.variables)
-        plan = _plan_of(context, asked, variables)
+        plan = _compiled(context, asked, variables)
+        assert isinstance(plan, Plan)  # noqa: S101  (it is a query's)
         data, errors = await plan.answer(operation, variables)
     except UnplannedError:
         raise
@@ -66,7 +75,7 @@ def _variables(schema: GraphQLSchema, asked: OperationDefinitionNode, given: dic
 # --- The cache of plans ----------------------------------------------------------------------------------------
 
 
-def _plan_of(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan:
+def _compiled(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan | Completions:
     if len(context.query) > MAX_KEPT_LENGTH:
         raise UnplannedError("size")
     document = context.graphql_document
@@ -93,10 +102,10 @@ class _Plans:
     """A cache of plans, limited by their bytes; drops the least recently used."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, tuple[Plan | str, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Plan | Completions | str, int]] = OrderedDict()
         self.bytes = 0
 
-    def get(self, key: Hashable, compiler: Compiler, characters: int) -> Plan:
+    def get(self, key: Hashable, compiler: Compiler, characters: int) -> Plan | Completions:
         """Return the cached plan of a key, or compile it.
 
         Raises:
@@ -107,13 +116,13 @@ class _Plans:
             found, _ = self._kept[key]
         else:
             found = self._compiled(compiler)
-            fields = found.fields if isinstance(found, Plan) else 1
+            fields = 1 if isinstance(found, str) else found.fields
             self._keep(key, found, fields * BYTES_PER_FIELD + characters * BYTES_PER_CHARACTER)
         if isinstance(found, str):
             raise UnplannedError(found)
         return found
 
-    def _keep(self, key: Hashable, found: Plan | str, size: int) -> None:
+    def _keep(self, key: Hashable, found: Plan | Completions | str, size: int) -> None:
         self._kept[key] = found, size
         self.bytes += size
         while self.bytes > MAX_KEPT_BYTES:
@@ -121,10 +130,10 @@ class _Plans:
             self.bytes -= least_used
 
     @staticmethod
-    def _compiled(compiler: Compiler) -> Plan | str:
+    def _compiled(compiler: Compiler) -> Plan | Completions | str:
         """Compile a plan, or return why that failed: the exception itself would keep its frames in memory."""
         try:
-            return compiler.plan()
+            return compiler.plan() if compiler.is_query else compiler.completions()
         except UnplannedError as reason:
             return reason.why
         except (GraphQLError, RecursionError):

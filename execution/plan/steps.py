@@ -3,11 +3,12 @@
 Nothing here makes an error that a client sees: if anything is raised, graphql-core executes the operation.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from graphql.pyutils import gather_with_cancel
 
@@ -18,8 +19,17 @@ Answer = dict[str, Any]
 Column = list[Any]
 """One value for each source, in their order."""
 
-Later = Column | Coroutine[Any, Any, Column]
-"""A column, or a coroutine that returns one."""
+
+class Unfinished(Protocol):
+    """What returns a column when it is awaited, and closes all coroutines that it would have awaited."""
+
+    def __await__(self) -> Generator[Any, Any, Column]: ...
+
+    def close(self) -> None: ...
+
+
+Later = Column | Unfinished
+"""A column, or what returns one when it is awaited."""
 
 
 class NullError(Exception):
@@ -49,22 +59,59 @@ Fill = Callable[[Run, Sequence[Any]], Later]
 Arguments = Callable[[Run], dict[str, Any]]
 
 
+class _Rest:
+    """Columns that must be awaited, and how to go on with them.
+
+    A coroutine in place of it would not close the columns if it was cancelled before it began.
+    """
+
+    __slots__ = ("_columns", "_go_on")
+
+    def __init__(self, columns: Sequence[Later], go_on: Callable[[list[Column]], Later]) -> None:
+        self._columns = columns
+        self._go_on = go_on
+
+    def __await__(self) -> Generator[Any, Any, Column]:
+        return self._finish().__await__()
+
+    def close(self) -> None:
+        close_all(self._columns)
+
+    async def _finish(self) -> Column:
+        rest = self._go_on(await together(self._columns))
+        return rest if isinstance(rest, list) else await rest
+
+
+def close_all(columns: Sequence[Later]) -> None:
+    """Close what was never awaited; what has ended stays as it is."""
+    for column in columns:
+        if not isinstance(column, list):
+            column.close()
+
+
 def then(found: Later, go_on: Callable[[Column], Later]) -> Later:
     """Continue with a column, at once unless it must be awaited."""
-    return go_on(found) if isinstance(found, list) else _then(found, go_on)
-
-
-async def _then(found: Awaitable[Column], go_on: Callable[[Column], Later]) -> Column:
-    rest = go_on(await found)
-    return rest if isinstance(rest, list) else await rest
+    return go_on(found) if isinstance(found, list) else _Rest([found], lambda columns: go_on(columns[0]))
 
 
 async def together(columns: Sequence[Later]) -> list[Column]:
     """Await all columns together; the first failure cancels the others."""
     done = [column if isinstance(column, list) else None for column in columns]
     waiting = [column for column in columns if not isinstance(column, list)]
-    found = iter(await gather_with_cancel(*waiting) if len(waiting) > 1 else [await each for each in waiting])
+    found = iter(await _all(waiting) if len(waiting) > 1 else [await each for each in waiting])
     return [next(found) if column is None else column for column in done]
+
+
+async def _all(waiting: Sequence[Unfinished]) -> list[Column]:
+    tasks = [asyncio.ensure_future(each) for each in waiting]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        close_all(waiting)
+        raise
 
 
 class Selection:
@@ -82,17 +129,12 @@ class Selection:
         try:
             columns.extend(step(run, sources) for step in self._steps)
         except BaseException:
-            for begun in columns:
-                if not isinstance(begun, list):
-                    begun.close()
+            close_all(columns)
             raise
         there = [column for column in columns if isinstance(column, list)]
         if len(there) < len(columns):
-            return self._filled(columns, len(sources))
+            return _Rest(columns, lambda found: self._answers(found, len(sources)))
         return self._answers(there, len(sources))
-
-    async def _filled(self, columns: Sequence[Later], number: int) -> Column:
-        return self._answers(await together(columns), number)
 
     def _answers(self, columns: Sequence[Column], number: int) -> Column:
         if self._answers_of is None:  # all fields are skipped
@@ -163,7 +205,12 @@ def awaited(call: Callable[..., Awaitable[Any]], arguments: Arguments, complete:
 
 def found(find: Find, complete: Complete) -> Step:
     """Make a step for a field that is resolved for all sources together."""
-    return lambda run, sources: _then(find(run, sources), lambda values: complete(run, values))
+
+    async def step(run: Run, sources: Sequence[Any]) -> Column:
+        rest = complete(run, await find(run, sources))
+        return rest if isinstance(rest, list) else await rest
+
+    return step
 
 
 # --- Completing values -----------------------------------------------------------------------------------------
@@ -270,14 +317,19 @@ def of_any_type(fills: dict[str, Fill], name_of: Callable[[Any], str]) -> Fill:
         kinds = list(dict.fromkeys(names))
         if len(kinds) == 1:
             return fills[kinds[0]](run, sources)
-        return _filled(run, sources, names, kinds)
+        filled: list[Later] = []
+        try:
+            for kind in kinds:
+                some = [source for source, name in zip(sources, names, strict=True) if name == kind]
+                filled.append(fills[kind](run, some))
+        except BaseException:
+            close_all(filled)
+            raise
 
-    async def _filled(run: Run, sources: Sequence[Any], names: Sequence[str], kinds: Sequence[str]) -> Column:
-        filled = [
-            fills[kind](run, [source for source, name in zip(sources, names, strict=True) if name == kind])
-            for kind in kinds
-        ]
-        following = {kind: iter(answers) for kind, answers in zip(kinds, await together(filled), strict=True)}
-        return [next(following[name]) for name in names]
+        def mixed(columns: list[Column]) -> Column:
+            following = {kind: iter(answers) for kind, answers in zip(kinds, columns, strict=True)}
+            return [next(following[name]) for name in names]
+
+        return _Rest(filled, mixed)
 
     return fill

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from edge.app import Application
 from edge.metrics import Metrics
+from edge.server.direct import Answer
 from tests.world.app import RunningApp, StartApp, running_app
 from tests.world.local import LOCAL
 from tests.world.postgres import Postgres
@@ -195,3 +196,29 @@ async def test_an_unexpected_error_is_masked_and_logged_with_the_request_id(is_s
     assert [answer.json() for answer in answers] == [expected] * 2
     failures = [line for line in log if line["event"] == "request failed"]
     assert [line["route"] for line in failures] == ["/fails", "/quiet/{x}"]
+
+
+def test_a_post_that_is_taken_is_logged_with_its_client_if_it_fails() -> None:
+    answers: list[Answer] = []
+
+    def take(_name: str, _headers: object, _body: bytes, answer: Answer) -> bool:
+        answers.append(answer)
+        return True
+
+    app = Application(
+        routes=[],
+        short=[Route("/hooks/{name}", _fails)],
+        take=take,
+        quiet=frozenset({"/hooks/{name}"}),
+        metrics=Metrics(),
+        lifespan=_nothing,
+        trusted_proxies=["10.0.0.1"],
+    )
+    scope = {"type": "http", "client": ("10.0.0.1", 80), "headers": [(b"x-forwarded-for", b"192.0.2.1")]}
+    assert app.direct is not None
+
+    with structlog.testing.capture_logs() as log:
+        assert app.direct.take(scope, "a", b"", lambda *_: None)
+        answers[0](503, (), b"")
+
+    assert [(line["route"], line["status"], line["client"]) for line in log] == [("/hooks/{name}", 503, "192.0.2.1")]

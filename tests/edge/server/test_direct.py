@@ -187,6 +187,44 @@ async def test_a_client_that_goes_before_its_answer_harms_nobody(
     assert wire.pieces == []
 
 
+@pytest.mark.parametrize("end", ["late", "gone", "stopped"])
+async def test_a_path_that_cannot_be_read_is_refused_at_once(
+    wire: Wire, app: App, protocol: BoundedProtocol, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(http, "WHOLE_WITHIN_S", 0.01)
+    request = post("a" * 66_000, b"abc")[:-1]
+    protocol.data_received(request[:60_000])
+    protocol.data_received(request[60_000:])
+
+    if end == "late":
+        await asyncio.sleep(0.05)
+    elif end == "stopped":
+        protocol.shutdown()
+    protocol.connection_lost(None)
+
+    assert [piece[:12] for piece in wire.pieces] == [b"HTTP/1.1 400"]
+    assert (app.taken, app.asked) == ([], [])
+    assert protocol not in protocol.connections
+
+
+async def test_a_slow_body_after_an_answer_has_all_its_time(
+    wire: Wire, app: App, protocol: BoundedProtocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "WHOLE_WITHIN_S", 0.01)
+    monkeypatch.setattr(protocol, "drain_s", 0.05)
+    protocol.data_received(post("a"))
+    app.taken[0][2](200, JSON, b"abcd")
+
+    protocol.data_received(post("b", b"abc")[:-1])
+    await asyncio.sleep(0.15)
+    assert not wire.is_closed
+    protocol.data_received(b"c")
+    await turns()
+
+    assert app.asked == [(f"{PREFIX}b", b"abc")]
+    assert [piece[-4:] for piece in wire.pieces] == [b"abcd", b"asgi"]
+
+
 async def test_what_is_sent_before_the_answer_waits_its_turn(wire: Wire, app: App, protocol: BoundedProtocol) -> None:
     protocol.data_received(post("a") + post("b") + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     await turns()
@@ -300,6 +338,20 @@ def asked(url: str, *pieces: bytes, pause_s: float = 0.0) -> bytes:
         while chunk := connection.recv(65536):
             answer += chunk
     return answer
+
+
+def test_a_client_that_goes_before_its_answers_leaves_no_error(served: Served) -> None:
+    address = urlsplit(served.app.url)
+    whole = hook(served.webhook_path).replace(b"Connection: close\r\n", b"")
+    for _ in range(3):
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=30) as connection:
+            connection.sendall(whole * 3)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+
+    asked(served.app.url, hook(served.webhook_path))
+    assert [line["event"] for line in served.app.log() if line["level"] == "error"] == []
 
 
 def comparable(answer: bytes) -> list[bytes]:

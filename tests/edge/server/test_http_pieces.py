@@ -38,6 +38,10 @@ class Wire(asyncio.Transport):
         """Whether it has ended."""
         return self.is_closed
 
+    def can_write_eof(self) -> bool:
+        """It ends in both directions at once."""
+        return False
+
     def get_write_buffer_size(self) -> int:
         """Nothing waits."""
         return 0

@@ -20,6 +20,7 @@ from graphql import (
     GraphQLSchema,
     Undefined,
     get_named_type,
+    is_abstract_type,
     is_leaf_type,
 )
 from hypothesis import strategies as st
@@ -57,6 +58,11 @@ class _Writer:
     variables: dict[str, Any] = field(default_factory=dict)
     aliases: int = 0
 
+    def asked(self, operation: str, selected: str) -> Asked:
+        """The document, with what its fragments and variables need."""
+        declared = f"({', '.join(self.declared)})" if self.declared else ""
+        return Asked("\n".join([f"{operation} {declared} {selected}", *self.fragments]), self.variables)
+
     def selection(self, type_: GraphQLNamedType, depth: int, *, apart: bool = False) -> str:
         """What is asked of a type; `apart`: with aliases of its own, so that nothing contradicts another fragment."""
         most = 3 if depth == 0 else 6
@@ -65,7 +71,7 @@ class _Writer:
 
     def _part(self, type_: GraphQLNamedType, depth: int, *, apart: bool) -> str:
         kind = self.draw(st.sampled_from(["field"] * 8 + ["inline", "spread", "typename"]))
-        if isinstance(type_, GraphQLInterfaceType) and kind == "field":
+        if is_abstract_type(type_) and kind == "field":
             kind = "inline"
         if kind == "typename":
             return f"__typename {self._directives()}"
@@ -73,14 +79,14 @@ class _Writer:
             return self._inline(type_, depth, apart=apart)
         if kind == "spread" and not apart:
             return self._spread(type_, depth)
-        if isinstance(type_, GraphQLInterfaceType):
-            return "id"
+        if is_abstract_type(type_):
+            return "id" if isinstance(type_, GraphQLInterfaceType) else "__typename"
         assert isinstance(type_, GraphQLObjectType)
         return self._field(type_, depth, apart=apart)
 
     def _inline(self, type_: GraphQLNamedType, depth: int, *, apart: bool) -> str:
         of: GraphQLNamedType = type_
-        if isinstance(type_, GraphQLInterfaceType):
+        if is_abstract_type(type_):
             of, apart = self.draw(st.sampled_from(self.schema.get_possible_types(type_))), True
         on = f"on {of.name}" if of is not type_ or self.draw(st.booleans()) else ""
         return f"... {on} {self._directives()} {self.selection(of, depth, apart=apart)}"
@@ -200,6 +206,18 @@ def queries(draw: Callable[[st.SearchStrategy[Any]], Any], schema: GraphQLSchema
     """A query, perhaps one that is refused."""
     writer = _Writer(schema, pool, odd, draw)
     assert schema.query_type is not None
-    selected = writer.selection(schema.query_type, 0)
-    declared = f"({', '.join(writer.declared)})" if writer.declared else ""
-    return Asked("\n".join([f"query {declared} {selected}", *writer.fragments]), writer.variables)
+    return writer.asked("query", writer.selection(schema.query_type, 0))
+
+
+@st.composite
+def selections(
+    draw: Callable[[st.SearchStrategy[Any]], Any], schema: GraphQLSchema, pool: Pool, odd: Pool, fields: Sequence[str]
+) -> Asked:
+    """A mutation or subscription of one of some root fields, given with their arguments, and a random selection."""
+    writer = _Writer(schema, pool, odd, draw)
+    text = draw(st.sampled_from(fields))
+    operation, _, field = text.partition(" ")
+    root = schema.mutation_type if operation == "mutation" else schema.subscription_type
+    assert root is not None
+    type_ = get_named_type(root.fields[field.partition("(")[0]].type)
+    return writer.asked(operation, f"{{ {field} {writer.selection(type_, 1)} }}")

@@ -1,5 +1,6 @@
 """What the database was too long about: it is told once, and not asked again."""
 
+import gc
 import sqlite3
 from typing import Any
 
@@ -68,3 +69,33 @@ async def test_anything_else_that_is_raised_is_left_to_graphql_core(
 
     with pytest.raises(LookupError):
         await plan.answer(operation, VariableValues({}, {}))
+
+
+class _Parent:
+    """An object with another in it, and so on."""
+
+    @property
+    def child(self) -> "_Parent":
+        return _Parent()
+
+
+async def test_what_is_cancelled_before_it_begins_leaves_no_coroutine_behind() -> None:
+    """A warning of one would fail this test."""
+    string: Any = schema._schema.type_map["String"]
+    text = steps.leaf(serializer(string), nullable=False)
+    there, broken = (steps.awaited(call, lambda _: {}, text) for call in (_there, _broken))
+    selection = steps.Selection([("a", there), ("b", there)])
+    for _ in range(4):
+        child = steps.attribute("child", steps.objects(selection.fill, nullable=False))
+        selection = steps.Selection([("first", child), ("second", child)])
+
+    async def find(_: Any, sources: Any) -> list[Any]:
+        return [_Parent() for _ in sources]
+
+    outer = steps.Selection([("x", broken), ("y", steps.found(find, steps.objects(selection.fill, nullable=False)))])
+    operation: Any = None
+
+    with pytest.raises(LookupError):
+        await outer.fill(steps.Run(operation, VariableValues({}, {})), [_Parent()])  # type: ignore[misc]
+
+    gc.collect()
