@@ -77,7 +77,7 @@ class Books:
             return event.metadata_invoice_id
         return self.link_invoices.get((origin.workspace_id, event.payment_link_id or ""))
 
-    def case(self, origin: Origin, event: PaymentFact) -> Case:
+    def case(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> Case:
         """Collect what settlement needs to decide about an event, as the books stand now."""
         workspace_id = origin.workspace_id
         known = {
@@ -113,6 +113,7 @@ class Books:
             link_invoice_id=self.link_invoices.get((workspace_id, event.payment_link_id or "")),
             new_payment_id=new_id(Prefix.PAYMENT),
             new_link_id=new_id(Prefix.PAYMENT_LINK),
+            is_patient=is_patient,
         )
 
     def settle(self, origin: Origin, event: PaymentFact, *, is_patient: bool = False) -> list[Settled]:
@@ -122,7 +123,7 @@ class Books:
         """
         settled = []
         for part in event.each:
-            case = self.case(origin, part)._replace(is_patient=is_patient and not event.parts)
+            case = self.case(origin, part, is_patient=is_patient and not event.parts)
             verdict = settle(case)
             self.enter(origin, case.invoice.id if case.invoice else None, verdict)
             settled.append(Settled(case, verdict, self._recount_others(origin, case, verdict)))

@@ -60,7 +60,7 @@ class DirectCycle:
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         transport.write(b"".join((*lines, body)))
         if not self.keep_alive:
-            transport.close()
+            protocol.close_after_client()
         protocol.on_response_complete()
 
 
