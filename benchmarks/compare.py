@@ -135,8 +135,8 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "# Comparison with its peers",
             "",
             "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
-            "Both figures of a row are processor time, measured in the same run; other work on the machine changes them"
-            " less than durations.",
+            "Both figures of a row are processor time, measured in the same run.",
+            "Other work on the machine changes processor time less than it changes durations.",
             f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",

@@ -73,7 +73,11 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
     row: strawberry.Private[models.Payment]
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is for, even if it is UNAPPLIED.")
+    invoice = link(
+        Prefix.INVOICE,
+        "row.invoice_id",
+        "The invoice that it was made for or applied to. An UNAPPLIED payment may have one too.",
+    )
 
     customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 
