@@ -26,7 +26,7 @@ class SyncStripeEventsSuccess:
         )
     )
     gap: Diagnosis | None = strawberry.field(
-        description="Set if the sync had to begin more than 30 days ago: Stripe no longer has those events."
+        description="Set if the sync would have to fetch events more than 30 days old: Stripe no longer has them."
     )
 
 
