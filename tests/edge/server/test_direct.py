@@ -2,12 +2,10 @@
 
 import asyncio
 import re
-import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,11 +18,10 @@ from uvicorn.server import ServerState
 from edge.server import http
 from edge.server.direct import Answer, DirectRoute
 from edge.server.http import MAX_TAKEN_BYTES, BoundedProtocol
+from tests.edge.server.served import Served
 from tests.edge.server.test_http_pieces import Wire
-from tests.world import migrated
-from tests.world.app import Running, running_app
 from tests.world.local import LOCAL
-from tests.world.seed import WEBHOOK_SECRET, add_integration, within
+from tests.world.seed import WEBHOOK_SECRET
 from tests.world.stripe_payloads import body, payment_intent_succeeded, signed_headers
 
 PREFIX: Final = "/hooks/"
@@ -277,23 +274,6 @@ async def test_a_server_that_stops_reads_a_body_to_its_end(wire: Wire, app: App,
 
 
 # --- Of the product ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running server, and where an integration takes its webhooks."""
-
-    app: Running
-    webhook_path: str
-
-
-@pytest.fixture(scope="module")
-def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The product with an integration that is ready."""
-    database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("direct"))))
-    with running_app(database_url) as app:
-        made = app.workspace()
-        yield Served(app, within(database_url, lambda: add_integration(made.id)).webhook_path)
 
 
 PAYLOAD: Final = body(payment_intent_succeeded())

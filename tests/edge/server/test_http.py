@@ -1,13 +1,10 @@
 """Who is answered before they have sent all reads that answer, whoever they are, and is not read for ever."""
 
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,33 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from edge.server import listen
 from edge.server.http import MAX_DRAINED_BYTES, BoundedProtocol
-from tests.world import migrated
-from tests.world.app import running_app
-from tests.world.seed import WEBHOOK_SECRET, add_integration, within
+from tests.edge.server.served import Served
+from tests.world.seed import WEBHOOK_SECRET
 from tests.world.stripe_payloads import signed_headers
 
 LARGE: Final = 10 * 1024 * 1024
 AS_NGINX: Final = "HTTP/1.0\r\nConnection: close"
 """How nginx asks unless it is told otherwise."""
-
-
-@dataclass(frozen=True)
-class Served:
-    """A running server, a key of it, and where an integration takes its webhooks."""
-
-    url: str
-    key: str
-    webhook_path: str
-
-
-@pytest.fixture(scope="module")
-def served(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The product with an integration that is ready."""
-    database_url = migrated.sqlite_url(Path(shutil.copy(sqlite_template, tmp_path_factory.mktemp("early"))))
-    with running_app(database_url) as app:
-        made = app.workspace()
-        integration = within(database_url, lambda: add_integration(made.id))
-        yield Served(app.url, made.api_key, integration.webhook_path)
 
 
 def connected(url: str) -> socket.socket:
