@@ -15,6 +15,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/test_forwarded.py": "edge: address",
     "tests/edge/graphql/test_endpoint.py": "edge/graphql: response",
     "tests/edge/server/test_connections.py": "edge/server: listen",
+    "tests/edge/server/test_http_pieces.py": "edge/server: answer_transport",
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/test_shared.py": "execution: shown",
     "tests/execution/plan/test_equal.py": (

@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 with limits on heads, on unread answers, and on clients that never stop sending."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import uvicorn
@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from edge.server.answer_transport import AnswerTransport
 from edge.server.connections import admission_of, connections_of
 from edge.server.direct import DirectCycle, DirectRoute
 
@@ -69,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._was_short = self._kept.is_short(self)
         self._stopping = asyncio.Event()
         self._extensions = {"fluxrate.stopping": self._stopping}
-        self._answer_transport = _AnswerTransport(transport, self.close_after_client)
+        self._answer_transport = AnswerTransport(transport, self.close_after_client)
         self._timer = self.loop.call_later(HEAD_TIMEOUT_S, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -308,53 +309,6 @@ _FULL: Final = "The server has as many connections as it can keep: try again in 
 async def _unavailable(scope: Scope, receive: Receive, send: Send) -> None:
     headers = {"connection": "close", "retry-after": "5"}
     await JSONResponse({"error": _FULL}, 503, headers)(scope, receive, send)
-
-
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-_LENGTH: Final = b"\r\ncontent-length: "
-
-
-class _AnswerTransport:
-    """The transport that an answer writes to: it writes at once, and closes only after the client has stopped sending.
-
-    The head of an answer with a content-length waits for the body: one segment costs half of what two do.
-    """
-
-    __slots__ = ("_close", "_head", "_is_begun", "_write_open", "is_closing")
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self._write_open, self.is_closing, self._close = transport.write, transport.is_closing, close
-        self._head = b""
-        self._is_begun = False
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            self._write(self._head + data)
-            self._head = b""
-        elif not self._is_begun and _LENGTH in data:
-            self._head, self._is_begun = data, True
-        else:
-            self._is_begun = self._is_begun or data != _CONTINUE
-            self._write(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._close()
-
-    def end_answer(self) -> None:
-        """Write what is left of an answer, and expect the head of the next one."""
-        self._flush()
-        self._is_begun = False
-
-    def _flush(self) -> None:
-        if self._head:
-            self._write(self._head)
-            self._head = b""
-
-    def _write(self, data: bytes) -> None:
-        """Write, unless the client has gone: uvloop raises then, and uvicorn notices it only for the newest request."""
-        if not self.is_closing():
-            self._write_open(data)
 
 
 _REFUSAL: Final = (
