@@ -1,13 +1,18 @@
 """What the documentation promises to explain."""
 
+import ast
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+import errors
+import execution.errors
 from models.reason import Reason
+from models.settlement import NotAllocated
 
 DOCS: Final = Path(__file__).resolve().parent.parent / "docs"
 ENTRY: Final = re.compile(
@@ -15,11 +20,53 @@ ENTRY: Final = re.compile(
 )
 
 
-def test_every_diagnosis_is_explained_once_and_no_other() -> None:
+REFUSALS: Final = {refusal.__name__: refusal.code for refusal in errors.RefusalError.__subclasses__()}
+NOT_THE_PRODUCT: Final = {"benchmarks", "dashboard", "simulator", "tests"}
+CODE_FORM: Final = re.compile(r"[A-Z]+(_[A-Z]+)+")
+
+
+def _trees(*packages: str) -> Iterator[ast.Module]:
+    for package in packages:
+        yield from (ast.parse(path.read_text()) for path in sorted((DOCS.parent / package).rglob("*.py")))
+
+
+def _codes_of_refusals() -> set[str]:
+    """The codes that are written where the product makes a refusal; the class's own where none is given."""
+    folders = {path.name for path in DOCS.parent.iterdir() if path.is_dir()} - NOT_THE_PRODUCT
+    folders = {name for name in folders if not name.startswith(".")}
+    found = set()
+    for tree in _trees(*sorted(folders)):
+        for call in ast.walk(tree):
+            name = getattr(call.func, "id", None) if isinstance(call, ast.Call) else None
+            if isinstance(call, ast.Call) and name in REFUSALS:
+                code = next((each.value for each in call.keywords if each.arg == "code"), ast.Constant(REFUSALS[name]))
+                found |= {str(code.value)} if isinstance(code, ast.Constant) else set()
+    return found
+
+
+def test_every_code_of_a_diagnosis_or_refusal_is_explained_once_and_no_other() -> None:
     """What you see, why, and what to do."""
     explained = [code for code, *_ in ENTRY.findall((DOCS / "operate" / "troubleshooting.md").read_text())]
 
-    assert sorted(explained) == sorted(Reason)
+    assert sorted(explained) == sorted({*Reason, *NotAllocated, *_codes_of_refusals()})
+
+
+def test_every_code_of_graphql_errors_is_explained() -> None:
+    shown = [
+        error.code
+        for error in vars(execution.errors).values()
+        if isinstance(error, type) and issubclass(error, errors.FluxrateError) and error is not errors.RefusalError
+    ]
+    written = [
+        constant.value
+        for tree in _trees("execution", "edge/graphql")
+        for constant in ast.walk(tree)
+        if isinstance(constant, ast.Constant) and CODE_FORM.fullmatch(str(constant.value))
+    ]
+
+    explained = set(re.findall(r"`([A-Z_]+)`", (DOCS / "use" / "reading.md").read_text()))
+
+    assert {"UNAUTHENTICATED", "LIMIT_EXCEEDED"} <= {*shown, *written} <= explained
 
 
 @pytest.mark.parametrize(

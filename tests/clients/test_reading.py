@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-import errors
 from tests.clients.conftest import ROOT, TYPED, node, recipes, run
 from tests.world.app import RunningApp, running_app
 from tests.world.documents import CREATE_CUSTOMER, CREATE_INVOICE
@@ -31,8 +30,6 @@ RUN: Final = {
 }
 IMPORTED: Final = {"schema.mjs"}
 COMPILED: Final = {"tsconfig.json", "tada.ts", "codegen.ts", "generated.ts"}
-MEMBERS: Final = {errors.RefusalError, errors.LinkNotMadeError, errors.SealError, errors.ConfigurationError}
-"""What is told elsewhere than in GraphQL's errors, or to an operator."""
 
 pytestmark = pytest.mark.timeout(300)  # the first test installs the packages
 
@@ -71,16 +68,6 @@ async def test_every_query_is_answered(client: GraphQLClient, query: str, variab
 
 def test_everything_is_run() -> None:
     assert set(recipes("reading.md")) == {f"{name}.mjs" for name in RUN} | IMPORTED | COMPILED
-
-
-def test_every_code_of_an_error_is_explained() -> None:
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    codes = {
-        kind.code for kind in kinds if issubclass(kind, errors.FluxrateError) and not issubclass(kind, tuple(MEMBERS))
-    }
-    explained = set(re.findall(r"^\| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
-
-    assert codes - {errors.FluxrateError.code} <= explained
 
 
 def test_an_error_has_its_code(clients: Path, client: GraphQLClient) -> None:
