@@ -46,7 +46,7 @@ class InvoiceQuery:
         " one or two characters is searched for among the newest 10,000 invoices and customers only."
     )
     number: str | None = restriction("With exactly this number.")
-    status: Sequence[InvoiceStatus] | None = restriction("In one of these states.")
+    status: Sequence[InvoiceStatus] | None = restriction("With one of these statuses.")
     customer_id: str | None = restriction("Of this customer.", is_id=True)
     customer_ids: Sequence[str] | None = restriction("Of one of these customers, at most 50.", is_id=True)
     integration_id: str | None = restriction("Whose Payment Links are made with this integration.", is_id=True)
@@ -58,10 +58,10 @@ class InvoiceQuery:
         "With this total or less, in the major unit of `currency`, which must be given."
     )
     partially_paid: bool | None = restriction(
-        "true: only those that are OPEN or UNCOLLECTIBLE and partly paid; false: only the others."
+        "true: only invoices that are partly paid and either OPEN or UNCOLLECTIBLE; false: only the others."
     )
     payment_link_failed: bool | None = restriction(
-        "true: only those whose Payment Link is FAILED (`paymentLink.problem` says why); false: only the others."
+        "true: only invoices whose Payment Link is FAILED (`paymentLink.problem` says why); false: only the others."
     )
     created_after: datetime | None = restriction("Created after this instant.")
     created_before: datetime | None = restriction("Created before this instant.")
@@ -71,7 +71,7 @@ class InvoiceQuery:
     paid_before: datetime | None = restriction("Whose `paidAt` is before this instant.")
     due_after: date | None = restriction("Due after this day.")
     due_before: date | None = restriction("Due before this day.")
-    overdue: bool | None = restriction("true: only those that are OPEN past their due date; false: only the others.")
+    overdue: bool | None = restriction("true: only invoices that are OPEN past their due date; false: only the others.")
 
 
 async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:

@@ -45,8 +45,8 @@ from resolvers.reading.walks import ByColumns, Value, between
 class PaymentQuery:
     """Which payments to list; None means no restriction."""
 
-    status: Sequence[PaymentStatus] | None = restriction("In one of these states.")
-    allocation: Allocation | None = restriction("Only those that count for an invoice, or only those that don't.")
+    status: Sequence[PaymentStatus] | None = restriction("With one of these statuses.")
+    allocation: Allocation | None = restriction("Only payments that count for an invoice, or only those that don't.")
     invoice_id: str | None = restriction("For this invoice.", is_id=True)
     customer_id: str | None = restriction("Of this customer.", is_id=True)
     integration_id: str | None = restriction("That came in through this integration.", is_id=True)
@@ -54,13 +54,13 @@ class PaymentQuery:
     occurred_after: datetime | None = restriction("That happened after this instant, by Stripe's clock.")
     occurred_before: datetime | None = restriction("That happened before this instant, by Stripe's clock.")
     to_apply: bool | None = restriction(
-        "true: only those that fit no invoice and were not refunded in full, for `applyPayment`; false: only the"
-        " others."
+        "true: only payments to apply (`applyPayment`), which fit no invoice and were not refunded in full; false: only"
+        " the others."
     )
     overpaid: bool | None = restriction(
-        "true: only those whose excess over the invoice was not refunded in full; false: only the others."
+        "true: only payments whose excess over the invoice was not refunded in full; false: only the others."
     )
-    disputed: bool | None = restriction("true: only those whose dispute is not decided; false: only the others.")
+    disputed: bool | None = restriction("true: only payments whose dispute is not decided; false: only the others.")
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:

@@ -56,7 +56,7 @@ class WebhookEventQuery:
     """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
-        "With this text as its Stripe event id, as the id or number of its invoice, or as the beginning of its type."
+        "Whose Stripe event id, invoice's id or invoice's number is this text, or whose type begins with it."
     )
     integration_id: str | None = restriction("Sent to this integration.", is_id=True)
     status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")

@@ -37,8 +37,8 @@ class OrderDirection(Enum):
 class CountPrecision(Enum):
     """How exact a count is."""
 
-    EXACT = strawberry.enum_value("EXACT", description="Exactly this many.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="At least this many.")
+    EXACT = strawberry.enum_value("EXACT", description="The count is exact.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="The count is a lower bound.")
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
@@ -56,7 +56,7 @@ _describe(
 )
 _describe(
     InvoiceOrderField,
-    "What invoices can be ordered by. Those without a value come last in either direction.",
+    "What invoices can be ordered by. Invoices without a value come last in either direction.",
     {
         "CREATED_AT": "When they were created.",
         "DUE_DATE": "Their last day to pay.",
@@ -79,7 +79,7 @@ _describe(
     "What customers can be ordered by.",
     {
         "CREATED_AT": "When they were created.",
-        "NAME": "The first 64 characters of their name, ignoring case for A to Z, otherwise by code point.",
+        "NAME": "The first 64 characters of their name, compared by code point, but ignoring case for A to Z.",
     },
 )
 _describe(
@@ -162,7 +162,7 @@ _describe(
     "The outcome of a webhook event.",
     {
         "PROCESSED": "Applied, or another event had applied the same change already.",
-        "IGNORED": "Nothing to do.",
+        "IGNORED": "Nothing needs to be done.",
         "UNAPPLIED": "Money that fits no invoice, or an event that may be about money but can't be read.",
         "HELD": "Verified while the integration was switched off; applied once it is switched on again.",
         "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
@@ -173,11 +173,11 @@ _describe(
     AttemptSource,
     "What caused an attempt to process a webhook event.",
     {
-        "WEBHOOK": "Stripe posted it.",
-        "SYNC": "A sync fetched it from Stripe.",
-        "RETRY": "It was tried again automatically.",
-        "REPLAY": "It was replayed.",
-        "APPLIED": "Its payment was applied by hand.",
+        "WEBHOOK": "Stripe posted the event.",
+        "SYNC": "A sync fetched the event from Stripe.",
+        "RETRY": "Fluxrate tried the event again automatically.",
+        "REPLAY": "A client replayed the event.",
+        "APPLIED": "A client applied the event's payment (`applyPayment`).",
     },
 )
 _describe(

@@ -12,9 +12,9 @@ def optional(description: str) -> Any:
 
 def idempotency_key() -> Any:
     """Declare the field with which a client can safely repeat a mutation."""
-    return optional("A repetition with the same key and input returns the first result.")
+    return optional("A repetition of the mutation with the same idempotency key and input returns the first result.")
 
 
 def metadata_to_keep() -> Any:
     """Declare the metadata of a new object."""
-    return optional("Your own data about it: up to 50 entries.")
+    return optional("Your own data: up to 50 entries.")

@@ -39,7 +39,7 @@ _LAZY: Final[dict[Prefix, Any]] = {
 @strawberry.interface(description="Something with an id of its own.")
 class Node:
     id: strawberry.ID = strawberry.field(
-        description="Globally unique and sortable by time. The prefix is that of its type: inv_, cust_, pay_ …"
+        description="Globally unique and sortable by time. Its prefix stands for the type: inv_, cust_, pay_ …"
     )
 
     def __init_subclass__(cls, *, prefix: Prefix) -> None:

@@ -28,7 +28,7 @@ _PAGE_ARGUMENTS: Final = {
     "last": (int, "How many from the end, 1 to 100; instead of `first`."),
     "before": (str, "The cursor before which the page ends."),
 }
-Which = Annotated[T | None, strawberry.argument(description="Which of them.")]
+Which = Annotated[T | None, strawberry.argument(description="Which rows to return.")]
 Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
 OrderBy = Annotated[T | None, strawberry.argument(description="The field and the direction, instead of `order`.")]
 

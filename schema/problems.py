@@ -15,7 +15,7 @@ class Problem:
     code: str = strawberry.field(description="Stable, for programs.")
     message: str = strawberry.field(description="Why it was refused and what to do, in one sentence.")
     path: list[str] | None = strawberry.field(
-        description="The path of the input at fault, beginning with the argument."
+        description="The path of the input at fault, beginning with the argument's name."
     )
 
     @classmethod
@@ -54,7 +54,8 @@ class InvalidTransition(Problem):
 
 
 @strawberry.type(
-    description="The key is of the other mode: a live workspace takes only live keys, a test workspace only test keys."
+    description="The secret key is of the other mode: a live workspace takes only live keys, a test workspace only test"
+    " keys."
 )
 class ModeMismatch(Problem):
     pass
@@ -63,7 +64,7 @@ class ModeMismatch(Problem):
 @strawberry.type(description="Stripe refused the request.")
 class StripeRefused(Problem):
     stripe_code: str | None = strawberry.field(description="Stripe's own code.")
-    request_id: str | None = strawberry.field(description="Stripe's id of the request, for its support.")
+    request_id: str | None = strawberry.field(description="Stripe's id of the request, for Stripe's support.")
 
     @classmethod
     def more(cls, refusal: Any) -> dict[str, Any]:

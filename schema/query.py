@@ -136,7 +136,7 @@ class Query:
         info: Info,
         request: PageRequest,
         include_disconnected: Annotated[
-            bool | None, strawberry.argument(description="Include those that were disconnected.")
+            bool | None, strawberry.argument(description="Include integrations that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
@@ -172,9 +172,7 @@ class Query:
     async def customer_by_external_id(
         self,
         info: Info,
-        external_id: Annotated[
-            str, strawberry.argument(description="The customer's `externalId`: your own id for it.")
-        ],
+        external_id: Annotated[str, strawberry.argument(description="Your own id for the customer.")],
     ) -> Customer | None:
         row = await customer.customer_by_external_id(info.context, external_id)
         return None if row is None else Customer.of(row)
@@ -233,7 +231,7 @@ class Query:
 
     webhook_event = by_id(Prefix.WEBHOOK_EVENT, "webhook event", WebhookEvent)
 
-    @strawberry.field(description="The webhook event with this Stripe id; null when it never came.")
+    @strawberry.field(description="The webhook event with this Stripe id; null if it has not arrived.")
     async def webhook_event_by_stripe_id(
         self,
         info: Info,
@@ -278,7 +276,7 @@ class Query:
 
     @strawberry.field(
         description="Money received over time, per currency. The points have no gaps, and add up to `totals` with the"
-        " same `since` and `until`. There are at most 400."
+        " same `since` and `until`. Each currency has at most 400 points."
     )
     async def revenue(
         self,
@@ -316,7 +314,7 @@ class Query:
     def counts(self) -> Counts:
         return Counts()
 
-    @strawberry.field(description="Counts of what needs somebody's attention; all 0 when all is well.")
+    @strawberry.field(description="Counts of what needs somebody's attention; all are 0 when all is well.")
     def attention(self) -> Attention:
         return Attention()
 
@@ -331,6 +329,6 @@ class Query:
         found = await page(rows, request, descending=True)
         return ApiKeyConnection.of(found)
 
-    @strawberry.field(description="The currencies that invoices can be in, in the order of their codes.")
+    @strawberry.field(description="The currencies that invoices can have, in the order of their codes.")
     def currencies(self) -> list[Currency]:
         return Currency.all()

@@ -19,12 +19,14 @@ After = Annotated[
     strawberry.argument(
         description=(
             "Where to begin: `eventCursor`, or the cursor of the last event that you received. The events after it come"
-            " first, then live ones, each once, without a gap. Without it you receive events from now on."
+            " first, then live ones, each once, without a gap. Without `after` you receive events from now on."
         )
     ),
 ]
-OfInvoice = Annotated[strawberry.ID | None, strawberry.argument(description="Of this invoice only.")]
-OfCustomer = Annotated[strawberry.ID | None, strawberry.argument(description="Of this customer's invoices only.")]
+OfInvoice = Annotated[strawberry.ID | None, strawberry.argument(description="Only events of this invoice.")]
+OfCustomer = Annotated[
+    strawberry.ID | None, strawberry.argument(description="Only events of this customer's invoices.")
+]
 
 
 async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event]:
@@ -58,7 +60,7 @@ class Subscription:
         invoice_id: OfInvoice = strawberry.UNSET,
         customer_id: OfCustomer = strawberry.UNSET,
         status: Annotated[
-            list[InvoiceStatus] | None, strawberry.argument(description="To one of these states only.")
+            list[InvoiceStatus] | None, strawberry.argument(description="Only changes to one of these statuses.")
         ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
@@ -80,10 +82,11 @@ class Subscription:
         self,
         info: Info,
         integration_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Of this integration only.")
+            strawberry.ID | None, strawberry.argument(description="Only webhook events of this integration.")
         ] = strawberry.UNSET,
         status: Annotated[
-            list[WebhookEventStatus] | None, strawberry.argument(description="With one of these statuses only.")
+            list[WebhookEventStatus] | None,
+            strawberry.argument(description="Only webhook events with one of these statuses."),
         ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
@@ -93,7 +96,9 @@ class Subscription:
     async def events(
         self,
         info: Info,
-        filter: Annotated[EventFilter | None, strawberry.argument(description="Which events.")] = strawberry.UNSET,
+        filter: Annotated[
+            EventFilter | None, strawberry.argument(description="Which events to receive.")
+        ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
         return _shown(event.follow(info.context, given(after), EventQuery(**all_given(filter))))

@@ -16,8 +16,8 @@ from schema.types.api_key import ApiKey
 
 @strawberry.input(description="A new API key.")
 class CreateApiKeyInput:
-    name: str = strawberry.field(description="What it is for.")
-    scopes: list[Scope] = strawberry.field(description="What it may do.")
+    name: str = strawberry.field(description="What the key is for.")
+    scopes: list[Scope] = strawberry.field(description="What the key may do.")
     expires_at: datetime | None = fields.optional("When it expires; never by default.")
     idempotency_key: str | None = fields.idempotency_key()
 
@@ -25,7 +25,10 @@ class CreateApiKeyInput:
 @strawberry.type(description="The API key was created.")
 class CreateApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The new API key.")
-    key: str = strawberry.field(description="The key itself, which is shown only now and not stored.")
+    key: str = strawberry.field(
+        description="The key itself, which is not stored. Only a repetition with the same `idempotencyKey` and input"
+        " returns it again."
+    )
 
 
 @strawberry.type(description="The API key no longer works.")

@@ -17,7 +17,7 @@ from schema.types.metadata import MetadataEntryInput, changed_metadata, given_me
 class CreateCustomerInput:
     name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="The email address for invoices.")
-    external_id: str | None = fields.optional("Your own id for it, unique in the workspace.")
+    external_id: str | None = fields.optional("Your own id for the customer, unique in the workspace.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
 
@@ -27,9 +27,9 @@ class UpdateCustomerInput:
     id: strawberry.ID = strawberry.field(description="The customer.")
     name: str | None = fields.optional("As it appears on invoices.")
     email: str | None = fields.optional("The email address for invoices.")
-    external_id: str | None = fields.optional("Your own id for it, unique in the workspace; null clears it.")
+    external_id: str | None = fields.optional("Your own id for the customer, unique in the workspace; null removes it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
-        "Your own data about it. Entries that you don't name stay; null removes all."
+        "Your own data. Entries that you don't name stay; null removes all entries."
     )
 
 

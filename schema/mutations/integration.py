@@ -17,16 +17,16 @@ IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The in
 
 @strawberry.input(description="A Stripe account to connect.")
 class ConnectStripeInput:
-    name: str = strawberry.field(description="A name for the connection.")
-    secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted one (rk_…).")
+    name: str = strawberry.field(description="A name for the integration.")
+    secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted key (rk_…).")
     webhook_secret: str | None = fields.optional(
         "The endpoint's signing secret (whsec_…). Leave it out until the endpoint exists in Stripe."
     )
     register_webhook: bool | None = strawberry.field(
         default=False,
         description=(
-            "Add the endpoint in Stripe for you, with its URL, its events and its secret. If Stripe refuses, nothing is"
-            " connected."
+            "Add the webhook endpoint in Stripe, with its URL and events, and save its signing secret. If Stripe"
+            " refuses, nothing is connected."
         ),
     )
     idempotency_key: str | None = fields.idempotency_key()
@@ -35,13 +35,13 @@ class ConnectStripeInput:
 @strawberry.input(description="Changes to an integration. Fields that are left out stay as they are.")
 class UpdateStripeIntegrationInput:
     id: strawberry.ID = strawberry.field(description="The integration.")
-    name: str | None = fields.optional("The connection's name.")
+    name: str | None = fields.optional("The integration's name.")
     secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
     webhook_secret: str | None = fields.optional(
         "The endpoint's signing secret (whsec_…). The previous secret still verifies deliveries for up to 24 hours."
     )
     is_active: bool | None = fields.optional(
-        "false: deliveries are only stored. true: stored deliveries are applied, in order."
+        "false: deliveries are stored but not applied. true: the stored deliveries are applied, in order."
     )
     allow_account_change: bool | None = strawberry.field(
         default=False, description="Accept a secret key of another Stripe account."
@@ -76,7 +76,7 @@ class CheckStripeIntegrationSuccess:
     )
 
 
-@strawberry.type(description="Everything that could be fixed from here is fixed.")
+@strawberry.type(description="The problems that Fluxrate can fix at Stripe are fixed.")
 class RepairStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
     repaired: list[Diagnosis] = strawberry.field(
@@ -163,7 +163,7 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Check an integration at Stripe: whether the key works and has the permissions that it needs, whether"
+            "Check an integration at Stripe: whether the key works and has the permissions that Fluxrate needs, whether"
             " there is exactly one endpoint with the right URL and events, and whether events arrive. Needs ADMIN."
         )
     )
@@ -175,9 +175,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Fix an integration's endpoint at Stripe: add it, enable it, correct its URL, add its events, or replace"
-            " it and save the new secret. Fluxrate checks the integration before and after; if there is no problem,"
-            " nothing changes. Needs ADMIN."
+            "Fix an integration's webhook endpoint at Stripe: add it, enable it, correct its URL, add missing events,"
+            " or replace it and save the new secret. Fluxrate checks the integration before and after; if there is no"
+            " problem, nothing changes. Needs ADMIN."
         )
     )
     async def repair_stripe_integration(

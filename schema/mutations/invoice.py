@@ -23,7 +23,7 @@ Note = Annotated[str | None, strawberry.argument(description="A note for the tim
 @strawberry.input(description="A line of an invoice.")
 class LineItemInput:
     description: str = strawberry.field(description="What is invoiced.")
-    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many are invoiced.")
     unit_amount: Decimal = strawberry.field(
         description="The price of one, in the currency's major unit, with up to 12 digits after the point."
     )
@@ -35,7 +35,7 @@ class LineItemInput:
 @strawberry.input(description="A new draft.")
 class CreateInvoiceInput:
     customer_id: strawberry.ID = strawberry.field(description="Who is invoiced.")
-    currency: str = strawberry.field(description="ISO 4217.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code.")
     line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
     due_date: date | None = fields.optional("The last day to pay.")
     memo: str | None = fields.optional("A note for yourself.")
@@ -50,14 +50,14 @@ class CreateInvoiceInput:
 class UpdateInvoiceInput:
     id: strawberry.ID = strawberry.field(description="The draft, or the invoice whose metadata changes.")
     customer_id: strawberry.ID | None = fields.optional("Who is invoiced.")
-    currency: str | None = fields.optional("ISO 4217.")
+    currency: str | None = fields.optional("The currency's ISO 4217 code.")
     line_items: list[LineItemInput] | None = fields.optional("What is invoiced, in order; replaces all lines.")
-    due_date: date | None = fields.optional("The last day to pay; null clears it.")
-    memo: str | None = fields.optional("A note for yourself; null clears it.")
+    due_date: date | None = fields.optional("The last day to pay; null removes it.")
+    memo: str | None = fields.optional("A note for yourself; null removes it.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data about it: the only field that can be updated in every status. Entries that you don't name"
-            " stay; null removes all."
+            "Your own data, which can be updated in every status, unlike the other fields. Entries that you don't name"
+            " stay; null removes all entries."
         ),
     )
 
@@ -80,7 +80,7 @@ class DeleteInvoiceSuccess:
 @strawberry.type(description="The invoice is finalized, even if Stripe has not made its Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
-        description="The invoice as it is now; `paymentLink.problem` says what is wrong with its link."
+        description="The invoice as it is now. If Stripe has not made its link, `paymentLink.problem` says why."
     )
 
 
@@ -199,13 +199,17 @@ class InvoiceMutations:
         invoice_id: InvoiceId,
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Which integration receives the payment; by default the invoice's own."),
+            strawberry.argument(
+                description="Which integration receives the payment; by default the invoice's own integration."
+            ),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
         row = await payment_link.create_payment_link(info.context, invoice_id, given(integration_id))
         return CreatePaymentLinkSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Record what remains of an invoice as paid by hand: cash, a bank transfer. Needs WRITE.")
+    @mutation(
+        description="Record that what remains of an invoice was paid outside of Stripe, such as in cash. Needs WRITE."
+    )
     async def mark_invoice_paid(
         self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
     ) -> MarkInvoicePaidResult:

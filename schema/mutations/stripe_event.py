@@ -14,15 +14,20 @@ from schema.types.diagnosis import Diagnosis
 
 @strawberry.type(description="Events were fetched from Stripe.")
 class SyncStripeEventsSuccess:
-    found: int = strawberry.field(description="How many events of handled types Stripe listed.")
-    already_known: int = strawberry.field(description="How many of them had arrived before.")
-    applied: int = strawberry.field(description="How many were applied now.")
-    failed: int = strawberry.field(description="How many could not be applied; they are tried again automatically.")
+    found: int = strawberry.field(
+        description="How many events of the types in `eventsToSend` Stripe listed, plus the payments that were found by"
+        " asking Stripe about Payment Links."
+    )
+    already_known: int = strawberry.field(description="How many of the found events had arrived before.")
+    applied: int = strawberry.field(description="How many of the found events were applied now.")
+    failed: int = strawberry.field(
+        description="How many of the found events could not be applied; Fluxrate tries them again automatically."
+    )
     since: datetime = strawberry.field(description="The instant from which events were fetched.")
     complete: bool = strawberry.field(
         description=(
-            "Whether everything since then was read. If not, sync again: the next sync continues where this one"
-            " stopped."
+            "Whether everything since `since` was read. If not, sync again without `since`: that sync continues where"
+            " this one stopped."
         )
     )
     gap: Diagnosis | None = strawberry.field(
@@ -50,7 +55,10 @@ class StripeEventMutations:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="The instant from which to fetch; by default that at which the last sync ended."
+                description=(
+                    "The instant from which to fetch. By default this is five minutes before the end of the last sync;"
+                    " at the first sync, five minutes before the integration was connected."
+                )
             ),
         ] = strawberry.UNSET,
     ) -> SyncStripeEventsResult:

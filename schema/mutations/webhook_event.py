@@ -19,10 +19,12 @@ DryRun = Annotated[bool | None, strawberry.argument(description="Return what wou
 @strawberry.type(description="What replaying a webhook event did, or would do.")
 class ReplayOutcome:
     webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
-    before: WebhookEventStatus = strawberry.field(description="Its status before.")
-    after: WebhookEventStatus = strawberry.field(description="Its status after; after a dry run, what it would be.")
+    before: WebhookEventStatus = strawberry.field(description="The webhook event's status before the replay.")
+    after: WebhookEventStatus = strawberry.field(
+        description="The webhook event's status after the replay. For a dry run: the status that it would have."
+    )
     changes: list[str] = strawberry.field(
-        description="What changed, or would change, a sentence each; empty when nothing did."
+        description="A sentence for each thing that changed, or in a dry run would change; empty if there is none."
     )
 
     @classmethod
@@ -46,8 +48,8 @@ class ReplayWebhookEventsSuccess:
         description="What the replay did, oldest event first; at most 100 in one call."
     )
     remaining: int = strawberry.field(
-        description="How many more match the filter. For these, call again with the last event's `receivedAt` as"
-        " `receivedAfter`."
+        description="How many more webhook events match the filter. To replay them, call again with the last event's"
+        " `receivedAt` as `receivedAfter`."
     )
 
 
@@ -74,14 +76,14 @@ class WebhookEventMutations:
 
     @mutation(
         description=(
-            "Process the webhook events that match a filter again, the oldest first. If the filter has no status, it"
-            " matches those that are HELD, FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
+            "Replay the webhook events that match a filter, the oldest first. A filter without a status matches those"
+            " that are HELD, FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
         )
     )
     async def replay_webhook_events(
         self,
         info: Info,
-        filter: Annotated[WebhookEventFilter, strawberry.argument(description="Which of them.")],
+        filter: Annotated[WebhookEventFilter, strawberry.argument(description="Which webhook events to replay.")],
         dry_run: DryRun = False,
     ) -> ReplayWebhookEventsResult:
         query = WebhookEventQuery(**all_given(filter))

@@ -11,13 +11,13 @@ from schema.node import Node
 from schema.pages import Connection
 
 
-@strawberry.type(description="An API key. The key itself is shown only once, when it is created.")
+@strawberry.type(description="An API key. The key itself is in the result of `createApiKey` only.")
 class ApiKey(Node, prefix=Prefix.API_KEY):
-    name: str = strawberry.field(description="What it is for.")
+    name: str = strawberry.field(description="What the key is for.")
     preview: str = strawberry.field(description="The part of the key that is safe to display: flx_test_…4242.")
-    scopes: list[Scope] = strawberry.field(description="What it may do.")
+    scopes: list[Scope] = strawberry.field(description="What the key may do.")
     created_at: datetime = strawberry.field(description="When it was created.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, to about a minute.")
+    last_used_at: datetime | None = strawberry.field(description="When it was last used, accurate to about a minute.")
     expires_at: datetime | None = strawberry.field(description="When it expires.")
     revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
 

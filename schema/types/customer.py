@@ -24,7 +24,9 @@ from schema.types.metadata import MetadataEntry, metadata_of
 class Customer(Node, prefix=Prefix.CUSTOMER):
     name: str = strawberry.field(description="As it appears on invoices.")
     email: str = strawberry.field(description="The email address for invoices.")
-    external_id: str | None = strawberry.field(description="The business's own id for it, unique in the workspace.")
+    external_id: str | None = strawberry.field(
+        description="The business's own id for the customer, unique in the workspace."
+    )
     created_at: datetime = strawberry.field(description="When it was created.")
 
     @strawberry.field(description="The business's own data about it, by key.")
@@ -38,7 +40,8 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         info: Info,
         request: PageRequest,
         filter: Annotated[
-            InvoiceFilter | None, strawberry.argument(description="Which of them; its `customerId` has no effect.")
+            InvoiceFilter | None,
+            strawberry.argument(description="Which rows to return; `customerId` has no effect here."),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> LazyInvoiceConnection:
@@ -63,7 +66,8 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         info: Info,
         request: PageRequest,
         filter: Annotated[
-            PaymentFilter | None, strawberry.argument(description="Which of them; its `customerId` has no effect.")
+            PaymentFilter | None,
+            strawberry.argument(description="Which rows to return; `customerId` has no effect here."),
         ] = strawberry.UNSET,
     ) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection

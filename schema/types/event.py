@@ -27,12 +27,12 @@ class Event(Node, prefix=Prefix.EVENT):
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When it happened.")
     actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
-    note: str | None = strawberry.field(description="The note given with it.")
+    note: str | None = strawberry.field(description="The note that was given with the mutation.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The invoice's status before the event.")
     status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]
 
-    @strawberry.field(description="Its place in the history, for the `after` of lists and subscriptions.")
+    @strawberry.field(description="Its place in the history, for the `after` of event lists and of subscriptions.")
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 

@@ -57,14 +57,14 @@ class IntegrationHealth:
 
 @strawberry.type(description="A type of event that Stripe can send.")
 class StripeEventType:
-    type: str = strawberry.field(description="Stripe's name for it.")
-    is_needed: bool = strawberry.field(description="Whether Fluxrate needs it to mark invoices as paid.")
-    sent_when: str = strawberry.field(description="When Stripe sends it: “a payment succeeded”.")
+    type: str = strawberry.field(description="Stripe's name for the type.")
+    is_needed: bool = strawberry.field(description="Whether Fluxrate needs such events to mark invoices as paid.")
+    sent_when: str = strawberry.field(description="When Stripe sends such an event: “a payment succeeded”.")
 
 
 @strawberry.type(description="A Stripe account connected to this workspace.")
 class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
-    name: str = strawberry.field(description="The connection's name.")
+    name: str = strawberry.field(description="The integration's name.")
     mode: Mode = strawberry.field(description="Whether its keys are live or test keys.")
     is_active: bool = strawberry.field(description="Whether it is switched on.")
     status: IntegrationStatus = strawberry.field(description="What it can do right now.")
@@ -72,7 +72,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         description="The part of the secret key that is safe to display: sk_test_…4242."
     )
     webhook_secret_preview: str | None = strawberry.field(
-        description="The part of the webhook secret that is safe to display: whsec_…4242. Null until one is saved."
+        description="The part of the webhook secret that is safe to display: whsec_…4242. Null until a secret is saved."
     )
     previous_webhook_secret_expires_at: datetime | None = strawberry.field(
         description="When the previous webhook secret stops verifying deliveries."
@@ -100,7 +100,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     def events_to_send(self) -> list[str]:
         return list(GATEWAY.event_types)
 
-    @strawberry.field(description="The same events, and when Stripe sends each.")
+    @strawberry.field(description="The events of `eventsToSend`, and when Stripe sends each.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
@@ -133,7 +133,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         request: PageRequest,
         filter: Annotated[
             WebhookEventFilter | None,
-            strawberry.argument(description="Which of them; its `integrationId` has no effect."),
+            strawberry.argument(description="Which rows to return; `integrationId` has no effect here."),
         ] = strawberry.UNSET,
     ) -> LazyWebhookEventConnection:
         from schema.types.webhook_event import WebhookEventConnection

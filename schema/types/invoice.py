@@ -28,7 +28,7 @@ from schema.types.money import Money
 @strawberry.type(description="A line of an invoice.")
 class LineItem:
     description: str = strawberry.field(description="What is invoiced.")
-    quantity: Decimal = strawberry.field(description="How many.")
+    quantity: Decimal = strawberry.field(description="How many are invoiced.")
     unit_amount: Decimal = strawberry.field(description="The price of one, in the currency's major unit.")
     amount: Money = strawberry.field(description="Quantity times unit amount, rounded half up.")
 
@@ -46,9 +46,9 @@ class LineItem:
 class PaymentLink:
     status: PaymentLinkStatus = strawberry.field(description="Its status.")
     url: str | None = strawberry.field(description="The page's address, once Stripe has made it.")
-    stripe_id: str | None = strawberry.field(description="Stripe's id of it: plink_…")
+    stripe_id: str | None = strawberry.field(description="Stripe's id of the link: plink_…")
     amount: Money = strawberry.field(description="The amount to pay.")
-    problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made it.")
+    problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made the link.")
     open_sessions: OpenSessions = strawberry.field(
         description="Whether customers may still have its page open and pay."
     )
@@ -78,9 +78,9 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     )
     amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
     amount_overpaid: Money = strawberry.field(description="What was paid beyond the total; never negative.")
-    amount_refunded: Money = strawberry.field(description="What was refunded of its payments.")
+    amount_refunded: Money = strawberry.field(description="The sum of its payments' refunds.")
     amount_paid_out_of_band: Money = strawberry.field(
-        description="The part that was marked as paid by hand, in Fluxrate or in Stripe."
+        description="The part of `amountPaid` that was marked as paid by hand, in Fluxrate or in Stripe."
     )
     due_date: date | None = strawberry.field(description="The last day to pay.")
     is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")
@@ -105,7 +105,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         rows = await info.context.loaders.line_items.load(self.id)
         return [LineItem.of(row, self.currency) for row in rows]
 
-    @strawberry.field(description="The latest Payment Link. Null if there was no integration to make one.")
+    @strawberry.field(description="The latest Payment Link. Null if no integration could make one.")
     async def payment_link(self, info: Info) -> PaymentLink | None:
         rows = await info.context.loaders.latest_link.load(self.id)
         return PaymentLink.of(rows[0]) if rows else None

@@ -51,7 +51,7 @@ class InvoiceTotals(_Totals):
     amount_remaining: Money = strawberry.field(
         description="The sum of `amountRemaining`, including that of drafts, VOID and UNCOLLECTIBLE invoices."
     )
-    open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN ones.")
+    open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN invoices.")
     precision: CountPrecision = _PRECISION
 
     @classmethod
@@ -68,7 +68,7 @@ class InvoiceTotals(_Totals):
 class PaymentTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many payments, including failed attempts.")
-    received: Money = strawberry.field(description="The sum of those that SUCCEEDED, gross of refunds.")
+    received: Money = strawberry.field(description="The sum of the payments that SUCCEEDED, gross of refunds.")
     refunded: Money = strawberry.field(description="The refunded part of `received`.")
     net: Money = strawberry.field(description="`received` minus `refunded`.")
     precision: CountPrecision = _PRECISION
@@ -84,8 +84,8 @@ class CustomerTotals(_Totals):
     currency: str = strawberry.field(description="ISO 4217, in upper case.")
     count: int = strawberry.field(description="How many invoices, including drafts and VOID ones.")
     invoiced: Money = strawberry.field(description="The sum of the totals of OPEN, PAID and UNCOLLECTIBLE invoices.")
-    paid: Money = strawberry.field(description="What was paid for them, gross of refunds.")
-    open: Money = strawberry.field(description="What is still to pay on the OPEN ones.")
+    paid: Money = strawberry.field(description="What was paid for the customer's invoices, gross of refunds.")
+    open: Money = strawberry.field(description="What is still to pay on the OPEN invoices.")
     overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
     precision: CountPrecision = _PRECISION
 

@@ -21,7 +21,7 @@ class MetadataEntry:
 class MetadataEntryInput:
     key: str = strawberry.field(description="The entry's key: 1 to 40 characters.")
     value: str = strawberry.field(
-        description="The entry's value: up to 500 characters. An empty one removes the entry."
+        description="The entry's value: up to 500 characters. An empty value removes the entry."
     )
 
 

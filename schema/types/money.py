@@ -25,7 +25,7 @@ class Money:
         )
 
 
-@strawberry.type(description="A currency that invoices can be in: one that Stripe can charge.")
+@strawberry.type(description="A currency of invoices: every currency that Stripe can charge in.")
 class Currency:
     code: str = strawberry.field(description="ISO 4217, in upper case.")
     exponent: int = strawberry.field(

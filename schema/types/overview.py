@@ -11,13 +11,13 @@ from schema.context import Info
 @strawberry.type(description="How many invoices have a status.")
 class InvoiceStatusCount:
     status: InvoiceStatus = strawberry.field(description="The status.")
-    count: int = strawberry.field(description="How many have it.")
+    count: int = strawberry.field(description="How many invoices have it.")
 
 
 @strawberry.type(description="How many webhook events have a status.")
 class WebhookEventStatusCount:
     status: WebhookEventStatus = strawberry.field(description="The status.")
-    count: int = strawberry.field(description="How many have it.")
+    count: int = strawberry.field(description="How many webhook events have it.")
 
 
 @strawberry.type(
@@ -52,7 +52,7 @@ class Attention:
         return await overview.overpaid_payments(info.context)
 
     @strawberry.field(
-        description="Payments whose dispute is not decided: answer it in Stripe before the evidence is due."
+        description="Payments whose dispute is not decided: answer the dispute in Stripe before the evidence is due."
     )
     async def open_disputes(self, info: Info) -> int:
         return await overview.open_disputes(info.context)

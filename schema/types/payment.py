@@ -48,16 +48,17 @@ class Dispute:
         )
 
 
-@strawberry.type(description="A payment, or an attempt at one.")
+@strawberry.type(description="A payment, or an attempt to pay.")
 class Payment(Node, prefix=Prefix.PAYMENT):
     status: PaymentStatus = strawberry.field(description="Its status.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
-    amount_refunded: Money = strawberry.field(description="The refunded part of it.")
-    overpaid: Money = strawberry.field(description="The part that exceeded the invoice.")
+    amount_refunded: Money = strawberry.field(description="The refunded part of `amount`.")
+    overpaid: Money = strawberry.field(description="The part of `amount` that exceeded the invoice.")
     allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
     unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
     provider_payment_id: str = strawberry.field(
-        description="Stripe's id of it: pi_…, or the id of its charge, session or invoice if it has no payment intent."
+        description="Stripe's id of it: pi_…, or if it has no payment intent, the id of its charge, session or Stripe"
+        " invoice."
     )
     failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
@@ -67,7 +68,7 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     amount_received: Money | None = strawberry.field(
         description="The part that has come in so far, if the payment is an incomplete bank transfer."
     )
-    dispute: Dispute | None = strawberry.field(description="Its open dispute; if none is open, its latest.")
+    dispute: Dispute | None = strawberry.field(description="Its open dispute; if none is open, its latest dispute.")
     disputes: list[Dispute] = strawberry.field(description="All its disputes.")
     occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
     created_at: datetime = strawberry.field(description="When it was first recorded here.")
@@ -76,12 +77,12 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     invoice = link(
         Prefix.INVOICE,
         "row.invoice_id",
-        "The invoice that it was made for or applied to. An UNAPPLIED payment may have one too.",
+        "The invoice that it was made for or applied to. An UNAPPLIED payment may have one, but doesn't count for it.",
     )
 
     customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
 
-    integration = link(Prefix.INTEGRATION, "row.integration_id", "The Stripe account that it came in through.")
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration through which it came in.")
 
     @classmethod
     def of(cls, row: models.Payment) -> "Payment":

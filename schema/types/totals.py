@@ -13,7 +13,7 @@ class OverdueBucket:
     from_days: int = strawberry.field(description="Overdue for at least this many days.")
     to_days: int | None = strawberry.field(description="Overdue for at most this many days; null for no upper bound.")
     count: int = strawberry.field(description="How many invoices.")
-    amount: Money = strawberry.field(description="What remains of them.")
+    amount: Money = strawberry.field(description="What remains to pay on them.")
 
     @classmethod
     def of(cls, found: totals.Bucket, currency: str) -> "OverdueBucket":
@@ -31,7 +31,7 @@ class CurrencyTotals:
     open: Money = strawberry.field(description="What is still to pay on OPEN invoices now.")
     overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
     overdue_by_age: list[OverdueBucket] = strawberry.field(
-        description="`overdue`, split by days past the due date: 1–30, 31–60, 61–90, and more; always these four."
+        description="`overdue`, split by days past the due date into four buckets: 1–30, 31–60, 61–90, and more."
     )
     paid: Money = strawberry.field(
         description=(
@@ -74,7 +74,7 @@ class RevenuePoint:
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`. A refund counts when its payment was made, so a new refund can"
+            "The refunds of the payments in `received`. A refund counts at the time of its payment, so a new refund can"
             " change an old point."
         )
     )

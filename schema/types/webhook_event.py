@@ -19,7 +19,7 @@ from schema.types.diagnosis import Diagnosis
 @strawberry.type(description="A delivery of a webhook event, or an attempt to apply it.")
 class WebhookEventAttempt:
     at: datetime = strawberry.field(description="When it happened.")
-    source: AttemptSource = strawberry.field(description="What caused it.")
+    source: AttemptSource = strawberry.field(description="What caused the delivery or attempt.")
     status: WebhookEventStatus = strawberry.field(description="The webhook event's status afterwards.")
     reason: Diagnosis | None = strawberry.field(
         description="The reason for that status. Null when PROCESSED, and for redeliveries after the status was final."
@@ -28,7 +28,7 @@ class WebhookEventAttempt:
 
 @strawberry.type(description="An event from Stripe: one object, however often it was delivered.")
 class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
-    stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null when none could be read.")
+    stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null if no id could be read.")
     type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
     status: WebhookEventStatus = strawberry.field(description="Its status.")
     reason: Diagnosis | None = strawberry.field(description="The reason for its status. Null when PROCESSED.")

@@ -16,8 +16,8 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business, which owns all other objects. `eventCursor` is read before the other fields of an"
-        " operation. So a subscription that begins `after` it misses no change, but may repeat one that the operation"
+        "A business, which owns all other objects. `eventCursor` is read before the other fields of an operation. A"
+        " subscription with this cursor as `after` misses no later change, but may repeat a change that the operation"
         " already shows."
     )
 )
