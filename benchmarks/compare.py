@@ -135,7 +135,7 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "# Comparison with its peers",
             "",
             "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
-            "Both figures of a row are processor time, measured in the same run.",
+            "In each line of the first table, both figures are processor time, measured in the same run.",
             "Other work on the machine changes processor time less than it changes durations.",
             f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
             "",

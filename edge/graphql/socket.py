@@ -34,8 +34,8 @@ from schema.context import Operation, new_request_id
 CLOSE_CODES: Final[Mapping[int, str]] = {
     1009: "A message is larger than the limit in the reason. Don't send it again.",
     1012: "The server restarts. Reconnect with your last cursor.",
-    1013: "You read too slowly, sent too much at once, or the server can't look up a key now; the reason says which."
-    " Come back after a pause, with your last cursor.",
+    1013: "You read too slowly or sent too much at once, as the reason says; or, at connection_init, the rate limit is"
+    " used up or the server can't look up the key now. Come back after a pause, with your last cursor.",
     4400: "A message does not follow the protocol; the reason says how.",
     4401: "There is no valid API key: none was given, it is unknown, it has expired or it was revoked, its session has"
     " ended, or an operation came before connection_init. Come back with a valid one.",

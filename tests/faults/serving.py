@@ -8,7 +8,7 @@ from typing import Final
 from tests.world.app import MAIN, RunningApp, running_app
 
 OUTAGE_S: Final = float(os.environ.get("FLUXRATE_FAULT_OUTAGE_S", "10"))
-"""How long something is away: longer than anything that the product remembers or waits for by default (5 s)."""
+"""How long something is away: longer than the product keeps what it looked up, or waits for a lock (5 s)."""
 
 PROMPT_S: Final = 5.0
 """A client's patience with an answer that takes 2 s at most."""
