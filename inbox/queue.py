@@ -1,8 +1,9 @@
 """The inbox: every Stripe event enters here and is applied in batches.
 
 It is a group commit: deliveries that arrive while a transaction runs form the next batch, so a lone delivery waits for
-no other and a flood shares its commits. A caller gets its receipt only after the commit of the raw bytes and of all
-changes.
+no other and a flood shares its commits. Senders that were answered together are expected to send together again: a
+batch waits for them, some milliseconds at most. A caller gets its receipt only after the commit of the raw bytes and of
+all changes.
 """
 
 import asyncio
@@ -32,6 +33,10 @@ MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 MAX_BATCH: Final = 128
 _FEW: Final = 4
 """How many deliveries are written in the event loop on SQLite: they take about half a millisecond each."""
+
+_PATIENCE: Final = 0.25
+_MAX_PATIENCE_S: Final = 0.005
+"""How long a batch waits to become as large as the last one: a quarter of the time that the last one took, at most."""
 
 _PAGE: Final = 200
 
@@ -66,8 +71,10 @@ class Inbox:
         self._queue: deque[_Entry] = deque()
         self._queued_bytes = 0
         self._ready = asyncio.Event()
+        self._wanted = 1
+        self._gathering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._idle = self._flushers
+        self._in_flight = 0
         self._closing = False
 
     async def __aenter__(self) -> "Inbox":
@@ -113,7 +120,8 @@ class Inbox:
             raise UnavailableError("The inbox is full: try again in a moment.")
         self._queue.append(_Entry(delivery, on_done))
         self._queued_bytes += len(delivery.body)
-        self._ready.set()
+        if len(self._queue) >= self._wanted:
+            self._ready.set()
 
     async def release_held(self, integration: Integration) -> int:
         """Apply the events that were HELD while an integration was inactive, oldest first; return their number."""
@@ -142,27 +150,44 @@ class Inbox:
         return receipts
 
     async def _flush(self) -> None:
+        clock = asyncio.get_running_loop().time
+        senders, took_s = 0, 0.0
         while True:
-            if not self._queue:
-                if self._closing:
-                    return
-                self._ready.clear()
-                await self._ready.wait()
-                await self._gather()
-                continue
-            share = -(-len(self._queue) // self._idle)  # an even part for each flusher that has nothing to do
-            batch = [self._queue.popleft() for _ in range(min(MAX_BATCH, share))]
-            self._queued_bytes -= sum(len(entry.delivery.body) for entry in batch)
-            self._idle -= 1
+            async with self._gathering:
+                batch = await self._gather(senders, min(took_s * _PATIENCE, _MAX_PATIENCE_S))
+            if not batch:
+                return
+            began_at = clock()
+            self._in_flight += len(batch)
             await self._settle(batch)
-            self._idle += 1
+            senders, took_s = self._in_flight + len(self._queue), clock() - began_at
+            self._in_flight -= len(batch)
 
-    async def _gather(self) -> None:
-        """Wait while each turn of the event loop adds deliveries: senders answered together send together."""
-        queued = 0
-        while queued < min(len(self._queue), MAX_BATCH):
-            queued = len(self._queue)
-            await asyncio.sleep(0)
+    async def _gather(self, senders: int, patience_s: float) -> list[_Entry]:
+        """Wait for a delivery, then for an even part of what so many senders send, and take that.
+
+        Senders that were answered together send together again. A batch costs some milliseconds however small it is, so
+        one of the first few would delay all others. Returns nothing when the inbox closes.
+        """
+        while not self._queue and not self._closing:
+            await self._until(1)
+        if len(self._queue) < self._share(senders) and not self._closing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await self._until(self._share(senders))
+        share = self._share(max(senders, len(self._queue) + self._in_flight))
+        batch = [self._queue.popleft() for _ in range(min(len(self._queue), share))]
+        self._queued_bytes -= sum(len(entry.delivery.body) for entry in batch)
+        return batch
+
+    def _share(self, deliveries: int) -> int:
+        return min(MAX_BATCH, -(-deliveries // self._flushers))
+
+    async def _until(self, wanted: int) -> None:
+        """Wait until so many deliveries are queued, or until the inbox closes."""
+        self._wanted = wanted
+        self._ready.clear()
+        await self._ready.wait()
 
     async def _settle(self, batch: Sequence[_Entry]) -> None:
         try:

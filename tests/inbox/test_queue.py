@@ -1081,6 +1081,25 @@ async def test_what_comes_together_shares_its_commits_however_much_came_before(
     assert len(commits) - alone <= 4
 
 
+async def test_senders_that_are_answered_together_share_the_next_commit_too(
+    database: Database, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    commits: list[Any] = []
+    posts, senders = 20, 20
+
+    async def send(turns: int) -> None:
+        for event in [stripe.payment_intent_failed(**ours(invoice)) for _ in range(posts)]:
+            for _ in range(turns):  # each takes a different time until it posts again
+                await asyncio.sleep(0)
+            await inbox.accept(delivery(integration, event))
+
+    async with Inbox(database, commits.append, lambda: None) as inbox:
+        await asyncio.gather(*(send(2 * number) for number in range(senders)))
+
+    assert len(commits) < {"sqlite": 1.5, "postgres": 3}[database.dialect] * posts
+
+
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
     database: Database, workspace: Workspace, integration: Integration
 ) -> None:
