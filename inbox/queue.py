@@ -164,7 +164,7 @@ class Inbox:
             self._in_flight -= len(batch)
 
     async def _gather(self, senders: int, patience_s: float) -> list[_Entry]:
-        """Wait for a delivery, then for an even part of what so many senders send, and take that.
+        """Wait for a delivery, then for an even part of what this number of senders sends, and take it.
 
         Senders that were answered together send together again. A batch costs some milliseconds however small it is, so
         one of the first few would delay all others. Returns nothing when the inbox closes.
@@ -184,7 +184,7 @@ class Inbox:
         return min(MAX_BATCH, -(-deliveries // self._flushers))
 
     async def _until(self, wanted: int) -> None:
-        """Wait until so many deliveries are queued, or until the inbox closes."""
+        """Wait until this number of deliveries is queued, or until the inbox closes."""
         self._wanted = wanted
         self._ready.clear()
         await self._ready.wait()
