@@ -1,13 +1,12 @@
 """Measures lists and look-ups by plans, by graphql-core and in mercurius: `python -m benchmarks.lists [--rows 10000]`.
 
 There is one workspace on each database. The results are the processor time of a request with its authentication and
-encoding, without HTTP; SQLite runs in the process and is included. They are medians of several rounds, in which plans
-and graphql-core alternate. mercurius on Node answers the same queries from objects in memory, without authentication or
-database, with and without its compiler (JIT).
+encoding, in the server's kind of event loop but without HTTP; SQLite runs in the process and is included. They are
+medians of several rounds, in which plans and graphql-core alternate. mercurius on Node answers the same queries from
+objects in memory, without authentication or database, with and without its compiler (JIT).
 """
 
 import argparse
-import asyncio
 import gc
 import statistics
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any, Final, Literal
 
 import orjson
 import structlog
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -133,7 +133,7 @@ def main() -> None:
             path = folder / "lists.sqlite3"
             path.touch()
             url = f"sqlite://{path}" if database == "sqlite" else stack.enter_context(postgres())
-            for name, ways in asyncio.run(measure(url, arguments.rows)).items():
+            for name, ways in uvloop.run(measure(url, arguments.rows)).items():
                 found[f"{database}: {name}"] = ways | {peer: each[name] for peer, each in of_peers.items()}
     if arguments.json:
         print(orjson.dumps(found).decode())
