@@ -19,7 +19,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/execution/test_limits.py": "execution: cost",
     "tests/execution/test_shared.py": "execution: shown",
     "tests/execution/plan/test_equal.py": (
-        "execution: results; execution/plan: compile definitions leaves plan planned rows steps"
+        "execution: results; execution/plan: arguments compile definitions leaves plan planned rows steps"
     ),
     "tests/schema/test_subscription.py": "feed: cursor",
     "tests/gateways/stripe/test_endpoint_calls.py": "gateways/stripe: registration",

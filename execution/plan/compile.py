@@ -12,10 +12,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from graphql import (
-    BooleanValueNode,
-    DirectiveNode,
     DocumentNode,
-    EnumValueNode,
     FragmentDefinitionNode,
     GraphQLField,
     GraphQLInterfaceType,
@@ -25,16 +22,10 @@ from graphql import (
     GraphQLOutputType,
     GraphQLSchema,
     GraphQLUnionType,
-    IntValueNode,
-    NullValueNode,
     OperationDefinitionNode,
     OperationType,
-    StringValueNode,
-    VariableNode,
-    Visitor,
     get_named_type,
     is_leaf_type,
-    visit,
 )
 from graphql.execution.collect_fields import (
     FieldDetailsList,
@@ -43,14 +34,14 @@ from graphql.execution.collect_fields import (
     collect_fields,
     collect_subfields,
 )
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql.execution.values import VariableValues
 from strawberry import Schema
-from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.union import StrawberryUnion
 
 from execution.plan import definitions, rows, steps
+from execution.plan.arguments import arguments_of, names_of_arguments
 from execution.plan.leaves import names_of, printed_as, serializer
 from execution.plan.plan import Completions, Plan, Root, UnplannedError
 from execution.plan.steps import Arguments, Complete, Fill, NullError, Run, Selection, Step
@@ -66,33 +57,9 @@ MAX_FIELDS: Final = 500
 MAX_READS: Final = 30
 """How many statements a plan may send for rows; beyond that loaders, which share statements, are faster."""
 
-_DIRECTIVES: Final = frozenset({"skip", "include"})
-
 
 class NotOfRowsError(Exception):
     """A selected field of rows needs Strawberry's objects."""
-
-
-class Conditions(Visitor):
-    """Finds the variables on which a document's directives depend, in order."""
-
-    def __init__(self, document: DocumentNode) -> None:
-        super().__init__()
-        self._found: set[str] = set()
-        self._directives: set[str] = set()
-        visit(document, self)
-        self.variables = sorted(self._found)
-
-    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
-        self._directives.add(node.name.value)
-        for argument in node.arguments or ():
-            if isinstance(argument.value, VariableNode):
-                self._found.add(argument.value.name.value)
-
-    @property
-    def are_known(self) -> bool:
-        """Whether there are none but @skip and @include."""
-        return self._directives <= _DIRECTIVES
 
 
 class Compiler:
@@ -204,7 +171,7 @@ class Compiler:
         complete = self._complete(definition.type, field)
         if of_ours.base_resolver is None:
             return steps.attribute(of_ours.python_name, complete)
-        call, arguments = definitions.call(of_ours), self._arguments(of_ours, definition, field)
+        call, arguments = definitions.call(of_ours), arguments_of(self._strawberry, of_ours, definition, field)
         return (steps.awaited if of_ours.is_async else steps.computed)(call, arguments, complete)
 
     # --- Rows of a few columns ---------------------------------------------------------------------------------
@@ -225,10 +192,10 @@ class Compiler:
         definition: GraphQLField,
         field: FieldDetailsList,
     ) -> Step:
-        if "orderBy" in _names_of_arguments(field):
+        if "orderBy" in names_of_arguments(field):
             raise NotOfRowsError
         complete, columns = self._complete_rows(definition.type, field, {"id"})
-        arguments = self._arguments(of_ours, definition, field)
+        arguments = arguments_of(self._strawberry, of_ours, definition, field)
 
         async def find(run: Run, _: Sequence[Any]) -> list[Any]:
             given = arguments(run)
@@ -258,7 +225,9 @@ class Compiler:
             return steps.awaited(known.of, lambda _: {}, self._complete(definition.type, field))
         if isinstance(known, rows.Children) and _asks_for_an_end(field):
             self._columns.add("id")
-            return self._of_children(known, self._arguments(of_ours, definition, field), definition, field)
+            return self._of_children(
+                known, arguments_of(self._strawberry, of_ours, definition, field), definition, field
+            )
         raise NotOfRowsError
 
     def _of_value(self, known: rows.Value, definition: GraphQLField, field: FieldDetailsList) -> Step:
@@ -320,29 +289,6 @@ class Compiler:
         named = get_named_type(type_).name
         return complete, few_columns(rows.MODELS[named.removesuffix("Connection")], frozenset(columns))
 
-    def _arguments(self, of_ours: StrawberryField, definition: GraphQLField, field: FieldDetailsList) -> Arguments:
-        """Make a field's arguments by their names in Python, again for each call: resolvers may change inputs."""
-        resolver, converter = of_ours.base_resolver, self._strawberry.schema_converter
-        info = resolver.info_parameter if resolver else None
-        node, config = field[0].node, self._strawberry.config
-        constant = all(isinstance(argument.value, _CONSTANTS) for argument in node.arguments or ())
-        known: dict[str, Any] | None = None if definition.args else {}
-
-        def arguments(run: Run) -> dict[str, Any]:
-            nonlocal known
-            if known is not None:
-                given = known.copy()
-            else:
-                values = get_argument_values(definition, node, run.variables)
-                given = convert_arguments(values, of_ours.arguments, converter.scalar_registry, config, run.info)
-                if constant:
-                    known = given.copy()
-            if info is not None:
-                given[info.name] = run.info
-            return given
-
-        return arguments
-
     def _complete(self, type_: GraphQLOutputType, field: FieldDetailsList) -> Complete:
         nullable, type_ = definitions.nullable(type_)
         if not isinstance(type_, GraphQLList):
@@ -367,8 +313,6 @@ class Compiler:
 
 _OF_ROWS: Final = frozenset(coordinate.partition(".")[0] for coordinate in rows.FIELDS)
 _ENDS: Final = frozenset({"first", "last"})
-_CONSTANTS: Final = (IntValueNode, StringValueNode, BooleanValueNode, EnumValueNode, NullValueNode)
-"""What arguments are converted to values that nobody can change."""
 
 
 async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:
@@ -377,8 +321,4 @@ async def _counted(children: rows.Children, ctx: Context, id_: str) -> Count:
 
 def _asks_for_an_end(field: FieldDetailsList) -> bool:
     """Whether a page of children is at an end of all of them, without a cursor or a filter."""
-    return _names_of_arguments(field) <= _ENDS
-
-
-def _names_of_arguments(field: FieldDetailsList) -> set[str]:
-    return {argument.name.value for argument in field[0].node.arguments or ()}
+    return names_of_arguments(field) <= _ENDS

@@ -11,7 +11,8 @@ from graphql.utilities import get_operation_ast
 from strawberry.extensions import SchemaExtension
 
 from execution.documents import MAX_KEPT_LENGTH, Document, Recent
-from execution.plan.compile import Compiler, Conditions
+from execution.plan.arguments import Conditions
+from execution.plan.compile import Compiler
 from execution.plan.plan import Completions, Plan, UnplannedError
 from schema.context import Operation
 

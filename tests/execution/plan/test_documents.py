@@ -20,7 +20,8 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from execution.plan import planned
-from execution.plan.compile import MAX_READS, Compiler, Conditions
+from execution.plan.arguments import Conditions
+from execution.plan.compile import MAX_READS, Compiler
 from execution.plan.plan import Plan, UnplannedError
 from execution.schema import schema
 
