@@ -1,9 +1,13 @@
-"""Makes the SQLite file, with its permissions, and checks whether it can be written."""
+"""Makes the SQLite file, with its permissions, opens it, and checks whether it can be written."""
 
 import os
 import shutil
+import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import aiosqlite
 
 from errors import ConfigurationError
 
@@ -39,6 +43,19 @@ def make_file(path: Path, *, embedded: bool) -> None:
             beside = path.with_name(path.name + suffix)
             if beside.exists():
                 beside.chmod(_OWNER_ONLY)
+
+
+async def connect(path: str, pragmas: Mapping[str, Any], **options: Any) -> aiosqlite.Connection:
+    """Open a connection, which fails at once if the file has a problem; `options` are those of `sqlite3.connect`."""
+    connection = await aiosqlite.connect(path, isolation_level=None, **options)
+    try:
+        connection._conn.row_factory = sqlite3.Row
+        for pragma, value in pragmas.items():
+            await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
 
 
 def unwritable_because(path: Path) -> str | None:

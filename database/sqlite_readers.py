@@ -16,6 +16,8 @@ from typing import Any, Final
 import aiosqlite
 from tortoise.backends.sqlite.client import SqliteClient
 
+from database.sqlite_file import connect
+
 CONNECTIONS: Final = 4
 _INTERRUPTED_EVERY_S: Final = 0.005
 
@@ -168,15 +170,10 @@ class SqliteReaders(SqliteClient):
 
     async def _open(self) -> aiosqlite.Connection:
         """Open another connection, and add it to the others once it works."""
-        connection = await aiosqlite.connect(self.filename, isolation_level=None)
-        try:
-            connection._conn.row_factory = sqlite3.Row
-            for pragma, value in self.pragmas.items():
-                await connection.execute_fetchall(f"PRAGMA {pragma}={value}")
-            self._refuse_when_closed()
-        except BaseException:
+        connection = await connect(self.filename, self.pragmas)
+        if self._is_closed:
             await connection.close()
-            raise
+            self._refuse_when_closed()
         self.opened.append(connection)
         self._connection = self.opened[0]
         return connection
