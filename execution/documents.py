@@ -72,26 +72,45 @@ class Documents(SchemaExtension):
         context.validation_rules = (*context.validation_rules, *_RULES)
         query, document = context.query, context.graphql_document
         if query is not None and document is not None:
-            graphql_schema = context.schema._schema
-            asked = Document(query, document, graphql_schema, context.validation_rules)
-            context.pre_execution_errors = (  # completely now: errors found after the yield would be lost
-                refused_for_variables(context.variables)
-                or _refused(asked, context.context)
-                or _refused_for_choice(document, context._provided_operation_name)
-                or self._refused_for_cost(graphql_schema, document)
+            asked = Document(query, document, context.schema._schema, context.validation_rules)
+            context.pre_execution_errors = refusals_of_operation(  # now: errors found after the yield would be lost
+                asked, context._provided_operation_name, context.variables, context.context
             )
         yield
 
-    def _refused_for_cost(self, schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
-        context = self.execution_context
-        query, name, variables = context.query, context.operation_name, context.variables
-        if query is None or len(query) > MAX_KEPT_LENGTH:
-            cost, refusals = cost_of(schema, document, name, variables)
-        else:
-            cost, refusals = _costs_of(Document(query, document, schema, ())).of(name, variables or {})
-        if isinstance(context.context, Operation):
-            context.context.cost = cost
-        return refusals
+
+def refusals_of_operation(
+    asked: "Document", name: str | None, variables: dict[str, Any] | None, operation: object
+) -> list[GraphQLError]:
+    """Find out why an operation can't be executed, and set its cost; `name` is the one that the client gave."""
+    return (
+        refused_for_variables(variables)
+        or _refused(asked, operation)
+        or _refused_for_choice(asked.document, name)
+        or _refused_for_cost(asked, name, variables, operation)
+    )
+
+
+def _refused_for_cost(
+    asked: "Document", name: str | None, variables: dict[str, Any] | None, operation: object
+) -> list[GraphQLError]:
+    if len(asked.text) > MAX_KEPT_LENGTH:
+        cost, refusals = cost_of(asked.schema, asked.document, name, variables)
+    else:
+        cost, refusals = _costs_of(asked).of(name, variables or {})
+    if isinstance(operation, Operation):
+        operation.cost = cost
+    return refusals
+
+
+def recent_document(query: str, schema: GraphQLSchema) -> "Document | None":
+    """Return a document that is short enough to be cached, parsed; None if it is longer or can't be parsed."""
+    if len(query) > MAX_KEPT_LENGTH:
+        return None
+    try:
+        return Document(query, _parsed(query), schema, _ALL_RULES)
+    except (GraphQLError, RecursionError):
+        return None
 
 
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
@@ -100,7 +119,7 @@ def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
         document = _document_of(query)
     except GraphQLError as error:
         return [error]
-    return _refused(Document(query, document, schema, (*specified_rules, *_RULES)), None)
+    return _refused(Document(query, document, schema, _ALL_RULES), None)
 
 
 def _refused(asked: "Document", operation: object) -> list[GraphQLError]:
@@ -322,6 +341,7 @@ class _NoNul(ValidationRule):
 
 
 _RULES: Final = (_NoNul,)
+_ALL_RULES: Final = (*specified_rules, *_RULES)
 
 
 def has_nul(value: object) -> bool:

@@ -1,18 +1,20 @@
 """Makes the schema with its extensions."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from execution.documents import Documents
 from execution.errors import shown_to_client
 from execution.limits import in_our_words
 from execution.plan.completing import PlannedExecutor
-from execution.plan.planned import Planned
+from execution.plan.planned import Planned, answer_of_plan
 from schema.context import Operation, new_request_id
 from schema.mutations.root import Mutation
 from schema.problems import HANDLERS
@@ -22,11 +24,36 @@ from schema.subscription import Subscription
 
 
 class Schema(strawberry.Schema):
-    """A schema that replaces internal errors before clients see them."""
+    """A schema that answers queries by plans, and replaces internal errors before clients see them."""
+
+    async def execute(
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Execute an operation: a query by its plan, if it has one."""
+        allowed = None if allowed_operation_types is None else set(allowed_operation_types)
+        has_plans = Planned in self.extensions and (allowed is None or OperationType.QUERY in allowed)
+        if has_plans and query is not None and isinstance(context_value, Operation):
+            answer = await answer_of_plan(self, query, operation_name, variable_values, context_value)
+            if answer is not None:
+                self._show_errors(answer.errors or [], context_value)
+                return answer
+        return await super().execute(
+            query, variable_values, context_value, root_value, operation_name, allowed, operation_extensions
+        )
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace the errors of a result, in place, before anyone sees them."""
-        operation = execution_context.context if execution_context else None
+        self._show_errors(errors, execution_context.context if execution_context else None)
+
+    @staticmethod
+    def _show_errors(errors: list[GraphQLError], operation: object) -> None:
         request_id = operation.request_id if isinstance(operation, Operation) else new_request_id()
         errors[:] = [shown_to_client(in_our_words(error), request_id) for error in errors]
 

@@ -1,7 +1,7 @@
 """Serializes scalars and enums: fast if a value has the expected type, otherwise as graphql-core does."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Final
 
@@ -76,6 +76,10 @@ def _boolean(slowly: Serialize) -> Serialize:
     return lambda value: value if value is True or value is False else slowly(value)
 
 
+def _date(slowly: Serialize) -> Serialize:
+    return lambda value: value.isoformat() if type(value) is date else slowly(value)
+
+
 def _instant(slowly: Serialize) -> Serialize:
     def serialize(value: Any) -> Any:
         if type(value) is datetime and value.tzinfo is UTC:
@@ -91,5 +95,6 @@ _PLAIN: Final[dict[str, Callable[[Serialize], Serialize]]] = {
     "ID": _text,
     "Int": _int,
     "Boolean": _boolean,
+    "Date": _date,
     "DateTime": _instant,
 }

@@ -1,16 +1,18 @@
-"""The extension that executes queries by plans, completes other operations by plans, and caches the plans."""
+"""Answers queries by plans, gives plans to other operations, and caches the plans."""
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any, Final
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
+from graphql import GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.utilities import get_operation_ast
+from strawberry import Schema
 from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionResult
 
-from execution.documents import MAX_KEPT_LENGTH, Document, Recent
+from execution.documents import MAX_KEPT_LENGTH, Document, Recent, recent_document, refusals_of_operation
 from execution.plan.arguments import Conditions
 from execution.plan.compile import Compiler
 from execution.plan.plan import Completions, Plan, UnplannedError
@@ -28,32 +30,61 @@ _NO_VARIABLES: Final = VariableValues({}, {})
 
 
 class Planned(SchemaExtension):
-    """Executes queries by plans, and leaves the rest to graphql-core.
+    """Gives a mutation or subscription the plan by which PlannedExecutor completes the values of its root fields.
 
-    A mutation or subscription is given the plan by which PlannedExecutor completes the values of its root fields.
+    `answer_of_plan` has answered the queries that have a plan already.
     """
 
-    async def on_execute(self) -> AsyncIterator[None]:
+    def on_execute(self) -> Iterator[None]:
         context = self.execution_context
         operation, document = context.context, context.graphql_document
         asked = get_operation_ast(document, context.operation_name) if document else None
-        if asked and asked.operation is OperationType.QUERY and isinstance(operation, Operation):
-            try:
-                context.result = await _answer(context, operation, asked)
-                operation.count_query("plan")
-            except UnplannedError as reason:
-                operation.count_query(reason.why)
-        elif asked and isinstance(operation, Operation):
-            with contextlib.suppress(UnplannedError):
-                variables = _variables(context.schema._schema, asked, context.variables)
-                operation.completions = _compiled(context, asked, variables)
+        if document and asked and isinstance(operation, Operation):
+            query = Document(context.query or "", document, context.schema._schema, ())
+            if asked.operation is not OperationType.QUERY:
+                with contextlib.suppress(UnplannedError):
+                    variables = _variables(query.schema, asked, context.variables)
+                    operation.completions = _compiled(context.schema, query, asked, variables)
+            elif len(query) > MAX_KEPT_LENGTH:
+                operation.count_query("size")
         yield
 
 
-async def _answer(context: Any, operation: Operation, asked: OperationDefinitionNode) -> ExecutionResult:
+async def answer_of_plan(
+    schema: Schema, query: str, operation_name: str | None, variables: dict[str, Any] | None, operation: Operation
+) -> ExecutionResult | None:
+    """Answer a query by its plan, without Strawberry's extensions; None if it has no plan or is refused.
+
+    Then Strawberry executes it, and reports what is wrong with it.
+    """
+    document = recent_document(query, schema._schema)
+    asked = get_operation_ast(document.document, operation_name) if document else None
+    if document is None or asked is None or asked.operation is not OperationType.QUERY:
+        return None
     try:
-        variables = _variables(context.schema._schema, asked, context.variables)
-        plan = _compiled(context, asked, variables)
+        if refusals_of_operation(document, operation_name, variables, operation):
+            return None
+    except Exception:  # Strawberry meets it again
+        return None
+    try:
+        answer = await _answer(schema, document, asked, variables, operation)
+    except UnplannedError as reason:
+        operation.count_query(reason.why)
+        return None
+    operation.count_query("plan")
+    return answer
+
+
+async def _answer(
+    schema: Schema,
+    document: Document,
+    asked: OperationDefinitionNode,
+    given: dict[str, Any] | None,
+    operation: Operation,
+) -> ExecutionResult:
+    try:
+        variables = _variables(document.schema, asked, given)
+        plan = _compiled(schema, document, asked, variables)
         assert isinstance(plan, Plan)  # noqa: S101  (it is a query's)
         data, errors = await plan.answer(operation, variables)
     except UnplannedError:
@@ -76,11 +107,12 @@ def _variables(schema: GraphQLSchema, asked: OperationDefinitionNode, given: dic
 # --- The cache of plans ----------------------------------------------------------------------------------------
 
 
-def _compiled(context: Any, asked: OperationDefinitionNode, variables: VariableValues) -> Plan | Completions:
-    if len(context.query) > MAX_KEPT_LENGTH:
+def _compiled(
+    schema: Schema, document: Document, asked: OperationDefinitionNode, variables: VariableValues
+) -> Plan | Completions:
+    if len(document) > MAX_KEPT_LENGTH:
         raise UnplannedError("size")
-    document = context.graphql_document
-    conditions = _conditions_of(Document(context.query, document, context.schema._schema, ()))
+    conditions = _conditions_of(document)
     if not conditions.are_known:
         raise UnplannedError("directive")
     name = asked.name.value if asked.name else None
@@ -88,8 +120,8 @@ def _compiled(context: Any, asked: OperationDefinitionNode, variables: VariableV
     decided = tuple(
         value if isinstance(value, bool) else None for value in coerced
     )  # the others belong to other operations
-    compiler = Compiler(context.schema, document, asked, variables)
-    return _plans.get((context.query, name, context.schema, decided), compiler, len(context.query))
+    compiler = Compiler(schema, document.document, asked, variables)
+    return _plans.get((document.text, name, schema, decided), compiler, len(document))
 
 
 def _conditions(asked: Document) -> Conditions:

@@ -7,7 +7,6 @@ Resolvers answer all other fields, from whole rows. The fields here have the sam
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 from operator import attrgetter, itemgetter
 from typing import Any, Final, Self
 
@@ -17,7 +16,7 @@ from tortoise.queryset import QuerySet
 from models.customer import Customer
 from models.ids import Prefix
 from models.invoice import Invoice
-from models.money import to_major
+from models.money import to_majors
 from models.payment import Payment
 from resolvers import invoice, invoice_list, payment
 from resolvers.context import Context
@@ -189,7 +188,7 @@ FIELDS: Final[Mapping[str, Value | Link | Children | Counted]] = {
     "PageInfo.hasPreviousPage": Value((), _each(attrgetter("has_previous"))),
     "PageInfo.startCursor": Value((), _each(attrgetter("start_cursor"))),
     "PageInfo.endCursor": Value((), _each(attrgetter("end_cursor"))),
-    "Money.amount": Value((), lambda money: list(starmap(to_major, money)), is_printed=True),
+    "Money.amount": Value((), to_majors, is_printed=True),
     "Money.minorUnits": Value((), lambda money: [str(minor) for minor, _ in money], is_printed=True),
     "Money.currency": Value((), _each(itemgetter(1))),
     "Customer.id": _column("id"),
