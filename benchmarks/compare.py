@@ -112,8 +112,14 @@ HEADINGS: Final = ("work", "peer", "how equal", "unit", "Fluxrate", "peer's", "r
 def cells(row: Row) -> list[str]:
     """Format a row's cells."""
     verdict = "falls short" if row.falls_short else "met"
-    figures = [f"{row.ours:.3g}", f"{row.theirs:.3g}", f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
+    figures = [_short(row.ours), _short(row.theirs), f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
     return [row.work, row.peer, row.equal, row.unit, *figures, verdict]
+
+
+def _short(figure: float) -> str:
+    """Round to three digits, without an exponent."""
+    rounded = f"{figure:.3g}"
+    return f"{float(rounded):,.0f}" if "e" in rounded else rounded
 
 
 def document_of(rows: list[Row], measured: Measured) -> str:
@@ -138,11 +144,12 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "Each line of the first table compares Fluxrate with a peer, a program that does similar work.",
             "The column *how equal* says what one of the two does and the other does not.",
             "A ratio is Fluxrate's figure divided by the peer's; *wanted* is the highest ratio that we accept.",
-            "The figures are processor time, because other work on the machine changes it less than it changes durations.",
+            "The figures are processor time, because other work on the machine changes durations more.",
             "A figure is for one webhook, one answer to a query, or one event for one socket.",
             "The figure of a webhook includes the work of PostgreSQL.",
             "Both figures of a line are from the same run.",
-            f"We measured with {python}, {packages} and mercurius {peers['mercurius']} (without its compiler), on {machine}.",
+            f"We measured with {python}, {packages} and mercurius {peers['mercurius']}, on {machine}.",
+            "mercurius ran without its compiler.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
             "",
