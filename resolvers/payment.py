@@ -47,8 +47,8 @@ class PaymentQuery:
 
     status: Sequence[PaymentStatus] | None = restriction("Only payments with one of these statuses.")
     allocation: Allocation | None = restriction(
-        "APPLIED selects only payments that count toward an invoice. UNAPPLIED selects only"
-        " payments that count toward none."
+        "`APPLIED` selects only payments that count toward an invoice. `UNAPPLIED` selects only"
+        " payments that count toward no invoice."
     )
     invoice_id: str | None = restriction("Only payments for this invoice.", is_id=True)
     customer_id: str | None = restriction("Only payments of this customer.", is_id=True)
@@ -59,16 +59,17 @@ class PaymentQuery:
         "Only payments that happened before this instant, by Stripe's clock."
     )
     to_apply: bool | None = restriction(
-        "true selects only payments that fit no invoice and were not refunded in full, so that"
-        " somebody has to apply them (`applyPayment`) or refund them. false selects only all"
-        " other payments."
+        "`true` selects only payments that fit no invoice and were not refunded in full."
+        " Somebody has to apply these payments (`applyPayment`) or refund them. `false` selects"
+        " only all other payments."
     )
     overpaid: bool | None = restriction(
-        "true selects only payments that exceeded what remained to pay, if the excess was not"
-        " refunded in full. false selects only all other payments."
+        "`true` selects only payments with an excess that was not refunded in full. The excess"
+        " is the part above what remained to pay on the invoice. `false` selects only all other"
+        " payments."
     )
     disputed: bool | None = restriction(
-        "true selects only payments with a dispute that is not decided. false selects only all other payments."
+        "`true` selects only payments with a dispute that is not decided. `false` selects only all other payments."
     )
 
 

@@ -144,8 +144,8 @@ _describe(
         "ACTIVE": "Customers can pay by the link.",
         "COMPLETED": "The link was paid.",
         "DEACTIVATED": (
-            "The link was closed without being paid. `openSessions` says whether a page that is still open"
-            " can be paid on."
+            "The link was closed without being paid. `openSessions` says whether customers can"
+            " still pay on pages that they have open."
         ),
         "FAILED": "Stripe did not make the link. `problem` says why.",
     },

@@ -36,7 +36,7 @@ _LAZY: Final[dict[Prefix, Any]] = {
 """The types that links name. They refer to one another, so each is looked up when the schema is built."""
 
 
-@strawberry.interface(description="Something with an id of its own.")
+@strawberry.interface(description="An object with an id.")
 class Node:
     id: strawberry.ID = strawberry.field(
         description=(

@@ -24,9 +24,9 @@ FieldT = TypeVar("FieldT", bound=Enum)
 
 _PAGE_ARGUMENTS: Final = {
     "first": (int, "How many rows to return from the beginning of the list: 1 to 100, by default 50."),
-    "after": (str, "A cursor: the page begins after its row."),
+    "after": (str, "The cursor of a row. The page begins after this row."),
     "last": (int, "How many rows to return from the end of the list, 1 to 100. Use either `last` or `first`."),
-    "before": (str, "A cursor: the page ends before its row."),
+    "before": (str, "The cursor of a row. The page ends before this row."),
 }
 Which = Annotated[T | None, strawberry.argument(description="Which rows to return.")]
 Order = Annotated[

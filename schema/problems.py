@@ -63,7 +63,7 @@ class ModeMismatch(Problem):
     pass
 
 
-@strawberry.type(description="Stripe refused the request.")
+@strawberry.type(description="Stripe refused a request that the change needs.")
 class StripeRefused(Problem):
     stripe_code: str | None = strawberry.field(description="Stripe's code for the refusal.")
     request_id: str | None = strawberry.field(

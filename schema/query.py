@@ -114,7 +114,7 @@ async def payment_page(
     description="All queries. Each field needs the scope READ, unless its description names another scope."
 )
 class Query:
-    @strawberry.field(description="Who is calling.")
+    @strawberry.field(description="The workspace and the API key of this request.")
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
@@ -275,7 +275,7 @@ class Query:
             strawberry.argument(
                 description=(
                     "Count only money that was received at or after this instant. The fields `open`,"
-                    " `overdue` and `overdueByAge` ignore it and show the present amounts."
+                    " `overdue` and `overdueByAge` ignore this argument and show the present amounts."
                 )
             ),
         ] = strawberry.UNSET,
@@ -283,8 +283,8 @@ class Query:
             datetime | None,
             strawberry.argument(
                 description=(
-                    "Count only money that was received before this instant. `open`, `overdue` and"
-                    " `overdueByAge` ignore it, too."
+                    "Count only money that was received before this instant. The fields `open`, `overdue`"
+                    " and `overdueByAge` ignore this argument and show the present amounts."
                 )
             ),
         ] = strawberry.UNSET,
@@ -294,9 +294,9 @@ class Query:
 
     @strawberry.field(
         description=(
-            "Money received over time, per currency. The points leave no gaps. Together they add up"
-            " to the amounts of `totals` with the same `since` and `until`. Each currency has at"
-            " most 400 points."
+            "Money received over time, per currency. The points leave no gaps. The sum of the"
+            " points' `received` is the `paid` of `totals` with the same `since` and `until`. Each"
+            " currency has at most 400 points."
         )
     )
     async def revenue(

@@ -18,10 +18,10 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "The cursor after which to begin: that of the last event that you received, or"
-            " `Workspace.eventCursor`. You first receive the events after this cursor that have"
-            " already happened, then new events as they happen, each once and without a gap."
-            " Without `after` you receive only new events."
+            "The cursor of the last event that you received, or `Workspace.eventCursor`. You first"
+            " receive the events after this cursor that have already happened, and then new events"
+            " as they happen. You receive each event once, and none is left out. Without `after`"
+            " you receive only new events."
         )
     ),
 ]
@@ -39,9 +39,9 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Live events, in the order in which they were committed. A cursor may be used with"
-        " other filters than those that it was received with. A cursor from another workspace"
-        " is an error. Needs READ."
+        "Live events, in the order in which they were committed. A cursor that was received"
+        " with one filter may be used with another filter. A cursor from another workspace is"
+        " an error. Needs READ."
     )
 )
 class Subscription:

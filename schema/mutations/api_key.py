@@ -27,9 +27,9 @@ class CreateApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The new API key.")
     key: str = strawberry.field(
         description=(
-            "The text of the key, to be sent with requests. Fluxrate does not store this text. Only"
-            " a repetition of the mutation with the same `idempotencyKey` and input returns it"
-            " again."
+            "The secret text of the key, which clients send with each request. Fluxrate does not"
+            " store this text. Only a repetition of the mutation with the same `idempotencyKey` and"
+            " input returns it again."
         )
     )
 

@@ -28,10 +28,10 @@ class UpdateCustomerInput:
     name: str | None = fields.optional("The customer's name, as it appears on invoices.")
     email: str | None = fields.optional("The customer's email address for invoices.")
     external_id: str | None = fields.optional(
-        "Your own id for the customer, unique in the workspace. null removes the id."
+        "Your own id for the customer, unique in the workspace. `null` removes the id."
     )
     metadata: list[MetadataEntryInput] | None = fields.optional(
-        "Your own data. Entries whose key you don't give stay as they are. null removes all entries."
+        "Your own data. Entries whose key you don't give stay as they are. `null` removes all entries."
     )
 
 

@@ -38,19 +38,20 @@ class UpdateStripeIntegrationInput:
     id: strawberry.ID = strawberry.field(description="The id of the integration.")
     name: str | None = fields.optional("The integration's name.")
     secret_key: str | None = fields.optional(
-        "A new secret key (sk_…) or restricted key (rk_…) of the same Stripe account."
+        "A new secret key (sk_…) or restricted key (rk_…). It must belong to the same Stripe"
+        " account, unless `allowAccountChange` is true."
     )
     webhook_secret: str | None = fields.optional(
         "The new signing secret (whsec_…) of the webhook endpoint in Stripe. The previous"
         " secret still verifies deliveries for up to 24 hours."
     )
     is_active: bool | None = fields.optional(
-        "false switches the integration off: deliveries are stored but not applied. true"
-        " switches it on: the stored deliveries are applied, in order, and so are later"
-        " deliveries."
+        "`false` switches the integration off: deliveries are stored but not applied. `true`"
+        " switches the integration on: the stored deliveries are applied in order, and later"
+        " deliveries are applied as they come."
     )
     allow_account_change: bool | None = strawberry.field(
-        default=False, description="Whether `secretKey` may belong to another Stripe account."
+        default=False, description="Whether `secretKey` may belong to a Stripe account other than the connected one."
     )
 
 

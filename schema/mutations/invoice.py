@@ -55,12 +55,12 @@ class UpdateInvoiceInput:
     line_items: list[LineItemInput] | None = fields.optional(
         "The new lines, in order. They replace all previous lines."
     )
-    due_date: date | None = fields.optional("The last day to pay. null removes the due date.")
-    memo: str | None = fields.optional("A note for your own use. null removes the note.")
+    due_date: date | None = fields.optional("The last day to pay. `null` removes the due date.")
+    memo: str | None = fields.optional("A note for your own use. `null` removes the note.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data. Unlike the other fields, it can be updated in every status. Entries"
-            " whose key you don't give stay as they are. null removes all entries."
+            "Your own data. Unlike the other fields, metadata can be updated in every status."
+            " Entries whose key you don't give stay as they are. `null` removes all entries."
         ),
     )
 

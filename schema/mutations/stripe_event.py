@@ -62,9 +62,9 @@ class StripeEventMutations:
             datetime | None,
             strawberry.argument(
                 description=(
-                    "The instant from which to fetch events. By default the first sync fetches from five"
-                    " minutes before the integration was connected, and each later sync from five minutes"
-                    " before the end of the last sync."
+                    "The instant from which to fetch events. By default the first sync fetches events from"
+                    " five minutes before the integration was connected. Each later sync fetches events"
+                    " from five minutes before the instant up to which the last sync read."
                 )
             ),
         ] = strawberry.UNSET,

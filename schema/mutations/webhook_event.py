@@ -15,11 +15,13 @@ from schema.types.webhook_event import WebhookEvent
 
 DryRun = Annotated[
     bool | None,
-    strawberry.argument(description="Whether to only return what a replay would change, without changing anything."),
+    strawberry.argument(
+        description="If true, the mutation only returns what a replay would change, and changes nothing."
+    ),
 ]
 
 
-@strawberry.type(description="What replaying a webhook event did, or would do.")
+@strawberry.type(description="What the replay of a webhook event did, or in a dry run would do.")
 class ReplayOutcome:
     webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
     before: WebhookEventStatus = strawberry.field(description="The webhook event's status before the replay.")
@@ -30,9 +32,9 @@ class ReplayOutcome:
     )
     changes: list[str] = strawberry.field(
         description=(
-            "A sentence for each change. In a dry run, a sentence for each change that a replay"
-            " would make. If `replayWebhookEvents` can't replay the event yet, a single sentence"
-            " that says why. Otherwise empty if nothing changes."
+            "One sentence for each change, or in a dry run for each change that the replay would"
+            " make. If `replayWebhookEvents` can't replay the event yet, there is a single sentence"
+            " that says why. In all other cases in which nothing changes, the list is empty."
         )
     )
 

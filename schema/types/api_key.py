@@ -11,7 +11,9 @@ from schema.node import Node
 from schema.pages import Connection
 
 
-@strawberry.type(description="An API key, without its text. Only `createApiKey` returns the text of a key.")
+@strawberry.type(
+    description="An API key, without the secret text that clients send. Only `createApiKey` returns this text."
+)
 class ApiKey(Node, prefix=Prefix.API_KEY):
     name: str = strawberry.field(description="A name that says what the key is for.")
     preview: str = strawberry.field(description="The part of the key that is safe to display, such as flx_test_…4242.")

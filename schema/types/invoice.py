@@ -74,7 +74,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         )
     )
     status: InvoiceStatus = strawberry.field(description="The invoice's status.")
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     total: Money = strawberry.field(description="The sum of the invoice's lines.")
     amount_paid: Money = strawberry.field(
         description=(
@@ -113,8 +113,8 @@ class Invoice(Node, prefix=Prefix.INVOICE):
 
     @strawberry.field(
         description=(
-            "The invoice's latest Payment Link. Null if it has none, for instance because no"
-            " integration could make one."
+            "The invoice's latest Payment Link. Null if the invoice has no link, for instance"
+            " because no integration could make one."
         )
     )
     async def payment_link(self, info: Info) -> PaymentLink | None:

@@ -44,7 +44,7 @@ class _Totals:
 
 @strawberry.type(description="The sums of a list of invoices in one currency.")
 class InvoiceTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     count: int = strawberry.field(description="How many invoices the list has in this currency.")
     total: Money = strawberry.field(description="The sum of the invoices' `total`.")
     amount_paid: Money = strawberry.field(description="The sum of the invoices' `amountPaid`.")
@@ -68,7 +68,7 @@ class InvoiceTotals(_Totals):
 
 @strawberry.type(description="The sums of a list of payments in one currency.")
 class PaymentTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     count: int = strawberry.field(
         description="How many payments the list has in this currency, including failed attempts to pay."
     )
@@ -87,7 +87,7 @@ class PaymentTotals(_Totals):
 
 @strawberry.type(description="The sums of a customer's invoices in one currency.")
 class CustomerTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     count: int = strawberry.field(
         description="How many invoices the customer has in this currency, including drafts and VOID invoices."
     )

@@ -19,7 +19,7 @@ class Money:
     minor_units: BigInt = strawberry.field(
         description=('The amount in the currency\'s smallest unit: "1999" for 19.99 USD.')
     )
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
 
     @classmethod
     def of(cls, minor_units: int, currency: str) -> "Money":
@@ -32,11 +32,11 @@ class Money:
 
 @strawberry.type(description="A currency that invoices can have. Stripe can charge in each of these currencies.")
 class Currency:
-    code: str = strawberry.field(description="ISO 4217, in upper case.")
+    code: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     exponent: int = strawberry.field(
         description=(
             "How many digits amounts in this currency have after the point: 2 for USD, 0 for JPY, 3"
-            " for KWD. The source is Stripe."
+            " for KWD. These numbers are those of Stripe."
         )
     )
 

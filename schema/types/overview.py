@@ -49,8 +49,8 @@ class Attention:
 
     @strawberry.field(
         description=(
-            "How many payments exceeded what remained to pay, if the excess was not refunded in"
-            " full. Refund the rest of the excess in Stripe."
+            "How many payments have an excess that was not refunded in full. The excess is the part"
+            " above what remained to pay on the invoice. Refund the rest of the excess in Stripe."
         )
     )
     async def overpaid_payments(self, info: Info) -> int:

@@ -29,7 +29,7 @@ class OverdueBucket:
 
 @strawberry.type(description="Open and received amounts in one currency.")
 class CurrencyTotals:
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     open: Money = strawberry.field(description="What is still to pay now on OPEN invoices.")
     overdue: Money = strawberry.field(
         description="The part of `open` that belongs to invoices whose due date is past, in UTC."
@@ -106,7 +106,7 @@ class RevenuePoint:
 
 @strawberry.type(description="Money received over time, in one currency.")
 class RevenueSeries:
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     points: list[RevenuePoint] = strawberry.field(
         description="The points in order, without gaps. Amounts are 0 in an interval in which no money came in."
     )

@@ -31,7 +31,9 @@ class WebhookEventAttempt:
     )
 
 
-@strawberry.type(description="An event from Stripe. An event that Stripe delivers several times is one WebhookEvent.")
+@strawberry.type(
+    description="An event from Stripe. If Stripe delivers an event several times, there is still only one WebhookEvent."
+)
 class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     stripe_event_id: str | None = strawberry.field(
         description="Stripe's id of the event: evt_… Null if Fluxrate could not read an id."
