@@ -48,7 +48,7 @@ class UpdateStripeIntegrationInput:
     is_active: bool | None = fields.optional(
         "`false` switches the integration off: deliveries are stored but not applied. `true`"
         " switches the integration on: the stored deliveries are applied in order, and later"
-        " deliveries are applied as they come."
+        " deliveries are applied at once."
     )
     allow_account_change: bool | None = strawberry.field(
         default=False, description="Whether `secretKey` may belong to a Stripe account other than the connected one."
