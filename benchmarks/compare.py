@@ -39,8 +39,8 @@ _FLOOR: Final = "bare Starlette broadcast"
 _LIST: Final = "100 invoices with customer and payments"
 _ONE: Final = "an invoice with its customer"
 _STORED: Final = "the peer answers 200 and does nothing else"
-_IN_MEMORY: Final = "the peer has the objects in memory: no database, no authentication"
-_NO_INGEST: Final = "ours also verifies, stores and applies the webhook"
+_IN_MEMORY: Final = "the peer reads objects in memory, without database and authentication"
+_NO_INGEST: Final = "Fluxrate also verifies, stores and applies the webhook"
 
 Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -74,7 +74,7 @@ def rows_of(measured: Measured) -> list[Row]:
     for run, connections in (("ingest", 64), ("ingest 128", 128)):
         for database in ("postgres", "sqlite"):
             ours, bare = measured[run][database], measured[run]["bare"]
-            work = f"a webhook that pays, {database}, {connections} connections"
+            work = f"a webhook that pays an invoice, {database}, {connections} connections"
             cpu = ours["CPU µs"] + ours["database's CPU µs"]
             found.append(Row(work, "bare Starlette", _STORED, "CPU µs", cpu, bare["CPU µs"], 1 / 0.3))
     for database in ("postgres", "sqlite"):
@@ -106,19 +106,25 @@ def run(console: Console) -> Measured:
 
 # --- What is shown ---------------------------------------------------------------------------------------------
 
-HEADINGS: Final = ("work", "peer", "how equal", "unit", "Fluxrate", "peer's", "ratio", "wanted", "")
+HEADINGS: Final = ("work", "peer", "how equal", "unit", "Fluxrate", "peer's", "ratio", "wanted", "result")
 
 
 def cells(row: Row) -> list[str]:
     """Format a row's cells."""
     verdict = "falls short" if row.falls_short else "met"
-    figures = [f"{row.ours:.3g}", f"{row.theirs:.3g}", f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
+    figures = [_short(row.ours), _short(row.theirs), f"{row.ratio:.2f}", f"≤ {row.wanted:.2f}"]
     return [row.work, row.peer, row.equal, row.unit, *figures, verdict]
+
+
+def _short(figure: float) -> str:
+    """Round to three digits, without an exponent."""
+    rounded = f"{figure:.3g}"
+    return f"{float(rounded):,.0f}" if "e" in rounded else rounded
 
 
 def document_of(rows: list[Row], measured: Measured) -> str:
     """Write the page with the table."""
-    python = f"Python {platform.python_version()}"
+    python, machine = f"Python {platform.python_version()}", platform.machine()
     packages = ", ".join(f"{each} {version(each)}" for each in ("starlette", "uvicorn", "strawberry-graphql"))
     peers = json.loads((ROOT / "benchmarks" / "mercurius" / "package.json").read_text())["dependencies"]
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---|---|---|--:|--:|--:|--:|---|"]
@@ -132,18 +138,27 @@ def document_of(rows: list[Row], measured: Measured) -> str:
     ]
     return "\n".join(
         [
-            "# Comparison with its peers",
+            "# Comparison with peers",
             "",
-            "Made by `python -m benchmarks.compare --write`, which takes under fifteen minutes.",
-            "In each line of the first table, both figures are processor time, measured in the same run.",
-            "Other work on the machine changes processor time less than it changes durations.",
-            f"{python}, {packages}; mercurius {peers['mercurius']} without its compiler; {platform.machine()}.",
+            "`python -m benchmarks.compare --write` makes this page in less than fifteen minutes.",
+            "Each line of the first table compares Fluxrate with a peer, a program that does similar work.",
+            "The column *how equal* says what one of the two does and the other does not.",
+            "A ratio is Fluxrate's figure divided by the peer's; *wanted* is the highest ratio that we accept.",
+            "The figures are processor time, because other work on the machine changes durations more.",
+            "A figure is for one webhook, one answer to a query, or one event for one socket.",
+            "The figure of a webhook includes the work of PostgreSQL.",
+            "Both figures of a line are from the same run.",
+            f"We measured with {python}, {packages} and mercurius {peers['mercurius']}, on {machine}.",
+            "mercurius ran without its compiler.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
             "",
             *lines,
             "",
-            "## Webhooks a second",
+            "## Webhooks per second",
+            "",
+            "`bare` is the bare Starlette server; the ratios divide a server's webhooks per second by those of `bare`.",
+            "The benchmark takes several rounds, so a ratio has a least, a median and a largest value.",
             "",
             "| server | webhooks/s | ratio to bare: least, median, largest | p50 ms | p99 ms |",
             "|---|--:|--:|--:|--:|",

@@ -113,7 +113,7 @@ READS: Final[dict[str, Ask]] = {
         " customer(id: $id) { payments(first: 10, filter: {occurredBefore: $at}) { nodes { id } } } }",
         lambda filled: {"id": filled.customer_ids[-1], "at": _LONG_AGO},
     ),
-    "100 invoices with what belongs to them": (
+    "100 invoices with the objects that belong to them": (
         "{ invoices(first: 100) { nodes { number customer { name } payments { nodes { id } }"
         " paymentLink { url } timeline(first: 5) { nodes { type } } } } }",
         lambda _: {},
@@ -250,7 +250,7 @@ READS: Final[dict[str, Ask]] = {
         }.items()
     },
     **{
-        f"what {name} come to": (f"{{ {name} {{ totals {{ currency count precision }} }} }}", lambda _: {})
+        f"totals of {name}": (f"{{ {name} {{ totals {{ currency count precision }} }} }}", lambda _: {})
         for name in (
             "invoices",
             "invoices(filter: {status: [PAID]})",
@@ -269,7 +269,7 @@ READS: Final[dict[str, Ask]] = {
         "query ($until: DateTime!) { totals(until: $until) { currency paid { amount } } }",
         lambda _: {"until": _LONG_AGO},
     ),
-    "what is overdue": ("{ totals { currency overdueByAge { count amount { amount } } } }", lambda _: {}),
+    "totals, overdueByAge": ("{ totals { currency overdueByAge { count amount { amount } } } }", lambda _: {}),
     **{f"revenue by {interval}": (_REVENUE, _range(interval)) for interval in ("HOUR", "DAY", "WEEK", "MONTH")},
     "counts": ("{ counts { invoices { status count } webhookEvents { status count } } }", lambda _: {}),
     "attention": (
@@ -278,7 +278,7 @@ READS: Final[dict[str, Ask]] = {
         lambda _: {},
     ),
     **{
-        f"how many {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})
+        f"totalCount of {name}": (f"{{ {name}({asked}) {{ totalCount totalCountPrecision }} }}", lambda _: {})
         for name, asked in {
             "invoices": "first: 1, filter: {status: [PAID]}",
             "payments": 'first: 1, filter: {currency: "USD"}',
@@ -288,7 +288,7 @@ READS: Final[dict[str, Ask]] = {
     },
     "customers": ("{ customers(first: 20) { nodes { name } } }", lambda _: {}),
     **_searches(common="EXAMPLE.com", rare="hopper", none="com nobody", short="zz"),
-    "how many customers": ('{ customers(first: 1, search: "hopper") { totalCount } }', lambda _: {}),
+    "totalCount of customers": ('{ customers(first: 1, search: "hopper") { totalCount } }', lambda _: {}),
     "integrations with their health": (
         "{ stripeIntegrations { nodes { name status health { problems { code } } } } }",
         lambda _: {},
@@ -315,7 +315,7 @@ def changes(services: Services, filled: Filled, query: Callable[..., Awaitable[o
         "finalizeInvoice": lambda: query(_FINALIZE, id=next(drafts)),
         "voidInvoice": lambda: query(_VOID, id=next(open_ids)),
         "markInvoicePaid": lambda: query(_MARK_PAID, id=next(open_ids)),
-        "a webhook that pays": lambda: pay(services, filled, next(open_ids)),
+        "a webhook that pays an invoice": lambda: pay(services, filled, next(open_ids)),
     }
 
 

@@ -31,14 +31,14 @@ WEBHOOK_EVENTS: Final = (EventType.WEBHOOK_EVENT_RECEIVED, EventType.WEBHOOK_EVE
 class EventQuery:
     """Which events to list; None means no restriction. `status` is the invoice's status after the event."""
 
-    type: Sequence[EventType] | None = restriction("Of one of these types.")
+    type: Sequence[EventType] | None = restriction("Only events of one of these types.")
     status: Sequence[InvoiceStatus] | None = None
-    invoice_id: str | None = restriction("About this invoice.", is_id=True)
-    customer_id: str | None = restriction("About this customer.", is_id=True)
-    integration_id: str | None = restriction("About this integration.", is_id=True)
-    actor: str | None = restriction('Done by this actor: the id of an API key, "stripe" or "system".')
-    occurred_after: datetime | None = restriction("That happened after this instant.")
-    occurred_before: datetime | None = restriction("That happened before this instant.")
+    invoice_id: str | None = restriction("Only events about this invoice.", is_id=True)
+    customer_id: str | None = restriction("Only events about this customer.", is_id=True)
+    integration_id: str | None = restriction("Only events about this integration.", is_id=True)
+    actor: str | None = restriction('Only events that this actor caused: the id of an API key, "stripe" or "system".')
+    occurred_after: datetime | None = restriction("Only events that happened after this instant.")
+    occurred_before: datetime | None = restriction("Only events that happened before this instant.")
 
     def restrictions(self) -> dict[str, Any]:
         """Return the restrictions by column."""

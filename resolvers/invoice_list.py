@@ -39,39 +39,51 @@ MAX_CUSTOMERS: Final = 50
 class InvoiceQuery:
     """Which invoices to list; None means no restriction."""
 
-    ids: Sequence[str] | None = restriction("With one of these ids, at most 100.", is_id=True)
-    search: str | None = restriction(
-        "With this text in the number or memo, or in the customer's name, email or external id. If more than 50"
-        " customers have the text, only the newest 50 are used. Case is ignored; on SQLite only for A to Z. A text of"
-        " one or two characters is searched for among the newest 10,000 invoices and customers only."
+    ids: Sequence[str] | None = restriction(
+        "Only invoices with one of these ids. At most 100 ids may be given.", is_id=True
     )
-    number: str | None = restriction("With exactly this number.")
-    status: Sequence[InvoiceStatus] | None = restriction("With one of these statuses.")
-    customer_id: str | None = restriction("Of this customer.", is_id=True)
-    customer_ids: Sequence[str] | None = restriction("Of one of these customers, at most 50.", is_id=True)
-    integration_id: str | None = restriction("Whose Payment Links are made with this integration.", is_id=True)
-    currency: str | None = restriction("In this currency, ISO 4217.")
+    search: str | None = restriction(
+        "Only invoices with this text in the number or memo, or in the customer's name, email"
+        " or external id. If more than 50 customers have the text, only the newest 50 of them"
+        " are considered. Case is ignored (on SQLite, only for the letters A to Z). A text of"
+        " one or two characters is searched for among the newest 10,000 invoices and the newest"
+        " 10,000 customers only."
+    )
+    number: str | None = restriction("Only the invoice with exactly this number.")
+    status: Sequence[InvoiceStatus] | None = restriction("Only invoices with one of these statuses.")
+    customer_id: str | None = restriction("Only invoices of this customer.", is_id=True)
+    customer_ids: Sequence[str] | None = restriction(
+        ("Only invoices of one of these customers. At most 50 ids may be given."), is_id=True
+    )
+    integration_id: str | None = restriction(
+        "Only invoices whose Payment Links are made with this integration.", is_id=True
+    )
+    currency: str | None = restriction("Only invoices in the currency with this ISO 4217 code.")
     total_min: Decimal | None = restriction(
-        "With this total or more, in the major unit of `currency`, which must be given."
+        "Only invoices with this total or more, in the currency's major unit. `currency` must be given as well."
     )
     total_max: Decimal | None = restriction(
-        "With this total or less, in the major unit of `currency`, which must be given."
+        "Only invoices with this total or less, in the currency's major unit. `currency` must be given as well."
     )
     partially_paid: bool | None = restriction(
-        "true: only invoices that are partly paid and either OPEN or UNCOLLECTIBLE; false: only the others."
+        "`true` selects only invoices that are partly paid and are OPEN or UNCOLLECTIBLE."
+        " `false` selects only all other invoices."
     )
     payment_link_failed: bool | None = restriction(
-        "true: only invoices whose Payment Link is FAILED (`paymentLink.problem` says why); false: only the others."
+        "`true` selects only invoices whose Payment Link is FAILED. `paymentLink.problem` says"
+        " why it failed. `false` selects only all other invoices."
     )
-    created_after: datetime | None = restriction("Created after this instant.")
-    created_before: datetime | None = restriction("Created before this instant.")
-    finalized_after: datetime | None = restriction("Finalized after this instant.")
-    finalized_before: datetime | None = restriction("Finalized before this instant.")
-    paid_after: datetime | None = restriction("Whose `paidAt` is after this instant.")
-    paid_before: datetime | None = restriction("Whose `paidAt` is before this instant.")
-    due_after: date | None = restriction("Due after this day.")
-    due_before: date | None = restriction("Due before this day.")
-    overdue: bool | None = restriction("true: only invoices that are OPEN past their due date; false: only the others.")
+    created_after: datetime | None = restriction("Only invoices that were created after this instant.")
+    created_before: datetime | None = restriction("Only invoices that were created before this instant.")
+    finalized_after: datetime | None = restriction("Only invoices that were finalized after this instant.")
+    finalized_before: datetime | None = restriction("Only invoices that were finalized before this instant.")
+    paid_after: datetime | None = restriction("Only invoices whose `paidAt` is after this instant.")
+    paid_before: datetime | None = restriction("Only invoices whose `paidAt` is before this instant.")
+    due_after: date | None = restriction("Only invoices that are due after this day.")
+    due_before: date | None = restriction("Only invoices that are due before this day.")
+    overdue: bool | None = restriction(
+        "`true` selects only invoices that are OPEN and past their due date. `false` selects only all other invoices."
+    )
 
 
 async def invoices(ctx: Context, query: InvoiceQuery) -> tuple[QuerySet[Invoice], list[Narrowing]]:

@@ -45,22 +45,32 @@ from resolvers.reading.walks import ByColumns, Value, between
 class PaymentQuery:
     """Which payments to list; None means no restriction."""
 
-    status: Sequence[PaymentStatus] | None = restriction("With one of these statuses.")
-    allocation: Allocation | None = restriction("Only payments that count for an invoice, or only those that don't.")
-    invoice_id: str | None = restriction("For this invoice.", is_id=True)
-    customer_id: str | None = restriction("Of this customer.", is_id=True)
-    integration_id: str | None = restriction("That came in through this integration.", is_id=True)
-    currency: str | None = restriction("In this currency, ISO 4217.")
-    occurred_after: datetime | None = restriction("That happened after this instant, by Stripe's clock.")
-    occurred_before: datetime | None = restriction("That happened before this instant, by Stripe's clock.")
+    status: Sequence[PaymentStatus] | None = restriction("Only payments with one of these statuses.")
+    allocation: Allocation | None = restriction(
+        "`APPLIED` selects only payments that count toward an invoice. `UNAPPLIED` selects only"
+        " payments that count toward no invoice."
+    )
+    invoice_id: str | None = restriction("Only payments for this invoice.", is_id=True)
+    customer_id: str | None = restriction("Only payments of this customer.", is_id=True)
+    integration_id: str | None = restriction("Only payments that came in through this integration.", is_id=True)
+    currency: str | None = restriction("Only payments in the currency with this ISO 4217 code.")
+    occurred_after: datetime | None = restriction("Only payments that happened after this instant, by Stripe's clock.")
+    occurred_before: datetime | None = restriction(
+        "Only payments that happened before this instant, by Stripe's clock."
+    )
     to_apply: bool | None = restriction(
-        "true: only payments to apply (`applyPayment`), which fit no invoice and were not refunded in full; false: only"
-        " the others."
+        "`true` selects only payments that fit no invoice and were not refunded in full."
+        " Somebody has to apply these payments (`applyPayment`) or refund them. `false` selects"
+        " only all other payments."
     )
     overpaid: bool | None = restriction(
-        "true: only payments whose excess over the invoice was not refunded in full; false: only the others."
+        "`true` selects only payments with an excess that was not refunded in full. The excess"
+        " is the part above what remained to pay on the invoice. `false` selects only all other"
+        " payments."
     )
-    disputed: bool | None = restriction("true: only payments whose dispute is not decided; false: only the others.")
+    disputed: bool | None = restriction(
+        "`true` selects only payments with a dispute that is not decided. `false` selects only all other payments."
+    )
 
 
 def payments(ctx: Context, query: PaymentQuery) -> tuple[QuerySet[Payment], list[Narrowing]]:

@@ -56,15 +56,18 @@ class WebhookEventQuery:
     """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
-        "Whose Stripe event id, invoice's id or invoice's number is this text, or whose type begins with it."
+        "Only webhook events for which this text is the Stripe id, the id of the invoice, the"
+        " number of the invoice, or the beginning of the type."
     )
-    integration_id: str | None = restriction("Sent to this integration.", is_id=True)
-    status: Sequence[WebhookEventStatus] | None = restriction("With one of these statuses.")
-    type: Sequence[str] | None = restriction('Of one of Stripe\'s types, like "payment_intent.succeeded".')
-    invoice_id: str | None = restriction("About this invoice.", is_id=True)
-    reason_code: str | None = restriction("Whose `reason` has this `code`.")
-    received_after: datetime | None = restriction("First received after this instant.")
-    received_before: datetime | None = restriction("First received before this instant.")
+    integration_id: str | None = restriction("Only webhook events that were sent to this integration.", is_id=True)
+    status: Sequence[WebhookEventStatus] | None = restriction("Only webhook events with one of these statuses.")
+    type: Sequence[str] | None = restriction(
+        'Only webhook events of one of these Stripe types, such as "payment_intent.succeeded".'
+    )
+    invoice_id: str | None = restriction("Only webhook events about this invoice.", is_id=True)
+    reason_code: str | None = restriction("Only webhook events whose `reason` has this `code`.")
+    received_after: datetime | None = restriction("Only webhook events that were first received after this instant.")
+    received_before: datetime | None = restriction("Only webhook events that were first received before this instant.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,20 +25,20 @@ from models.kinds import (
 )
 
 
-@strawberry.enum(description="The order of a list.")
+@strawberry.enum(description="The direction in which a list is ordered.")
 class OrderDirection(Enum):
     """The order of a list."""
 
-    ASC = strawberry.enum_value("ASC", description="Oldest first, smallest first, from A to Z.")
-    DESC = strawberry.enum_value("DESC", description="Newest first, largest first, from Z to A.")
+    ASC = strawberry.enum_value("ASC", description="Ascending: oldest first, smallest first, or from A to Z.")
+    DESC = strawberry.enum_value("DESC", description="Descending: newest first, largest first, or from Z to A.")
 
 
-@strawberry.enum(description="How exact a count is.")
+@strawberry.enum(description="Whether a count or a sum is exact.")
 class CountPrecision(Enum):
     """How exact a count is."""
 
-    EXACT = strawberry.enum_value("EXACT", description="The count is exact.")
-    AT_LEAST = strawberry.enum_value("AT_LEAST", description="The count is a lower bound.")
+    EXACT = strawberry.enum_value("EXACT", description="The count or sum is exact.")
+    AT_LEAST = strawberry.enum_value("AT_LEAST", description="The count or sum is a lower bound.")
 
 
 def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> None:
@@ -51,127 +51,148 @@ def _describe(enum: EnumMeta, description: str, members: Mapping[str, str]) -> N
 
 _describe(
     Mode,
-    "Whether money is real. A workspace's mode never changes.",
-    {"LIVE": "Real money.", "TEST": "Stripe's test mode: no money moves."},
+    "Whether payments move real money. A workspace's mode never changes.",
+    {"LIVE": "Stripe's live mode: payments move real money.", "TEST": "Stripe's test mode: payments move no money."},
 )
 _describe(
     InvoiceOrderField,
-    "What invoices can be ordered by. Invoices without a value come last in either direction.",
+    "What invoices can be ordered by. Invoices without a value for the chosen field come last, in both directions.",
     {
-        "CREATED_AT": "When they were created.",
-        "DUE_DATE": "Their last day to pay.",
-        "TOTAL": "Their total. Amounts in different currencies aren't compared: the order is by currency first.",
-        "PAID_AT": "Their `paidAt`.",
-        "CUSTOMER": "Their customer's name, ordered as in `CustomerOrderField.NAME`.",
+        "CREATED_AT": "When the invoice was created.",
+        "DUE_DATE": "The last day to pay the invoice.",
+        "TOTAL": "The invoice's total. Invoices are ordered by currency first, and within a currency by total.",
+        "PAID_AT": "The invoice's `paidAt`.",
+        "CUSTOMER": "The customer's name, ordered as in `CustomerOrderField.NAME`.",
     },
 )
 _describe(
     PaymentOrderField,
     "What payments can be ordered by.",
     {
-        "CREATED_AT": "When they were first recorded here.",
-        "OCCURRED_AT": "When they happened, by Stripe's clock.",
-        "AMOUNT": "Their amount. Amounts in different currencies aren't compared: the order is by currency first.",
+        "CREATED_AT": "When Fluxrate first recorded the payment.",
+        "OCCURRED_AT": "When the payment happened, by Stripe's clock.",
+        "AMOUNT": "The payment's amount. Payments are ordered by currency first, and within a currency by amount.",
     },
 )
 _describe(
     CustomerOrderField,
     "What customers can be ordered by.",
     {
-        "CREATED_AT": "When they were created.",
-        "NAME": "The first 64 characters of their name, compared by code point, but ignoring case for A to Z.",
+        "CREATED_AT": "When the customer was created.",
+        "NAME": (
+            "The customer's name. Only its first 64 characters are compared, by code point. The"
+            " letters A to Z are compared without case."
+        ),
     },
 )
 _describe(
     Scope,
     "What an API key may do.",
     {
-        "READ": "Query and subscribe.",
-        "WRITE": "Change customers and invoices, apply payments, sync and replay events; includes READ.",
-        "ADMIN": "Manage integrations and API keys; includes WRITE.",
+        "READ": "Use queries and subscriptions.",
+        "WRITE": "Change customers and invoices, apply payments, and sync and replay Stripe's events. Includes READ.",
+        "ADMIN": "Manage integrations and API keys. Includes WRITE.",
     },
 )
 _describe(
     IntegrationStatus,
-    "What an integration can do right now. If several statuses apply, the most serious one is given.",
+    "What an integration can do right now. If several statuses apply, the API returns the most serious one.",
     {
-        "AWAITING_WEBHOOK_SECRET": "It makes Payment Links, but what Stripe sends can't be verified yet.",
-        "READY": "It works.",
-        "INACTIVE": "It is switched off: deliveries are stored, not applied.",
-        "KEY_REJECTED": "Stripe refused its secret key.",
-        "DISCONNECTED": "It was removed; only its history is left.",
+        "AWAITING_WEBHOOK_SECRET": (
+            "The integration makes Payment Links, but has no webhook secret yet, so Stripe's"
+            " deliveries can't be verified."
+        ),
+        "READY": "The integration works.",
+        "INACTIVE": "The integration is switched off. Stripe's deliveries are stored but not applied.",
+        "KEY_REJECTED": "Stripe refused the integration's secret key.",
+        "DISCONNECTED": "The integration was removed. Only its history is left.",
     },
 )
 _describe(
     InvoiceStatus,
     "The status of an invoice.",
     {
-        "DRAFT": "Being written: it can be changed and deleted.",
-        "OPEN": "Finalized and waiting for its payment.",
-        "PAID": "Paid, and that is final.",
-        "VOID": "Voided, and that is final.",
-        "UNCOLLECTIBLE": "Written off; a late payment still makes it PAID.",
+        "DRAFT": "The invoice is being written. It can be changed and deleted.",
+        "OPEN": "The invoice is finalized and waits for payment.",
+        "PAID": "The invoice is paid. This status is final.",
+        "VOID": "The invoice is void. This status is final.",
+        "UNCOLLECTIBLE": "The invoice is written off. A late payment can still make it PAID.",
     },
 )
 _describe(
     PaymentStatus,
-    "The status of a payment. SUCCEEDED is final.",
+    "The status of a payment. The status SUCCEEDED is final.",
     {
-        "PENDING": "On its way, like a bank debit.",
-        "SUCCEEDED": "The money came in.",
-        "FAILED": "The attempt failed.",
+        "PENDING": "The payment is on its way, like a bank debit.",
+        "SUCCEEDED": "The payment's money came in.",
+        "FAILED": "The attempt to pay failed.",
     },
 )
 _describe(
     Allocation,
-    "Whether a payment counts for an invoice.",
-    {"APPLIED": "It counts for its invoice.", "UNAPPLIED": "It fits no invoice; `unappliedReason` says why."},
+    "Whether a payment counts toward an invoice.",
+    {
+        "APPLIED": "The payment counts toward its invoice.",
+        "UNAPPLIED": "The payment counts toward no invoice. `unappliedReason` says why.",
+    },
 )
 _describe(
     PaymentLinkStatus,
     "The status of a Payment Link.",
     {
-        "PENDING": "Being made.",
-        "ACTIVE": "It can be paid.",
-        "COMPLETED": "It was paid.",
-        "DEACTIVATED": "It can't be paid any more.",
-        "FAILED": "Stripe did not make it; `problem` says why.",
+        "PENDING": "Stripe has not made the link yet.",
+        "ACTIVE": "Customers can pay by the link.",
+        "COMPLETED": "The link was paid.",
+        "DEACTIVATED": (
+            "The link was closed without being paid. `openSessions` says whether customers can"
+            " still pay on pages that they have open."
+        ),
+        "FAILED": "Stripe did not make the link. `problem` says why.",
     },
 )
 _describe(
     OpenSessions,
-    "Whether a customer who has opened a Payment Link's page can still pay there.",
+    "Whether a customer who has opened a Payment Link's page can still pay on it.",
     {
-        "POSSIBLE": "Yes: the link is open, or its open pages could not be closed; they expire within a day.",
-        "CLOSING": "For now: the link is closed, and its open pages are being closed at Stripe.",
-        "SETTLED": "No: nobody can pay there any more.",
+        "POSSIBLE": (
+            "Yes. Either the link is open, or its open pages could not be closed. In the second"
+            " case, the pages expire within a day."
+        ),
+        "CLOSING": "For a short time. The link is closed, and its open pages are being closed at Stripe.",
+        "SETTLED": "No. Nobody can pay on any of the link's pages any more.",
     },
 )
 _describe(
     RevenueInterval,
     "How much time a point of revenue covers, by the calendar of a time zone.",
     {
-        "HOUR": "An hour, counted from the beginning of the day.",
-        "DAY": "From midnight to midnight: 23 or 25 hours when clocks change.",
-        "WEEK": "Seven days from Monday on.",
-        "MONTH": "A month of the calendar.",
+        "HOUR": "One hour. Hours are counted from the beginning of the day.",
+        "DAY": "One day, from midnight to midnight. A day on which clocks change has 23 or 25 hours.",
+        "WEEK": "One week, from Monday to Sunday.",
+        "MONTH": "One calendar month.",
     },
 )
 _describe(
     WebhookEventStatus,
-    "The outcome of a webhook event.",
+    "What Fluxrate did with a webhook event.",
     {
-        "PROCESSED": "Applied, or another event had applied the same change already.",
-        "IGNORED": "Nothing needs to be done.",
-        "UNAPPLIED": "Money that fits no invoice, or an event that may be about money but can't be read.",
-        "HELD": "Verified while the integration was switched off; applied once it is switched on again.",
-        "QUARANTINED": "It can't be verified: no webhook secret yet, or a wrong signature.",
-        "FAILED": "Applying it failed inside Fluxrate; it is tried again.",
+        "PROCESSED": "The event is applied, or another event had already made the same change.",
+        "IGNORED": "The event requires no change.",
+        "UNAPPLIED": "The event reports money that fits no invoice, or it may report money but can't be read.",
+        "HELD": (
+            "The event was verified while the integration was switched off. It is applied once the"
+            " integration is switched on again."
+        ),
+        "QUARANTINED": (
+            "The event can't be verified: either no webhook secret is saved yet, or none of the"
+            " saved secrets matches the signature."
+        ),
+        "FAILED": "Fluxrate failed while it applied the event. It tries again automatically.",
     },
 )
 _describe(
     AttemptSource,
-    "What caused an attempt to process a webhook event.",
+    "What caused a delivery of a webhook event, or an attempt to process it.",
     {
         "WEBHOOK": "Stripe posted the event.",
         "SYNC": "A sync fetched the event from Stripe.",
@@ -185,25 +206,25 @@ _describe(
     "What can happen in a workspace.",
     {
         "INVOICE_CREATED": "A draft was created.",
-        "INVOICE_UPDATED": "A draft, or the metadata of an invoice, was changed.",
+        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice in any status.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
-        "INVOICE_PARTIALLY_PAID": "A payment covered only a part of what remained to pay.",
+        "INVOICE_PARTIALLY_PAID": "A payment covered a part of what remained to pay, but not all of it.",
         "INVOICE_PAID": "An invoice became PAID.",
         "INVOICE_VOIDED": "An invoice became VOID.",
         "INVOICE_MARKED_UNCOLLECTIBLE": "An invoice became UNCOLLECTIBLE.",
-        "PAYMENT_PENDING": "A payment is pending, like a bank debit.",
+        "PAYMENT_PENDING": "A payment is on its way, like a bank debit.",
         "PAYMENT_SUCCEEDED": "Money came in for an invoice.",
         "PAYMENT_FAILED": "An attempt to pay failed.",
         "PAYMENT_UNAPPLIED": "Money came in that fits no invoice.",
-        "PAYMENT_APPLIED": "Money that fitted no invoice was applied to one.",
+        "PAYMENT_APPLIED": "An unapplied payment was applied to an invoice.",
         "PAYMENT_REFUNDED": "A payment was refunded, in full or in part.",
         "PAYMENT_REFUND_FAILED": "A refund did not reach the customer.",
         "PAYMENT_DISPUTED": "A customer disputes a payment.",
         "PAYMENT_DISPUTE_CLOSED": "A dispute was decided.",
         "PAYMENT_LINK_CREATED": "Stripe made a Payment Link.",
         "PAYMENT_LINK_FAILED": "Stripe did not make a Payment Link.",
-        "PAYMENT_LINK_DEACTIVATED": "A Payment Link can't be paid any more.",
+        "PAYMENT_LINK_DEACTIVATED": "A Payment Link was closed without being paid.",
         "INTEGRATION_CONNECTED": "A Stripe account was connected.",
         "INTEGRATION_UPDATED": "An integration was changed.",
         "INTEGRATION_DISCONNECTED": "An integration was removed.",

@@ -12,9 +12,12 @@ def optional(description: str) -> Any:
 
 def idempotency_key() -> Any:
     """Declare the field with which a client can safely repeat a mutation."""
-    return optional("A repetition of the mutation with the same idempotency key and input returns the first result.")
+    return optional(
+        "Makes the mutation safe to repeat. If you send the mutation again with the same key"
+        " and the same input, it returns the first result."
+    )
 
 
 def metadata_to_keep() -> Any:
     """Declare the metadata of a new object."""
-    return optional("Your own data: up to 50 entries.")
+    return optional("Your own data, in up to 50 entries.")

@@ -34,22 +34,22 @@ def restricting(query: type[Any], description: str) -> Callable[[type[FilterT]],
     return declare
 
 
-@restricting(InvoiceQuery, "Which invoices to select; all conditions must hold.")
+@restricting(InvoiceQuery, "Which invoices to select. If you give several conditions, all must hold.")
 class InvoiceFilter:
     pass
 
 
-@restricting(WebhookEventQuery, "Which webhook events to select; all conditions must hold.")
+@restricting(WebhookEventQuery, "Which webhook events to select. If you give several conditions, all must hold.")
 class WebhookEventFilter:
     pass
 
 
-@restricting(PaymentQuery, "Which payments to select; all conditions must hold.")
+@restricting(PaymentQuery, "Which payments to select. If you give several conditions, all must hold.")
 class PaymentFilter:
     pass
 
 
-@restricting(EventQuery, "Which events to select; all conditions must hold.")
+@restricting(EventQuery, "Which events to select. If you give several conditions, all must hold.")
 class EventFilter:
     pass
 
@@ -57,19 +57,19 @@ class EventFilter:
 # --- Orders ----------------------------------------------------------------------------------------------------
 
 
-@strawberry.input(description="The order of invoices.")
+@strawberry.input(description="How to order invoices.")
 class InvoiceOrder:
     field: InvoiceOrderField = strawberry.field(description="The field to order by.")
-    direction: OrderDirection = strawberry.field(description="The direction.")
+    direction: OrderDirection = strawberry.field(description="The direction of the order.")
 
 
-@strawberry.input(description="The order of payments.")
+@strawberry.input(description="How to order payments.")
 class PaymentOrder:
     field: PaymentOrderField = strawberry.field(description="The field to order by.")
-    direction: OrderDirection = strawberry.field(description="The direction.")
+    direction: OrderDirection = strawberry.field(description="The direction of the order.")
 
 
-@strawberry.input(description="The order of customers.")
+@strawberry.input(description="How to order customers.")
 class CustomerOrder:
     field: CustomerOrderField = strawberry.field(description="The field to order by.")
-    direction: OrderDirection = strawberry.field(description="The direction.")
+    direction: OrderDirection = strawberry.field(description="The direction of the order.")

@@ -36,10 +36,13 @@ _LAZY: Final[dict[Prefix, Any]] = {
 """The types that links name. They refer to one another, so each is looked up when the schema is built."""
 
 
-@strawberry.interface(description="Something with an id of its own.")
+@strawberry.interface(description="An object with an id.")
 class Node:
     id: strawberry.ID = strawberry.field(
-        description="Globally unique and sortable by time. Its prefix stands for the type: inv_, cust_, pay_ …"
+        description=(
+            "The object's id. No other object, of any type, has the same id. The ids of one type"
+            " sort by the time of creation. The prefix names the type, such as inv_, cust_ or pay_."
+        )
     )
 
     def __init_subclass__(cls, *, prefix: Prefix) -> None:
@@ -81,4 +84,4 @@ def by_id(prefix: Prefix, noun: str, type_: type[OfRow[Any]]) -> Any:
         return shown(prefix, await node.node_of(info.context, prefix, id))
 
     resolve.__annotations__["return"] = type_ | None
-    return strawberry.field(resolver=resolve, description=f"The {noun} with this id; null when the workspace has none.")
+    return strawberry.field(resolver=resolve, description=f"The {noun} with this id. Null if the workspace has none.")

@@ -23,14 +23,22 @@ NodeT = TypeVar("NodeT")
 FieldT = TypeVar("FieldT", bound=Enum)
 
 _PAGE_ARGUMENTS: Final = {
-    "first": (int, "How many from the beginning, 1 to 100; 50 by default."),
-    "after": (str, "The cursor after which the page begins."),
-    "last": (int, "How many from the end, 1 to 100; instead of `first`."),
-    "before": (str, "The cursor before which the page ends."),
+    "first": (int, "How many rows to return from the beginning of the list: 1 to 100, by default 50."),
+    "after": (str, "The cursor of a row. The page begins after this row."),
+    "last": (int, "How many rows to return from the end of the list, 1 to 100. Use either `last` or `first`."),
+    "before": (str, "The cursor of a row. The page ends before this row."),
 }
 Which = Annotated[T | None, strawberry.argument(description="Which rows to return.")]
-Order = Annotated[OrderDirection | None, strawberry.argument(description="Newest first by default.")]
-OrderBy = Annotated[T | None, strawberry.argument(description="The field and the direction, instead of `order`.")]
+Order = Annotated[
+    OrderDirection | None,
+    strawberry.argument(
+        description="The direction of the order by time of creation. By default the newest rows come first."
+    ),
+]
+OrderBy = Annotated[
+    T | None,
+    strawberry.argument(description="The field to order by, and the direction. Use either `orderBy` or `order`."),
+]
 
 
 def paged(resolver: Callable[..., Awaitable[T]]) -> Callable[..., Awaitable[T]]:
@@ -74,9 +82,9 @@ class PageInfo:
     end_cursor: str | None = strawberry.field(description="The cursor of the page's last row.")
 
 
-@strawberry.type(description="A row of a page with its place in the list.")
+@strawberry.type(description="A row of a page, with its place in the list.")
 class Edge(Generic[NodeT]):
-    cursor: str = strawberry.field(description="The row's place in the list, for `after` and `before`.")
+    cursor: str = strawberry.field(description="The row's place in the list, to be given as `after` or `before`.")
     node: NodeT = strawberry.field(description="The row itself.")
 
 
@@ -84,8 +92,8 @@ class Edge(Generic[NodeT]):
 class Connection(Generic[NodeT]):
     node_type: ClassVar[type[OfRow[Any]]]
     edges: list[Edge[NodeT]] = strawberry.field(description="The rows with their cursors.")
-    nodes: list[NodeT] = strawberry.field(description="The rows alone.")
-    page_info: PageInfo = strawberry.field(description="Where the page is in its list.")
+    nodes: list[NodeT] = strawberry.field(description="The rows without their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
     count: strawberry.Private[Counting]
 
     def __init_subclass__(cls) -> None:
@@ -94,8 +102,11 @@ class Connection(Generic[NodeT]):
         (cls.node_type,) = get_args(cls.__orig_bases__[0])  # type: ignore[attr-defined]
 
     @strawberry.field(
-        description="How many rows the whole list has; counted only when selected. With some filters at most 10,000 are"
-        " counted: `totalCountPrecision` says whether there may be more."
+        description=(
+            "How many rows the whole list has. Rows are counted only if you select this field. With"
+            " some filters, counting stops at 10,000 rows; `totalCountPrecision` says whether there"
+            " may be more."
+        )
     )
     async def total_count(self) -> int:
         return (await self.count()).number

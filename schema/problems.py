@@ -10,12 +10,12 @@ import errors
 from models.kinds import InvoiceStatus
 
 
-@strawberry.interface(description="A refusal whose cause the client can fix.")
+@strawberry.interface(description="A refusal of a change, if the client can fix the cause.")
 class Problem:
-    code: str = strawberry.field(description="Stable, for programs.")
-    message: str = strawberry.field(description="Why it was refused and what to do, in one sentence.")
+    code: str = strawberry.field(description="A code for programs. It stays the same in later versions.")
+    message: str = strawberry.field(description="Why the change was refused and what to do about it, in one sentence.")
     path: list[str] | None = strawberry.field(
-        description="The path of the input at fault, beginning with the argument's name."
+        description="The path of the input that caused the refusal, beginning with the argument's name."
     )
 
     @classmethod
@@ -28,17 +28,17 @@ class Problem:
         return {}
 
 
-@strawberry.type(description="A value that isn't valid.")
+@strawberry.type(description="The input has a value that isn't valid.")
 class InvalidInput(Problem):
     pass
 
 
-@strawberry.type(description="The workspace has no such object.")
+@strawberry.type(description="The workspace has no object with the given id.")
 class NotFound(Problem):
     pass
 
 
-@strawberry.type(description="The request conflicts with what exists already.")
+@strawberry.type(description="The change conflicts with the present state of the workspace.")
 class Conflict(Problem):
     pass
 
@@ -46,7 +46,7 @@ class Conflict(Problem):
 @strawberry.type(description="The invoice can't go from its current status to the requested one.")
 class InvalidTransition(Problem):
     from_: InvoiceStatus = strawberry.field(name="from", description="The invoice's current status.")
-    to: InvoiceStatus = strawberry.field(description="The requested status.")
+    to: InvoiceStatus = strawberry.field(description="The status that the change would lead to.")
 
     @classmethod
     def more(cls, refusal: Any) -> dict[str, Any]:
@@ -54,17 +54,21 @@ class InvalidTransition(Problem):
 
 
 @strawberry.type(
-    description="The secret key is of the other mode: a live workspace takes only live keys, a test workspace only test"
-    " keys."
+    description=(
+        "The secret key is for the other mode. A live workspace accepts only live keys, and a"
+        " test workspace accepts only test keys."
+    )
 )
 class ModeMismatch(Problem):
     pass
 
 
-@strawberry.type(description="Stripe refused the request.")
+@strawberry.type(description="Stripe refused a request that the change needs.")
 class StripeRefused(Problem):
-    stripe_code: str | None = strawberry.field(description="Stripe's own code.")
-    request_id: str | None = strawberry.field(description="Stripe's id of the request, for Stripe's support.")
+    stripe_code: str | None = strawberry.field(description="Stripe's code for the refusal.")
+    request_id: str | None = strawberry.field(
+        description="The id that Stripe gave the request, for questions to Stripe's support."
+    )
 
     @classmethod
     def more(cls, refusal: Any) -> dict[str, Any]:

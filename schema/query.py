@@ -110,20 +110,24 @@ async def payment_page(
     return await ordered_page(ordering, request, counting=counting)
 
 
-@strawberry.type(description="Everything that can be queried. Needs READ, unless a field says otherwise.")
+@strawberry.type(
+    description="All queries. Each field needs the scope READ, unless its description names another scope."
+)
 class Query:
-    @strawberry.field(description="Who is calling.")
+    @strawberry.field(description="The workspace and the API key of this request.")
     def viewer(self, info: Info) -> Viewer:
         return Viewer.of(node.viewer(info.context))
 
     @strawberry.field(
         description=(
-            "The object with this id; null when the workspace has none. API keys are returned only to callers with"
-            " ADMIN."
+            "The object with this id. Null if the workspace has no object with this id. API keys"
+            " are returned only to callers with ADMIN."
         )
     )
     async def node(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="An id of any kind.")]
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of an object of any type.")],
     ) -> Node | None:
         row = await node.node(info.context, id)
         found: Node | None = None if row is None else shown(Prefix(id.partition("_")[0]), row)
@@ -136,7 +140,7 @@ class Query:
         info: Info,
         request: PageRequest,
         include_disconnected: Annotated[
-            bool | None, strawberry.argument(description="Include integrations that were disconnected.")
+            bool | None, strawberry.argument(description="Whether to include integrations that were disconnected.")
         ] = False,
     ) -> StripeIntegrationConnection:
         rows = lists.stripe_integrations(info.context, include_disconnected=bool(include_disconnected))
@@ -155,8 +159,9 @@ class Query:
             str | None,
             strawberry.argument(
                 description=(
-                    "Those whose name, email or external id contains this text. Case is ignored; on SQLite only for A"
-                    " to Z. A text of one or two characters is searched for among the newest 10,000 customers only."
+                    "Only customers whose name, email or external id contains this text. Case is ignored"
+                    " (on SQLite, only for the letters A to Z). A text of one or two characters is searched"
+                    " for among the newest 10,000 customers only."
                 )
             ),
         ] = strawberry.UNSET,
@@ -168,7 +173,7 @@ class Query:
 
     customer = by_id(Prefix.CUSTOMER, "customer", Customer)
 
-    @strawberry.field(description="The customer with this external id; null when there is none.")
+    @strawberry.field(description="The customer with this external id. Null if the workspace has none.")
     async def customer_by_external_id(
         self,
         info: Info,
@@ -192,9 +197,11 @@ class Query:
 
     invoice = by_id(Prefix.INVOICE, "invoice", Invoice)
 
-    @strawberry.field(description="The invoice with this number; null when there is none.")
+    @strawberry.field(description="The invoice with this number. Null if the workspace has none.")
     async def invoice_by_number(
-        self, info: Info, number: Annotated[str, strawberry.argument(description="INV-2026-0001.")]
+        self,
+        info: Info,
+        number: Annotated[str, strawberry.argument(description="The invoice's number, such as INV-2026-0001.")],
     ) -> Invoice | None:
         row = await invoice.invoice_by_number(info.context, number)
         return None if row is None else Invoice.of(row)
@@ -231,18 +238,20 @@ class Query:
 
     webhook_event = by_id(Prefix.WEBHOOK_EVENT, "webhook event", WebhookEvent)
 
-    @strawberry.field(description="The webhook event with this Stripe id; null if it has not arrived.")
+    @strawberry.field(description="The webhook event with this Stripe id. Null if the event has not arrived.")
     async def webhook_event_by_stripe_id(
         self,
         info: Info,
-        stripe_event_id: Annotated[str, strawberry.argument(description="Stripe's id: evt_…")],
+        stripe_event_id: Annotated[str, strawberry.argument(description="Stripe's id of the event: evt_…")],
     ) -> WebhookEvent | None:
         row = await webhook_event.webhook_event_by_provider_id(info.context, stripe_event_id)
         return None if row is None else WebhookEvent.of(row)
 
     @strawberry.field(
-        description="The workspace's events, oldest first, with the same cursors as subscriptions; `last` gives the"
-        " newest."
+        description=(
+            "The workspace's events, oldest first. To get the newest events, use `last`. The"
+            " cursors are valid in subscriptions, too."
+        )
     )
     @paged
     async def events(
@@ -264,19 +273,31 @@ class Query:
         since: Annotated[
             datetime | None,
             strawberry.argument(
-                description="Count only money received at or after this instant. Open amounts are always those of now."
+                description=(
+                    "Count only money that was received at or after this instant. The fields `open`,"
+                    " `overdue` and `overdueByAge` ignore this argument and show the present amounts."
+                )
             ),
         ] = strawberry.UNSET,
         until: Annotated[
-            datetime | None, strawberry.argument(description="Count only money received before this instant.")
+            datetime | None,
+            strawberry.argument(
+                description=(
+                    "Count only money that was received before this instant. The fields `open`, `overdue`"
+                    " and `overdueByAge` ignore this argument and show the present amounts."
+                )
+            ),
         ] = strawberry.UNSET,
     ) -> list[CurrencyTotals]:
         found = await totals.totals(info.context, given(since), given(until))
         return [CurrencyTotals.of(each) for each in found]
 
     @strawberry.field(
-        description="Money received over time, per currency. The points have no gaps, and add up to `totals` with the"
-        " same `since` and `until`. Each currency has at most 400 points."
+        description=(
+            "Money received over time, per currency. The points leave no gaps. The sum of the"
+            " points' `received` is the `paid` of `totals` with the same `since` and `until`. Each"
+            " currency has at most 400 points."
+        )
     )
     async def revenue(
         self,
@@ -284,18 +305,20 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="When the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How much time each point covers.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="When the last point ends; now by default.")
+            datetime | None, strawberry.argument(description="When the last point ends. By default this is now.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None,
-            strawberry.argument(description='The time zone in which days begin, by its IANA name: "Europe/Berlin".'),
+            strawberry.argument(
+                description='The IANA name of the time zone in which days begin, such as "Europe/Berlin".'
+            ),
         ] = "UTC",
         currency: Annotated[
             str | None,
             strawberry.argument(
                 description=(
-                    "Only this currency, with zeros if it received nothing; by default every currency that received"
-                    " money."
+                    "Return only this currency, with zeros if no money was received in it. By default every"
+                    " currency in which money was received is returned."
                 )
             ),
         ] = strawberry.UNSET,
@@ -314,11 +337,11 @@ class Query:
     def counts(self) -> Counts:
         return Counts()
 
-    @strawberry.field(description="Counts of what needs somebody's attention; all are 0 when all is well.")
+    @strawberry.field(description="Counts of objects that need somebody's attention. All counts are 0 if nothing does.")
     def attention(self) -> Attention:
         return Attention()
 
-    @strawberry.field(description="The workspace's API keys, revoked ones too, newest first. Needs ADMIN.")
+    @strawberry.field(description="The workspace's API keys, including revoked keys, newest first. Needs ADMIN.")
     @paged
     async def api_keys(
         self,
@@ -329,6 +352,6 @@ class Query:
         found = await page(rows, request, descending=True)
         return ApiKeyConnection.of(found)
 
-    @strawberry.field(description="The currencies that invoices can have, in the order of their codes.")
+    @strawberry.field(description="The currencies that invoices can have, ordered by code.")
     def currencies(self) -> list[Currency]:
         return Currency.all()

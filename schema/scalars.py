@@ -141,9 +141,10 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     Decimal: strawberry.scalar(
         name="Decimal",
         description=(
-            "An exact decimal as a string, in plain notation. Amounts are in the currency's major unit, with"
-            ' exactly the currency\'s digits: "19.99" USD, "800" JPY, "12.340" KWD. As an input: a string or a whole'
-            " number, with at most 12 digits after the point and 30 in all."
+            "An exact decimal, as a string without an exponent. Amounts of money are in the"
+            " currency's major unit. They have exactly as many digits after the point as the"
+            ' currency: "19.99" USD, "800" JPY, "12.340" KWD. An input may be a string or a'
+            " whole number, with at most 12 digits after the point and 30 digits in all."
         ),
         serialize=print_decimal,
         parse_value=parse_decimal,
@@ -157,7 +158,8 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "An instant in RFC 3339, answered in UTC (2026-11-23T14:00:00Z). As an input it must have an offset."
+            "An instant in the format of RFC 3339. Results are in UTC, such as"
+            " 2026-11-23T14:00:00Z. An input must have an offset."
         ),
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=print_instant,
@@ -165,13 +167,13 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     ),
     date: strawberry.scalar(
         name="Date",
-        description="A day of the calendar: 2026-11-23.",
+        description="A calendar day, such as 2026-11-23.",
         serialize=date.isoformat,
         parse_value=parse_date,
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value, as it is.",
+        description="Any JSON value, unchanged.",
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
     ),
 }

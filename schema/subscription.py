@@ -18,8 +18,10 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "Where to begin: `eventCursor`, or the cursor of the last event that you received. The events after it come"
-            " first, then live ones, each once, without a gap. Without `after` you receive events from now on."
+            "The cursor of the last event that you received, or `Workspace.eventCursor`. You first"
+            " receive the events after this cursor that have already happened, and then new events"
+            " as they happen. You receive each event once, and none is left out. Without `after`"
+            " you receive only new events."
         )
     ),
 ]
@@ -37,12 +39,13 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Live events, in the order of commit. A cursor is valid with any filter; a cursor that is not from this"
-        " workspace is an error. Needs READ."
+        "Live events, in the order in which they were committed. A cursor that was received"
+        " with one filter may be used with another filter. A cursor from another workspace is"
+        " an error. Needs READ."
     )
 )
 class Subscription:
-    @strawberry.subscription(description="An event whenever an invoice becomes PAID.")
+    @strawberry.subscription(description="Sends an event whenever an invoice becomes PAID.")
     async def invoice_paid(
         self,
         info: Info,
@@ -53,14 +56,17 @@ class Subscription:
         query = EventQuery(type=[EventType.INVOICE_PAID], invoice_id=given(invoice_id), customer_id=given(customer_id))
         return _shown(event.follow(info.context, given(after), query))
 
-    @strawberry.subscription(description="An event whenever an invoice is finalized, paid, voided or written off.")
+    @strawberry.subscription(
+        description="Sends an event whenever an invoice is finalized, paid, voided or written off."
+    )
     async def invoice_status_changed(
         self,
         info: Info,
         invoice_id: OfInvoice = strawberry.UNSET,
         customer_id: OfCustomer = strawberry.UNSET,
         status: Annotated[
-            list[InvoiceStatus] | None, strawberry.argument(description="Only changes to one of these statuses.")
+            list[InvoiceStatus] | None,
+            strawberry.argument(description="Only events by which an invoice got one of these statuses."),
         ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
@@ -74,25 +80,26 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "An event whenever Stripe posts a webhook event for the first time, and whenever a webhook event's status"
-            " changes."
+            "Sends an event whenever Stripe posts a webhook event for the first time, and whenever"
+            " a webhook event's status changes."
         )
     )
     async def webhook_events(
         self,
         info: Info,
         integration_id: Annotated[
-            strawberry.ID | None, strawberry.argument(description="Only webhook events of this integration.")
+            strawberry.ID | None,
+            strawberry.argument(description="Only events about webhook events of this integration."),
         ] = strawberry.UNSET,
         status: Annotated[
             list[WebhookEventStatus] | None,
-            strawberry.argument(description="Only webhook events with one of these statuses."),
+            strawberry.argument(description="Only events about webhook events with one of these statuses."),
         ] = strawberry.UNSET,
         after: After = strawberry.UNSET,
     ) -> AsyncGenerator[Event]:
         return _shown(event.follow_webhook_events(info.context, given(after), given(integration_id), given(status)))
 
-    @strawberry.subscription(description="All events of the workspace.")
+    @strawberry.subscription(description="Sends all events of the workspace, or those that match a filter.")
     async def events(
         self,
         info: Info,

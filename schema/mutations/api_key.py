@@ -16,9 +16,9 @@ from schema.types.api_key import ApiKey
 
 @strawberry.input(description="A new API key.")
 class CreateApiKeyInput:
-    name: str = strawberry.field(description="What the key is for.")
+    name: str = strawberry.field(description="A name that says what the key is for.")
     scopes: list[Scope] = strawberry.field(description="What the key may do.")
-    expires_at: datetime | None = fields.optional("When it expires; never by default.")
+    expires_at: datetime | None = fields.optional("When the key expires. By default it never expires.")
     idempotency_key: str | None = fields.idempotency_key()
 
 
@@ -26,12 +26,15 @@ class CreateApiKeyInput:
 class CreateApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The new API key.")
     key: str = strawberry.field(
-        description="The key itself, which is not stored. Only a repetition with the same `idempotencyKey` and input"
-        " returns it again."
+        description=(
+            "The secret text of the key, which clients send with each request. Fluxrate does not"
+            " store this text. Only a repetition of the mutation with the same `idempotencyKey` and"
+            " input returns it again."
+        )
     )
 
 
-@strawberry.type(description="The API key no longer works.")
+@strawberry.type(description="The API key is revoked and no longer works.")
 class RevokeApiKeySuccess:
     api_key: ApiKey = strawberry.field(description="The API key as it is now.")
 
@@ -58,8 +61,8 @@ class ApiKeyMutations:
         info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
-    @mutation(description="Revoke an API key: it is refused from now on. Needs ADMIN.")
+    @mutation(description="Revoke an API key. From then on, requests with this key are refused. Needs ADMIN.")
     async def revoke_api_key(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The API key.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of the API key.")]
     ) -> RevokeApiKeyResult:
         return RevokeApiKeySuccess(api_key=ApiKey.of(await api_key.revoke_api_key(info.context, id)))

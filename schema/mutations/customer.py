@@ -15,21 +15,23 @@ from schema.types.metadata import MetadataEntryInput, changed_metadata, given_me
 
 @strawberry.input(description="A new customer.")
 class CreateCustomerInput:
-    name: str = strawberry.field(description="As it appears on invoices.")
-    email: str = strawberry.field(description="The email address for invoices.")
+    name: str = strawberry.field(description="The customer's name, as it appears on invoices.")
+    email: str = strawberry.field(description="The customer's email address for invoices.")
     external_id: str | None = fields.optional("Your own id for the customer, unique in the workspace.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="Changes to a customer. Fields that are left out stay as they are.")
+@strawberry.input(description="Changes to a customer. Fields that you leave out stay as they are.")
 class UpdateCustomerInput:
-    id: strawberry.ID = strawberry.field(description="The customer.")
-    name: str | None = fields.optional("As it appears on invoices.")
-    email: str | None = fields.optional("The email address for invoices.")
-    external_id: str | None = fields.optional("Your own id for the customer, unique in the workspace; null removes it.")
+    id: strawberry.ID = strawberry.field(description="The id of the customer.")
+    name: str | None = fields.optional("The customer's name, as it appears on invoices.")
+    email: str | None = fields.optional("The customer's email address for invoices.")
+    external_id: str | None = fields.optional(
+        "Your own id for the customer, unique in the workspace. `null` removes the id."
+    )
     metadata: list[MetadataEntryInput] | None = fields.optional(
-        "Your own data. Entries that you don't name stay; null removes all entries."
+        "Your own data. Entries whose key you don't give stay as they are. `null` removes all entries."
     )
 
 

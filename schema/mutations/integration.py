@@ -12,45 +12,54 @@ from schema.problems import Conflict, InvalidInput, ModeMismatch, NotFound, Stri
 from schema.types.diagnosis import Diagnosis
 from schema.types.integration import StripeIntegration
 
-IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The integration.")]
+IntegrationId = Annotated[strawberry.ID, strawberry.argument(description="The id of the integration.")]
 
 
 @strawberry.input(description="A Stripe account to connect.")
 class ConnectStripeInput:
     name: str = strawberry.field(description="A name for the integration.")
-    secret_key: str = strawberry.field(description="The secret key (sk_…) or a restricted key (rk_…).")
+    secret_key: str = strawberry.field(description="The Stripe account's secret key (sk_…) or a restricted key (rk_…).")
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). Leave it out until the endpoint exists in Stripe."
+        "The signing secret (whsec_…) of the webhook endpoint in Stripe. Leave it out until the endpoint exists."
     )
     register_webhook: bool | None = strawberry.field(
         default=False,
         description=(
-            "Add the webhook endpoint in Stripe, with its URL and events, and save its signing secret. If Stripe"
-            " refuses, nothing is connected."
+            "Whether Fluxrate adds the webhook endpoint in Stripe, with the right URL and events,"
+            " and saves the endpoint's signing secret. If Stripe refuses, the account is not"
+            " connected."
         ),
     )
     idempotency_key: str | None = fields.idempotency_key()
 
 
-@strawberry.input(description="Changes to an integration. Fields that are left out stay as they are.")
+@strawberry.input(description="Changes to an integration. Fields that you leave out stay as they are.")
 class UpdateStripeIntegrationInput:
-    id: strawberry.ID = strawberry.field(description="The integration.")
+    id: strawberry.ID = strawberry.field(description="The id of the integration.")
     name: str | None = fields.optional("The integration's name.")
-    secret_key: str | None = fields.optional("Another secret key of the same Stripe account.")
+    secret_key: str | None = fields.optional(
+        "A new secret key (sk_…) or restricted key (rk_…). It must belong to the same Stripe"
+        " account, unless `allowAccountChange` is true."
+    )
     webhook_secret: str | None = fields.optional(
-        "The endpoint's signing secret (whsec_…). The previous secret still verifies deliveries for up to 24 hours."
+        "The new signing secret (whsec_…) of the webhook endpoint in Stripe. The previous"
+        " secret still verifies deliveries for up to 24 hours."
     )
     is_active: bool | None = fields.optional(
-        "false: deliveries are stored but not applied. true: the stored deliveries are applied, in order."
+        "`false` switches the integration off: deliveries are stored but not applied. `true`"
+        " switches the integration on: the stored deliveries are applied in order, and later"
+        " deliveries are applied at once."
     )
     allow_account_change: bool | None = strawberry.field(
-        default=False, description="Accept a secret key of another Stripe account."
+        default=False, description="Whether `secretKey` may belong to a Stripe account other than the connected one."
     )
 
 
 @strawberry.type(description="The Stripe account is connected.")
 class ConnectStripeSuccess:
-    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is missing.")
+    integration: StripeIntegration = strawberry.field(
+        description="The integration. If it is not complete, its `health` says what is missing."
+    )
 
 
 @strawberry.type(description="The integration is updated.")
@@ -64,7 +73,7 @@ class UpdateStripeIntegrationSuccess:
 @strawberry.type(description="The integration is removed.")
 class DisconnectStripeSuccess:
     integration: StripeIntegration = strawberry.field(
-        description="The integration as it is now; only its history is left."
+        description="The integration as it is now. Only its history is left."
     )
 
 
@@ -72,22 +81,27 @@ class DisconnectStripeSuccess:
 class CheckStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     problems: list[Diagnosis] = strawberry.field(
-        description="The problems, most serious first; empty when all is well. `health` shows them from now on."
+        description=(
+            "The problems that the check found, most serious first. The list is empty if there are"
+            " none. From now on, `health` shows these problems too."
+        )
     )
 
 
-@strawberry.type(description="The problems that Fluxrate can fix at Stripe are fixed.")
+@strawberry.type(description="Fluxrate fixed the problems that it can fix at Stripe.")
 class RepairStripeIntegrationSuccess:
-    integration: StripeIntegration = strawberry.field(description="The integration; its `health` says what is left.")
+    integration: StripeIntegration = strawberry.field(
+        description="The integration. Its `health` shows the problems that are left."
+    )
     repaired: list[Diagnosis] = strawberry.field(
-        description="Problems that are fixed now; empty when there was nothing to fix."
+        description="The problems that were fixed. The list is empty if there was nothing to fix."
     )
 
 
 @strawberry.type(description="The integration's quarantine is empty.")
 class DiscardQuarantinedSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
-    discarded: int = strawberry.field(description="How many webhook events were deleted.")
+    discarded: int = strawberry.field(description="How many QUARANTINED webhook events were deleted.")
 
 
 ConnectStripeResult = Annotated[
@@ -143,8 +157,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Remove an integration: its secrets and its webhook URL are gone, its history stays. To switch it off for a"
-            " while use `updateStripeIntegration`. Needs ADMIN."
+            "Remove an integration. Its secrets are erased and its webhook URL stops working, but"
+            " its history stays. To switch an integration off for a while, use"
+            " `updateStripeIntegration` instead. Needs ADMIN."
         )
     )
     async def disconnect_stripe(self, info: Info, id: IntegrationId) -> DisconnectStripeResult:
@@ -153,8 +168,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Delete an integration's QUARANTINED webhook events: forgeries, or events that another endpoint signed."
-            " Genuine events aren't lost: `syncStripeEvents` fetches them from Stripe. Needs ADMIN."
+            "Delete an integration's QUARANTINED webhook events. Use it if these events are"
+            " forgeries or were signed with another endpoint's secret. A genuine event among them"
+            " is not lost, because `syncStripeEvents` fetches it from Stripe. Needs ADMIN."
         )
     )
     async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:
@@ -163,8 +179,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Check an integration at Stripe: whether the key works and has the permissions that Fluxrate needs, whether"
-            " there is exactly one endpoint with the right URL and events, and whether events arrive. Needs ADMIN."
+            "Check an integration at Stripe. The check tests whether the secret key works and has"
+            " the permissions that Fluxrate needs, whether there is exactly one webhook endpoint"
+            " with the right URL and events, and whether events arrive. Needs ADMIN."
         )
     )
     async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
@@ -175,9 +192,10 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Fix an integration's webhook endpoint at Stripe: add it, enable it, correct its URL, add missing events,"
-            " or replace it and save the new secret. Fluxrate checks the integration before and after; if there is no"
-            " problem, nothing changes. Needs ADMIN."
+            "Fix an integration's webhook endpoint at Stripe. Depending on the problem, Fluxrate"
+            " adds the endpoint, enables it, corrects its URL, adds missing events, or replaces the"
+            " endpoint and saves the new signing secret. Fluxrate checks the integration before and"
+            " after. If the first check finds no problem, nothing changes. Needs ADMIN."
         )
     )
     async def repair_stripe_integration(
@@ -187,7 +205,7 @@ class IntegrationMutations:
         codes: Annotated[
             list[str] | None,
             strawberry.argument(
-                description="Fix only problems with these codes; by default every problem that Fluxrate can fix."
+                description="The codes of the problems to fix. By default Fluxrate fixes every problem that it can fix."
             ),
         ] = strawberry.UNSET,
     ) -> RepairStripeIntegrationResult:

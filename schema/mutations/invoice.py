@@ -16,16 +16,16 @@ from schema.problems import Conflict, InvalidInput, InvalidTransition, NotFound,
 from schema.types.invoice import Invoice
 from schema.types.metadata import MetadataEntryInput, changed_metadata, given_metadata
 
-InvoiceId = Annotated[strawberry.ID, strawberry.argument(description="The invoice.")]
-Note = Annotated[str | None, strawberry.argument(description="A note for the timeline.")]
+InvoiceId = Annotated[strawberry.ID, strawberry.argument(description="The id of the invoice.")]
+Note = Annotated[str | None, strawberry.argument(description="A note that the invoice's timeline shows.")]
 
 
 @strawberry.input(description="A line of an invoice.")
 class LineItemInput:
-    description: str = strawberry.field(description="What is invoiced.")
-    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many are invoiced.")
+    description: str = strawberry.field(description="What this line is for.")
+    quantity: Decimal = strawberry.field(default=Decimal(1), description="How many units are invoiced.")
     unit_amount: Decimal = strawberry.field(
-        description="The price of one, in the currency's major unit, with up to 12 digits after the point."
+        description="The price of one unit, in the currency's major unit, with up to 12 digits after the point."
     )
 
     def line(self) -> LineInput:
@@ -34,30 +34,33 @@ class LineItemInput:
 
 @strawberry.input(description="A new draft.")
 class CreateInvoiceInput:
-    customer_id: strawberry.ID = strawberry.field(description="Who is invoiced.")
+    customer_id: strawberry.ID = strawberry.field(description="The id of the customer who is invoiced.")
     currency: str = strawberry.field(description="The currency's ISO 4217 code.")
-    line_items: list[LineItemInput] = strawberry.field(description="What is invoiced, in order.")
+    line_items: list[LineItemInput] = strawberry.field(description="The invoice's lines, in order.")
     due_date: date | None = fields.optional("The last day to pay.")
-    memo: str | None = fields.optional("A note for yourself.")
+    memo: str | None = fields.optional("A note for your own use.")
     metadata: list[MetadataEntryInput] | None = fields.metadata_to_keep()
     idempotency_key: str | None = fields.idempotency_key()
 
 
 @strawberry.input(
-    description="Changes to a draft, or to the metadata of a finalized invoice. Fields that are left out stay as they"
-    " are."
+    description=(
+        "Changes to a draft, or to the metadata of a finalized invoice. Fields that you leave out stay as they are."
+    )
 )
 class UpdateInvoiceInput:
-    id: strawberry.ID = strawberry.field(description="The draft, or the invoice whose metadata changes.")
-    customer_id: strawberry.ID | None = fields.optional("Who is invoiced.")
+    id: strawberry.ID = strawberry.field(description="The id of the draft, or of the invoice whose metadata changes.")
+    customer_id: strawberry.ID | None = fields.optional("The id of the customer who is invoiced.")
     currency: str | None = fields.optional("The currency's ISO 4217 code.")
-    line_items: list[LineItemInput] | None = fields.optional("What is invoiced, in order; replaces all lines.")
-    due_date: date | None = fields.optional("The last day to pay; null removes it.")
-    memo: str | None = fields.optional("A note for yourself; null removes it.")
+    line_items: list[LineItemInput] | None = fields.optional(
+        "The new lines, in order. They replace all previous lines."
+    )
+    due_date: date | None = fields.optional("The last day to pay. `null` removes the due date.")
+    memo: str | None = fields.optional("A note for your own use. `null` removes the note.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data, which can be updated in every status, unlike the other fields. Entries that you don't name"
-            " stay; null removes all entries."
+            "Your own data. Unlike the other fields, metadata can be updated in every status."
+            " Entries whose key you don't give stay as they are. `null` removes all entries."
         ),
     )
 
@@ -77,10 +80,13 @@ class DeleteInvoiceSuccess:
     deleted_id: strawberry.ID = strawberry.field(description="The id of the deleted draft.")
 
 
-@strawberry.type(description="The invoice is finalized, even if Stripe has not made its Payment Link yet.")
+@strawberry.type(description="The invoice is finalized. Stripe may not have made its Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
-        description="The invoice as it is now. If Stripe has not made its link, `paymentLink.problem` says why."
+        description=(
+            "The invoice as it is now. If Stripe has not made the invoice's Payment Link,"
+            " `paymentLink.problem` says why."
+        )
     )
 
 
@@ -169,30 +175,39 @@ class InvoiceMutations:
 
     @mutation(description="Delete a draft. Needs WRITE.")
     async def delete_invoice(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")]
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of the draft.")]
     ) -> DeleteInvoiceResult:
         deleted_id = await invoice.delete_invoice(info.context, id)
         return DeleteInvoiceSuccess(deleted_id=strawberry.ID(deleted_id))
 
     @mutation(
         description=(
-            "Make a draft OPEN, for good: it gets its number, and Stripe is asked to make its Payment Link. If Stripe"
-            " fails, the invoice is OPEN anyway. If its total is 0, it is PAID at once. Needs WRITE."
+            "Make a draft OPEN. This can't be undone. The invoice gets its number, and Fluxrate"
+            " asks Stripe to make its Payment Link. If Stripe fails, the invoice becomes OPEN"
+            " anyway. An invoice with a total of 0 becomes PAID at once. Needs WRITE."
         )
     )
     async def finalize_invoice(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The draft.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of the draft.")],
         integration_id: Annotated[
             strawberry.ID | None,
-            strawberry.argument(description="Which integration receives the payment. Required if several are active."),
+            strawberry.argument(
+                description=(
+                    "The id of the integration that receives the payment. Required if several integrations are active."
+                )
+            ),
         ] = strawberry.UNSET,
     ) -> FinalizeInvoiceResult:
         row = await invoice.finalize_invoice(info.context, id, given(integration_id))
         return FinalizeInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Have Stripe make a Payment Link for what remains of an OPEN invoice. Needs WRITE.")
+    @mutation(
+        description=(
+            "Have Stripe make a Payment Link for the amount that remains to pay on an OPEN invoice. Needs WRITE."
+        )
+    )
     async def create_payment_link(
         self,
         info: Info,
@@ -200,7 +215,10 @@ class InvoiceMutations:
         integration_id: Annotated[
             strawberry.ID | None,
             strawberry.argument(
-                description="Which integration receives the payment; by default the invoice's own integration."
+                description=(
+                    "The id of the integration that receives the payment. By default the invoice's own"
+                    " integration receives it."
+                )
             ),
         ] = strawberry.UNSET,
     ) -> CreatePaymentLinkResult:
@@ -208,7 +226,10 @@ class InvoiceMutations:
         return CreatePaymentLinkSuccess(invoice=Invoice.of(row))
 
     @mutation(
-        description="Record that what remains of an invoice was paid outside of Stripe, such as in cash. Needs WRITE."
+        description=(
+            "Record that the amount that remained to pay on an invoice was paid outside of Stripe,"
+            " for instance in cash. Needs WRITE."
+        )
     )
     async def mark_invoice_paid(
         self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
@@ -216,12 +237,12 @@ class InvoiceMutations:
         row = await invoice.mark_invoice_paid(info.context, id, given(note))
         return MarkInvoicePaidSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Void an invoice, for good. Needs WRITE.")
+    @mutation(description="Void an invoice. This can't be undone. Needs WRITE.")
     async def void_invoice(self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET) -> VoidInvoiceResult:
         row = await invoice.void_invoice(info.context, id, given(note))
         return VoidInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Write an invoice off. A late payment still makes it PAID. Needs WRITE.")
+    @mutation(description="Write an invoice off. A late payment can still make it PAID. Needs WRITE.")
     async def mark_invoice_uncollectible(
         self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
     ) -> MarkInvoiceUncollectibleResult:

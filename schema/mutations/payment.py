@@ -12,7 +12,7 @@ from schema.types.invoice import Invoice
 from schema.types.payment import Payment
 
 
-@strawberry.type(description="The payment counts for the invoice.")
+@strawberry.type(description="The payment counts toward the invoice.")
 class ApplyPaymentSuccess:
     payment: Payment = strawberry.field(description="The payment as it is now.")
     invoice: Invoice = strawberry.field(description="The invoice as it is now.")
@@ -27,15 +27,18 @@ ApplyPaymentResult = Annotated[
 class PaymentMutations:
     @mutation(
         description=(
-            "Apply an UNAPPLIED payment to an OPEN or UNCOLLECTIBLE invoice in the same currency. The payment's"
-            " webhook events become PROCESSED. A repetition changes nothing. Needs WRITE."
+            "Apply an UNAPPLIED payment to an OPEN or UNCOLLECTIBLE invoice in the payment's"
+            " currency. The payment's webhook events become PROCESSED. Repeating the mutation"
+            " changes nothing. Needs WRITE."
         )
     )
     async def apply_payment(
         self,
         info: Info,
-        payment_id: Annotated[strawberry.ID, strawberry.argument(description="The payment.")],
-        invoice_id: Annotated[strawberry.ID, strawberry.argument(description="The invoice that it pays.")],
+        payment_id: Annotated[strawberry.ID, strawberry.argument(description="The id of the payment.")],
+        invoice_id: Annotated[
+            strawberry.ID, strawberry.argument(description="The id of the invoice that the payment pays.")
+        ],
     ) -> ApplyPaymentResult:
         applied, paid = await payment.apply_payment(info.context, payment_id, invoice_id)
         return ApplyPaymentSuccess(payment=Payment.of(applied), invoice=Invoice.of(paid))

@@ -21,7 +21,7 @@ def _by_noun() -> Iterator[type]:
 Mutation: Final = strawberry.type(
     type("Mutation", tuple(_by_noun()), {}),
     description=(
-        "All changes. If a change is refused for a reason that the client can fix, the result is a type that"
-        " implements Problem."
+        "All changes. If Fluxrate refuses a change and the client can fix the cause, the result"
+        " is a type that implements Problem."
     ),
 )

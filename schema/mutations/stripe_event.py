@@ -15,23 +15,28 @@ from schema.types.diagnosis import Diagnosis
 @strawberry.type(description="Events were fetched from Stripe.")
 class SyncStripeEventsSuccess:
     found: int = strawberry.field(
-        description="How many events of the types in `eventsToSend` Stripe listed, plus the payments that were found by"
-        " asking Stripe about Payment Links."
+        description=(
+            "The number of events that Stripe listed, of the types in `eventsToSend`, plus the"
+            " number of payments that were found by asking Stripe about Payment Links."
+        )
     )
-    already_known: int = strawberry.field(description="How many of the found events had arrived before.")
-    applied: int = strawberry.field(description="How many of the found events were applied now.")
+    already_known: int = strawberry.field(description="How many of the found events had arrived before the sync.")
+    applied: int = strawberry.field(description="How many of the found events the sync applied.")
     failed: int = strawberry.field(
-        description="How many of the found events could not be applied; Fluxrate tries them again automatically."
+        description="How many of the found events could not be applied. Fluxrate tries them again automatically."
     )
     since: datetime = strawberry.field(description="The instant from which events were fetched.")
     complete: bool = strawberry.field(
         description=(
-            "Whether everything since `since` was read. If not, sync again without `since`: that sync continues where"
-            " this one stopped."
+            "Whether the sync read all events since `since`. If it did not, sync again without"
+            " `since`: the next sync continues where this one stopped."
         )
     )
     gap: Diagnosis | None = strawberry.field(
-        description="Set if the sync would have to fetch events more than 30 days old: Stripe no longer has them."
+        description=(
+            "A warning that events may be missing. It is set if the sync needs events that are more"
+            " than 30 days old, because Stripe no longer has these."
+        )
     )
 
 
@@ -44,20 +49,22 @@ SyncStripeEventsResult = Annotated[
 class StripeEventMutations:
     @mutation(
         description=(
-            "Ask Stripe for the events since the last sync, or since an instant, and apply those that never arrived,"
-            " the oldest first. This also happens automatically every few minutes. Needs WRITE."
+            "Ask Stripe for all events since the last sync, or since a given instant. Events that"
+            " never arrived are applied, the oldest first. Fluxrate also syncs automatically every"
+            " few minutes. Needs WRITE."
         )
     )
     async def sync_stripe_events(
         self,
         info: Info,
-        integration_id: Annotated[strawberry.ID, strawberry.argument(description="The integration.")],
+        integration_id: Annotated[strawberry.ID, strawberry.argument(description="The id of the integration.")],
         since: Annotated[
             datetime | None,
             strawberry.argument(
                 description=(
-                    "The instant from which to fetch. By default this is five minutes before the end of the last sync;"
-                    " at the first sync, five minutes before the integration was connected."
+                    "The instant from which to fetch events. By default the first sync fetches events from"
+                    " five minutes before the integration was connected. Each later sync fetches events"
+                    " from five minutes before the instant up to which the last sync read."
                 )
             ),
         ] = strawberry.UNSET,

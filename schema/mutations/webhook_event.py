@@ -13,18 +13,29 @@ from schema.mutations.uninterrupted import mutation
 from schema.problems import Conflict, InvalidInput, NotFound, result_of
 from schema.types.webhook_event import WebhookEvent
 
-DryRun = Annotated[bool | None, strawberry.argument(description="Return what would change, without changing anything.")]
+DryRun = Annotated[
+    bool | None,
+    strawberry.argument(
+        description="If true, the mutation only returns what a replay would change, and changes nothing."
+    ),
+]
 
 
-@strawberry.type(description="What replaying a webhook event did, or would do.")
+@strawberry.type(description="What the replay of a webhook event did, or in a dry run would do.")
 class ReplayOutcome:
     webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
     before: WebhookEventStatus = strawberry.field(description="The webhook event's status before the replay.")
     after: WebhookEventStatus = strawberry.field(
-        description="The webhook event's status after the replay. For a dry run: the status that it would have."
+        description=(
+            "The webhook event's status after the replay. In a dry run, this is the status that the event would have."
+        )
     )
     changes: list[str] = strawberry.field(
-        description="A sentence for each thing that changed, or in a dry run would change; empty if there is none."
+        description=(
+            "One sentence for each change, or in a dry run for each change that the replay would"
+            " make. If `replayWebhookEvents` can't replay the event yet, there is a single sentence"
+            " that says why. In all other cases in which nothing changes, the list is empty."
+        )
     )
 
     @classmethod
@@ -37,19 +48,24 @@ class ReplayOutcome:
         )
 
 
-@strawberry.type(description="The webhook event was tried again.")
+@strawberry.type(description="The webhook event was replayed, or its replay was tried as a dry run.")
 class ReplayWebhookEventSuccess:
-    outcome: ReplayOutcome = strawberry.field(description="What the replay did.")
+    outcome: ReplayOutcome = strawberry.field(description="What the replay did, or in a dry run would do.")
 
 
-@strawberry.type(description="The webhook events were tried again.")
+@strawberry.type(description="The webhook events were replayed, or their replay was tried as a dry run.")
 class ReplayWebhookEventsSuccess:
     outcomes: list[ReplayOutcome] = strawberry.field(
-        description="What the replay did, oldest event first; at most 100 in one call."
+        description=(
+            "What the replay did, or in a dry run would do, for each event, the oldest first. One"
+            " call replays at most 100 events."
+        )
     )
     remaining: int = strawberry.field(
-        description="How many more webhook events match the filter. To replay them, call again with the last event's"
-        " `receivedAt` as `receivedAfter`."
+        description=(
+            "How many more webhook events match the filter. To replay them, call again with the"
+            " last outcome's `webhookEvent.receivedAt` as `receivedAfter`."
+        )
     )
 
 
@@ -61,14 +77,14 @@ ReplayWebhookEventsResult = Annotated[ReplayWebhookEventsSuccess | InvalidInput,
 class WebhookEventMutations:
     @mutation(
         description=(
-            "Process a HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED webhook event again, as if Stripe had just"
-            " posted it. A repetition changes nothing. Needs WRITE."
+            "Process a HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED webhook event again, as if"
+            " Stripe had just posted it. Repeating the mutation changes nothing. Needs WRITE."
         )
     )
     async def replay_webhook_event(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The webhook event.")],
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id of the webhook event.")],
         dry_run: DryRun = False,
     ) -> ReplayWebhookEventResult:
         replayed = await webhook_event.replay_webhook_event(info.context, id, dry_run=bool(dry_run))
@@ -76,8 +92,8 @@ class WebhookEventMutations:
 
     @mutation(
         description=(
-            "Replay the webhook events that match a filter, the oldest first. A filter without a status matches those"
-            " that are HELD, FAILED, UNAPPLIED or QUARANTINED. Needs WRITE."
+            "Replay the webhook events that match a filter, the oldest first. If the filter has no"
+            " `status`, only HELD, FAILED, UNAPPLIED and QUARANTINED events match. Needs WRITE."
         )
     )
     async def replay_webhook_events(

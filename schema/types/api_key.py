@@ -11,15 +11,19 @@ from schema.node import Node
 from schema.pages import Connection
 
 
-@strawberry.type(description="An API key. The key itself is in the result of `createApiKey` only.")
+@strawberry.type(
+    description="An API key, without the secret text that clients send. Only `createApiKey` returns this text."
+)
 class ApiKey(Node, prefix=Prefix.API_KEY):
-    name: str = strawberry.field(description="What the key is for.")
-    preview: str = strawberry.field(description="The part of the key that is safe to display: flx_test_…4242.")
+    name: str = strawberry.field(description="A name that says what the key is for.")
+    preview: str = strawberry.field(description="The part of the key that is safe to display, such as flx_test_…4242.")
     scopes: list[Scope] = strawberry.field(description="What the key may do.")
-    created_at: datetime = strawberry.field(description="When it was created.")
-    last_used_at: datetime | None = strawberry.field(description="When it was last used, accurate to about a minute.")
-    expires_at: datetime | None = strawberry.field(description="When it expires.")
-    revoked_at: datetime | None = strawberry.field(description="When it was revoked.")
+    created_at: datetime = strawberry.field(description="When the key was created.")
+    last_used_at: datetime | None = strawberry.field(
+        description="When the key was last used, accurate to about a minute."
+    )
+    expires_at: datetime | None = strawberry.field(description="When the key expires. Null if it never expires.")
+    revoked_at: datetime | None = strawberry.field(description="When the key was revoked.")
 
     @classmethod
     def of(cls, row: models.ApiKey) -> "ApiKey":

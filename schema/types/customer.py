@@ -20,20 +20,20 @@ from schema.types.list_totals import CustomerTotals
 from schema.types.metadata import MetadataEntry, metadata_of
 
 
-@strawberry.type(description="Who is invoiced.")
+@strawberry.type(description="A person or company that is invoiced.")
 class Customer(Node, prefix=Prefix.CUSTOMER):
-    name: str = strawberry.field(description="As it appears on invoices.")
-    email: str = strawberry.field(description="The email address for invoices.")
+    name: str = strawberry.field(description="The customer's name, as it appears on invoices.")
+    email: str = strawberry.field(description="The customer's email address for invoices.")
     external_id: str | None = strawberry.field(
         description="The business's own id for the customer, unique in the workspace."
     )
-    created_at: datetime = strawberry.field(description="When it was created.")
+    created_at: datetime = strawberry.field(description="When the customer was created.")
 
-    @strawberry.field(description="The business's own data about it, by key.")
+    @strawberry.field(description="The business's own data about the customer, in the order of keys.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
-    @strawberry.field(description="Its invoices, newest first by default.")
+    @strawberry.field(description="The customer's invoices, by default newest first.")
     @paged
     async def invoices(
         self,
@@ -41,7 +41,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         request: PageRequest,
         filter: Annotated[
             InvoiceFilter | None,
-            strawberry.argument(description="Which rows to return; `customerId` has no effect here."),
+            strawberry.argument(description="Which rows to return. The filter's `customerId` has no effect here."),
         ] = strawberry.UNSET,
         order: Order = strawberry.UNSET,
     ) -> LazyInvoiceConnection:
@@ -59,7 +59,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         )
         return InvoiceConnection.of(found, query=query)
 
-    @strawberry.field(description="Its payments and failed attempts, newest first.")
+    @strawberry.field(description="The customer's payments and failed attempts to pay, newest first.")
     @paged
     async def payments(
         self,
@@ -67,7 +67,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         request: PageRequest,
         filter: Annotated[
             PaymentFilter | None,
-            strawberry.argument(description="Which rows to return; `customerId` has no effect here."),
+            strawberry.argument(description="Which rows to return. The filter's `customerId` has no effect here."),
         ] = strawberry.UNSET,
     ) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection
@@ -84,7 +84,7 @@ class Customer(Node, prefix=Prefix.CUSTOMER):
         )
         return PaymentConnection.of(found, query=query)
 
-    @strawberry.field(description="The sums of its invoices, per currency.")
+    @strawberry.field(description="The sums of the customer's invoices, per currency.")
     async def totals(self, info: Info) -> list[CustomerTotals]:
         return CustomerTotals.all_of(await info.context.loaders.customer_tallies.load(self.id))
 

@@ -5,11 +5,11 @@ import strawberry
 from models import diagnosis
 
 
-@strawberry.type(description="A problem and its fix, in the words of the troubleshooting guide.")
+@strawberry.type(description="A problem and its fix. The troubleshooting guide explains every code.")
 class Diagnosis:
-    code: str = strawberry.field(description="Stable, for programs.")
+    code: str = strawberry.field(description="A code for programs. It stays the same in later versions.")
     message: str = strawberry.field(description="What the problem is, in one sentence.")
-    fix: str = strawberry.field(description="What to do about it.")
+    fix: str = strawberry.field(description="What to do about the problem.")
 
     @classmethod
     def of(cls, found: diagnosis.Diagnosis) -> "Diagnosis":

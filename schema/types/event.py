@@ -19,33 +19,43 @@ from schema.pages import Connection
 
 @strawberry.type(
     description=(
-        "A line of the workspace's history. Subscriptions and timelines return these lines in the order of commit. An"
-        " event's own fields show the state when it happened; linked objects show the state now."
+        "Something that happened in the workspace, as recorded in its history. Subscriptions"
+        " and timelines return events in the order in which they were committed. An event's own"
+        " fields show the state at the time of the event. Linked objects, such as `invoice`,"
+        " show the present state."
     )
 )
 class Event(Node, prefix=Prefix.EVENT):
     type: EventType = strawberry.field(description="What happened.")
-    occurred_at: datetime = strawberry.field(description="When it happened.")
-    actor: str = strawberry.field(description='Who did it: an API key\'s id, "stripe" or "system".')
-    note: str | None = strawberry.field(description="The note that was given with the mutation.")
+    occurred_at: datetime = strawberry.field(description="When the event happened.")
+    actor: str = strawberry.field(description='Who caused the event: the id of an API key, "stripe" or "system".')
+    note: str | None = strawberry.field(description="The note that was given with the mutation that caused the event.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The invoice's status before the event.")
     status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]
 
-    @strawberry.field(description="Its place in the history, for the `after` of event lists and of subscriptions.")
+    @strawberry.field(
+        description="The event's place in the history, to be given as `after` to lists of events and to subscriptions."
+    )
     def cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, self.row.number)
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is about. Null once a draft is deleted.")
+    invoice = link(
+        Prefix.INVOICE,
+        "row.invoice_id",
+        ("The invoice that the event is about. Null if this invoice was a draft that has been deleted."),
+    )
 
-    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that it is about.")
+    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that the event is about.")
 
-    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that it is about.")
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that the event is about.")
 
-    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration that it is about.")
+    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration that the event is about.")
 
     webhook_event = link(
-        Prefix.WEBHOOK_EVENT, "row.webhook_event_id", "The webhook event that it is about, or that caused it."
+        Prefix.WEBHOOK_EVENT,
+        "row.webhook_event_id",
+        ("The webhook event that this event is about, or that caused this event."),
     )
 
     @classmethod

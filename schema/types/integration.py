@@ -24,19 +24,26 @@ from schema.types.lazy import LazyWebhookEventConnection
 @strawberry.type(description="The health of an integration.")
 class IntegrationHealth:
     problems: list[Diagnosis] = strawberry.field(
-        description="The problems, most serious first; empty when all is well."
+        description="The integration's problems, most serious first. The list is empty if there are none."
     )
-    deliveries: int = strawberry.field(description="How many verified deliveries came to its webhook URL.")
+    deliveries: int = strawberry.field(
+        description="How many verified deliveries came to the integration's webhook URL."
+    )
     rejected: int = strawberry.field(description="How many deliveries could not be verified.")
     quarantined: int = strawberry.field(
-        description="How many webhook events wait for a webhook secret that verifies them; 200 at most."
+        description="How many webhook events wait for a webhook secret that verifies them. At most 200 can wait."
     )
     unreadable: int = strawberry.field(
-        description="How many verified webhook events may be about money but can't be read, and wait for a person."
+        description=(
+            "How many verified webhook events may report money but can't be read. They wait for a"
+            " person to look at them."
+        )
     )
     quarantine_refused: int = strawberry.field(
-        description="How many deliveries were refused because the quarantine was full; Stripe posts them again for"
-        " three days."
+        description=(
+            "How many deliveries were refused because there was no room to store more unverified"
+            " deliveries. Stripe posts a refused delivery again for three days."
+        )
     )
     last_rejected_at: datetime | None = strawberry.field(
         description="When the latest delivery that could not be verified came."
@@ -58,56 +65,67 @@ class IntegrationHealth:
 @strawberry.type(description="A type of event that Stripe can send.")
 class StripeEventType:
     type: str = strawberry.field(description="Stripe's name for the type.")
-    is_needed: bool = strawberry.field(description="Whether Fluxrate needs such events to mark invoices as paid.")
-    sent_when: str = strawberry.field(description="When Stripe sends such an event: “a payment succeeded”.")
+    is_needed: bool = strawberry.field(
+        description="Whether Fluxrate needs events of this type to mark invoices as paid."
+    )
+    sent_when: str = strawberry.field(
+        description="When Stripe sends an event of this type, such as “a payment succeeded”."
+    )
 
 
 @strawberry.type(description="A Stripe account connected to this workspace.")
 class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
     name: str = strawberry.field(description="The integration's name.")
-    mode: Mode = strawberry.field(description="Whether its keys are live or test keys.")
-    is_active: bool = strawberry.field(description="Whether it is switched on.")
-    status: IntegrationStatus = strawberry.field(description="What it can do right now.")
+    mode: Mode = strawberry.field(description="Whether the integration uses Stripe's live mode or test mode.")
+    is_active: bool = strawberry.field(description="Whether the integration is switched on.")
+    status: IntegrationStatus = strawberry.field(description="What the integration can do right now.")
     secret_key_preview: str = strawberry.field(
-        description="The part of the secret key that is safe to display: sk_test_…4242."
+        description="The part of the secret key that is safe to display, such as sk_test_…4242."
     )
     webhook_secret_preview: str | None = strawberry.field(
-        description="The part of the webhook secret that is safe to display: whsec_…4242. Null until a secret is saved."
+        description=(
+            "The part of the webhook secret that is safe to display, such as whsec_…4242. Null until a secret is saved."
+        )
     )
     previous_webhook_secret_expires_at: datetime | None = strawberry.field(
         description="When the previous webhook secret stops verifying deliveries."
     )
     previous_webhook_secret_preview: str | None = strawberry.field(
         description=(
-            "The part of the previous webhook secret that is safe to display. Null once it no longer verifies"
-            " deliveries."
+            "The part of the previous webhook secret that is safe to display. Null once the"
+            " previous secret no longer verifies deliveries."
         )
     )
     stripe_account_id: str | None = strawberry.field(
-        description="Stripe's id of the account. Null if the key may not read it."
+        description="Stripe's id of the account. Null if the secret key may not read this id."
     )
-    created_at: datetime = strawberry.field(description="When it was connected.")
-    updated_at: datetime = strawberry.field(description="When it was last changed.")
-    disconnected_at: datetime | None = strawberry.field(description="When it was removed.")
+    created_at: datetime = strawberry.field(description="When the account was connected.")
+    updated_at: datetime = strawberry.field(description="When the integration was last changed.")
+    disconnected_at: datetime | None = strawberry.field(description="When the integration was removed.")
     row: strawberry.Private[models.Integration]
 
-    @strawberry.field(description="The URL to which Stripe must post. Null without ADMIN and after disconnecting.")
+    @strawberry.field(
+        description=(
+            "The URL to which Stripe must post events. Null if the caller does not have ADMIN, and"
+            " once the integration is disconnected."
+        )
+    )
     def webhook_url(self, info: Info) -> str | None:
         info.context.tells_secret = True
         return lists.webhook_url(info.context, self.row)
 
-    @strawberry.field(description="The events to select for the endpoint in Stripe.")
+    @strawberry.field(description="The types of events to select for the webhook endpoint in Stripe.")
     def events_to_send(self) -> list[str]:
         return list(GATEWAY.event_types)
 
-    @strawberry.field(description="The events of `eventsToSend`, and when Stripe sends each.")
+    @strawberry.field(description="The types in `eventsToSend`, with an explanation of each.")
     def event_types(self) -> "list[StripeEventType]":
         return [
             StripeEventType(type=name, is_needed=handled.is_needed, sent_when=handled.when_sent)
             for name, handled in GATEWAY.event_types.items()
         ]
 
-    @strawberry.field(description="Its health.")
+    @strawberry.field(description="The integration's health.")
     async def health(self, info: Info) -> IntegrationHealth:
         return IntegrationHealth.of(await health.health(info.context, self.row))
 
@@ -125,7 +143,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         traffic = await info.context.loaders.traffic.load(self.id)
         return None if traffic is None else traffic.previous_secret_matched_at
 
-    @strawberry.field(description="The webhook events sent to it, newest first.")
+    @strawberry.field(description="The webhook events that were sent to the integration, newest first.")
     @paged
     async def webhook_events(
         self,
@@ -133,7 +151,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         request: PageRequest,
         filter: Annotated[
             WebhookEventFilter | None,
-            strawberry.argument(description="Which rows to return; `integrationId` has no effect here."),
+            strawberry.argument(description="Which rows to return. The filter's `integrationId` has no effect here."),
         ] = strawberry.UNSET,
     ) -> LazyWebhookEventConnection:
         from schema.types.webhook_event import WebhookEventConnection

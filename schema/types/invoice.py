@@ -27,10 +27,10 @@ from schema.types.money import Money
 
 @strawberry.type(description="A line of an invoice.")
 class LineItem:
-    description: str = strawberry.field(description="What is invoiced.")
-    quantity: Decimal = strawberry.field(description="How many are invoiced.")
-    unit_amount: Decimal = strawberry.field(description="The price of one, in the currency's major unit.")
-    amount: Money = strawberry.field(description="Quantity times unit amount, rounded half up.")
+    description: str = strawberry.field(description="What this line is for.")
+    quantity: Decimal = strawberry.field(description="How many units are invoiced.")
+    unit_amount: Decimal = strawberry.field(description="The price of one unit, in the currency's major unit.")
+    amount: Money = strawberry.field(description="The quantity times the unit amount, rounded half up.")
 
     @classmethod
     def of(cls, row: models.LineItem, currency: str) -> "LineItem":
@@ -44,13 +44,13 @@ class LineItem:
 
 @strawberry.type(description="A page at Stripe where a customer pays an invoice.")
 class PaymentLink:
-    status: PaymentLinkStatus = strawberry.field(description="Its status.")
-    url: str | None = strawberry.field(description="The page's address, once Stripe has made it.")
+    status: PaymentLinkStatus = strawberry.field(description="The link's status.")
+    url: str | None = strawberry.field(description="The address of the page. Null until Stripe has made the link.")
     stripe_id: str | None = strawberry.field(description="Stripe's id of the link: plink_…")
     amount: Money = strawberry.field(description="The amount to pay.")
-    problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made the link.")
+    problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made the link, and what to do.")
     open_sessions: OpenSessions = strawberry.field(
-        description="Whether customers may still have its page open and pay."
+        description="Whether a customer who has opened the link's page can still pay on it."
     )
 
     @classmethod
@@ -68,49 +68,60 @@ class PaymentLink:
 @strawberry.type(description="An invoice.")
 class Invoice(Node, prefix=Prefix.INVOICE):
     number: str | None = strawberry.field(
-        description="Its number, like INV-2026-0001; numbers are assigned at finalization and have no gaps."
+        description=(
+            "The invoice's number, such as INV-2026-0001. Null for a draft. Numbers are assigned"
+            " when invoices are finalized, without gaps."
+        )
     )
-    status: InvoiceStatus = strawberry.field(description="Its status.")
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    total: Money = strawberry.field(description="The sum of its lines.")
+    status: InvoiceStatus = strawberry.field(description="The invoice's status.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
+    total: Money = strawberry.field(description="The sum of the invoice's lines.")
     amount_paid: Money = strawberry.field(
-        description="What was paid for it, gross of refunds: its applied payments, and amounts marked as paid by hand."
+        description=(
+            "What was paid for the invoice, gross of refunds. This is the sum of its applied"
+            " payments and of amounts that were marked as paid by hand."
+        )
     )
-    amount_remaining: Money = strawberry.field(description="What is still to pay; never negative.")
-    amount_overpaid: Money = strawberry.field(description="What was paid beyond the total; never negative.")
-    amount_refunded: Money = strawberry.field(description="The sum of its payments' refunds.")
+    amount_remaining: Money = strawberry.field(description="What is still to pay. Never negative.")
+    amount_overpaid: Money = strawberry.field(description="What was paid beyond the total. Never negative.")
+    amount_refunded: Money = strawberry.field(description="The sum of the refunds of the invoice's payments.")
     amount_paid_out_of_band: Money = strawberry.field(
         description="The part of `amountPaid` that was marked as paid by hand, in Fluxrate or in Stripe."
     )
     due_date: date | None = strawberry.field(description="The last day to pay.")
-    is_overdue: bool = strawberry.field(description="Whether it is OPEN past its due date, in UTC.")
-    memo: str | None = strawberry.field(description="The business's own note.")
+    is_overdue: bool = strawberry.field(description="Whether the invoice is OPEN and its due date is past, in UTC.")
+    memo: str | None = strawberry.field(description="The business's own note about the invoice.")
     created_at: datetime = strawberry.field(description="When the draft was created.")
-    finalized_at: datetime | None = strawberry.field(description="When it became OPEN.")
+    finalized_at: datetime | None = strawberry.field(description="When the invoice was finalized.")
     paid_at: datetime | None = strawberry.field(
-        description="When the payment that covered it was made, or when it was marked as paid."
+        description="When the payment that covered the invoice was made, or when the invoice was marked as paid."
     )
-    voided_at: datetime | None = strawberry.field(description="When it became VOID.")
-    uncollectible_at: datetime | None = strawberry.field(description="When it became UNCOLLECTIBLE.")
+    voided_at: datetime | None = strawberry.field(description="When the invoice became VOID.")
+    uncollectible_at: datetime | None = strawberry.field(description="When the invoice became UNCOLLECTIBLE.")
     customer_id: strawberry.Private[str]
 
-    @strawberry.field(description="The business's own data about it, by key.")
+    @strawberry.field(description="The business's own data about the invoice, in the order of keys.")
     async def metadata(self, info: Info) -> list[MetadataEntry]:
         return await metadata_of(info, self.id)
 
-    customer = link(Prefix.CUSTOMER, "customer_id", "Who is invoiced.", required=True)
+    customer = link(Prefix.CUSTOMER, "customer_id", "The customer who is invoiced.", required=True)
 
-    @strawberry.field(description="Its lines, in order.")
+    @strawberry.field(description="The invoice's lines, in order.")
     async def line_items(self, info: Info) -> list[LineItem]:
         rows = await info.context.loaders.line_items.load(self.id)
         return [LineItem.of(row, self.currency) for row in rows]
 
-    @strawberry.field(description="The latest Payment Link. Null if no integration could make one.")
+    @strawberry.field(
+        description=(
+            "The invoice's latest Payment Link. Null if the invoice has no link, for instance"
+            " because no integration could make one."
+        )
+    )
     async def payment_link(self, info: Info) -> PaymentLink | None:
         rows = await info.context.loaders.latest_link.load(self.id)
         return PaymentLink.of(rows[0]) if rows else None
 
-    @strawberry.field(description="Its payments and failed attempts, newest first.")
+    @strawberry.field(description="The invoice's payments and failed attempts to pay, newest first.")
     @paged
     async def payments(self, info: Info, request: PageRequest) -> LazyPaymentConnection:
         from schema.types.payment import PaymentConnection
@@ -125,7 +136,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         )
         return PaymentConnection.of(found, query=PaymentQuery(invoice_id=self.id))
 
-    @strawberry.field(description="Its events, oldest first.")
+    @strawberry.field(description="The events about the invoice, oldest first.")
     @paged
     async def timeline(self, info: Info, request: PageRequest) -> LazyEventConnection:
         from schema.types.event import EventConnection, with_places
@@ -170,6 +181,8 @@ class Invoice(Node, prefix=Prefix.INVOICE):
 class InvoiceConnection(Connection[Invoice]):
     query: strawberry.Private[InvoiceQuery]
 
-    @strawberry.field(description="The sums of the whole list, per currency; added up only when selected.")
+    @strawberry.field(
+        description="The sums of the whole list, per currency. They are added up only if you select this field."
+    )
     async def totals(self, info: Info) -> list[InvoiceTotals]:
         return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

@@ -12,8 +12,8 @@ from schema.types.money import Money
 
 _PRECISION = strawberry.field(
     description=(
-        "Whether these sums are exact or lower bounds. If the database keeps no such sums, at most 10,000 rows are"
-        " added up."
+        "Whether these sums are exact or lower bounds. If the database does not keep the sums"
+        " that a query needs, Fluxrate adds up at most 10,000 rows."
     )
 )
 
@@ -44,14 +44,16 @@ class _Totals:
 
 @strawberry.type(description="The sums of a list of invoices in one currency.")
 class InvoiceTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many invoices.")
-    total: Money = strawberry.field(description="The sum of their totals.")
-    amount_paid: Money = strawberry.field(description="The sum of `amountPaid`.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
+    count: int = strawberry.field(description="How many invoices the list has in this currency.")
+    total: Money = strawberry.field(description="The sum of the invoices' `total`.")
+    amount_paid: Money = strawberry.field(description="The sum of the invoices' `amountPaid`.")
     amount_remaining: Money = strawberry.field(
-        description="The sum of `amountRemaining`, including that of drafts, VOID and UNCOLLECTIBLE invoices."
+        description=(
+            "The sum of the invoices' `amountRemaining`. It includes drafts and VOID and UNCOLLECTIBLE invoices."
+        )
     )
-    open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN invoices.")
+    open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN invoices only.")
     precision: CountPrecision = _PRECISION
 
     @classmethod
@@ -66,9 +68,13 @@ class InvoiceTotals(_Totals):
 
 @strawberry.type(description="The sums of a list of payments in one currency.")
 class PaymentTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many payments, including failed attempts.")
-    received: Money = strawberry.field(description="The sum of the payments that SUCCEEDED, gross of refunds.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
+    count: int = strawberry.field(
+        description="How many payments the list has in this currency, including failed attempts to pay."
+    )
+    received: Money = strawberry.field(
+        description="The sum of the payments with the status SUCCEEDED, gross of refunds."
+    )
     refunded: Money = strawberry.field(description="The refunded part of `received`.")
     net: Money = strawberry.field(description="`received` minus `refunded`.")
     precision: CountPrecision = _PRECISION
@@ -81,12 +87,16 @@ class PaymentTotals(_Totals):
 
 @strawberry.type(description="The sums of a customer's invoices in one currency.")
 class CustomerTotals(_Totals):
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    count: int = strawberry.field(description="How many invoices, including drafts and VOID ones.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
+    count: int = strawberry.field(
+        description="How many invoices the customer has in this currency, including drafts and VOID invoices."
+    )
     invoiced: Money = strawberry.field(description="The sum of the totals of OPEN, PAID and UNCOLLECTIBLE invoices.")
     paid: Money = strawberry.field(description="What was paid for the customer's invoices, gross of refunds.")
-    open: Money = strawberry.field(description="What is still to pay on the OPEN invoices.")
-    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
+    open: Money = strawberry.field(description="What is still to pay on the customer's OPEN invoices.")
+    overdue: Money = strawberry.field(
+        description="The part of `open` that belongs to invoices whose due date is past, in UTC."
+    )
     precision: CountPrecision = _PRECISION
 
     @classmethod

@@ -19,9 +19,9 @@ class MetadataEntry:
 
 @strawberry.input(description="A metadata entry to set or remove.")
 class MetadataEntryInput:
-    key: str = strawberry.field(description="The entry's key: 1 to 40 characters.")
+    key: str = strawberry.field(description="The entry's key, of 1 to 40 characters.")
     value: str = strawberry.field(
-        description="The entry's value: up to 500 characters. An empty value removes the entry."
+        description="The entry's value, of up to 500 characters. An empty value removes the entry."
     )
 
 

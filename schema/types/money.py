@@ -11,10 +11,15 @@ from schema.scalars import BigInt
 @strawberry.type(description="An amount of money.")
 class Money:
     amount: Decimal = strawberry.field(
-        description="In the currency's major unit, with exactly the currency's digits: 19.99 USD, 800 JPY."
+        description=(
+            "The amount in the currency's major unit, with exactly as many digits after the point"
+            ' as the currency has: "19.99" USD, "800" JPY.'
+        )
     )
-    minor_units: BigInt = strawberry.field(description="In the currency's smallest unit: 1999 for 19.99 USD.")
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    minor_units: BigInt = strawberry.field(
+        description=('The amount in the currency\'s smallest unit: "1999" for 19.99 USD.')
+    )
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
 
     @classmethod
     def of(cls, minor_units: int, currency: str) -> "Money":
@@ -25,11 +30,14 @@ class Money:
         )
 
 
-@strawberry.type(description="A currency of invoices: every currency that Stripe can charge in.")
+@strawberry.type(description="A currency that invoices can have. Stripe can charge in each of these currencies.")
 class Currency:
-    code: str = strawberry.field(description="ISO 4217, in upper case.")
+    code: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     exponent: int = strawberry.field(
-        description="How many digits its amounts have after the point: 2 for USD, 0 for JPY, 3 for KWD. Source: Stripe."
+        description=(
+            "How many digits amounts in this currency have after the point: 2 for USD, 0 for JPY, 3"
+            " for KWD. These numbers are those of Stripe."
+        )
     )
 
     @classmethod

@@ -20,13 +20,13 @@ from schema.types.list_totals import PaymentTotals
 from schema.types.money import Money
 
 
-@strawberry.type(description="A customer's objection to a payment, at the card's bank.")
+@strawberry.type(description="A customer's objection to a payment, made at the customer's bank.")
 class Dispute:
     status: str = strawberry.field(description="The dispute's status at Stripe.")
     reason: str = strawberry.field(description="Stripe's code for why the customer disputes the payment.")
-    amount: Money = strawberry.field(description="What is disputed.")
-    opened_at: datetime = strawberry.field(description="When it was opened.")
-    closed_at: datetime | None = strawberry.field(description="When it was decided.")
+    amount: Money = strawberry.field(description="The disputed amount.")
+    opened_at: datetime = strawberry.field(description="When the dispute was opened.")
+    closed_at: datetime | None = strawberry.field(description="When the dispute was decided. Null while it is open.")
 
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
@@ -50,39 +50,48 @@ class Dispute:
 
 @strawberry.type(description="A payment, or an attempt to pay.")
 class Payment(Node, prefix=Prefix.PAYMENT):
-    status: PaymentStatus = strawberry.field(description="Its status.")
+    status: PaymentStatus = strawberry.field(description="The payment's status.")
     amount: Money = strawberry.field(description="What was paid, gross of refunds.")
     amount_refunded: Money = strawberry.field(description="The refunded part of `amount`.")
-    overpaid: Money = strawberry.field(description="The part of `amount` that exceeded the invoice.")
-    allocation: Allocation = strawberry.field(description="Whether it counts for its invoice.")
-    unapplied_reason: Diagnosis | None = strawberry.field(description="Why it counts for no invoice.")
-    provider_payment_id: str = strawberry.field(
-        description="Stripe's id of it: pi_…, or if it has no payment intent, the id of its charge, session or Stripe"
-        " invoice."
+    overpaid: Money = strawberry.field(
+        description="The part of `amount` that exceeded what remained to pay on the invoice."
     )
-    failure_code: str | None = strawberry.field(description="Stripe's code for why it failed.")
-    failure_message: str | None = strawberry.field(description="Stripe's sentence for why it failed.")
+    allocation: Allocation = strawberry.field(description="Whether the payment counts toward its invoice.")
+    unapplied_reason: Diagnosis | None = strawberry.field(description="Why the payment counts toward no invoice.")
+    provider_payment_id: str = strawberry.field(
+        description=(
+            "Stripe's id of the payment. This is the payment intent's id (pi_…), or if there is no"
+            " payment intent, the id of the charge, the Checkout Session or the Stripe invoice."
+        )
+    )
+    failure_code: str | None = strawberry.field(description="Stripe's code for why the attempt failed.")
+    failure_message: str | None = strawberry.field(description="Stripe's sentence for why the attempt failed.")
     presentment: Money | None = strawberry.field(
         description="The amount that the customer saw in their own currency. Null unless Stripe converted the price."
     )
     amount_received: Money | None = strawberry.field(
-        description="The part that has come in so far, if the payment is an incomplete bank transfer."
+        description="If the payment is an incomplete bank transfer, the part that has come in so far."
     )
-    dispute: Dispute | None = strawberry.field(description="Its open dispute; if none is open, its latest dispute.")
-    disputes: list[Dispute] = strawberry.field(description="All its disputes.")
-    occurred_at: datetime = strawberry.field(description="When it happened, by Stripe's clock.")
-    created_at: datetime = strawberry.field(description="When it was first recorded here.")
+    dispute: Dispute | None = strawberry.field(
+        description="The payment's open dispute, or if no dispute is open, the latest dispute."
+    )
+    disputes: list[Dispute] = strawberry.field(description="All disputes of the payment.")
+    occurred_at: datetime = strawberry.field(description="When the payment happened, by Stripe's clock.")
+    created_at: datetime = strawberry.field(description="When Fluxrate first recorded the payment.")
     row: strawberry.Private[models.Payment]
 
     invoice = link(
         Prefix.INVOICE,
         "row.invoice_id",
-        "The invoice that it was made for or applied to. An UNAPPLIED payment may have one, but doesn't count for it.",
+        (
+            "The invoice that the payment was made for or applied to. An UNAPPLIED payment may have"
+            " an invoice but does not count toward it."
+        ),
     )
 
-    customer = link(Prefix.CUSTOMER, "row.customer_id", "Who paid.")
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer who paid.")
 
-    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration through which it came in.")
+    integration = link(Prefix.INTEGRATION, "row.integration_id", ("The integration through which the payment came in."))
 
     @classmethod
     def of(cls, row: models.Payment) -> "Payment":
@@ -115,6 +124,8 @@ def _money(amount: int | None, currency: str | None) -> Money | None:
 class PaymentConnection(Connection[Payment]):
     query: strawberry.Private[PaymentQuery]
 
-    @strawberry.field(description="The sums of the whole list, per currency; added up only when selected.")
+    @strawberry.field(
+        description="The sums of the whole list, per currency. They are added up only if you select this field."
+    )
     async def totals(self, info: Info) -> list[PaymentTotals]:
         return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

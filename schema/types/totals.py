@@ -8,12 +8,14 @@ from resolvers import revenue, totals
 from schema.types.money import Money
 
 
-@strawberry.type(description="OPEN invoices by how many days they are overdue, in UTC.")
+@strawberry.type(description="The OPEN invoices that are overdue by a certain number of days. Days are counted in UTC.")
 class OverdueBucket:
-    from_days: int = strawberry.field(description="Overdue for at least this many days.")
-    to_days: int | None = strawberry.field(description="Overdue for at most this many days; null for no upper bound.")
-    count: int = strawberry.field(description="How many invoices.")
-    amount: Money = strawberry.field(description="What remains to pay on them.")
+    from_days: int = strawberry.field(description="The lowest number of days by which these invoices are overdue.")
+    to_days: int | None = strawberry.field(
+        description="The highest number of days by which these invoices are overdue. Null if there is no upper bound."
+    )
+    count: int = strawberry.field(description="How many invoices are in this bucket.")
+    amount: Money = strawberry.field(description="What remains to pay on these invoices.")
 
     @classmethod
     def of(cls, found: totals.Bucket, currency: str) -> "OverdueBucket":
@@ -27,22 +29,30 @@ class OverdueBucket:
 
 @strawberry.type(description="Open and received amounts in one currency.")
 class CurrencyTotals:
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
-    open: Money = strawberry.field(description="What is still to pay on OPEN invoices now.")
-    overdue: Money = strawberry.field(description="The part of `open` whose due date is past, in UTC.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
+    open: Money = strawberry.field(description="What is still to pay now on OPEN invoices.")
+    overdue: Money = strawberry.field(
+        description="The part of `open` that belongs to invoices whose due date is past, in UTC."
+    )
     overdue_by_age: list[OverdueBucket] = strawberry.field(
-        description="`overdue`, split by days past the due date into four buckets: 1–30, 31–60, 61–90, and more."
+        description=(
+            "The amount `overdue`, split into four buckets by the number of days since the due"
+            " date: 1–30, 31–60, 61–90, and 91 or more."
+        )
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. An applied payment counts at its `occurredAt`; an amount"
-            " marked as paid by hand counts at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds. An applied payment counts at its"
+            " `occurredAt`. An amount that was marked as paid by hand counts at the invoice's"
+            " `paidAt`."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
-    overpaid: Money = strawberry.field(description="By how much the payments in `paid` exceeded their invoices.")
+    overpaid: Money = strawberry.field(
+        description="The amount by which the payments in `paid` exceeded what remained to pay on their invoices."
+    )
     unapplied: Money = strawberry.field(
-        description="Money received that fits no invoice, net of refunds. No other total includes it."
+        description="Money received that fits no invoice, net of refunds. No other field includes this money."
     )
 
     @classmethod
@@ -60,22 +70,25 @@ class CurrencyTotals:
         )
 
 
-@strawberry.type(description="Money received in an interval.")
+@strawberry.type(description="Money received in one interval of a series.")
 class RevenuePoint:
-    start: datetime = strawberry.field(description="The start of its interval; for the first point, `since`.")
+    start: datetime = strawberry.field(
+        description="When the point's interval begins. The first point begins at `since`."
+    )
     end: datetime = strawberry.field(
-        description="The end of its interval, where the next begins; for the last point, `until`."
+        description="When the point's interval ends and that of the next point begins. The last point ends at `until`."
     )
     received: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied payment counts at"
-            " its `occurredAt`; an amount marked as paid by hand counts at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied"
+            " payment counts at its `occurredAt`. An amount that was marked as paid by hand counts"
+            " at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`. A refund counts at the time of its payment, so a new refund can"
-            " change an old point."
+            "The refunds of the payments in `received`. A refund counts at the time of the refunded"
+            " payment, so a new refund can change an old point."
         )
     )
     net: Money = strawberry.field(description="`received` minus `refunded`.")
@@ -93,9 +106,9 @@ class RevenuePoint:
 
 @strawberry.type(description="Money received over time, in one currency.")
 class RevenueSeries:
-    currency: str = strawberry.field(description="ISO 4217, in upper case.")
+    currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     points: list[RevenuePoint] = strawberry.field(
-        description="The intervals in order, without gaps; 0 where nothing came in."
+        description="The points in order, without gaps. Amounts are 0 in an interval in which no money came in."
     )
 
     @classmethod

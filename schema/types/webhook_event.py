@@ -18,32 +18,48 @@ from schema.types.diagnosis import Diagnosis
 
 @strawberry.type(description="A delivery of a webhook event, or an attempt to apply it.")
 class WebhookEventAttempt:
-    at: datetime = strawberry.field(description="When it happened.")
+    at: datetime = strawberry.field(description="When the delivery or attempt happened.")
     source: AttemptSource = strawberry.field(description="What caused the delivery or attempt.")
-    status: WebhookEventStatus = strawberry.field(description="The webhook event's status afterwards.")
+    status: WebhookEventStatus = strawberry.field(
+        description="The webhook event's status after the delivery or attempt."
+    )
     reason: Diagnosis | None = strawberry.field(
-        description="The reason for that status. Null when PROCESSED, and for redeliveries after the status was final."
+        description=(
+            "The reason for this status. Null if the status is PROCESSED, and for deliveries that"
+            " came after the status was final."
+        )
     )
 
 
-@strawberry.type(description="An event from Stripe: one object, however often it was delivered.")
+@strawberry.type(
+    description="An event from Stripe. If Stripe delivers an event several times, there is still only one WebhookEvent."
+)
 class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
-    stripe_event_id: str | None = strawberry.field(description="Stripe's id of it: evt_… Null if no id could be read.")
-    type: str | None = strawberry.field(description='Stripe\'s type, like "payment_intent.succeeded".')
-    status: WebhookEventStatus = strawberry.field(description="Its status.")
-    reason: Diagnosis | None = strawberry.field(description="The reason for its status. Null when PROCESSED.")
-    deliveries: int = strawberry.field(description="How often Stripe posted it.")
-    attempts: int = strawberry.field(description="How often Fluxrate tried to apply it.")
-    livemode: bool | None = strawberry.field(description="Whether it is about real money.")
-    api_version: str | None = strawberry.field(
-        description="The version of Stripe's API that its payload is written in."
+    stripe_event_id: str | None = strawberry.field(
+        description="Stripe's id of the event: evt_… Null if Fluxrate could not read an id."
     )
-    received_at: datetime = strawberry.field(description="When it first came.")
-    processed_at: datetime | None = strawberry.field(description="When Fluxrate last decided its status.")
+    type: str | None = strawberry.field(
+        description=('Stripe\'s type of the event, such as "payment_intent.succeeded".')
+    )
+    status: WebhookEventStatus = strawberry.field(description="The event's status.")
+    reason: Diagnosis | None = strawberry.field(
+        description="The reason for the event's status. Null if the status is PROCESSED."
+    )
+    deliveries: int = strawberry.field(description="How often Stripe posted the event.")
+    attempts: int = strawberry.field(description="How often Fluxrate tried to apply the event.")
+    livemode: bool | None = strawberry.field(description="Whether the event is from Stripe's live mode.")
+    api_version: str | None = strawberry.field(
+        description="The version of Stripe's API in which the payload is written."
+    )
+    received_at: datetime = strawberry.field(description="When Fluxrate first received the event.")
+    processed_at: datetime | None = strawberry.field(description="When Fluxrate last decided the event's status.")
     row: strawberry.Private[models.WebhookEvent]
 
     @strawberry.field(
-        description="Its deliveries and attempts, oldest first: the first 100. Simultaneous deliveries are one entry."
+        description=(
+            "The first 100 deliveries of the event and attempts to apply it, oldest first."
+            " Simultaneous deliveries are one entry."
+        )
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
         rows = await info.context.loaders.attempts.load(self.id)
@@ -53,18 +69,20 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
         source = AttemptSource.WEBHOOK if self.deliveries else AttemptSource.SYNC
         return WebhookEventAttempt(at=self.received_at, source=source, status=self.status, reason=self.reason)
 
-    integration = link(Prefix.INTEGRATION, "row.integration_id", "The integration that it was sent to.", required=True)
+    integration = link(
+        Prefix.INTEGRATION, "row.integration_id", "The integration that the event was sent to.", required=True
+    )
 
-    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that it is about.")
+    invoice = link(Prefix.INVOICE, "row.invoice_id", "The invoice that the event is about.")
 
-    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that it is about.")
+    customer = link(Prefix.CUSTOMER, "row.customer_id", "The customer that the event is about.")
 
-    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that it is about.")
+    payment = link(Prefix.PAYMENT, "row.payment_id", "The payment that the event is about.")
 
     @strawberry.field(
         description=(
-            "What Stripe posted. Null if it isn't JSON or is nested too deeply, and while the event is QUARANTINED,"
-            " because its sender is not verified."
+            "The body that Stripe posted. Null if the body isn't JSON or is nested too deeply. Also"
+            " null while the event is QUARANTINED, because its sender is not verified."
         )
     )
     async def payload(self, info: Info) -> JSON | None:

@@ -16,17 +16,18 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business, which owns all other objects. `eventCursor` is read before the other fields of an operation. A"
-        " subscription with this cursor as `after` misses no later change, but may repeat a change that the operation"
-        " already shows."
+        "A business. Every other object belongs to a workspace. `eventCursor` is read before"
+        " the other fields of an operation. So a subscription with this cursor as `after`"
+        " misses no later change, but it may repeat a change that the operation's other fields"
+        " already show."
     )
 )
 class Workspace(Node, prefix=Prefix.WORKSPACE):
-    name: str = strawberry.field(description="As the operator named it.")
-    mode: Mode = strawberry.field(description="Whether its money is real.")
-    created_at: datetime = strawberry.field(description="When it was created.")
+    name: str = strawberry.field(description="The workspace's name, which the operator gave it.")
+    mode: Mode = strawberry.field(description="Whether the workspace's payments move real money.")
+    created_at: datetime = strawberry.field(description="When the workspace was created.")
 
-    @strawberry.field(description="The cursor of the workspace's newest event, for `after`.")
+    @strawberry.field(description="The cursor of the workspace's newest event, to be given as `after`.")
     def event_cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, info.context.caller.workspace.seq)
 
@@ -35,7 +36,7 @@ class Workspace(Node, prefix=Prefix.WORKSPACE):
         return cls(id=strawberry.ID(row.id), name=row.name, mode=row.mode, created_at=row.created_at)
 
 
-@strawberry.type(description="Who is calling.")
+@strawberry.type(description="The workspace and the API key of a request.")
 class Viewer:
     workspace: Workspace = strawberry.field(description="The workspace that the API key belongs to.")
     api_key: ApiKey = strawberry.field(description="The API key of this request.")
