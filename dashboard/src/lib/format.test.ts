@@ -6,6 +6,8 @@ test("an amount is read exactly, however large", () => {
   expect(amountIn({ amount: "12.340", currency: "KWD" })).toContain("12.340");
   expect(amountIn({ amount: "800", currency: "JPY" })).toMatch(/800$/);
   expect(amountIn({ amount: "-0.01", currency: "EUR" })).toContain("-€0.01");
+  expect(amountIn({ amount: "480", currency: "EUR" }, "960.00")).toContain("€480.00");
+  expect(amountIn({ amount: "0.0025", currency: "EUR" }, "1.00")).toContain("€0.0025");
 });
 
 test("an instant is told in UTC without guessing", () => {

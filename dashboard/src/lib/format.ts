@@ -1,8 +1,13 @@
 /** Money and time in the user's language and time zone. */
 
-/** An amount with its currency. Intl reads decimal strings exactly: an amount is never a float. */
-export function amountIn({ amount, currency }: { amount: string; currency: string }): string {
-  const digits = amount.split(".")[1]?.length ?? 0;
+const digitsOf = (amount: string): number => amount.split(".")[1]?.length ?? 0;
+
+/**
+ * An amount with its currency, and with at least as many digits as `like` has.
+ * Intl reads decimal strings exactly: an amount is never a float.
+ */
+export function amountIn({ amount, currency }: { amount: string; currency: string }, like = amount): string {
+  const digits = Math.max(digitsOf(amount), digitsOf(like));
   return new Intl.NumberFormat(undefined, {
     style: "currency",
     currency,

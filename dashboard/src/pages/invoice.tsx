@@ -234,7 +234,7 @@ function Lines({ invoice }: { invoice: Invoice }) {
                 <td>{line.description}</td>
                 <td className="amount">{line.quantity}</td>
                 <td className="amount">
-                  <Money value={{ amount: line.unitAmount, currency: line.amount.currency }} />
+                  <Money value={{ ...line.amount, amount: line.unitAmount }} like={line.amount.amount} />
                 </td>
                 <td className="amount">
                   <Money value={line.amount} />

@@ -6,7 +6,10 @@ export interface MoneyValue {
   currency: string;
 }
 
-export const Money = ({ value }: { value: MoneyValue }) => <span className="money">{amountIn(value)}</span>;
+/** An amount, with at least as many digits as `like` has. */
+export const Money = ({ value, like }: { value: MoneyValue; like?: string }) => (
+  <span className="money">{amountIn(value, like)}</span>
+);
 
 const TICK_MS = 10_000;
 
