@@ -1,10 +1,11 @@
 """Measures webhooks per second, beside a bare Starlette route: `python -m benchmarks.ingest [--rounds 5]`.
 
 Each webhook is a signed payment_intent.succeeded that pays its own invoice: it is verified and stored, the invoice
-becomes PAID, its link COMPLETED, the events are logged, and the answer is sent after the commit. Rounds alternate
-between the floor and each database, so that a machine that slows down affects all of them; the result is the median of
-the rounds' ratios. The processor time per webhook, of the server and of PostgreSQL's sessions, says more on a busy
-machine.
+becomes PAID, its link COMPLETED, the events are logged, and the answer is sent after the commit. With `--kind ignored`
+it has a type that Fluxrate doesn't handle, and is only stored; with `--kind duplicates` it was posted before, and is
+only counted. With `--rate` the webhooks come at a fixed rate, whose latencies are measured. Rounds alternate between
+the floor and each database, so that a machine that slows down affects all of them; the result is the median of the
+rounds' ratios. The processor time per webhook, of the server and of PostgreSQL's sessions, says more on a busy machine.
 """
 
 import argparse
@@ -123,12 +124,19 @@ async def add_invoices(
     return ids
 
 
-def webhooks(target: Target, invoice_ids: Sequence[str]) -> list[bytes]:
+PAYS: Final = "pays"
+IGNORED: Final = "ignored"
+DUPLICATES: Final = "duplicates"
+_TYPES: Final = {PAYS: "payment_intent.succeeded", IGNORED: "customer.updated", DUPLICATES: "payment_intent.succeeded"}
+"""The type of the events of each kind of webhook."""
+
+
+def webhooks(target: Target, invoice_ids: Sequence[str], kind: str = PAYS) -> list[bytes]:
     """Make one signed delivery per invoice, as the bytes of an HTTP request."""
-    return [_webhook(target, invoice_id) for invoice_id in invoice_ids]
+    return [_webhook(target, invoice_id, _TYPES[kind]) for invoice_id in invoice_ids]
 
 
-def _webhook(target: Target, invoice_id: str) -> bytes:
+def _webhook(target: Target, invoice_id: str, type_: str) -> bytes:
     name = invoice_id.removeprefix("inv_")
     intent = {
         "id": f"pi_{name}",
@@ -164,7 +172,7 @@ def _webhook(target: Target, invoice_id: str) -> bytes:
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
-        "type": "payment_intent.succeeded",
+        "type": type_,
     }
     body = json.dumps(event, indent=2).encode()
     at = int(time.time())
@@ -187,15 +195,17 @@ class Contender:
     server: Server
     target: Target
     database_cpu_s: Callable[[], float]
+    kind: str = PAYS
+    per_second: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     server_us: list[float] = field(default_factory=list)
     database_us: list[float] = field(default_factory=list)
 
     def post(self, invoice_ids: Sequence[str], connections: int) -> Outcome:
         """Post a round and measure it."""
-        requests = webhooks(self.target, invoice_ids)
+        requests = webhooks(self.target, invoice_ids, self.kind)
         server, database = self.server.cpu_s, self.database_cpu_s()
-        outcome = asyncio.run(post_all(self.server.port, requests, connections))
+        outcome = asyncio.run(post_all(self.server.port, requests, connections, self.per_second))
         self.server_us.append((self.server.cpu_s - server) / len(requests) * 1e6)
         self.database_us.append((self.database_cpu_s() - database) / len(requests) * 1e6)
         self.outcomes.append(outcome)
@@ -208,32 +218,35 @@ async def _sessions_cpu_s(url: str) -> Callable[[], float]:
         return await database_cpu_s() if database.dialect == "postgres" else lambda: 0.0
 
 
-def run(rounds: int, per_round: int, connections: int, console: Console, *, as_json: bool) -> int:
+def run(given: argparse.Namespace, console: Console) -> int:
     """Measure and print; return the exit status."""
+    rounds, per_round = given.rounds, given.webhooks
     keyring = Keyring.parse([key := generate_key()])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluxrate-benchmark-")))
         urls = {"postgres": stack.enter_context(postgres()), "sqlite": f"sqlite://{folder}/benchmark.sqlite3"}
         targets = [asyncio.run(prepare(name, url, keyring, (rounds + 1) * per_round)) for name, url in urls.items()]
         bare = stack.enter_context(uvicorn("benchmarks.bare:create_app"))
-        contenders = {"bare": Contender(bare, targets[0], lambda: 0.0)}
+        contenders = {"bare": Contender(bare, targets[0], lambda: 0.0, given.kind, given.rate)}
         for target in targets:
             environment = {"FLUXRATE_DATABASE_URL": target.url, "FLUXRATE_ENCRYPTION_KEYS": key}
             server = stack.enter_context(fluxrate(environment))
-            contenders[target.name] = Contender(server, target, asyncio.run(_sessions_cpu_s(target.url)))
+            cpu_s = asyncio.run(_sessions_cpu_s(target.url))
+            contenders[target.name] = Contender(server, target, cpu_s, given.kind, given.rate)
         for number in track(range(rounds + 1), "Rounds (the first warms up)", console=console):
             for name, contender in contenders.items():
-                chosen = contender.target.invoice_ids[number * per_round : (number + 1) * per_round]
-                outcome = contender.post(chosen, connections)
+                place = 0 if given.kind == DUPLICATES else number * per_round
+                outcome = contender.post(contender.target.invoice_ids[place : place + per_round], given.connections)
                 if set(outcome.statuses) != {200}:
                     console.print(f"[red]{name} answered {outcome.statuses}")
                     return 1
+        wanted = {PAYS: (rounds + 1) * per_round, IGNORED: 0, DUPLICATES: per_round}[given.kind]
         for target in targets:
-            if (paid := asyncio.run(count_paid(target))) != len(target.invoice_ids):
-                console.print(f"[red]{target.name}: {paid} of {len(target.invoice_ids)} invoices are PAID")
+            if (paid := asyncio.run(count_paid(target))) != wanted:
+                console.print(f"[red]{target.name}: {paid} invoices are PAID instead of {wanted}")
                 return 1
     found = figures(contenders)
-    if as_json:
+    if given.json:
         print(json.dumps(found))
     else:
         console.print(_table(found))
@@ -283,10 +296,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--webhooks", type=int, default=4000, help="per round and server")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--kind", choices=list(_TYPES), default=PAYS, help="what the webhooks are")
+    parser.add_argument("--rate", type=float, default=0.0, help="webhooks per second; by default as many as possible")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     given = parser.parse_args()
-    console = Console(stderr=given.json)
-    raise SystemExit(run(given.rounds, given.webhooks, given.connections, console, as_json=given.json))
+    raise SystemExit(run(given, Console(stderr=given.json)))
 
 
 if __name__ == "__main__":

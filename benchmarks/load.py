@@ -1,4 +1,4 @@
-"""Posts prepared HTTP requests as fast as they are answered, over a fixed number of kept-alive connections."""
+"""Posts prepared HTTP requests, as fast as they are answered or at a fixed rate, over kept-alive connections."""
 
 import asyncio
 import time
@@ -33,13 +33,17 @@ def request(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-class _Connection(asyncio.Protocol):
-    """A connection that sends its next request when the last one is answered."""
+Due = tuple[float, bytes]
+"""When a request is sent, in seconds since the start, and its bytes."""
 
-    def __init__(self, queue: "list[bytes]", outcome: Outcome, finished: "asyncio.Future[None]") -> None:
-        self._queue, self._outcome, self._finished = queue, outcome, finished
+
+class _Connection(asyncio.Protocol):
+    """A connection that sends its next request when it is due and the last one is answered."""
+
+    def __init__(self, queue: list[Due], outcome: Outcome, started: float, finished: "asyncio.Future[None]") -> None:
+        self._queue, self._outcome, self._started, self._finished = queue, outcome, started, finished
         self._buffer = b""
-        self._sent_at = 0.0
+        self._due_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -49,8 +53,13 @@ class _Connection(asyncio.Protocol):
         if not self._queue:
             self._transport.close()
             return
-        self._sent_at = time.perf_counter()
-        self._transport.write(self._queue.pop())  # type: ignore[attr-defined]
+        due_s, request = self._queue.pop()
+        now = time.perf_counter()
+        self._due_at = self._started + due_s if due_s else now
+        if self._due_at > now:
+            asyncio.get_running_loop().call_later(self._due_at - now, self._transport.write, request)  # type: ignore[attr-defined]
+        else:
+            self._transport.write(request)  # type: ignore[attr-defined]
 
     def data_received(self, chunk: bytes) -> None:
         self._buffer += chunk
@@ -62,7 +71,7 @@ class _Connection(asyncio.Protocol):
             return
         status = int(head[9:12])
         self._outcome.statuses[status] = self._outcome.statuses.get(status, 0) + 1
-        self._outcome.latencies_s.append(time.perf_counter() - self._sent_at)
+        self._outcome.latencies_s.append(time.perf_counter() - self._due_at)
         self._buffer = b""
         self._send()
 
@@ -71,15 +80,24 @@ class _Connection(asyncio.Protocol):
             self._finished.set_result(None)
 
 
-async def post_all(port: int, requests: Sequence[bytes], connections: int) -> Outcome:
-    """Post every request once, in their order as far as several connections allow it."""
+async def post_all(port: int, requests: Sequence[bytes], connections: int, per_second: float = 0.0) -> Outcome:
+    """Post every request once, in their order as far as several connections allow it.
+
+    With `per_second`, requests are due at this rate, and a latency counts from then on: a server that falls behind
+    can't slow the senders down, as it does without.
+    """
     loop = asyncio.get_running_loop()
-    queue = list(reversed(requests))
+    dues = [(number / per_second if per_second else 0.0, request) for number, request in enumerate(requests)]
+    queue = dues[::-1]
     outcome = Outcome(len(requests), 0.0, [], {})
     finished = [loop.create_future() for _ in range(connections)]
     started = time.perf_counter()
     for future in finished:
-        await loop.create_connection(lambda future=future: _Connection(queue, outcome, future), "127.0.0.1", port)  # type: ignore[misc]
+        await loop.create_connection(
+            lambda future=future: _Connection(queue, outcome, started, future),  # type: ignore[misc]
+            "127.0.0.1",
+            port,
+        )
     await asyncio.gather(*finished)
     outcome.seconds = time.perf_counter() - started
     return outcome
