@@ -47,12 +47,12 @@ _IN_MEMORY: Final = "the peer reads objects in memory, without database and auth
 _NO_INGEST: Final = "Fluxrate also verifies, stores and applies the webhook"
 
 _WEBHOOKS: Final = {
-    "ingest": ("a webhook that pays an invoice, 64 connections", 0.3),
-    "ingest 128": ("a webhook that pays an invoice, 128 connections", 0.4),
-    "ignored": ("a webhook of an ignored type, 64 connections", 0.55),
-    "duplicates": ("a webhook that came before, 64 connections", 0.55),
+    "ingest": ("a webhook that pays an invoice, 64 connections", {"postgres": 0.3, "sqlite": 0.3}),
+    "ingest 128": ("a webhook that pays an invoice, 128 connections", {"postgres": 0.4, "sqlite": 0.3}),
+    "ignored": ("a webhook of an ignored type, 64 connections", {"postgres": 0.55, "sqlite": 0.55}),
+    "duplicates": ("a webhook that came before, 64 connections", {"postgres": 0.55, "sqlite": 0.55}),
 }
-"""What each run of webhooks measures, and the ratio of its webhooks per second to the peer's that we want."""
+"""What each run of webhooks measures, and which ratio of webhooks per second to the peer's we want on each database."""
 
 Measured = Mapping[str, Mapping[str, Mapping[str, float]]]
 
@@ -83,8 +83,8 @@ class Row:
 def rows_of(measured: Measured) -> list[Row]:
     """Make the rows of the comparison."""
     found = []
-    for run, (work, wanted) in _WEBHOOKS.items():
-        for database in ("postgres", "sqlite"):
+    for run, (work, of_databases) in _WEBHOOKS.items():
+        for database, wanted in of_databases.items():
             ours, bare = measured[run][database], measured[run]["bare"]
             cpu = ours["CPU µs"] + ours[_DATABASE_CPU]
             title = f"{work}, {database}"
@@ -182,7 +182,8 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "",
             "## 800 webhooks a second",
             "",
-            "Here 64 connections send 800 webhooks per second, each of which pays an invoice, however fast they are answered.",
+            "Here 64 connections send 800 webhooks per second, however fast these are answered.",
+            "Each webhook pays an invoice.",
             "A latency counts from the moment when the webhook was due.",
             "We want a p99 of at most 8 ms.",
             "",
