@@ -39,21 +39,39 @@ def test_payments_without_a_stripe_invoice_are_no_parts_of_one() -> None:
     assert StripeInvoice.among([payment(order_id=None), payment(order_id="in_1")], None) == StripeInvoice()
 
 
-def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides() -> None:
+@pytest.mark.parametrize("left", [1, 3000])
+def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides(left: int) -> None:
+    total = 2000 + left
     events = [
         stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
-        stripe.stripe_invoice_paid(invoice="in_1", amount=5000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=total, **OURS),
     ]
 
     for order in permutations(events):
-        desk = Desk(open_invoice(total=5000))
+        desk = Desk(open_invoice(total=total))
         desk.take(*order)
 
-        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 5000)
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, total)
         assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
             "pi_a": 2000,
-            "in_1": 3000,
+            "in_1": left,
         }
+
+
+def test_a_payment_of_the_same_stripe_invoice_for_another_invoice_stays_as_it_is() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.add_invoice(open_invoice(id=other, total=1000))
+    desk.take(
+        stripe.payment_intent_succeeded(
+            payment_intent="pi_b", amount=1500, order="in_1", **(OURS | {"invoice_id": other})
+        )
+    )
+
+    verdict = desk.take(stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS))
+
+    assert [payment.provider_payment_id for payment in verdict.payments] == ["pi_a"]
+    assert {payment.provider_payment_id: payment.overpaid for payment in desk.payments} == {"pi_a": 0, "pi_b": 500}
 
 
 def test_what_is_told_again_of_a_payment_takes_nothing_from_the_rest() -> None:
@@ -484,6 +502,29 @@ def test_what_nothing_ties_together_in_time_counts_as_two(order: tuple[int, ...]
 
     assert (first, second, again.code) == (None, Reason.PAYMENT_UNCLEAR, None)
     assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+def test_a_stripe_invoice_waits_for_one_payment_that_may_be_its_own_though_others_are_not() -> None:
+    desk = Desk(open_invoice(total=3000))
+
+    first, second, whole = (
+        desk.take(event, is_patient=True).code
+        for event in (
+            stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="in_b", **OURS),
+            stripe.payment_intent_succeeded(payment_intent="pi_b", amount=1000, **OURS),
+            stripe.stripe_invoice_paid(invoice="in_a", amount=1000, **OURS),
+        )
+    )
+
+    assert (first, second, whole) == (None, None, Reason.PAYMENT_UNCLEAR)
+
+
+def test_a_stripe_invoice_beside_which_nothing_is_counted_does_not_wait() -> None:
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(stripe.stripe_invoice_paid(invoice="in_a", amount=2000, **OURS), is_patient=True)
+
+    assert (verdict.code, desk.invoice.status) == (None, InvoiceStatus.PAID)
 
 
 def test_what_pays_no_invoice_by_being_counted_does_not_wait() -> None:
