@@ -267,6 +267,31 @@ def test_money_that_came_too_early_is_applied_by_the_payments_next_event() -> No
     assert (desk.payment.allocation, desk.payment.unapplied_code) == (Allocation.APPLIED, None)
 
 
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+@pytest.mark.parametrize(
+    ("status", "code"), [(InvoiceStatus.DRAFT, "INVOICE_DRAFT"), (InvoiceStatus.VOID, "INVOICE_VOID")]
+)
+def test_why_money_fits_no_invoice_is_said_of_the_currency_that_decides(
+    status: InvoiceStatus, code: str, order: tuple[int, ...]
+) -> None:
+    desk = Desk(open_invoice(status=status))
+    events = [paid(), completed(amount=1850, currency="eur")]
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.currency, desk.payment.unapplied_code) == ("USD", code)
+
+
+def test_money_that_is_applied_by_hand_is_added_to_what_its_invoice_has() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.take(paid(500, "pi_a"), paid(1500, "pi_b", invoice_id=other))
+
+    desk.apply(next(payment for payment in desk.payments if not payment.counts), INVOICE)
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
 @pytest.mark.parametrize(
     "clear", [paid(), completed(invoice_id=None, workspace_id=None)], ids=["by its metadata", "by its link"]
 )
