@@ -423,8 +423,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = ["-q", "-s", "-p", "no:cacheprovider", f"--basetemp={scratch}/tests"]
             pytest.main([*options, *tests], [plugin])
         killed = plugin.tried - len(plugin.survivors)
-        come_to = given.skip + plugin.tried + plugin.nowhere
-        print(f"{name}: {killed} of {plugin.tried} killed, {plugin.nowhere} in no function; at {come_to} of {plugin.found}")
+        at = given.skip + plugin.tried + plugin.nowhere
+        print(f"{name}: {killed} of {plugin.tried} killed, {plugin.nowhere} in no function; at {at} of {plugin.found}")
         survived = survived or bool(plugin.survivors) or plugin.tried == 0
     return int(survived)
 
