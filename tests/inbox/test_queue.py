@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from database.scope import scoped
 from errors import UnavailableError
 from feed.follow import Feed
 from gateways.stripe.events import READER_VERSION, read
+from inbox import queue
 from inbox.batch import post
 from inbox.delivery import Delivery, Receipt, body_key, kept
 from inbox.queue import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
@@ -167,6 +169,31 @@ async def test_two_hundred_deliveries_of_one_event_are_one(
     assert len(await books.payments_of(workspace)) == 1
     assert (await books.log_types(workspace)).count(EventType.INVOICE_PAID) == 1
     assert (await books.traffic_of(integration)).deliveries == 200
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_of_what_comes_together_the_latest_is_the_last_event(
+    database: Database, integration: Integration, order: tuple[int, ...]
+) -> None:
+    early = utc_now() - timedelta(minutes=2)
+    received = [early, early + timedelta(minutes=1)]
+    given = [delivery(integration, stripe.payment_intent_succeeded()) for _ in order]
+
+    await deliver_in_one_batch(database, [replace(given[each], received_at=received[each]) for each in order])
+
+    assert (await books.traffic_of(integration)).last_event_at == received[1]
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "is_outdated"),
+    [((), False), ((None, None), False), (("sealed before", None), True), ((None, "sealed before"), True)],
+)
+async def test_a_receipt_says_whether_the_secrets_were_replaced_since_its_delivery_was_checked(
+    inbox: Inbox, integration: Integration, judged_by: tuple[str | None, ...], is_outdated: bool
+) -> None:
+    given = replace(delivery(integration, stripe.payment_intent_succeeded()), judged_by=judged_by)
+
+    assert (await inbox.accept(given)).is_outdated is is_outdated
 
 
 async def test_two_hundred_events_of_one_payment_are_one_payment(
@@ -328,6 +355,21 @@ async def test_a_payment_is_merged_within_a_batch(
         await post(tx, deliveries(integration, events[stored:]))
 
     await assert_merged(workspace, invoice)
+
+
+async def test_a_payment_is_merged_into_another_by_a_batch_that_changed_it_first(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    whole, intent, both = tied(invoice)
+    await deliver_in_turn(inbox, integration, whole, intent)
+
+    async with transaction() as tx:
+        await post(tx, deliveries(integration, [stripe.charge_refunded(payment_intent="pi_a", refunded=500), both]))
+
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.provider_payment_id, payment.amount, payment.amount_refunded) == ("pi_a", 2000, 500)
+    assert {event.payment_id for event in await books.webhook_events_of(workspace)} == {payment.id}
 
 
 async def test_payments_of_a_stripe_invoice_take_the_place_of_its_whole(
@@ -951,9 +993,11 @@ async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
 # --- Switched off, disconnected --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", [2, 3, 200])
 async def test_what_comes_while_the_integration_is_off_is_held_and_applied_in_order(
-    inbox: Inbox, workspace: Workspace, integration: Integration
+    inbox: Inbox, workspace: Workspace, integration: Integration, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
+    monkeypatch.setattr(queue, "_PAGE", page)
     invoices = [await books.add_invoice(integration) for _ in range(3)]
     events = [stripe.payment_intent_succeeded(**ours(invoice)) for invoice in invoices]
     await books.change(integration, is_active=False)

@@ -8,6 +8,7 @@ import pytest
 
 from database.access import transaction
 from database.scope import unscoped
+from errors import StripeUnavailableError
 from gateways.stripe.checkup import Checkup
 from inbox import sync
 from inbox.sync import Progress
@@ -161,8 +162,10 @@ async def test_an_instant_to_come_is_refused(business: Business, days: int, code
     assert (refused["__typename"], refused["code"], refused["path"]) == ("InvalidInput", code, ["since"])
 
 
-async def test_a_rate_limit_is_waited_out(business: Business) -> None:
-    """Stripe does not say for how long: for a second, each time."""
+async def test_a_rate_limit_is_waited_out(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe does not say for how long: for a second, each time, and the third time is the last."""
+    monkeypatch.setattr(sync, "_PATIENCE", 3)
+    monkeypatch.setattr(sync, "_MAX_WAIT_S", 1.0)
     integration = await business.connect()
     await paid_unheard(business)
     await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429, times=2)
@@ -172,6 +175,23 @@ async def test_a_rate_limit_is_waited_out(business: Business) -> None:
 
     assert time.monotonic() - began >= 2
     assert (synced["applied"], synced["complete"]) == (2, True)
+
+
+async def test_a_rate_limit_is_waited_out_without_a_deadline(business: Business) -> None:
+    integration = await business.connect()
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    assert (await business.services.sync.fetch_events(row)).complete
+
+
+async def test_a_rate_limit_that_ends_after_the_deadline_is_not_waited_out(business: Business) -> None:
+    integration = await business.connect()
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    with pytest.raises(StripeUnavailableError):
+        await business.services.sync.fetch_events(row, within_s=0.9)
 
 
 async def test_a_key_that_may_not_read_is_told(business: Business) -> None:
@@ -208,6 +228,20 @@ async def old_link(invoice: dict[str, Any], **columns: Any) -> None:
     async with transaction():
         links = unscoped(PaymentLink).filter(invoice_id=invoice["id"])
         await links.update(created_at=utc_now() - timedelta(days=40), **columns)
+
+
+async def test_a_link_that_was_asked_about_rests_for_a_while(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await old_link(invoice)
+    row = await unscoped(Integration).get(id=integration["id"])
+    unpaid = await business.services.sync.check_links(row)
+    await business.stripe.pay(invoice["paymentLink"]["stripeId"], deliveries=0)
+
+    resting = await business.services.sync.check_links(row)
+    rested = await business.services.sync.check_links(row, rest=timedelta(0))
+
+    assert (unpaid, resting, rested) == (0, 0, 1)
 
 
 async def test_a_link_that_stripe_does_not_know_does_not_stand_in_the_way_of_others(business: Business) -> None:
