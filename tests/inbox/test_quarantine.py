@@ -93,6 +93,7 @@ async def test_what_comes_before_the_secret_is_applied_when_it_is_saved(business
     assert await post(business, integration, paid(business, invoice), SECRET) == 400
     (waiting,) = await kept(integration)
     assert (waiting.status, waiting.reason_code) == (WebhookEventStatus.QUARANTINED, "WEBHOOK_SECRET_MISSING")
+    assert (waiting.deliveries, waiting.attempts) == (1, 0)
     assert (waiting.provider_event_id, waiting.type, waiting.livemode) == (None, None, None)
     told = await business.mutate("query ($id: ID!) { webhookEvent(id: $id) { payload status } }", id=waiting.id)
     assert told == {"payload": None, "status": "QUARANTINED"}
@@ -251,6 +252,35 @@ async def test_what_can_never_verify_takes_no_signatures_place(business: Busines
 
     assert waiting.deliveries == 8
     assert len(orjson.loads(waiting.posts or "[]")) <= 3  # the first of all, and each signature of the present second
+
+
+async def test_a_signature_that_comes_again_takes_no_second_place(business: Business) -> None:
+    integration = await business.connect()
+    raw = body(stripe.payment_intent_succeeded())
+    signed = [_signed(business, integration, raw, secret) for secret in (OTHER, SECRET)]
+
+    for post in [*signed, *signed]:
+        await business.services.quarantine.keep(replace(post))
+
+    (waiting,) = await kept(integration)
+    stored = [each["headers"]["stripe-signature"] for each in orjson.loads(waiting.posts or "[]")]
+    assert stored == [post.signature for post in signed]
+    assert waiting.deliveries == 4
+
+
+async def test_bodies_that_come_together_do_not_find_the_same_room(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_KEPT", 2)
+    integration = await business.connect()
+    posts = [_signed(business, integration, b"{%d}" % number, SECRET) for number in range(3)]
+
+    async with transaction() as tx:
+        written = await store.write(tx, posts, {})
+
+    assert sorted(each.payload for each in await kept(integration)) == [b"{0}", b"{1}"]
+    assert written.full == {integration["id"]}
+    assert (await traffic(integration)).quarantine_refused == 1
 
 
 async def test_a_flood_at_one_integration_leaves_room_for_the_others(business: Business) -> None:
@@ -419,10 +449,10 @@ async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
     await eventually(all_counted)
 
 
-def _large(business: Business, integration: Any) -> Post:
+def _large(business: Business, integration: Any, size: int = release.MAX_BYTES + 1) -> Post:
     return Post(
         origin=Origin(business.workspace.id, integration["id"], Mode.TEST),
-        body=b" " * (release.MAX_BYTES + 1),
+        body=b" " * size,
         headers={},
         received_at=utc_now(),
         secrets=[],
@@ -438,9 +468,9 @@ async def test_a_body_that_is_too_large_is_counted_only(business: Business) -> N
     async def both_counted() -> bool:
         return bool((await traffic(integration)).rejected == 2)
 
-    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    assert await business.services.quarantine.keep(_large(business, integration, release.MAX_BYTES))
     await eventually(both_counted)
-    assert len(await kept(integration)) == 1
+    assert [len(each.payload) for each in await kept(integration)] == [release.MAX_BYTES]
 
 
 @pytest.mark.parametrize("minutes", [(1, 2), (2, 1)])
@@ -565,6 +595,7 @@ async def test_a_replaced_secret_is_dropped_once_stripe_signs_without_it(busines
     await post(business, integration, stripe.payment_intent_succeeded(), OTHER, SECRET)
     both = await traffic(integration)
     await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    alone = await traffic(integration)
     await retire_previous_secrets()
     soon = await row(integration)
     async with transaction() as tx:
@@ -575,6 +606,8 @@ async def test_a_replaced_secret_is_dropped_once_stripe_signs_without_it(busines
 
     assert both.secret_alone_since is None
     assert both.previous_secret_matched_at is not None
+    assert alone.secret_alone_since == alone.secret_matched_at
+    assert alone.previous_secret_matched_at == both.previous_secret_matched_at
     assert soon.previous_webhook_secret_sealed is not None
     later = await row(integration)
     assert (later.previous_webhook_secret_sealed, later.previous_webhook_secret_expires_at) == (None, None)

@@ -568,6 +568,17 @@ async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
     ]
 
 
+async def test_what_changes_no_invoice_gives_the_link_maker_no_work(integration: Integration) -> None:
+    event = stripe.payment_intent_succeeded(**ours(await books.add_invoice(integration)))
+    for is_active, given in ((True, b"{"), (False, event)):
+        await books.change(integration, is_active=is_active)
+
+        async with transaction() as tx:
+            posted = await post(tx, deliveries(integration, [given]))
+
+        assert not posted.are_links_due
+
+
 @pytest.mark.parametrize("first", [0, 1])
 async def test_an_invoice_that_loses_what_was_under_way_gets_a_link_again(
     inbox: Inbox, integration: Integration, first: int
@@ -887,22 +898,7 @@ async def test_a_row_that_contradicts_a_delivery_fails_it_alone(
 ) -> None:
     """A payment that exists without its names: the conflict does not go away by trying again at once."""
     invoices = [await books.add_invoice(integration) for _ in range(3)]
-    contradiction = Payment(
-        id=new_id(Prefix.PAYMENT),
-        workspace_id=workspace.id,
-        integration_id=integration.id,
-        provider_payment_id="pi_1",
-        status=PaymentStatus.PENDING,
-        amount=0,
-        currency="USD",
-        allocation=Allocation.UNAPPLIED,
-        unapplied_code="INVOICE_NOT_FOUND",
-        decided_by="",
-        occurred_at=utc_now(),
-        created_at=utc_now(),
-    )
-    async with transaction():
-        await contradiction.save()
+    contradiction = await books.add_nameless_payment(integration, "pi_1")
     events = [
         stripe.payment_intent_succeeded(**ours(invoice), payment_intent=f"pi_{number}")
         for number, invoice in enumerate(invoices)
@@ -1037,6 +1033,7 @@ async def test_what_is_held_stays_so_while_the_integration_is_off(
 
     (kept,) = await books.webhook_events_of(workspace)
     assert (kept.status, kept.deliveries) == (WebhookEventStatus.HELD, 1)
+    assert await books.log_types(workspace) == [EventType.WEBHOOK_EVENT_RECEIVED]
 
 
 async def test_what_is_held_is_applied_by_its_next_delivery_too(
@@ -1123,6 +1120,21 @@ async def test_what_comes_together_shares_its_commits_however_much_came_before(
 
     assert alone == 20
     assert len(commits) - alone <= 4
+
+
+async def test_what_comes_turn_by_turn_shares_its_commits(database: Database, integration: Integration) -> None:
+    invoice = await books.add_invoice(integration)
+    commits: list[Any] = []
+    waiting = []
+
+    async with Inbox(database, commits.append, lambda: None) as inbox:
+        await asyncio.sleep(0)
+        for given in deliveries(integration, [stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)]):
+            waiting.append(asyncio.ensure_future(inbox.accept(given)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*waiting)
+
+    assert len(commits) == (2 if database.dialect == "postgres" else 1)  # one for each that settles
 
 
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
