@@ -35,7 +35,16 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGES: Final = {
     "settlement": ("models/settlement", ["tests/models/settlement", "tests/models/test_money_back.py"]),
-    "inbox": ("inbox", ["tests/inbox", "tests/workers/test_sweep.py", "tests/workers/test_reconcile.py"]),
+    "inbox": (
+        "inbox",
+        [
+            "tests/inbox",
+            "tests/models/settlement",
+            "tests/models/test_money_back.py",
+            "tests/workers/test_sweep.py",
+            "tests/workers/test_reconcile.py",
+        ],
+    ),
     "payment_links": ("payment_links", ["tests/payment_links"]),
     "feed": (
         "feed",

@@ -185,6 +185,23 @@ async def test_a_release_that_finds_no_room_is_finished_later(
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
 
 
+async def test_what_a_secret_signed_that_was_replaced_meanwhile_is_released_too(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await post(business, integration, paid(business, invoice), SECRET)
+    await business.services.quarantine.finish_releases()
+    with monkeypatch.context() as full:
+        full.setattr(queue, "MAX_QUEUED", 0)
+        await business.update_integration(integration["id"], webhookSecret=SECRET)
+        await business.update_integration(integration["id"], webhookSecret=OTHER)
+
+    await business.services.quarantine.finish_releases()
+
+    assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+
+
 async def test_what_another_secret_signed_stays(business: Business) -> None:
     integration = await business.connect()
     await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
@@ -447,6 +464,22 @@ async def test_when_full_what_is_new_is_refused_and_what_is_old_stays(
         return (counted.quarantine_refused, counted.rejected) == (2, 5)
 
     await eventually(all_counted)
+
+
+async def test_an_integration_without_room_is_asked_for_some_again_after_a_while_only(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_KEPT", 1)
+    monkeypatch.setattr(release, "_FULL_FOR_S", 3600.0)
+    integration = await business.connect()
+    for _ in range(2):
+        await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    async with transaction():
+        await unscoped(WebhookEvent).filter(integration_id=integration["id"]).delete()
+
+    await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+
+    assert await kept(integration) == []
 
 
 def _large(business: Business, integration: Any, size: int = release.MAX_BYTES + 1) -> Post:

@@ -692,6 +692,29 @@ async def test_money_without_an_invoice_is_kept_with_its_customer(
     assert payment.customer_id == customer_id
 
 
+async def test_money_without_an_invoice_pays_one_that_has_payments_once_an_event_names_it(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    money: Any = {"payment_intent": "pi_a", "amount": 1500}
+
+    receipts = await deliver_in_turn(
+        inbox,
+        integration,
+        stripe.payment_intent_succeeded(invoice_id=new_id(Prefix.INVOICE), **money),
+        stripe.payment_intent_succeeded(**ours(invoice), payment_intent="pi_b", amount=500),
+        stripe.checkout_session_completed(**ours(invoice), **money),
+    )
+
+    assert [receipt.status for receipt in receipts] == [
+        WebhookEventStatus.UNAPPLIED,
+        WebhookEventStatus.PROCESSED,
+        WebhookEventStatus.PROCESSED,
+    ]
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
 async def test_a_refund_of_money_without_an_invoice_is_one_of_its_customer(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
@@ -780,6 +803,7 @@ async def test_what_cannot_be_read_is_kept_byte_for_byte(
         may_be_money = event.type == "payment_intent.succeeded"
         assert event.status is (WebhookEventStatus.UNAPPLIED if may_be_money else WebhookEventStatus.IGNORED)
         assert event.reader_version == (READER_VERSION if may_be_money else None)
+    assert await books.log_types(workspace) == [EventType.WEBHOOK_EVENT_RECEIVED] * len(UNREADABLE)
 
 
 async def test_what_can_be_read_is_kept_byte_for_byte_too(

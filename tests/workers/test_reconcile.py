@@ -230,6 +230,14 @@ async def old_link(invoice: dict[str, Any], **columns: Any) -> None:
         await links.update(created_at=utc_now() - timedelta(days=40), **columns)
 
 
+async def test_a_link_that_was_just_made_is_not_asked_about(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    assert await business.services.sync.check_links(row) == 0
+
+
 async def test_a_link_that_was_asked_about_rests_for_a_while(business: Business) -> None:
     integration = await business.connect()
     invoice = await business.finalized("20.00")
