@@ -354,6 +354,7 @@ async def test_what_no_secret_verified_is_dropped_once_stripe_posts_it_no_more(b
     await _age(connected)
     await _age(unfinished)
     await post(business, connected, stripe.payment_intent_succeeded(), OTHER)
+    assert len(await kept(connected)) == 2  # there is room, so nothing has to give way
 
     await business.services.quarantine.drop_expired()
 
@@ -480,6 +481,24 @@ async def test_an_integration_without_room_is_asked_for_some_again_after_a_while
     await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
 
     assert await kept(integration) == []
+
+
+async def test_an_integration_without_room_has_some_at_once_when_its_secret_is_saved(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_KEPT", 1)
+    monkeypatch.setattr(release, "_FULL_FOR_S", 3600.0)
+    integration = await business.connect()
+    for _ in range(2):
+        await post(business, integration, stripe.payment_intent_succeeded(), SECRET)
+    await business.update_integration(integration["id"], webhookSecret=SECRET)
+
+    await post(business, integration, stripe.payment_intent_succeeded(), OTHER)
+
+    assert [each.status for each in await kept(integration)] == [
+        WebhookEventStatus.IGNORED,
+        WebhookEventStatus.QUARANTINED,
+    ]
 
 
 def _large(business: Business, integration: Any, size: int = release.MAX_BYTES + 1) -> Post:

@@ -58,6 +58,8 @@ async def test_what_never_arrived_is_fetched_and_applied_once(business: Business
         assert (found["status"], found["amountPaid"]["amount"]) == ("PAID", "20.00")
     stored = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
     assert {(each.status, each.deliveries) for each in stored} == {(WebhookEventStatus.PROCESSED, 0)}
+    posted = await traffic(integration)
+    assert (posted.deliveries, posted.last_event_at) == (0, None)
 
 
 async def test_it_goes_on_from_where_it_ended(business: Business) -> None:
