@@ -183,6 +183,9 @@ async def test_a_release_that_finds_no_room_is_finished_later(
     assert [each.status for each in await kept(integration)] == [WebhookEventStatus.QUARANTINED]
     await business.services.quarantine.finish_releases()
     assert (await business.invoice(invoice["id"]))["status"] == "PAID"
+    judged_at = (await traffic(integration)).quarantine_judged_at
+    await business.services.quarantine.finish_releases()
+    assert (await traffic(integration)).quarantine_judged_at == judged_at  # it is finished
 
 
 async def test_what_a_secret_signed_that_was_replaced_meanwhile_is_released_too(
@@ -526,19 +529,22 @@ async def test_a_body_that_is_too_large_is_counted_only(business: Business) -> N
 
 
 @pytest.mark.parametrize("minutes", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("size", [1, release.MAX_BYTES + 1], ids=["stored", "too large"])
 async def test_of_what_is_rejected_together_the_latest_is_the_last(
-    business: Business, minutes: tuple[int, ...]
+    business: Business, size: int, minutes: tuple[int, ...]
 ) -> None:
     integration = await business.connect()
     now = utc_now()
     posts = [
-        replace(_signed(business, integration, b"{%d}" % each, SECRET), received_at=now - timedelta(minutes=each))
+        replace(_large(business, integration), body=b"%d" % each * size, received_at=now - timedelta(minutes=each))
         for each in minutes
     ]
 
-    await asyncio.gather(*(business.services.quarantine.keep(post) for post in posts))
+    async with Quarantine(business.services.inbox, business.services.keyring, lambda _: None) as quarantine:
+        await asyncio.gather(*(quarantine.keep(post) for post in posts))
 
-    assert (await traffic(integration)).last_rejected_at == now - timedelta(minutes=1)
+    counted = await traffic(integration)
+    assert (counted.rejected, counted.last_rejected_at) == (2, now - timedelta(minutes=1))
 
 
 async def test_a_burst_is_one_line_of_the_log(business: Business) -> None:

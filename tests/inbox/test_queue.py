@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -470,6 +470,26 @@ async def test_each_payment_of_a_stripe_invoice_is_logged_with_the_invoice_that_
         (EventType.INVOICE_PARTIALLY_PAID, other.id),
         (EventType.INVOICE_PARTIALLY_PAID, named.id),
         (EventType.INVOICE_PAID, other.id),
+    ]
+
+
+async def test_an_event_of_several_payments_needs_a_person_if_one_of_them_does(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    void = await books.add_invoice(integration, status=InvoiceStatus.VOID)
+    other = await books.add_invoice(integration)
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_a", amount=500))
+
+    for payments in ({"pi_a": 500, "pi_b": 1500}, {"pi_c": 1500, "pi_a": 500}):
+        await deliver(
+            inbox, integration, stripe.stripe_invoice_paid(**ours(void), invoice="in_a", amount=2000, payments=payments)
+        )
+
+    stored = await books.webhook_events_of(workspace)
+    assert [(event.status, event.reason_code) for event in stored] == [
+        (WebhookEventStatus.PROCESSED, None),
+        (WebhookEventStatus.UNAPPLIED, "INVOICE_VOID"),
+        (WebhookEventStatus.UNAPPLIED, "INVOICE_VOID"),
     ]
 
 
@@ -944,6 +964,19 @@ async def test_a_row_that_contradicts_a_delivery_fails_it_alone(
     assert mended.status is WebhookEventStatus.PROCESSED
 
 
+async def test_whoever_follows_is_woken_once_something_failed(
+    database: Database, workspace: Workspace, integration: Integration, logged: Logged
+) -> None:
+    invoice = await books.add_invoice(integration)
+    await refuse_payments(database, invoice)
+    woken: list[Mapping[str, int]] = []
+
+    async with Inbox(database, woken.append, lambda: None) as inbox:
+        await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice)))
+
+    assert woken == [{workspace.id: 1}]
+
+
 async def test_what_failed_is_retried_without_counting_a_delivery(
     database: Database, inbox: Inbox, workspace: Workspace, integration: Integration, logged: Logged
 ) -> None:
@@ -1105,13 +1138,18 @@ async def test_a_caller_that_goes_away_cancels_nothing(
         asyncio.ensure_future(inbox.accept(delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))))
         for invoice in invoices
     ]
+    errors: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
     await asyncio.sleep(0)
     for caller in callers[::2]:
         caller.cancel()
 
     async with inbox:
         answers = await asyncio.gather(*callers, return_exceptions=True)
+    loop.set_exception_handler(None)
 
+    assert errors == []
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
     assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
 
