@@ -1030,6 +1030,17 @@ async def test_a_replay_decides_anew_though_stripe_posts_the_same_at_the_same_ti
     assert (await books.again(invoice)).status is InvoiceStatus.PAID
 
 
+async def test_what_is_ignored_for_good_is_not_tried_again_by_its_next_delivery(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    event = stripe.payment_intent_succeeded()
+
+    await deliver_in_turn(inbox, integration, event, event)
+
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.reason_code, kept.deliveries, kept.attempts) == ("NO_METADATA", 2, 1)
+
+
 async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:

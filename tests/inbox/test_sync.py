@@ -71,7 +71,7 @@ async def test_each_event_is_read_once_and_the_oldest_first(
 
     progress = await Sync(business.services.inbox, listed, business.services.keyring).fetch_events(row, since)
 
-    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("id")
+    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("received_at")
     assert [each.provider_event_id for each in stored] == [event["id"] for event in events]
     assert (progress.found, progress.already_known, progress.complete) == (len(events), 0, True)
     assert listed.asked <= 2 * len(events) + 1
@@ -94,7 +94,7 @@ async def test_what_was_broken_off_is_gone_on_with_from_what_was_read(
     first = await Sync(inbox, Listed(events, answers), keyring).fetch_events(row, since)
     second = await Sync(inbox, Listed(events), keyring).fetch_events(row)
 
-    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("id")
+    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("received_at")
     assert [each.provider_event_id for each in stored] == [event["id"] for event in events]
     assert (first.complete, second.complete, second.since) == (False, True, first.until - OVERLAP)
     assert first.until == from_epoch(events[first.found]["created"])
