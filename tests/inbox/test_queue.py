@@ -355,6 +355,8 @@ async def test_a_payment_is_merged_within_a_batch(
         await post(tx, deliveries(integration, events[stored:]))
 
     await assert_merged(workspace, invoice)
+    await deliver(inbox, integration, stripe.charge_refunded(payment_intent="pi_a", refunded=500))
+    assert [payment.amount_refunded for payment in await books.payments_of(workspace)] == [500]
 
 
 async def test_a_payment_is_merged_into_another_by_a_batch_that_changed_it_first(
