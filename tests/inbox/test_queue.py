@@ -591,9 +591,13 @@ async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
     ]
 
 
-async def test_what_changes_no_invoice_gives_the_link_maker_no_work(integration: Integration) -> None:
-    event = stripe.payment_intent_succeeded(**ours(await books.add_invoice(integration)))
-    for is_active, given in ((True, b"{"), (False, event)):
+async def test_what_asks_for_no_link_and_stops_none_now_gives_the_link_maker_no_work(integration: Integration) -> None:
+    """A link that was paid is stopped after a while only."""
+    invoice = await books.add_invoice(integration)
+    link = await books.add_link(invoice)
+    paid = stripe.checkout_session_completed(**ours(invoice), payment_link=link.provider_id)
+    held = stripe.payment_intent_succeeded(**ours(await books.add_invoice(integration)))
+    for is_active, given in ((True, b"{"), (True, paid), (False, held)):
         await books.change(integration, is_active=is_active)
 
         async with transaction() as tx:
