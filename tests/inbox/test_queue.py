@@ -1004,14 +1004,15 @@ async def test_money_that_fitted_no_invoice_is_applied_when_it_is_replayed_and_f
 ) -> None:
     invoice = await books.add_invoice(integration, currency="EUR")
     given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
-    await inbox.accept(given)
+    first = await inbox.accept(given)
     await books.change(invoice, currency="USD")
     posted = await inbox.accept(given)
 
     replayed = await inbox.accept(replace(given, again=True, posts=0))
 
-    assert posted.status is WebhookEventStatus.UNAPPLIED
-    assert replayed.status is WebhookEventStatus.PROCESSED
+    assert (first.before, first.status) == (None, WebhookEventStatus.UNAPPLIED)
+    assert (posted.before, posted.status) == (WebhookEventStatus.UNAPPLIED, WebhookEventStatus.UNAPPLIED)
+    assert (replayed.before, replayed.status) == (WebhookEventStatus.UNAPPLIED, WebhookEventStatus.PROCESSED)
     (kept,) = await books.webhook_events_of(workspace)
     assert (kept.reason_code, kept.deliveries, kept.attempts) == (None, 2, 2)
     (payment,) = await books.payments_of(workspace)
