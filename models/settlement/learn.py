@@ -133,7 +133,7 @@ def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> Pay
 
 
 def _is_further_whole(event: PaymentFact, known: PaymentState, wanted_currency: str | None) -> bool:
-    """Whether an event tells a larger total of a Stripe invoice, or the total in the currency that decides."""
+    """Whether an event reports a larger total of a Stripe invoice, or the total in the currency that decides."""
     if not (event.is_whole and known.is_whole):
         return False
     before, told = Amount(known.amount, known.currency), Amount(event.amount, event.currency)
