@@ -104,6 +104,7 @@ async def test_many_events_are_read_in_pages_the_oldest_first(
 
     assert (progress.found, progress.applied, progress.complete) == (8, 8, True)
     assert [each.until for each in told] == sorted(each.until for each in told)
+    assert told[-1].found == 8
 
 
 async def test_an_inactive_integration_keeps_what_is_fetched(business: Business) -> None:
