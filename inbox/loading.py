@@ -91,15 +91,14 @@ class Loader:
     async def load_allocation(self, workspace_id: str, payment_id: str, invoice_id: str) -> None:
         """Load and lock a payment, the invoice that it will be applied to, and the invoice that it names so far."""
         known_as = await self._tx.fetch(
-            "SELECT r.provider_id, p.invoice_id, p.order_id"
+            "SELECT r.provider_id, p.invoice_id"
             " FROM payments p JOIN payment_references r ON r.payment_id = p.id WHERE p.workspace_id = $1 AND p.id = $2",
             workspace_id,
             payment_id,
         )
         named = {row["invoice_id"] for row in known_as} - {None}
         await self._lock_invoices({(workspace_id, id_) for id_ in {invoice_id, *named}})
-        orders = {(workspace_id, row["order_id"]) for row in known_as if row["order_id"] is not None}
-        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as}, orders)
+        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as}, orders=set())
         await self._load_links()
 
     async def _load_links_named(self, relevant: Sequence[Sourced]) -> None:

@@ -106,7 +106,7 @@ class Sync:
         deadline = None if within_s is None else time.monotonic() + within_s
         windows: list[Window] = [(int(begin.timestamp()), int(now.timestamp()) + 1)]
         while windows:
-            if deadline is not None and time.monotonic() >= deadline:
+            if _is_over(deadline):
                 return await _left_off(integration, progress, since)
             window = windows.pop()
             try:
@@ -155,8 +155,7 @@ class Sync:
                 )
             except StripeUnavailableError as error:
                 wait_s = error.retry_after_s
-                too_late = deadline is not None and time.monotonic() + (wait_s or 0) >= deadline
-                if wait_s is None or wait_s > _MAX_WAIT_S or patience == 1 or too_late:
+                if wait_s is None or wait_s > _MAX_WAIT_S or patience == 1 or _is_over(deadline, wait_s):
                     raise
                 await asyncio.sleep(wait_s)
             else:
@@ -209,6 +208,10 @@ class Sync:
             async with transaction() as tx:
                 await lifecycle.checked(tx, link.id)
         return paid
+
+
+def _is_over(deadline: float | None, in_s: float = 0.0) -> bool:
+    return deadline is not None and time.monotonic() + in_s >= deadline
 
 
 def _gap(asked: datetime, begin: datetime) -> Diagnosis | None:

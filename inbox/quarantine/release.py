@@ -129,8 +129,6 @@ class Quarantine:
             await self._flush()
             if not self._closing:
                 await asyncio.sleep(_PAUSE_S)
-            if self._closing:
-                self._something.set()
 
     async def _flush(self) -> None:
         waiting, self._waiting = list(self._waiting.values()), {}

@@ -86,7 +86,7 @@ def _settle_out_of_band(case: Case, misfit: Reason | None) -> Verdict:
 def _with_mark(marked: Iterable[MarkedPaid], event: PaymentFact) -> tuple[MarkedPaid, ...]:
     """Add a mark, or raise the one of the same Stripe invoice: each event reports all that was marked so far."""
     marks = {mark.order_id: mark for mark in marked}
-    mark = MarkedPaid(event.order_id or event.provider_ids[0], event.amount, from_epoch(event.created))
+    mark = MarkedPaid(event.provider_ids[0], event.amount, from_epoch(event.created))
     known = marks.get(mark.order_id, mark)
     marks[mark.order_id] = known._replace(amount=max(known.amount, mark.amount), at=min(known.at, mark.at))
     return tuple(sorted(marks.values()))
@@ -136,7 +136,7 @@ def _with_the_rest(subject: Subject, learned: Learned) -> list[PaymentState]:
     """Replace the known payments by the one after the event, and lower the rest of its Stripe invoice accordingly."""
     others = [other for other in subject.case.payments if other not in learned.known]
     rest = subject.stripe_invoice.rest
-    if rest is None or rest not in others:
+    if rest is None:
         return [*others, learned.after]
     left = rest._replace(amount=subject.stripe_invoice.left(learned.known, learned.after))
     return [*(left if other is rest else other for other in others), applied_as(learned.after, rest)]

@@ -66,7 +66,7 @@ def _after(case: Case, before: PaymentState | None, misfit: Reason | None) -> Pa
         provider_ids=own_names(payment.provider_ids.union(event.provider_ids), order_id),
         order_id=order_id,
         refunds=refunds if is_in_another_currency(event, payment) else refunds.merged(_refunds_in(event)),
-        disputes=disputes_of_both(payment.disputes, _disputes_in(event)) if event.dispute else payment.disputes,
+        disputes=_disputes_after(payment, event),
         presentment=presentment_of_both(payment.presentment, event.presentment),
     )
 
@@ -123,7 +123,7 @@ def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> Pay
     event = case.event
     if known.status is not PaymentStatus.SUCCEEDED:
         return _allocated(_with_status(known, event, PaymentStatus.SUCCEEDED), case, misfit)
-    if _is_larger_whole(event, known) or _is_first_of_its_own(event, known):
+    if _is_further_whole(event, known, case.wanted_currency) or _is_first_of_its_own(event, known):
         payment = _with_status(known, event, PaymentStatus.SUCCEEDED)
     elif event.is_whole and not known.is_whole:
         payment = known
@@ -132,9 +132,12 @@ def _with_success(case: Case, known: PaymentState, misfit: Reason | None) -> Pay
     return _allocated(payment, case, misfit) if is_applied_again(payment, case) else payment
 
 
-def _is_larger_whole(event: PaymentFact, known: PaymentState) -> bool:
-    is_whole = event.is_whole and known.is_whole
-    return is_whole and event.currency == known.currency and event.amount > known.amount
+def _is_further_whole(event: PaymentFact, known: PaymentState, wanted_currency: str | None) -> bool:
+    """Whether an event reports a larger total of a Stripe invoice, or the total in the currency that decides."""
+    if not (event.is_whole and known.is_whole):
+        return False
+    before, told = Amount(known.amount, known.currency), Amount(event.amount, event.currency)
+    return before != told == amount_of_both(before, told, wanted_currency)
 
 
 def _is_first_of_its_own(event: PaymentFact, before: PaymentState) -> bool:
@@ -213,9 +216,10 @@ def _refunds_in(event: PaymentFact) -> Refunds:
     return Refunds(each=(Refund(refund.id, event.amount, refund.created, refund.is_gone, event.order),))
 
 
-def _disputes_in(event: PaymentFact) -> tuple[Dispute, ...]:
+def _disputes_after(payment: PaymentState, event: PaymentFact) -> tuple[Dispute, ...]:
     fact = event.dispute
     if fact is None:
-        return ()
+        return payment.disputes
     closed_at = from_epoch(event.created) if event.evidence is Evidence.DISPUTE_CLOSED else None
-    return (Dispute(event.order, fact.status, fact.reason, fact.amount, from_epoch(fact.opened), closed_at, fact.id),)
+    told = Dispute(event.order, fact.status, fact.reason, fact.amount, from_epoch(fact.opened), closed_at, fact.id)
+    return disputes_of_both(payment.disputes, [told])

@@ -57,8 +57,11 @@ def why_unapplied(case: Case) -> Reason | None:
 
 
 def is_applied_again(payment: PaymentState, case: Case) -> bool:
-    """Whether an event may apply unapplied money to its invoice: only if it is clear which invoice is meant."""
-    if payment.allocation is Allocation.APPLIED or case.invoice is None:
+    """Whether an event may apply unapplied money to its invoice: only if it is clear which invoice is meant.
+
+    An event in a currency that does not decide about the payment does not say why the payment fits no invoice either.
+    """
+    if payment.allocation is Allocation.APPLIED or case.invoice is None or case.event.currency != payment.currency:
         return False
     names_one = case.event.metadata_invoice_id is not None or case.link_invoice_id is not None
     return names_one or payment.unapplied_code != Reason.METADATA_MISMATCH

@@ -30,12 +30,8 @@ def recounted(ledger: Ledger, new_link_id: str, *, used_link: str | None = None)
     return Ledger(invoice, tally.payments, links)
 
 
-def _by_time(
-    payments: Sequence[PaymentState], marked: Sequence[MarkedPaid]
-) -> Sequence[PaymentState] | Sequence[PaymentState | MarkedPaid]:
+def _by_time(payments: Sequence[PaymentState], marked: Sequence[MarkedPaid]) -> Sequence[PaymentState | MarkedPaid]:
     """Order payments and marks by Stripe's clock; in the same second, payments first."""
-    if not marked:
-        return payments
     together: list[PaymentState | MarkedPaid] = [*payments, *marked]
     return sorted(together, key=lambda entry: entry.at if isinstance(entry, MarkedPaid) else entry.occurred_at)
 

@@ -1,8 +1,12 @@
 """What a batch's books know of a payment, by its invoice and by its Stripe invoice."""
 
+import pytest
+
 from inbox.books import Books
+from models.kinds import PaymentLinkStatus, WebhookEventStatus
 from models.payment_fact import Evidence, PaymentFact
-from tests.world.desk import INVOICE, ORIGIN, WORKSPACE, open_invoice, payment
+from models.settlement import Verdict
+from tests.world.desk import INVOICE, ORIGIN, WORKSPACE, active_link, open_invoice, payment
 
 OTHER = "inv_2"
 
@@ -21,3 +25,16 @@ def test_a_payment_that_leaves_its_invoice_is_no_longer_among_those_of_that() ->
     )  # fmt: skip
     assert books.case(ORIGIN, event).payments == ()
     assert [each.id for each in books.case(ORIGIN, event._replace(metadata_invoice_id=OTHER)).payments] == [moved.id]
+
+
+def test_a_link_never_goes_back_to_what_it_was() -> None:
+    books = Books()
+    spent = active_link(status=PaymentLinkStatus.COMPLETED)
+    books.links[WORKSPACE, INVOICE] = [spent]
+
+    with pytest.raises(AssertionError, match="a link can't go from COMPLETED to ACTIVE"):
+        books.enter(
+            ORIGIN,
+            INVOICE,
+            Verdict(WebhookEventStatus.PROCESSED, links=(spent._replace(status=PaymentLinkStatus.ACTIVE),)),
+        )

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ from database.scope import scoped
 from errors import UnavailableError
 from feed.follow import Feed
 from gateways.stripe.events import READER_VERSION, read
+from inbox import queue
 from inbox.batch import post
 from inbox.delivery import Delivery, Receipt, body_key, kept
 from inbox.queue import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
@@ -167,6 +169,31 @@ async def test_two_hundred_deliveries_of_one_event_are_one(
     assert len(await books.payments_of(workspace)) == 1
     assert (await books.log_types(workspace)).count(EventType.INVOICE_PAID) == 1
     assert (await books.traffic_of(integration)).deliveries == 200
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_of_what_comes_together_the_latest_is_the_last_event(
+    database: Database, integration: Integration, order: tuple[int, ...]
+) -> None:
+    early = utc_now() - timedelta(minutes=2)
+    received = [early, early + timedelta(minutes=1)]
+    given = [delivery(integration, stripe.payment_intent_succeeded()) for _ in order]
+
+    await deliver_in_one_batch(database, [replace(given[each], received_at=received[each]) for each in order])
+
+    assert (await books.traffic_of(integration)).last_event_at == received[1]
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "is_outdated"),
+    [((), False), ((None, None), False), (("sealed before", None), True), ((None, "sealed before"), True)],
+)
+async def test_a_receipt_says_whether_the_secrets_were_replaced_since_its_delivery_was_checked(
+    inbox: Inbox, integration: Integration, judged_by: tuple[str | None, ...], is_outdated: bool
+) -> None:
+    given = replace(delivery(integration, stripe.payment_intent_succeeded()), judged_by=judged_by)
+
+    assert (await inbox.accept(given)).is_outdated is is_outdated
 
 
 async def test_two_hundred_events_of_one_payment_are_one_payment(
@@ -328,6 +355,23 @@ async def test_a_payment_is_merged_within_a_batch(
         await post(tx, deliveries(integration, events[stored:]))
 
     await assert_merged(workspace, invoice)
+    await deliver(inbox, integration, stripe.charge_refunded(payment_intent="pi_a", refunded=500))
+    assert [payment.amount_refunded for payment in await books.payments_of(workspace)] == [500]
+
+
+async def test_a_payment_is_merged_into_another_by_a_batch_that_changed_it_first(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    whole, intent, both = tied(invoice)
+    await deliver_in_turn(inbox, integration, whole, intent)
+
+    async with transaction() as tx:
+        await post(tx, deliveries(integration, [stripe.charge_refunded(payment_intent="pi_a", refunded=500), both]))
+
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.provider_payment_id, payment.amount, payment.amount_refunded) == ("pi_a", 2000, 500)
+    assert {event.payment_id for event in await books.webhook_events_of(workspace)} == {payment.id}
 
 
 async def test_payments_of_a_stripe_invoice_take_the_place_of_its_whole(
@@ -431,6 +475,26 @@ async def test_each_payment_of_a_stripe_invoice_is_logged_with_the_invoice_that_
     ]
 
 
+async def test_an_event_of_several_payments_needs_a_person_if_one_of_them_does(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    void = await books.add_invoice(integration, status=InvoiceStatus.VOID)
+    other = await books.add_invoice(integration)
+    await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_a", amount=500))
+
+    for payments in ({"pi_a": 500, "pi_b": 1500}, {"pi_c": 1500, "pi_a": 500}):
+        await deliver(
+            inbox, integration, stripe.stripe_invoice_paid(**ours(void), invoice="in_a", amount=2000, payments=payments)
+        )
+
+    stored = await books.webhook_events_of(workspace)
+    assert [(event.status, event.reason_code) for event in stored] == [
+        (WebhookEventStatus.PROCESSED, None),
+        (WebhookEventStatus.UNAPPLIED, "INVOICE_VOID"),
+        (WebhookEventStatus.UNAPPLIED, "INVOICE_VOID"),
+    ]
+
+
 async def test_what_an_event_does_to_another_invoice_is_logged_with_that_one(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
@@ -438,6 +502,7 @@ async def test_what_an_event_does_to_another_invoice_is_logged_with_that_one(
     named, other = await books.add_invoice(integration), await books.add_invoice(integration)
     await books.add_link(named, status=PaymentLinkStatus.ACTIVE, amount=2000)
     events = [
+        stripe.payment_intent_succeeded(**ours(named), payment_intent="pi_c", amount=300),
         stripe.stripe_invoice_paid(**ours(named), invoice="in_a", amount=1500),
         stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_b", amount=500),
         stripe.payment_intent_succeeded(**ours(other), payment_intent="pi_b", amount=500, order="in_a"),
@@ -445,10 +510,10 @@ async def test_what_an_event_does_to_another_invoice_is_logged_with_that_one(
 
     await deliver_in_turn(inbox, integration, *events)
 
-    assert [(await books.again(invoice)).amount_paid for invoice in (named, other)] == [1000, 500]
+    assert [(await books.again(invoice)).amount_paid for invoice in (named, other)] == [1300, 500]
     log = await books.log_of(workspace)
     replaced = [entry.invoice_id for entry in log if entry.type is EventType.PAYMENT_LINK_DEACTIVATED]
-    assert replaced == [named.id, named.id]
+    assert replaced == [named.id] * 3
 
 
 async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
@@ -524,6 +589,21 @@ async def test_after_less_money_a_new_link_is_to_be_made_for_the_rest(
         EventType.PAYMENT_SUCCEEDED,
         EventType.INVOICE_PARTIALLY_PAID,
     ]
+
+
+async def test_what_asks_for_no_link_and_stops_none_now_gives_the_link_maker_no_work(integration: Integration) -> None:
+    """A link that was paid is stopped after a while only."""
+    invoice = await books.add_invoice(integration)
+    link = await books.add_link(invoice)
+    paid = stripe.checkout_session_completed(**ours(invoice), payment_link=link.provider_id)
+    held = stripe.payment_intent_succeeded(**ours(await books.add_invoice(integration)))
+    for is_active, given in ((True, b"{"), (True, paid), (False, held)):
+        await books.change(integration, is_active=is_active)
+
+        async with transaction() as tx:
+            posted = await post(tx, deliveries(integration, [given]))
+
+        assert not posted.are_links_due
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -639,6 +719,29 @@ async def test_money_without_an_invoice_is_kept_with_its_customer(
     assert payment.customer_id == customer_id
 
 
+async def test_money_without_an_invoice_pays_one_that_has_payments_once_an_event_names_it(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    money: Any = {"payment_intent": "pi_a", "amount": 1500}
+
+    receipts = await deliver_in_turn(
+        inbox,
+        integration,
+        stripe.payment_intent_succeeded(invoice_id=new_id(Prefix.INVOICE), **money),
+        stripe.payment_intent_succeeded(**ours(invoice), payment_intent="pi_b", amount=500),
+        stripe.checkout_session_completed(**ours(invoice), **money),
+    )
+
+    assert [receipt.status for receipt in receipts] == [
+        WebhookEventStatus.UNAPPLIED,
+        WebhookEventStatus.PROCESSED,
+        WebhookEventStatus.PROCESSED,
+    ]
+    now = await books.again(invoice)
+    assert (now.status, now.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
 async def test_a_refund_of_money_without_an_invoice_is_one_of_its_customer(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
@@ -727,6 +830,7 @@ async def test_what_cannot_be_read_is_kept_byte_for_byte(
         may_be_money = event.type == "payment_intent.succeeded"
         assert event.status is (WebhookEventStatus.UNAPPLIED if may_be_money else WebhookEventStatus.IGNORED)
         assert event.reader_version == (READER_VERSION if may_be_money else None)
+    assert await books.log_types(workspace) == [EventType.WEBHOOK_EVENT_RECEIVED] * len(UNREADABLE)
 
 
 async def test_what_can_be_read_is_kept_byte_for_byte_too(
@@ -845,22 +949,7 @@ async def test_a_row_that_contradicts_a_delivery_fails_it_alone(
 ) -> None:
     """A payment that exists without its names: the conflict does not go away by trying again at once."""
     invoices = [await books.add_invoice(integration) for _ in range(3)]
-    contradiction = Payment(
-        id=new_id(Prefix.PAYMENT),
-        workspace_id=workspace.id,
-        integration_id=integration.id,
-        provider_payment_id="pi_1",
-        status=PaymentStatus.PENDING,
-        amount=0,
-        currency="USD",
-        allocation=Allocation.UNAPPLIED,
-        unapplied_code="INVOICE_NOT_FOUND",
-        decided_by="",
-        occurred_at=utc_now(),
-        created_at=utc_now(),
-    )
-    async with transaction():
-        await contradiction.save()
+    contradiction = await books.add_nameless_payment(integration, "pi_1")
     events = [
         stripe.payment_intent_succeeded(**ours(invoice), payment_intent=f"pi_{number}")
         for number, invoice in enumerate(invoices)
@@ -879,6 +968,19 @@ async def test_a_row_that_contradicts_a_delivery_fails_it_alone(
     (mended,) = await deliver_in_one_batch(database, deliveries(integration, events[1:2]))
 
     assert mended.status is WebhookEventStatus.PROCESSED
+
+
+async def test_whoever_follows_is_woken_once_something_failed(
+    database: Database, workspace: Workspace, integration: Integration, logged: Logged
+) -> None:
+    invoice = await books.add_invoice(integration)
+    await refuse_payments(database, invoice)
+    woken: list[Mapping[str, int]] = []
+
+    async with Inbox(database, woken.append, lambda: None) as inbox:
+        await deliver(inbox, integration, stripe.payment_intent_succeeded(**ours(invoice)))
+
+    assert woken == [{workspace.id: 1}]
 
 
 async def test_what_failed_is_retried_without_counting_a_delivery(
@@ -902,14 +1004,15 @@ async def test_money_that_fitted_no_invoice_is_applied_when_it_is_replayed_and_f
 ) -> None:
     invoice = await books.add_invoice(integration, currency="EUR")
     given = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
-    await inbox.accept(given)
+    first = await inbox.accept(given)
     await books.change(invoice, currency="USD")
     posted = await inbox.accept(given)
 
     replayed = await inbox.accept(replace(given, again=True, posts=0))
 
-    assert posted.status is WebhookEventStatus.UNAPPLIED
-    assert replayed.status is WebhookEventStatus.PROCESSED
+    assert (first.before, first.status) == (None, WebhookEventStatus.UNAPPLIED)
+    assert (posted.before, posted.status) == (WebhookEventStatus.UNAPPLIED, WebhookEventStatus.UNAPPLIED)
+    assert (replayed.before, replayed.status) == (WebhookEventStatus.UNAPPLIED, WebhookEventStatus.PROCESSED)
     (kept,) = await books.webhook_events_of(workspace)
     assert (kept.reason_code, kept.deliveries, kept.attempts) == (None, 2, 2)
     (payment,) = await books.payments_of(workspace)
@@ -934,6 +1037,17 @@ async def test_a_replay_decides_anew_though_stripe_posts_the_same_at_the_same_ti
     assert (await books.again(invoice)).status is InvoiceStatus.PAID
 
 
+async def test_what_is_ignored_for_good_is_not_tried_again_by_its_next_delivery(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    event = stripe.payment_intent_succeeded()
+
+    await deliver_in_turn(inbox, integration, event, event)
+
+    (kept,) = await books.webhook_events_of(workspace)
+    assert (kept.reason_code, kept.deliveries, kept.attempts) == ("NO_METADATA", 2, 1)
+
+
 async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
     inbox: Inbox, workspace: Workspace, integration: Integration
 ) -> None:
@@ -951,9 +1065,11 @@ async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
 # --- Switched off, disconnected --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("page", [2, 3, 200])
 async def test_what_comes_while_the_integration_is_off_is_held_and_applied_in_order(
-    inbox: Inbox, workspace: Workspace, integration: Integration
+    inbox: Inbox, workspace: Workspace, integration: Integration, monkeypatch: pytest.MonkeyPatch, page: int
 ) -> None:
+    monkeypatch.setattr(queue, "_PAGE", page)
     invoices = [await books.add_invoice(integration) for _ in range(3)]
     events = [stripe.payment_intent_succeeded(**ours(invoice)) for invoice in invoices]
     await books.change(integration, is_active=False)
@@ -993,6 +1109,7 @@ async def test_what_is_held_stays_so_while_the_integration_is_off(
 
     (kept,) = await books.webhook_events_of(workspace)
     assert (kept.status, kept.deliveries) == (WebhookEventStatus.HELD, 1)
+    assert await books.log_types(workspace) == [EventType.WEBHOOK_EVENT_RECEIVED]
 
 
 async def test_what_is_held_is_applied_by_its_next_delivery_too(
@@ -1039,13 +1156,18 @@ async def test_a_caller_that_goes_away_cancels_nothing(
         asyncio.ensure_future(inbox.accept(delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))))
         for invoice in invoices
     ]
+    errors: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context))
     await asyncio.sleep(0)
     for caller in callers[::2]:
         caller.cancel()
 
     async with inbox:
         answers = await asyncio.gather(*callers, return_exceptions=True)
+    loop.set_exception_handler(None)
 
+    assert errors == []
     assert [isinstance(answer, asyncio.CancelledError) for answer in answers] == [True, False, True, False]
     assert {(await books.again(invoice)).status for invoice in invoices} == {InvoiceStatus.PAID}
 

@@ -80,6 +80,7 @@ async def test_a_dispute_that_overtakes_its_payment_is_applied_when_the_payment_
     assert {(each.status, each.reason_code, each.retry_at is None) for each in waiting} == {
         (WebhookEventStatus.IGNORED, "PAYMENT_UNKNOWN", False)
     }
+    assert all(each.retry_at and each.retry_at > each.received_at for each in waiting)
     after = await unscoped(WebhookEvent).filter(id__in=[each.id for each in waiting])
     assert {(each.status, each.retry_at) for each in after} == {(WebhookEventStatus.PROCESSED, None)}
     (payment,) = (await business.mutate(MONEY_BACK, id=invoice["id"]))["payments"]["nodes"]
@@ -108,6 +109,19 @@ async def test_a_dispute_that_was_held_for_days_before_its_payment_still_waits_f
     assert receipt.status is WebhookEventStatus.PROCESSED
     (payment,) = (await business.mutate(MONEY_BACK, id=invoice["id"]))["payments"]["nodes"]
     assert payment["dispute"]["status"] == "needs_response"
+
+
+async def test_a_dispute_whose_payment_never_comes_is_tried_a_few_times(business: Business) -> None:
+    row = await unscoped(Integration).get(id=(await business.connect())["id"])
+    await business.deliver(row.id, stripe.dispute(payment_intent=stripe.fresh("pi"), amount=2000))
+    (disputed,) = await unscoped(WebhookEvent).filter(integration_id=row.id)
+    async with transaction():
+        await unscoped(WebhookEvent).filter(id=disputed.id).update(received_at=utc_now() - timedelta(days=5))
+
+    while (disputed := await unscoped(WebhookEvent).get(id=disputed.id)).retry_at is not None:
+        await business.services.inbox.accept(kept(row, disputed))
+
+    assert (disputed.reason_code, disputed.attempts) == ("PAYMENT_UNKNOWN", 6)
 
 
 async def test_money_by_the_link_of_another_invoice_than_its_metadata_names_is_unapplied(business: Business) -> None:

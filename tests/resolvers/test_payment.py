@@ -45,7 +45,7 @@ async def unapplied(business: Business, integration: Json, **told: Any) -> str:
     await business.deliver(
         integration["id"], stripe.payment_intent_succeeded(payment_intent=intent, created=100, **named | told)
     )
-    return (await unscoped(Payment).get(provider_payment_id=intent)).id
+    return (await unscoped(Payment).get(workspace_id=business.workspace.id, provider_payment_id=intent)).id
 
 
 async def told_of(payment_id: str) -> list[tuple[WebhookEventStatus, str | None, str | None]]:
@@ -340,24 +340,35 @@ async def test_who_locks_the_other_way_round_is_let_go_first(business: Business)
     assert (result["__typename"], result["invoice"]["status"]) == ("ApplyPaymentSuccess", "PAID")
 
 
-async def test_what_names_a_payment_alone_waits_for_its_invoice_before_it_holds_the_payment(business: Business) -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        stripe.dispute(payment_intent="pi_locked"),
+        stripe.charge_refunded(payment_intent="pi_locked", invoice_id=UNKNOWN),
+        stripe.payment_intent_succeeded(payment_intent="pi_other", order="in_locked"),
+    ],
+    ids=["by its name", "though metadata names another", "by its Stripe invoice"],
+)
+async def test_what_names_a_payment_alone_waits_for_its_invoice_before_it_holds_the_payment(
+    business: Business, event: stripe.Event
+) -> None:
     """Everybody takes locks in one order, so nobody waits in a circle."""
     if business.services.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     integration = await business.connect()
-    intent = stripe.fresh("pi")
-    payment_id = await unapplied(business, integration, payment_intent=intent)
+    payment_id = await unapplied(business, integration, payment_intent="pi_locked", order="in_locked")
     invoice = await business.finalized("20.00")
     await apply(business, payment_id, invoice["id"])
     other = await asyncpg.connect(business.services.database.url)
 
     async with other.transaction():
         await other.execute("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", invoice["id"])
-        told = asyncio.create_task(business.deliver(integration["id"], stripe.dispute(payment_intent=intent)))
+        told = asyncio.create_task(business.deliver(integration["id"], event))
         await eventually(lambda: waiting_for_locks(other))
         held = await other.fetchval("SELECT id FROM payments WHERE id = $1 FOR UPDATE NOWAIT", payment_id)
     await other.close()
 
     await told
     assert held == payment_id
-    assert (await unscoped(Payment).get(id=payment_id)).dispute_status == "needs_response"
+    stored = await unscoped(WebhookEvent).get(workspace_id=business.workspace.id, provider_event_id=event["id"])
+    assert stored.status is WebhookEventStatus.PROCESSED

@@ -8,6 +8,7 @@ import pytest
 
 from database.access import transaction
 from database.scope import unscoped
+from errors import StripeUnavailableError
 from gateways.stripe.checkup import Checkup
 from inbox import sync
 from inbox.sync import Progress
@@ -57,6 +58,8 @@ async def test_what_never_arrived_is_fetched_and_applied_once(business: Business
         assert (found["status"], found["amountPaid"]["amount"]) == ("PAID", "20.00")
     stored = await unscoped(WebhookEvent).filter(integration_id=integration["id"])
     assert {(each.status, each.deliveries) for each in stored} == {(WebhookEventStatus.PROCESSED, 0)}
+    posted = await traffic(integration)
+    assert (posted.deliveries, posted.last_event_at) == (0, None)
 
 
 async def test_it_goes_on_from_where_it_ended(business: Business) -> None:
@@ -101,6 +104,7 @@ async def test_many_events_are_read_in_pages_the_oldest_first(
 
     assert (progress.found, progress.applied, progress.complete) == (8, 8, True)
     assert [each.until for each in told] == sorted(each.until for each in told)
+    assert told[-1].found == 8
 
 
 async def test_an_inactive_integration_keeps_what_is_fetched(business: Business) -> None:
@@ -161,8 +165,10 @@ async def test_an_instant_to_come_is_refused(business: Business, days: int, code
     assert (refused["__typename"], refused["code"], refused["path"]) == ("InvalidInput", code, ["since"])
 
 
-async def test_a_rate_limit_is_waited_out(business: Business) -> None:
-    """Stripe does not say for how long: for a second, each time."""
+async def test_a_rate_limit_is_waited_out(business: Business, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe does not say for how long: for a second, each time, and the third time is the last."""
+    monkeypatch.setattr(sync, "_PATIENCE", 3)
+    monkeypatch.setattr(sync, "_MAX_WAIT_S", 1.0)
     integration = await business.connect()
     await paid_unheard(business)
     await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429, times=2)
@@ -172,6 +178,23 @@ async def test_a_rate_limit_is_waited_out(business: Business) -> None:
 
     assert time.monotonic() - began >= 2
     assert (synced["applied"], synced["complete"]) == (2, True)
+
+
+async def test_a_rate_limit_is_waited_out_without_a_deadline(business: Business) -> None:
+    integration = await business.connect()
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    assert (await business.services.sync.fetch_events(row)).complete
+
+
+async def test_a_rate_limit_that_ends_after_the_deadline_is_not_waited_out(business: Business) -> None:
+    integration = await business.connect()
+    await business.stripe.fault("status_before", method="GET", path="/v1/events", status=429)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    with pytest.raises(StripeUnavailableError):
+        await business.services.sync.fetch_events(row, within_s=0.9)
 
 
 async def test_a_key_that_may_not_read_is_told(business: Business) -> None:
@@ -208,6 +231,28 @@ async def old_link(invoice: dict[str, Any], **columns: Any) -> None:
     async with transaction():
         links = unscoped(PaymentLink).filter(invoice_id=invoice["id"])
         await links.update(created_at=utc_now() - timedelta(days=40), **columns)
+
+
+async def test_a_link_that_was_just_made_is_not_asked_about(business: Business) -> None:
+    integration = await business.connect()
+    await paid_unheard(business)
+    row = await unscoped(Integration).get(id=integration["id"])
+
+    assert await business.services.sync.check_links(row) == 0
+
+
+async def test_a_link_that_was_asked_about_rests_for_a_while(business: Business) -> None:
+    integration = await business.connect()
+    invoice = await business.finalized("20.00")
+    await old_link(invoice)
+    row = await unscoped(Integration).get(id=integration["id"])
+    unpaid = await business.services.sync.check_links(row)
+    await business.stripe.pay(invoice["paymentLink"]["stripeId"], deliveries=0)
+
+    resting = await business.services.sync.check_links(row)
+    rested = await business.services.sync.check_links(row, rest=timedelta(0))
+
+    assert (unpaid, resting, rested) == (0, 0, 1)
 
 
 async def test_a_link_that_stripe_does_not_know_does_not_stand_in_the_way_of_others(business: Business) -> None:

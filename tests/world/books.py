@@ -15,7 +15,7 @@ from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic
 from models.invoice import Invoice, next_number
-from models.kinds import EventType, InvoiceStatus, Mode, PaymentLinkStatus
+from models.kinds import Allocation, EventType, InvoiceStatus, Mode, PaymentLinkStatus, PaymentStatus
 from models.payment import Payment
 from models.payment_link import PaymentLink
 from models.webhook_event import WebhookEvent
@@ -104,6 +104,27 @@ async def add_link(invoice: Invoice, **fields: Any) -> PaymentLink:
     async with transaction():
         await link.save()
     return link
+
+
+async def add_nameless_payment(integration: Integration, provider_payment_id: str) -> Payment:
+    """A payment that no reference leads to: whatever reports it fails."""
+    payment = Payment(
+        id=new_id(Prefix.PAYMENT),
+        workspace_id=integration.workspace_id,
+        integration_id=integration.id,
+        provider_payment_id=provider_payment_id,
+        status=PaymentStatus.PENDING,
+        amount=0,
+        currency="USD",
+        allocation=Allocation.UNAPPLIED,
+        unapplied_code="INVOICE_NOT_FOUND",
+        decided_by="",
+        occurred_at=utc_now(),
+        created_at=utc_now(),
+    )
+    async with transaction():
+        await payment.save()
+    return payment
 
 
 async def change(row: Model, **values: Any) -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from models.kinds import Allocation, Mode, PaymentStatus
 from models.payment import PaymentState
-from models.payment_fact import Evidence, PaymentFact
+from models.payment_fact import Evidence, PaymentFact, Presentment
 from models.settlement.case import Case
-from models.settlement.identity import applied_as, merged, subject_of
+from models.settlement.identity import applied_as, merged, presentment_of_both, subject_of
 from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, open_invoice, payment
 
 LOST: dict[str, Any] = {
@@ -128,27 +128,48 @@ def test_the_stripe_invoice_that_either_names_is_kept(first: str | None, second:
     assert found.order_id == "in_1"
 
 
-def test_an_event_keeps_the_names_that_no_payment_of_another_invoice_has() -> None:
-    elsewhere = payment(invoice_id="inv_2", provider_ids=frozenset({"ch_1", "cs_1"}))
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_what_two_events_say_that_the_customer_saw_the_larger_amount_is_kept(*, swapped: bool) -> None:
+    seen = [Presentment(1800, "EUR"), Presentment(1850, "EUR")]
+    one, other = reversed(seen) if swapped else seen
+
+    assert presentment_of_both(one, other) == Presentment(1850, "EUR")
+
+
+def case_of(names: tuple[str, ...], known: PaymentState) -> Case:
+    """What is looked at for an event of an invoice that has these names."""
     event = PaymentFact(
         "evt_1", "any", 1, livemode=False, api_version=None, evidence=Evidence.PAID, is_handled=True,
-        provider_ids=("cs_2", "ch_1"),
+        provider_ids=names,
     )  # fmt: skip
-    case = Case(
+    return Case(
         event=event,
         workspace_id=WORKSPACE,
         mode=Mode.TEST,
         invoice_id=INVOICE,
         invoice=open_invoice(),
         customer_id=CUSTOMER,
-        payments=[elsewhere],
+        payments=[known],
         links=[],
         link_invoice_id=None,
         new_payment_id="pay_new",
         new_link_id="pl_new",
     )
 
-    subject = subject_of(case)
+
+def test_an_event_keeps_the_names_that_no_payment_of_another_invoice_has() -> None:
+    elsewhere = payment(invoice_id="inv_2", provider_ids=frozenset({"ch_1", "cs_1"}))
+
+    subject = subject_of(case_of(("cs_2", "ch_1"), elsewhere))
 
     assert (subject.known, subject.case.payments) == ([], [])
     assert subject.case.event.provider_ids == ("cs_2",)
+
+
+def test_a_payment_of_another_intent_keeps_its_names_and_stays_one_of_the_invoice() -> None:
+    other = payment(provider_ids=frozenset({"pi_1", "cs_1"}))
+
+    subject = subject_of(case_of(("pi_2", "cs_1"), other))
+
+    assert (subject.known, subject.case.payments) == ([], [other])
+    assert subject.case.event.provider_ids == ("pi_2",)

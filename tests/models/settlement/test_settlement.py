@@ -18,9 +18,9 @@ from models.kinds import (
     WebhookEventStatus,
 )
 from models.reason import Reason
-from models.settlement import settle
+from models.settlement import Verdict, settle
 from tests.world import stripe_payloads as stripe
-from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice
+from tests.world.desk import CUSTOMER, INVOICE, NOW, WORKSPACE, Desk, active_link, open_invoice, payment
 from tests.world.stripe_payloads import Event
 
 OURS: Final[Any] = {"invoice_id": INVOICE, "customer_id": CUSTOMER, "workspace_id": WORKSPACE}
@@ -267,6 +267,44 @@ def test_money_that_came_too_early_is_applied_by_the_payments_next_event() -> No
     assert (desk.payment.allocation, desk.payment.unapplied_code) == (Allocation.APPLIED, None)
 
 
+@pytest.mark.parametrize("order", ORDERS_OF_2)
+@pytest.mark.parametrize(
+    ("status", "code"), [(InvoiceStatus.DRAFT, "INVOICE_DRAFT"), (InvoiceStatus.VOID, "INVOICE_VOID")]
+)
+def test_why_money_fits_no_invoice_is_said_of_the_currency_that_decides(
+    status: InvoiceStatus, code: str, order: tuple[int, ...]
+) -> None:
+    desk = Desk(open_invoice(status=status))
+    events = [paid(), completed(amount=1850, currency="eur")]
+
+    desk.take(*(events[position] for position in order))
+
+    assert (desk.payment.currency, desk.payment.unapplied_code) == ("USD", code)
+
+
+def test_money_that_is_applied_by_hand_is_added_to_what_its_invoice_has() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.take(paid(500, "pi_a"), paid(1500, "pi_b", invoice_id=other))
+
+    desk.apply(next(payment for payment in desk.payments if not payment.counts), INVOICE)
+
+    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+
+
+@pytest.mark.parametrize(
+    "clear", [paid(), completed(invoice_id=None, workspace_id=None)], ids=["by its metadata", "by its link"]
+)
+def test_money_whose_metadata_was_not_its_links_is_applied_once_an_event_is_clear(clear: Event) -> None:
+    desk = Desk(open_invoice(), [active_link()])
+    unclear = desk.take(completed(workspace_id="acme"))
+
+    verdict = desk.take(clear)
+
+    assert (unclear.code, verdict.code) == ("METADATA_MISMATCH", None)
+    assert (desk.payment.allocation, desk.invoice.status) == (Allocation.APPLIED, InvoiceStatus.PAID)
+
+
 def test_money_that_was_applied_stays_so_when_the_invoice_is_void() -> None:
     desk = Desk(open_invoice())
     desk.take(paid(500))
@@ -359,6 +397,17 @@ def test_without_metadata_a_link_of_ours_decides() -> None:
     assert verdict.status is WebhookEventStatus.PROCESSED
     assert verdict.invoice is not None
     assert verdict.invoice.status is InvoiceStatus.PAID
+
+
+@pytest.mark.parametrize(
+    ("order", "code"), [(None, "NO_METADATA"), ("cs_a", "PAYMENT_UNKNOWN"), ("in_a", "PAYMENT_UNKNOWN")]
+)
+def test_an_intent_without_metadata_waits_for_the_session_or_stripe_invoice_behind_it(
+    order: str | None, code: str
+) -> None:
+    verdict = Desk(open_invoice()).take(stripe.payment_intent_succeeded(payment_intent="pi_a", order=order))
+
+    assert (verdict.status, verdict.code) == (WebhookEventStatus.IGNORED, code)
 
 
 def test_an_event_without_metadata_belongs_to_the_payment_that_it_names() -> None:
@@ -739,6 +788,15 @@ def test_a_payment_that_counts_for_another_invoice_stays_there() -> None:
 
     assert {payment.invoice_id: payment.amount for payment in desk.payments} == {INVOICE: 2000, other: 2000}
     assert desk.invoice.amount_paid == 2000
+
+
+def test_an_event_that_names_nothing_but_another_invoices_payment_changes_nothing() -> None:
+    desk = Desk(open_invoice())
+    elsewhere = payment(invoice_id="inv_2", provider_payment_id="pi_a", provider_ids=frozenset({"pi_a"}))
+
+    verdict = settle(desk.case(paid(payment_intent="pi_a"))._replace(payments=[elsewhere]))
+
+    assert verdict == Verdict(WebhookEventStatus.PROCESSED)
 
 
 def test_an_event_that_names_another_invoices_payment_too_leaves_that_as_it_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from models.ids import Prefix, new_id
 from models.instant import from_epoch
-from models.kinds import EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
+from models.kinds import Allocation, EventType, InvoiceStatus, PaymentStatus, WebhookEventStatus
 from models.reason import Reason
 from models.settlement.stripe_invoice import StripeInvoice
 from tests.world import stripe_payloads as stripe
@@ -39,21 +39,39 @@ def test_payments_without_a_stripe_invoice_are_no_parts_of_one() -> None:
     assert StripeInvoice.among([payment(order_id=None), payment(order_id="in_1")], None) == StripeInvoice()
 
 
-def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides() -> None:
+@pytest.mark.parametrize("left", [1, 3000])
+def test_what_the_known_payments_leave_of_a_stripe_invoice_counts_besides(left: int) -> None:
+    total = 2000 + left
     events = [
         stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS),
-        stripe.stripe_invoice_paid(invoice="in_1", amount=5000, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=total, **OURS),
     ]
 
     for order in permutations(events):
-        desk = Desk(open_invoice(total=5000))
+        desk = Desk(open_invoice(total=total))
         desk.take(*order)
 
-        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 5000)
+        assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, total)
         assert {payment.provider_payment_id: payment.amount for payment in desk.payments} == {
             "pi_a": 2000,
-            "in_1": 3000,
+            "in_1": left,
         }
+
+
+def test_a_payment_of_the_same_stripe_invoice_for_another_invoice_stays_as_it_is() -> None:
+    other = new_id(Prefix.INVOICE)
+    desk = Desk(open_invoice())
+    desk.add_invoice(open_invoice(id=other, total=1000))
+    desk.take(
+        stripe.payment_intent_succeeded(
+            payment_intent="pi_b", amount=1500, order="in_1", **(OURS | {"invoice_id": other})
+        )
+    )
+
+    verdict = desk.take(stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, order="in_1", **OURS))
+
+    assert [payment.provider_payment_id for payment in verdict.payments] == ["pi_a"]
+    assert {payment.provider_payment_id: payment.overpaid for payment in desk.payments} == {"pi_a": 0, "pi_b": 500}
 
 
 def test_what_is_told_again_of_a_payment_takes_nothing_from_the_rest() -> None:
@@ -80,6 +98,36 @@ def test_a_stripe_invoice_that_was_paid_further_is_told_as_a_larger_whole() -> N
         assert (desk.invoice.status, desk.invoice.amount_paid, desk.live_links) == (InvoiceStatus.PAID, 5000, [])
         assert {payment.provider_payment_id for payment in desk.payments} == {"pi_a", "pi_b"}
         assert desk.log.count(EventType.INVOICE_PAID) == 1
+
+
+def test_of_totals_in_two_currencies_the_one_in_the_invoices_says_when() -> None:
+    events = [
+        stripe.stripe_invoice_paid(invoice="in_1", amount=2000, created=20, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=1850, currency="eur", created=10, **OURS),
+    ]
+
+    for order in permutations(events):
+        desk = Desk(open_invoice())
+        desk.take(*order)
+
+        assert (desk.payment.amount, desk.payment.currency) == (2000, "USD")
+        assert (desk.invoice.status, desk.invoice.paid_at) == (InvoiceStatus.PAID, from_epoch(20))
+
+
+def test_a_total_that_counts_does_so_when_its_payment_was_told_in_another_currency_first() -> None:
+    """Although its invoice is void by then."""
+    desk = Desk(open_invoice())
+    told: Any = {"payment_intent": "pi_a", "order": "in_1", **OURS}
+    desk.take(
+        stripe.stripe_invoice_paid(invoice="in_1", amount=2000, **OURS),
+        stripe.payment_intent_succeeded(amount=1850, currency="eur", **told),
+    )
+    desk.invoice = desk.invoice._replace(status=InvoiceStatus.VOID)
+
+    desk.take(stripe.payment_intent_succeeded(amount=2000, **told))
+
+    assert (desk.payment.provider_payment_id, desk.payment.amount, desk.payment.currency) == ("pi_a", 2000, "USD")
+    assert (desk.payment.allocation, desk.invoice.amount_paid) == (Allocation.APPLIED, 2000)
 
 
 def test_amounts_of_two_currencies_are_not_compared_when_payments_turn_out_to_be_one() -> None:
@@ -174,6 +222,17 @@ def test_what_was_marked_in_stripe_fills_what_was_lacking_then(paid_at: int, out
         assert (desk.invoice.status, desk.invoice.paid_at) == (InvoiceStatus.PAID, from_epoch(20))
         assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band) == (1500, out_of_band)
         assert (desk.payment.overpaid, desk.live_links) == (overpaid, [])
+
+
+def test_what_was_marked_in_stripe_though_nothing_was_lacking_adds_nothing() -> None:
+    desk = Desk(open_invoice())
+
+    desk.take(
+        stripe.payment_intent_succeeded(payment_intent="pi_a", amount=2000, created=10, **OURS),
+        stripe.stripe_invoice_paid(invoice="in_1", amount=500, payments={"": 500}, created=20, **OURS),
+    )
+
+    assert (desk.invoice.amount_paid, desk.invoice.amount_paid_out_of_band, desk.payment.overpaid) == (2000, 0, 0)
 
 
 def test_of_what_was_marked_in_stripe_the_largest_amount_and_the_first_instant_count() -> None:
@@ -486,6 +545,29 @@ def test_what_nothing_ties_together_in_time_counts_as_two(order: tuple[int, ...]
     assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
 
 
+def test_a_stripe_invoice_waits_for_one_payment_that_may_be_its_own_though_others_are_not() -> None:
+    desk = Desk(open_invoice(total=3000))
+
+    first, second, whole = (
+        desk.take(event, is_patient=True).code
+        for event in (
+            stripe.payment_intent_succeeded(payment_intent="pi_a", amount=1000, order="in_b", **OURS),
+            stripe.payment_intent_succeeded(payment_intent="pi_b", amount=1000, **OURS),
+            stripe.stripe_invoice_paid(invoice="in_a", amount=1000, **OURS),
+        )
+    )
+
+    assert (first, second, whole) == (None, None, Reason.PAYMENT_UNCLEAR)
+
+
+def test_a_stripe_invoice_beside_which_nothing_is_counted_does_not_wait() -> None:
+    desk = Desk(open_invoice())
+
+    verdict = desk.take(stripe.stripe_invoice_paid(invoice="in_a", amount=2000, **OURS), is_patient=True)
+
+    assert (verdict.code, desk.invoice.status) == (None, InvoiceStatus.PAID)
+
+
 def test_what_pays_no_invoice_by_being_counted_does_not_wait() -> None:
     desk = Desk(open_invoice(total=5000))
     paid = Desk(open_invoice(total=1000))
@@ -511,8 +593,16 @@ def test_what_pays_no_invoice_by_being_counted_does_not_wait() -> None:
             stripe.stripe_invoice_paid(invoice="in_a", amount=500, **OURS),
             stripe.payment_intent_succeeded(payment_intent="pi_b", amount=1500, **OURS),
         ),
+        (
+            stripe.payment_intent_processing(payment_intent="pi_a", amount=500, **OURS),
+            stripe.stripe_invoice_paid(invoice="in_a", amount=2000, **OURS),
+        ),
+        (
+            stripe.payment_intent_succeeded(payment_intent="pi_a", amount=500, **OURS),
+            stripe.stripe_invoice_paid(invoice="in_a", amount=1500, payments={"": 1500}, **OURS),
+        ),
     ],
-    ids=["more than the whole", "another Stripe invoice's", "less than the payment"],
+    ids=["more than the whole", "another Stripe invoice's", "less than the payment", "under way", "not by Stripe"],
 )
 def test_money_that_can_not_be_the_same_does_not_wait(counted: stripe.Event, paying: stripe.Event) -> None:
     desk = Desk(open_invoice())
@@ -520,4 +610,5 @@ def test_money_that_can_not_be_the_same_does_not_wait(counted: stripe.Event, pay
     codes = [desk.take(event, is_patient=True).code for event in (counted, paying)]
 
     assert codes == [None, None]
-    assert (desk.invoice.status, desk.invoice.amount_paid) == (InvoiceStatus.PAID, 2000)
+    assert desk.invoice.status is InvoiceStatus.PAID
+    assert desk.invoice.amount_paid + desk.invoice.amount_paid_out_of_band == 2000
