@@ -1,52 +1,37 @@
 """How Stripe's list of events is read, however many of them are of one second."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from database.access import transaction
 from database.scope import unscoped
-from errors import StripeUnavailableError
-from gateways.base import EventPage
 from inbox import sync
-from inbox.sync import OVERLAP, Sync
+from inbox.sync import OVERLAP, Progress
 from models.instant import from_epoch, utc_now
 from models.integration import Integration
 from models.payment import Payment
 from models.webhook_event import WebhookEvent
 from tests.world import books
-from tests.world import stripe_payloads as stripe
 from tests.world.business import Business
+from tests.world.local import LOCAL
 
 
-@dataclass
-class Listed:
-    """Stripe, with events of given seconds. The simulator's events are of the second in which they happen."""
+async def declined_unheard(business: Business, seconds: Sequence[int]) -> list[str]:
+    """Have a customer's card declined at these seconds, and nothing posted; the events' ids by second, then by id."""
+    link_id = (await business.finalized("20.00"))["paymentLink"]["stripeId"]
+    only: dict[str, Any] = {"outcome": "declined", "events": ["payment_intent.payment_failed"], "deliveries": 0}
+    told = [(await business.stripe.pay(link_id, created=second, **only))[0] for second in seconds]
+    return [event["id"] for event in sorted(told, key=lambda event: (event["created"], event["id"]))]
 
-    events: Sequence[stripe.Event]
-    answers: int = 1000
-    """How many questions it answers before it can't be reached any more."""
 
-    asked: int = 0
-
-    async def list_events(
-        self, _: str, *, created_gte: int, created_lt: int, starting_after: str | None = None, limit: int = 100
-    ) -> EventPage:
-        """A page of the events, newest first."""
-        self.asked += 1
-        if self.asked > self.answers:
-            raise StripeUnavailableError("Stripe can't be reached.")
-        found = [event for event in reversed(self.events) if created_gte <= event["created"] < created_lt]
-        ids = [event["id"] for event in found]
-        begin = 0 if starting_after is None else ids.index(starting_after) + 1
-        return EventPage(found[begin : begin + limit], has_more=len(found) > begin + limit)
-
-    async def completed_sessions(self, _: str, _link: str) -> Sequence[Mapping[str, Any]]:
-        """Nothing was paid by a link."""
-        return []
+async def stored_of(row: Integration) -> list[str | None]:
+    """The ids of an integration's events, in the order in which they were stored."""
+    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("received_at")
+    return [each.provider_event_id for each in stored]
 
 
 @pytest.mark.parametrize(
@@ -59,59 +44,63 @@ async def test_each_event_is_read_once_and_the_oldest_first(
     business: Business, monkeypatch: pytest.MonkeyPatch, page: int, seconds: Sequence[int]
 ) -> None:
     monkeypatch.setattr(sync, "_PAGE", page)
-    integration = await business.connect()
-    since = utc_now() - timedelta(days=1)
-    first = int(since.timestamp())
-    events = [
-        stripe.payment_intent_succeeded(created=first + second, event_id=f"evt_{place}")
-        for place, second in enumerate(seconds)
-    ]
-    row = await unscoped(Integration).get(id=integration["id"])
-    listed = Listed(events)
-
-    progress = await Sync(business.services.inbox, listed, business.services.keyring).fetch_events(row, since)
-
-    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("received_at")
-    assert [each.provider_event_id for each in stored] == [event["id"] for event in events]
-    assert (progress.found, progress.already_known, progress.complete) == (len(events), 0, True)
-    assert listed.asked <= 2 * len(events) + 1
-
-
-@pytest.mark.parametrize("answers", [4, 5, 6])
-async def test_what_was_broken_off_is_gone_on_with_from_what_was_read(
-    business: Business, monkeypatch: pytest.MonkeyPatch, answers: int
-) -> None:
-    monkeypatch.setattr(sync, "_PAGE", 2)
     row = await unscoped(Integration).get(id=(await business.connect())["id"])
     since = utc_now() - timedelta(days=1)
-    hours = range(1, 8)
-    events = [
-        stripe.payment_intent_succeeded(created=int(since.timestamp()) + hour * 3600, event_id=f"evt_{hour}")
-        for hour in hours
-    ]
-    inbox, keyring = business.services.inbox, business.services.keyring
+    ids = await declined_unheard(business, [int(since.timestamp()) + second for second in seconds])
 
-    first = await Sync(inbox, Listed(events, answers), keyring).fetch_events(row, since)
-    second = await Sync(inbox, Listed(events), keyring).fetch_events(row)
+    progress = await business.services.sync.fetch_events(row, since)
 
-    stored = await unscoped(WebhookEvent).filter(integration_id=row.id).order_by("received_at")
-    assert [each.provider_event_id for each in stored] == [event["id"] for event in events]
+    assert await stored_of(row) == ids
+    assert (progress.found, progress.already_known, progress.complete) == (len(ids), 0, True)
+    assert len(await business.stripe.calls("GET", "/v1/events")) <= 2 * len(ids) + 1
+
+
+@pytest.mark.parametrize("read", [1, 3, 5])
+async def test_what_was_broken_off_is_gone_on_with_from_what_was_read(
+    business: Business, monkeypatch: pytest.MonkeyPatch, read: int
+) -> None:
+    monkeypatch.setattr(sync, "_PAGE", 2)
+    monkeypatch.setattr(sync, "_MAX_WAIT_S", 0)  # it does not wait for Stripe
+    row = await unscoped(Integration).get(id=(await business.connect())["id"])
+    since = utc_now() - timedelta(days=1)
+    seconds = [int(since.timestamp()) + hour * 3600 for hour in range(1, 8)]
+    ids = await declined_unheard(business, seconds)
+    faults = f"{business.stripe.url}/simulator/faults"
+    fault = {
+        "kind": "status_before",
+        "method": "GET",
+        "path": "/v1/events",
+        "status": 429,
+        "account": business.stripe.name,
+    }
+
+    def break_off(progress: Progress) -> None:
+        if progress.found >= read:
+            auth = (business.stripe.key("owner"), "")
+            httpx.post(faults, json={**fault, "times": 100}, auth=auth, **LOCAL).raise_for_status()
+
+    first = await business.services.sync.fetch_events(row, since, on_progress=break_off)
+    async with business.stripe.client() as http:
+        (await http.delete(faults)).raise_for_status()
+    second = await business.services.sync.fetch_events(row)
+
+    assert await stored_of(row) == ids
     assert (first.complete, second.complete, second.since) == (False, True, first.until - OVERLAP)
-    assert first.until == from_epoch(events[first.found]["created"])
+    assert read <= first.found < len(ids)
+    assert first.until == from_epoch(seconds[first.found])
 
 
 async def test_what_fails_is_counted_and_fetched_again(business: Business) -> None:
-    invoice = await business.finalized("20.00")
     row = await unscoped(Integration).get(id=(await business.connect())["id"])
-    told: Any = {"invoice_id": invoice["id"], "amount": 1000, "created": int(utc_now().timestamp()) - 60}
-    events = [stripe.payment_intent_succeeded(payment_intent=intent, **told) for intent in ("pi_a", "pi_b")]
-    contradiction = await books.add_nameless_payment(row, "pi_b")
-    reading = Sync(business.services.inbox, Listed(events), business.services.keyring)
+    link_ids = [(await business.finalized("20.00"))["paymentLink"]["stripeId"] for _ in range(2)]
+    only: dict[str, Any] = {"events": ["payment_intent.succeeded"], "deliveries": 0}
+    paid = [(await business.stripe.pay(link_id, **only))[0] for link_id in link_ids]
+    contradiction = await books.add_nameless_payment(row, paid[1]["data"]["object"]["id"])
 
-    first = await reading.fetch_events(row, utc_now() - timedelta(days=1))
+    first = await business.services.sync.fetch_events(row, utc_now() - timedelta(days=1))
     async with transaction():
         await unscoped(Payment).filter(id=contradiction.id).delete()
-    second = await reading.fetch_events(row, utc_now() - timedelta(days=1))
+    second = await business.services.sync.fetch_events(row, utc_now() - timedelta(days=1))
 
     assert (first.found, first.already_known, first.applied, first.failed) == (2, 0, 1, 1)
     assert (second.found, second.already_known, second.applied, second.failed) == (2, 1, 1, 0)
