@@ -36,7 +36,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     ),
     "tests/inbox/test_queue.py": "inbox: batch delivery loading outcomes writing",
     "tests/inbox/test_quarantine.py": "inbox/quarantine: dropping post release store; models: webhook_secret",
-    "tests/workers/test_reconcile.py": "inbox: sync; resolvers/integration: sync; workers: upkeep",
+    "tests/workers/test_reconcile.py": "resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (
         "models: payment payment_fact payment_link; models/settlement: case decide learn tally"
     ),
