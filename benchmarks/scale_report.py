@@ -99,7 +99,7 @@ def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
         more = [name for name, few in sizes[small].items() if is_grown(few, sizes[large][name])]
         yield f"## {database}, {large:,} invoices"
         yield ""
-        yield _grown(database, small, more)
+        yield _grown(small, more)
         yield ""
         yield _row(["query", *HEADINGS])
         yield f"|---|{'--:|' * len(HEADINGS)}"
@@ -107,13 +107,12 @@ def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
         yield ""
 
 
-def _grown(database: str, small: int, more: list[str]) -> str:
+def _grown(small: int, more: list[str]) -> str:
     """Write the sentence about the queries that visit more in the larger workspace."""
-    unit = "steps" if database == NAMES["sqlite"] else "rows"
-    bound = f"{GROWS} times as many {unit} as in the workspace of {small:,} invoices, plus {SLACK}"
+    bound = f"{SLACK} plus {GROWS} times the number in the workspace of {small:,} invoices"
     if not more:
-        return f"No query visits more than {bound}."
-    return f"The following queries visit more than {bound}: {'; '.join(more)}."
+        return f"For each query, the number visited is at most {bound}."
+    return f"For the following queries, the number visited is more than {bound}: {'; '.join(more)}."
 
 
 def _row(cells: Sequence[str]) -> str:

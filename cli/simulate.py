@@ -58,7 +58,8 @@ def simulate(
         float, typer.Option(min=0, max=60, metavar="SECONDS", help="Post the webhooks this many seconds later.")
     ] = 0,
     tamper: Annotated[
-        bool, typer.Option("--tamper", help="Sign the webhooks with a wrong secret; a post that is refused is not repeated.")
+        bool,
+        typer.Option("--tamper", help="Sign the webhooks with a wrong secret; a post that is refused is not repeated."),
     ] = False,
     simulator: Annotated[
         str | None,

@@ -43,11 +43,11 @@ class InvoiceQuery:
         "Only invoices with one of these ids. At most 100 ids may be given.", is_id=True
     )
     search: str | None = restriction(
-        "Only invoices with this text in the number or memo, or in the customer's name, email"
-        " or external id. If more than 50 customers have the text, only the newest 50 of them"
-        " are considered. Case is ignored (on SQLite, only for the letters A to Z). A text of"
-        " one or two characters is searched for among the newest 10,000 invoices and the newest"
-        " 10,000 customers only."
+        "Only invoices with this text in the number or memo, or in the customer's name, email or"
+        " external id. If more than 50 customers have the text, only the newest 50 of them are"
+        " considered. Case is ignored (on SQLite, only for the letters A to Z). A text of one or"
+        " two characters is searched for only among the newest 10,000 invoices and the newest"
+        " 10,000 customers."
     )
     number: str | None = restriction("Only the invoice with exactly this number.")
     status: Sequence[InvoiceStatus] | None = restriction("Only invoices with one of these statuses.")
@@ -66,12 +66,12 @@ class InvoiceQuery:
         "Only invoices with this total or less, in the currency's major unit. `currency` must be given as well."
     )
     partially_paid: bool | None = restriction(
-        "`true` selects only invoices that are partly paid and are OPEN or UNCOLLECTIBLE."
-        " `false` selects only all other invoices."
+        "`true` selects only invoices that are partly paid and are OPEN or UNCOLLECTIBLE. `false`"
+        " selects all other invoices."
     )
     payment_link_failed: bool | None = restriction(
         "`true` selects only invoices whose Payment Link is FAILED. `paymentLink.problem` says"
-        " why it failed. `false` selects only all other invoices."
+        " why the link failed. `false` selects all other invoices."
     )
     created_after: datetime | None = restriction("Only invoices that were created after this instant.")
     created_before: datetime | None = restriction("Only invoices that were created before this instant.")
@@ -82,7 +82,7 @@ class InvoiceQuery:
     due_after: date | None = restriction("Only invoices that are due after this day.")
     due_before: date | None = restriction("Only invoices that are due before this day.")
     overdue: bool | None = restriction(
-        "`true` selects only invoices that are OPEN and past their due date. `false` selects only all other invoices."
+        "`true` selects only invoices that are OPEN and past their due date. `false` selects all other invoices."
     )
 
 

@@ -59,17 +59,16 @@ class PaymentQuery:
         "Only payments that happened before this instant, by Stripe's clock."
     )
     to_apply: bool | None = restriction(
-        "`true` selects only payments that fit no invoice and were not refunded in full."
-        " Somebody has to apply these payments (`applyPayment`) or refund them. `false` selects"
-        " only all other payments."
-    )
-    overpaid: bool | None = restriction(
-        "`true` selects only payments with an excess that was not refunded in full. The excess"
-        " is the part above what remained to pay on the invoice. `false` selects only all other"
+        "`true` selects only payments that fit no invoice and were not refunded in full. Somebody"
+        " has to apply these payments (`applyPayment`) or refund them. `false` selects all other"
         " payments."
     )
+    overpaid: bool | None = restriction(
+        "`true` selects only payments with an excess that was not refunded in full. The excess is"
+        " the part above what remained to pay on the invoice. `false` selects all other payments."
+    )
     disputed: bool | None = restriction(
-        "`true` selects only payments with a dispute that is not decided. `false` selects only all other payments."
+        "`true` selects only payments with a dispute that is not decided. `false` selects all other payments."
     )
 
 

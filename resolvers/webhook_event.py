@@ -56,8 +56,8 @@ class WebhookEventQuery:
     """Which webhook events to list; None means no restriction."""
 
     search: str | None = restriction(
-        "Only webhook events for which this text is the Stripe id, the id of the invoice, the"
-        " number of the invoice, or the beginning of the type."
+        "Only webhook events whose Stripe id, invoice id or invoice number is this text, or whose"
+        " type begins with this text."
     )
     integration_id: str | None = restriction("Only webhook events that were sent to this integration.", is_id=True)
     status: Sequence[WebhookEventStatus] | None = restriction("Only webhook events with one of these statuses.")

@@ -80,8 +80,8 @@ _describe(
     {
         "CREATED_AT": "When the customer was created.",
         "NAME": (
-            "The customer's name. Only its first 64 characters are compared, by code point. The"
-            " letters A to Z are compared without case."
+            "The customer's name. Only the first 64 characters are compared, by code point. The case"
+            " of the letters A to Z is ignored."
         ),
     },
 )
@@ -123,7 +123,7 @@ _describe(
     PaymentStatus,
     "The status of a payment. The status SUCCEEDED is final.",
     {
-        "PENDING": "The payment is on its way, like a bank debit.",
+        "PENDING": "The payment, for instance a bank debit, is on its way.",
         "SUCCEEDED": "The payment's money came in.",
         "FAILED": "The attempt to pay failed.",
     },
@@ -144,21 +144,21 @@ _describe(
         "ACTIVE": "Customers can pay by the link.",
         "COMPLETED": "The link was paid.",
         "DEACTIVATED": (
-            "The link was closed without being paid. `openSessions` says whether customers can"
-            " still pay on pages that they have open."
+            "The link was closed without being paid. `openSessions` says whether customers can still"
+            " pay on pages that they opened earlier."
         ),
         "FAILED": "Stripe did not make the link. `problem` says why.",
     },
 )
 _describe(
     OpenSessions,
-    "Whether a customer who has opened a Payment Link's page can still pay on it.",
+    "Whether a customer who has opened a Payment Link's page can still pay on this page.",
     {
         "POSSIBLE": (
             "Yes. Either the link is open, or its open pages could not be closed. In the second"
             " case, the pages expire within a day."
         ),
-        "CLOSING": "For a short time. The link is closed, and its open pages are being closed at Stripe.",
+        "CLOSING": ("Yes, for a short time. The link is closed, and its open pages are being closed at Stripe."),
         "SETTLED": "No. Nobody can pay on any of the link's pages any more.",
     },
 )
@@ -178,21 +178,21 @@ _describe(
     {
         "PROCESSED": "The event is applied, or another event had already made the same change.",
         "IGNORED": "The event requires no change.",
-        "UNAPPLIED": "The event reports money that fits no invoice, or it may report money but can't be read.",
+        "UNAPPLIED": ("The event reports money that fits no invoice, or the event can't be read and may report money."),
         "HELD": (
-            "The event was verified while the integration was switched off. It is applied once the"
-            " integration is switched on again."
+            "The event was verified while the integration was switched off. The event is applied once"
+            " the integration is switched on again."
         ),
         "QUARANTINED": (
             "The event can't be verified: either no webhook secret is saved yet, or none of the"
             " saved secrets matches the signature."
         ),
-        "FAILED": "Fluxrate failed while it applied the event. It tries again automatically.",
+        "FAILED": "Fluxrate failed while it applied the event. Fluxrate tries again automatically.",
     },
 )
 _describe(
     AttemptSource,
-    "What caused a delivery of a webhook event, or an attempt to process it.",
+    "What caused a delivery of a webhook event, or an attempt to process the event.",
     {
         "WEBHOOK": "Stripe posted the event.",
         "SYNC": "A sync fetched the event from Stripe.",
@@ -206,14 +206,14 @@ _describe(
     "What can happen in a workspace.",
     {
         "INVOICE_CREATED": "A draft was created.",
-        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice in any status.",
+        "INVOICE_UPDATED": "A draft was changed, or the metadata of an invoice in any status was changed.",
         "INVOICE_DELETED": "A draft was deleted.",
         "INVOICE_FINALIZED": "A draft became OPEN and got its number.",
-        "INVOICE_PARTIALLY_PAID": "A payment covered a part of what remained to pay, but not all of it.",
+        "INVOICE_PARTIALLY_PAID": "A payment covered only a part of what remained to pay on an invoice.",
         "INVOICE_PAID": "An invoice became PAID.",
         "INVOICE_VOIDED": "An invoice became VOID.",
         "INVOICE_MARKED_UNCOLLECTIBLE": "An invoice became UNCOLLECTIBLE.",
-        "PAYMENT_PENDING": "A payment is on its way, like a bank debit.",
+        "PAYMENT_PENDING": "A payment, such as a bank debit, is on its way.",
         "PAYMENT_SUCCEEDED": "Money came in for an invoice.",
         "PAYMENT_FAILED": "An attempt to pay failed.",
         "PAYMENT_UNAPPLIED": "Money came in that fits no invoice.",

@@ -40,8 +40,9 @@ _LAZY: Final[dict[Prefix, Any]] = {
 class Node:
     id: strawberry.ID = strawberry.field(
         description=(
-            "The object's id. No other object, of any type, has the same id. The ids of one type"
-            " sort by the time of creation. The prefix names the type, such as inv_, cust_ or pay_."
+            "The object's id. No other object, of any type, has the same id. Ids of the same type,"
+            " sorted as text, are in the order of creation. The id's prefix, such as inv_, cust_ or"
+            " pay_, names the type."
         )
     )
 

@@ -104,8 +104,8 @@ class Connection(Generic[NodeT]):
     @strawberry.field(
         description=(
             "How many rows the whole list has. Rows are counted only if you select this field. With"
-            " some filters, counting stops at 10,000 rows; `totalCountPrecision` says whether there"
-            " may be more."
+            " some filters, counting stops at 10,000 rows; `totalCountPrecision` says whether the"
+            " list may have more rows."
         )
     )
     async def total_count(self) -> int:

@@ -10,9 +10,11 @@ import errors
 from models.kinds import InvoiceStatus
 
 
-@strawberry.interface(description="A refusal of a change, if the client can fix the cause.")
+@strawberry.interface(description="A refusal of a change. The client can fix the cause of the refusal.")
 class Problem:
-    code: str = strawberry.field(description="A code for programs. It stays the same in later versions.")
+    code: str = strawberry.field(
+        description="A code for programs. The code stays the same in later versions of Fluxrate."
+    )
     message: str = strawberry.field(description="Why the change was refused and what to do about it, in one sentence.")
     path: list[str] | None = strawberry.field(
         description="The path of the input that caused the refusal, beginning with the argument's name."
@@ -55,8 +57,8 @@ class InvalidTransition(Problem):
 
 @strawberry.type(
     description=(
-        "The secret key is for the other mode. A live workspace accepts only live keys, and a"
-        " test workspace accepts only test keys."
+        "The mode of the secret key is not the mode of the workspace. A live workspace accepts"
+        " only live keys, and a test workspace accepts only test keys."
     )
 )
 class ModeMismatch(Problem):

@@ -159,9 +159,9 @@ class Query:
             str | None,
             strawberry.argument(
                 description=(
-                    "Only customers whose name, email or external id contains this text. Case is ignored"
-                    " (on SQLite, only for the letters A to Z). A text of one or two characters is searched"
-                    " for among the newest 10,000 customers only."
+                    "Only customers whose name, email or external id contains this text. Case is ignored (on"
+                    " SQLite, only for the letters A to Z). A text of one or two characters is searched for"
+                    " only among the newest 10,000 customers."
                 )
             ),
         ] = strawberry.UNSET,
@@ -294,9 +294,10 @@ class Query:
 
     @strawberry.field(
         description=(
-            "Money received over time, per currency. The points leave no gaps. The sum of the"
-            " points' `received` is the `paid` of `totals` with the same `since` and `until`. Each"
-            " currency has at most 400 points."
+            "Money received over time, as a series of points for each currency. There is a point for"
+            " every interval, even if no money came in during it. The `received` amounts of a series"
+            " add up to `CurrencyTotals.paid` of the query `totals` with the same `since` and"
+            " `until`. A series has at most 400 points."
         )
     )
     async def revenue(
@@ -305,20 +306,20 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="When the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How much time each point covers.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="When the last point ends. By default this is now.")
+            datetime | None, strawberry.argument(description="When the last point ends. By default, it ends now.")
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None,
             strawberry.argument(
-                description='The IANA name of the time zone in which days begin, such as "Europe/Berlin".'
+                description='The IANA name of the time zone that decides when a day begins, such as "Europe/Berlin".'
             ),
         ] = "UTC",
         currency: Annotated[
             str | None,
             strawberry.argument(
                 description=(
-                    "Return only this currency, with zeros if no money was received in it. By default every"
-                    " currency in which money was received is returned."
+                    "Return only this currency, with zeros if no money was received in it. By default, all"
+                    " currencies are returned in which money was received."
                 )
             ),
         ] = strawberry.UNSET,
@@ -337,7 +338,9 @@ class Query:
     def counts(self) -> Counts:
         return Counts()
 
-    @strawberry.field(description="Counts of objects that need somebody's attention. All counts are 0 if nothing does.")
+    @strawberry.field(
+        description=("Counts of objects that need somebody's attention. All counts are 0 if no object needs attention.")
+    )
     def attention(self) -> Attention:
         return Attention()
 

@@ -142,9 +142,9 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         name="Decimal",
         description=(
             "An exact decimal, as a string without an exponent. Amounts of money are in the"
-            " currency's major unit. They have exactly as many digits after the point as the"
-            ' currency: "19.99" USD, "800" JPY, "12.340" KWD. An input may be a string or a'
-            " whole number, with at most 12 digits after the point and 30 digits in all."
+            " currency's major unit. They have exactly as many digits after the point as the currency"
+            ' has: "19.99" USD, "800" JPY, "12.340" KWD. An input may be a string or a whole number.'
+            " It may have at most 30 digits, of which at most 12 are after the point."
         ),
         serialize=print_decimal,
         parse_value=parse_decimal,
@@ -158,8 +158,8 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "An instant in the format of RFC 3339. Results are in UTC, such as"
-            " 2026-11-23T14:00:00Z. An input must have an offset."
+            "An instant in the format of RFC 3339. Results are in UTC, such as 2026-11-23T14:00:00Z."
+            " An input must state its offset from UTC, such as Z or +01:00."
         ),
         specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
         serialize=print_instant,

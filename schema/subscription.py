@@ -39,9 +39,9 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
 
 @strawberry.type(
     description=(
-        "Live events, in the order in which they were committed. A cursor that was received"
-        " with one filter may be used with another filter. A cursor from another workspace is"
-        " an error. Needs READ."
+        "Live events, in the order in which they were committed. A cursor that was received with"
+        " one filter may be used with another filter. A cursor from another workspace causes an"
+        " error. Needs READ."
     )
 )
 class Subscription:
@@ -99,7 +99,7 @@ class Subscription:
     ) -> AsyncGenerator[Event]:
         return _shown(event.follow_webhook_events(info.context, given(after), given(integration_id), given(status)))
 
-    @strawberry.subscription(description="Sends all events of the workspace, or those that match a filter.")
+    @strawberry.subscription(description="Sends all events of the workspace, or only the events that match a filter.")
     async def events(
         self,
         info: Info,

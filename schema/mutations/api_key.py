@@ -18,7 +18,7 @@ from schema.types.api_key import ApiKey
 class CreateApiKeyInput:
     name: str = strawberry.field(description="A name that says what the key is for.")
     scopes: list[Scope] = strawberry.field(description="What the key may do.")
-    expires_at: datetime | None = fields.optional("When the key expires. By default it never expires.")
+    expires_at: datetime | None = fields.optional("When the key expires. By default the key never expires.")
     idempotency_key: str | None = fields.idempotency_key()
 
 
@@ -28,8 +28,8 @@ class CreateApiKeySuccess:
     key: str = strawberry.field(
         description=(
             "The secret text of the key, which clients send with each request. Fluxrate does not"
-            " store this text. Only a repetition of the mutation with the same `idempotencyKey` and"
-            " input returns it again."
+            " store this text. If you repeat the mutation with the same `idempotencyKey` and input,"
+            " Fluxrate computes the same text again."
         )
     )
 

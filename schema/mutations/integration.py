@@ -20,14 +20,15 @@ class ConnectStripeInput:
     name: str = strawberry.field(description="A name for the integration.")
     secret_key: str = strawberry.field(description="The Stripe account's secret key (sk_…) or a restricted key (rk_…).")
     webhook_secret: str | None = fields.optional(
-        "The signing secret (whsec_…) of the webhook endpoint in Stripe. Leave it out until the endpoint exists."
+        "The signing secret (whsec_…) of the webhook endpoint in Stripe. Leave this field out"
+        " until the endpoint exists."
     )
     register_webhook: bool | None = strawberry.field(
         default=False,
         description=(
-            "Whether Fluxrate adds the webhook endpoint in Stripe, with the right URL and events,"
-            " and saves the endpoint's signing secret. If Stripe refuses, the account is not"
-            " connected."
+            "Whether Fluxrate adds the webhook endpoint in Stripe, with the right URL and events, and"
+            " saves the endpoint's signing secret. If Stripe does not add the endpoint, the account"
+            " is not connected."
         ),
     )
     idempotency_key: str | None = fields.idempotency_key()
@@ -38,8 +39,8 @@ class UpdateStripeIntegrationInput:
     id: strawberry.ID = strawberry.field(description="The id of the integration.")
     name: str | None = fields.optional("The integration's name.")
     secret_key: str | None = fields.optional(
-        "A new secret key (sk_…) or restricted key (rk_…). It must belong to the same Stripe"
-        " account, unless `allowAccountChange` is true."
+        "A new secret key (sk_…) or restricted key (rk_…). The new key must belong to the same"
+        " Stripe account as the old key, unless `allowAccountChange` is true."
     )
     webhook_secret: str | None = fields.optional(
         "The new signing secret (whsec_…) of the webhook endpoint in Stripe. The previous"
@@ -82,8 +83,8 @@ class CheckStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(description="The integration as it is now.")
     problems: list[Diagnosis] = strawberry.field(
         description=(
-            "The problems that the check found, most serious first. The list is empty if there are"
-            " none. From now on, `health` shows these problems too."
+            "The problems that the check found, most serious first. The list is empty if there are no"
+            " problems. From now on, the integration's `health` also shows these problems."
         )
     )
 
@@ -94,7 +95,7 @@ class RepairStripeIntegrationSuccess:
         description="The integration. Its `health` shows the problems that are left."
     )
     repaired: list[Diagnosis] = strawberry.field(
-        description="The problems that were fixed. The list is empty if there was nothing to fix."
+        description="The problems that were fixed. The list is empty if no problem was fixed."
     )
 
 
@@ -168,8 +169,8 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Delete an integration's QUARANTINED webhook events. Use it if these events are"
-            " forgeries or were signed with another endpoint's secret. A genuine event among them"
+            "Delete an integration's QUARANTINED webhook events. Use this mutation if these events"
+            " are forgeries or were signed with another endpoint's secret. A genuine event among them"
             " is not lost, because `syncStripeEvents` fetches it from Stripe. Needs ADMIN."
         )
     )
@@ -179,9 +180,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Check an integration at Stripe. The check tests whether the secret key works and has"
-            " the permissions that Fluxrate needs, whether there is exactly one webhook endpoint"
-            " with the right URL and events, and whether events arrive. Needs ADMIN."
+            "Check an integration at Stripe. The check tests whether the secret key works and has the"
+            " permissions that Fluxrate needs. The check also tests whether there is exactly one"
+            " webhook endpoint with the right URL and events, and whether events arrive. Needs ADMIN."
         )
     )
     async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
@@ -192,10 +193,10 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Fix an integration's webhook endpoint at Stripe. Depending on the problem, Fluxrate"
-            " adds the endpoint, enables it, corrects its URL, adds missing events, or replaces the"
+            "Fix an integration's webhook endpoint at Stripe. Depending on the problem, Fluxrate adds"
+            " the endpoint, enables it, corrects its URL, adds missing events, or replaces the"
             " endpoint and saves the new signing secret. Fluxrate checks the integration before and"
-            " after. If the first check finds no problem, nothing changes. Needs ADMIN."
+            " after the repair. If the first check finds no problem, nothing changes. Needs ADMIN."
         )
     )
     async def repair_stripe_integration(

@@ -53,14 +53,14 @@ class UpdateInvoiceInput:
     customer_id: strawberry.ID | None = fields.optional("The id of the customer who is invoiced.")
     currency: str | None = fields.optional("The currency's ISO 4217 code.")
     line_items: list[LineItemInput] | None = fields.optional(
-        "The new lines, in order. They replace all previous lines."
+        "The new lines, in order. The new lines replace all previous lines."
     )
     due_date: date | None = fields.optional("The last day to pay. `null` removes the due date.")
     memo: str | None = fields.optional("A note for your own use. `null` removes the note.")
     metadata: list[MetadataEntryInput] | None = fields.optional(
         (
-            "Your own data. Unlike the other fields, metadata can be updated in every status."
-            " Entries whose key you don't give stay as they are. `null` removes all entries."
+            "Your own data. Unlike the other fields, metadata can be changed in every status of the"
+            " invoice. Entries whose key you don't give stay as they are. `null` removes all entries."
         ),
     )
 
@@ -80,7 +80,7 @@ class DeleteInvoiceSuccess:
     deleted_id: strawberry.ID = strawberry.field(description="The id of the deleted draft.")
 
 
-@strawberry.type(description="The invoice is finalized. Stripe may not have made its Payment Link yet.")
+@strawberry.type(description="The invoice is finalized. Stripe may not have made the invoice's Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
         description=(
@@ -182,9 +182,10 @@ class InvoiceMutations:
 
     @mutation(
         description=(
-            "Make a draft OPEN. This can't be undone. The invoice gets its number, and Fluxrate"
-            " asks Stripe to make its Payment Link. If Stripe fails, the invoice becomes OPEN"
-            " anyway. An invoice with a total of 0 becomes PAID at once. Needs WRITE."
+            "Make a draft OPEN. This can't be undone. The invoice gets its number, and Fluxrate asks"
+            " Stripe to make the invoice's Payment Link. If Stripe does not make the link, the"
+            " invoice still becomes OPEN. An invoice with a total of 0 becomes PAID at once. Needs"
+            " WRITE."
         )
     )
     async def finalize_invoice(
@@ -216,8 +217,9 @@ class InvoiceMutations:
             strawberry.ID | None,
             strawberry.argument(
                 description=(
-                    "The id of the integration that receives the payment. By default the invoice's own"
-                    " integration receives it."
+                    "The id of the integration that receives the payment. By default, this is the integration"
+                    " that was last chosen for the invoice. If none was chosen, it is the only active"
+                    " integration."
                 )
             ),
         ] = strawberry.UNSET,
@@ -227,8 +229,8 @@ class InvoiceMutations:
 
     @mutation(
         description=(
-            "Record that the amount that remained to pay on an invoice was paid outside of Stripe,"
-            " for instance in cash. Needs WRITE."
+            "Record that the remaining amount of an invoice was paid outside of Stripe, for instance"
+            " in cash. Needs WRITE."
         )
     )
     async def mark_invoice_paid(

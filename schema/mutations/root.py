@@ -22,6 +22,6 @@ Mutation: Final = strawberry.type(
     type("Mutation", tuple(_by_noun()), {}),
     description=(
         "All changes. If Fluxrate refuses a change and the client can fix the cause, the result"
-        " is a type that implements Problem."
+        " has a type that implements `Problem`."
     ),
 )

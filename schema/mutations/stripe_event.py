@@ -28,14 +28,15 @@ class SyncStripeEventsSuccess:
     since: datetime = strawberry.field(description="The instant from which events were fetched.")
     complete: bool = strawberry.field(
         description=(
-            "Whether the sync read all events since `since`. If it did not, sync again without"
-            " `since`: the next sync continues where this one stopped."
+            "Whether the sync read all events from the instant `since` until now. If not, call the"
+            " mutation again without the argument `since`. The next sync then continues where this"
+            " sync stopped."
         )
     )
     gap: Diagnosis | None = strawberry.field(
         description=(
-            "A warning that events may be missing. It is set if the sync needs events that are more"
-            " than 30 days old, because Stripe no longer has these."
+            "A warning that events may be missing. Stripe does not list events that are more than 30"
+            " days old, so the warning is set if the sync needs older events."
         )
     )
 
@@ -50,8 +51,8 @@ class StripeEventMutations:
     @mutation(
         description=(
             "Ask Stripe for all events since the last sync, or since a given instant. Events that"
-            " never arrived are applied, the oldest first. Fluxrate also syncs automatically every"
-            " few minutes. Needs WRITE."
+            " never arrived at the webhook URL are applied, the oldest first. Fluxrate also syncs"
+            " automatically every few minutes. Needs WRITE."
         )
     )
     async def sync_stripe_events(
@@ -62,9 +63,9 @@ class StripeEventMutations:
             datetime | None,
             strawberry.argument(
                 description=(
-                    "The instant from which to fetch events. By default the first sync fetches events from"
-                    " five minutes before the integration was connected. Each later sync fetches events"
-                    " from five minutes before the instant up to which the last sync read."
+                    "The instant from which to fetch events. By default, the first sync begins five minutes"
+                    " before the time when the integration was connected. Each later sync begins five minutes"
+                    " before the end of the period that the previous sync read."
                 )
             ),
         ] = strawberry.UNSET,

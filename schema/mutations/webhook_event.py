@@ -21,7 +21,7 @@ DryRun = Annotated[
 ]
 
 
-@strawberry.type(description="What the replay of a webhook event did, or in a dry run would do.")
+@strawberry.type(description="What the replay of a webhook event did. In a dry run, this is what the replay would do.")
 class ReplayOutcome:
     webhook_event: WebhookEvent = strawberry.field(description="The webhook event as it is now.")
     before: WebhookEventStatus = strawberry.field(description="The webhook event's status before the replay.")
@@ -32,9 +32,9 @@ class ReplayOutcome:
     )
     changes: list[str] = strawberry.field(
         description=(
-            "One sentence for each change, or in a dry run for each change that the replay would"
+            "One sentence for each change. In a dry run, these are the changes that the replay would"
             " make. If `replayWebhookEvents` can't replay the event yet, there is a single sentence"
-            " that says why. In all other cases in which nothing changes, the list is empty."
+            " that says why. If the event can be replayed but nothing changes, the list is empty."
         )
     )
 
@@ -50,21 +50,22 @@ class ReplayOutcome:
 
 @strawberry.type(description="The webhook event was replayed, or its replay was tried as a dry run.")
 class ReplayWebhookEventSuccess:
-    outcome: ReplayOutcome = strawberry.field(description="What the replay did, or in a dry run would do.")
+    outcome: ReplayOutcome = strawberry.field(
+        description="What the replay did. In a dry run, this is what the replay would do."
+    )
 
 
 @strawberry.type(description="The webhook events were replayed, or their replay was tried as a dry run.")
 class ReplayWebhookEventsSuccess:
     outcomes: list[ReplayOutcome] = strawberry.field(
         description=(
-            "What the replay did, or in a dry run would do, for each event, the oldest first. One"
-            " call replays at most 100 events."
+            "The outcome of each event's replay. The oldest event comes first. One call replays at most 100 events."
         )
     )
     remaining: int = strawberry.field(
         description=(
-            "How many more webhook events match the filter. To replay them, call again with the"
-            " last outcome's `webhookEvent.receivedAt` as `receivedAfter`."
+            "How many more webhook events match the filter. To replay these events, call the mutation"
+            " again with the last outcome's `webhookEvent.receivedAt` as `receivedAfter`."
         )
     )
 

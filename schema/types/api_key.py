@@ -22,7 +22,7 @@ class ApiKey(Node, prefix=Prefix.API_KEY):
     last_used_at: datetime | None = strawberry.field(
         description="When the key was last used, accurate to about a minute."
     )
-    expires_at: datetime | None = strawberry.field(description="When the key expires. Null if it never expires.")
+    expires_at: datetime | None = strawberry.field(description="When the key expires. Null if the key never expires.")
     revoked_at: datetime | None = strawberry.field(description="When the key was revoked.")
 
     @classmethod

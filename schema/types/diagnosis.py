@@ -7,7 +7,9 @@ from models import diagnosis
 
 @strawberry.type(description="A problem and its fix. The troubleshooting guide explains every code.")
 class Diagnosis:
-    code: str = strawberry.field(description="A code for programs. It stays the same in later versions.")
+    code: str = strawberry.field(
+        description="A code for programs. The code stays the same in later versions of Fluxrate."
+    )
     message: str = strawberry.field(description="What the problem is, in one sentence.")
     fix: str = strawberry.field(description="What to do about the problem.")
 

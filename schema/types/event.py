@@ -19,10 +19,10 @@ from schema.pages import Connection
 
 @strawberry.type(
     description=(
-        "Something that happened in the workspace, as recorded in its history. Subscriptions"
-        " and timelines return events in the order in which they were committed. An event's own"
-        " fields show the state at the time of the event. Linked objects, such as `invoice`,"
-        " show the present state."
+        "Something that happened in the workspace, as recorded in its history. Subscriptions and"
+        " timelines return events in the order in which the events were committed. An event's own"
+        " fields show the state at the time of the event. Linked objects, such as `invoice`, show"
+        " the present state."
     )
 )
 class Event(Node, prefix=Prefix.EVENT):

@@ -24,29 +24,31 @@ from schema.types.lazy import LazyWebhookEventConnection
 @strawberry.type(description="The health of an integration.")
 class IntegrationHealth:
     problems: list[Diagnosis] = strawberry.field(
-        description="The integration's problems, most serious first. The list is empty if there are none."
+        description=("The integration's problems, most serious first. The list is empty if there are no problems.")
     )
     deliveries: int = strawberry.field(
         description="How many verified deliveries came to the integration's webhook URL."
     )
     rejected: int = strawberry.field(description="How many deliveries could not be verified.")
     quarantined: int = strawberry.field(
-        description="How many webhook events wait for a webhook secret that verifies them. At most 200 can wait."
+        description=(
+            "How many webhook events wait for a webhook secret that verifies them. At most 200 events can wait."
+        )
     )
     unreadable: int = strawberry.field(
         description=(
-            "How many verified webhook events may report money but can't be read. They wait for a"
-            " person to look at them."
+            "How many verified webhook events may report money but can't be read. These events wait"
+            " for a person to look at them."
         )
     )
     quarantine_refused: int = strawberry.field(
         description=(
             "How many deliveries were refused because there was no room to store more unverified"
-            " deliveries. Stripe posts a refused delivery again for three days."
+            " deliveries. Stripe repeats a refused delivery for three days."
         )
     )
     last_rejected_at: datetime | None = strawberry.field(
-        description="When the latest delivery that could not be verified came."
+        description="The time of the latest delivery that could not be verified."
     )
 
     @classmethod
@@ -106,8 +108,8 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
 
     @strawberry.field(
         description=(
-            "The URL to which Stripe must post events. Null if the caller does not have ADMIN, and"
-            " once the integration is disconnected."
+            "The URL to which Stripe must post events. Null if the caller does not have ADMIN, or if"
+            " the integration is disconnected."
         )
     )
     def webhook_url(self, info: Info) -> str | None:

@@ -50,7 +50,7 @@ class PaymentLink:
     amount: Money = strawberry.field(description="The amount to pay.")
     problem: Diagnosis | None = strawberry.field(description="Why Stripe has not made the link, and what to do.")
     open_sessions: OpenSessions = strawberry.field(
-        description="Whether a customer who has opened the link's page can still pay on it."
+        description="Whether a customer who has opened the link's page can still pay on this page."
     )
 
     @classmethod
@@ -70,7 +70,7 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     number: str | None = strawberry.field(
         description=(
             "The invoice's number, such as INV-2026-0001. Null for a draft. Numbers are assigned"
-            " when invoices are finalized, without gaps."
+            " without gaps, when invoices are finalized."
         )
     )
     status: InvoiceStatus = strawberry.field(description="The invoice's status.")
@@ -78,11 +78,11 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     total: Money = strawberry.field(description="The sum of the invoice's lines.")
     amount_paid: Money = strawberry.field(
         description=(
-            "What was paid for the invoice, gross of refunds. This is the sum of its applied"
-            " payments and of amounts that were marked as paid by hand."
+            "What was paid for the invoice, gross of refunds. This is the sum of the invoice's"
+            " applied payments and of amounts that were marked as paid by hand."
         )
     )
-    amount_remaining: Money = strawberry.field(description="What is still to pay. Never negative.")
+    amount_remaining: Money = strawberry.field(description="What remains to pay. Never negative.")
     amount_overpaid: Money = strawberry.field(description="What was paid beyond the total. Never negative.")
     amount_refunded: Money = strawberry.field(description="The sum of the refunds of the invoice's payments.")
     amount_paid_out_of_band: Money = strawberry.field(
@@ -94,7 +94,9 @@ class Invoice(Node, prefix=Prefix.INVOICE):
     created_at: datetime = strawberry.field(description="When the draft was created.")
     finalized_at: datetime | None = strawberry.field(description="When the invoice was finalized.")
     paid_at: datetime | None = strawberry.field(
-        description="When the payment that covered the invoice was made, or when the invoice was marked as paid."
+        description=(
+            "The time of the payment that covered the invoice, or the time when the invoice was marked as paid."
+        )
     )
     voided_at: datetime | None = strawberry.field(description="When the invoice became VOID.")
     uncollectible_at: datetime | None = strawberry.field(description="When the invoice became UNCOLLECTIBLE.")
@@ -182,7 +184,7 @@ class InvoiceConnection(Connection[Invoice]):
     query: strawberry.Private[InvoiceQuery]
 
     @strawberry.field(
-        description="The sums of the whole list, per currency. They are added up only if you select this field."
+        description=("The sums of the whole list, per currency. The sums are added up only if you select this field.")
     )
     async def totals(self, info: Info) -> list[InvoiceTotals]:
         return InvoiceTotals.all_of(await invoice_list.tally_of(info.context, self.query))

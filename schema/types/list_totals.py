@@ -12,8 +12,8 @@ from schema.types.money import Money
 
 _PRECISION = strawberry.field(
     description=(
-        "Whether these sums are exact or lower bounds. If the database does not keep the sums"
-        " that a query needs, Fluxrate adds up at most 10,000 rows."
+        "Whether these sums are exact or lower bounds. If the database has no stored sums for a"
+        " query, Fluxrate adds up at most 10,000 rows."
     )
 )
 
@@ -50,7 +50,8 @@ class InvoiceTotals(_Totals):
     amount_paid: Money = strawberry.field(description="The sum of the invoices' `amountPaid`.")
     amount_remaining: Money = strawberry.field(
         description=(
-            "The sum of the invoices' `amountRemaining`. It includes drafts and VOID and UNCOLLECTIBLE invoices."
+            "The sum of the invoices' `amountRemaining`. This sum includes drafts, VOID invoices and"
+            " UNCOLLECTIBLE invoices."
         )
     )
     open: Money = strawberry.field(description="The sum of `amountRemaining` of the OPEN invoices only.")

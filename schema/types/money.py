@@ -35,8 +35,8 @@ class Currency:
     code: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     exponent: int = strawberry.field(
         description=(
-            "How many digits amounts in this currency have after the point: 2 for USD, 0 for JPY, 3"
-            " for KWD. These numbers are those of Stripe."
+            "The number of digits after the point in amounts of this currency: 2 for USD, 0 for JPY,"
+            " 3 for KWD. Stripe uses the same numbers."
         )
     )
 

@@ -58,15 +58,17 @@ class Attention:
 
     @strawberry.field(
         description=(
-            "How many payments have a dispute that is not decided. Answer the dispute in Stripe"
-            " before the evidence is due."
+            "How many payments have a dispute that is not decided. Answer each dispute in Stripe"
+            " before its evidence is due."
         )
     )
     async def open_disputes(self, info: Info) -> int:
         return await overview.open_disputes(info.context)
 
     @strawberry.field(
-        description="How many Payment Links Stripe did not make. The `problem` of each link says why and what to do."
+        description=(
+            "The number of Payment Links that Stripe did not make. The `problem` of each link says why and what to do."
+        )
     )
     async def failed_payment_links(self, info: Info) -> int:
         return await overview.failed_links(info.context)

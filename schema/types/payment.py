@@ -26,7 +26,9 @@ class Dispute:
     reason: str = strawberry.field(description="Stripe's code for why the customer disputes the payment.")
     amount: Money = strawberry.field(description="The disputed amount.")
     opened_at: datetime = strawberry.field(description="When the dispute was opened.")
-    closed_at: datetime | None = strawberry.field(description="When the dispute was decided. Null while it is open.")
+    closed_at: datetime | None = strawberry.field(
+        description="When the dispute was decided. Null while the dispute is open."
+    )
 
     @classmethod
     def of(cls, row: models.Payment) -> "Dispute | None":
@@ -67,10 +69,12 @@ class Payment(Node, prefix=Prefix.PAYMENT):
     failure_code: str | None = strawberry.field(description="Stripe's code for why the attempt failed.")
     failure_message: str | None = strawberry.field(description="Stripe's sentence for why the attempt failed.")
     presentment: Money | None = strawberry.field(
-        description="The amount that the customer saw in their own currency. Null unless Stripe converted the price."
+        description=(
+            "The amount that the customer saw in their own currency. Null if Stripe did not convert the price."
+        )
     )
     amount_received: Money | None = strawberry.field(
-        description="If the payment is an incomplete bank transfer, the part that has come in so far."
+        description="The part that has come in so far, if the payment is an incomplete bank transfer."
     )
     dispute: Dispute | None = strawberry.field(
         description="The payment's open dispute, or if no dispute is open, the latest dispute."
@@ -125,7 +129,7 @@ class PaymentConnection(Connection[Payment]):
     query: strawberry.Private[PaymentQuery]
 
     @strawberry.field(
-        description="The sums of the whole list, per currency. They are added up only if you select this field."
+        description=("The sums of the whole list, per currency. The sums are added up only if you select this field.")
     )
     async def totals(self, info: Info) -> list[PaymentTotals]:
         return PaymentTotals.all_of(await payment.tally_of(info.context, self.query))

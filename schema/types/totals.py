@@ -30,7 +30,7 @@ class OverdueBucket:
 @strawberry.type(description="Open and received amounts in one currency.")
 class CurrencyTotals:
     currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
-    open: Money = strawberry.field(description="What is still to pay now on OPEN invoices.")
+    open: Money = strawberry.field(description="What remains to pay on OPEN invoices at present.")
     overdue: Money = strawberry.field(
         description="The part of `open` that belongs to invoices whose due date is past, in UTC."
     )
@@ -42,8 +42,8 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. An applied payment counts at its"
-            " `occurredAt`. An amount that was marked as paid by hand counts at the invoice's"
+            "Money received for invoices, gross of refunds. The time of an applied payment is its"
+            " `occurredAt`. The time of an amount that was marked as paid by hand is the invoice's"
             " `paidAt`."
         )
     )
@@ -52,7 +52,7 @@ class CurrencyTotals:
         description="The amount by which the payments in `paid` exceeded what remained to pay on their invoices."
     )
     unapplied: Money = strawberry.field(
-        description="Money received that fits no invoice, net of refunds. No other field includes this money."
+        description="Received money that fits no invoice, net of refunds. No other field includes this money."
     )
 
     @classmethod
@@ -76,18 +76,20 @@ class RevenuePoint:
         description="When the point's interval begins. The first point begins at `since`."
     )
     end: datetime = strawberry.field(
-        description="When the point's interval ends and that of the next point begins. The last point ends at `until`."
+        description=(
+            "When the point's interval ends and the next point's interval begins. The last point ends at `until`."
+        )
     )
     received: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied"
-            " payment counts at its `occurredAt`. An amount that was marked as paid by hand counts"
-            " at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. The time of"
+            " an applied payment is its `occurredAt`. The time of an amount that was marked as paid"
+            " by hand is the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(
         description=(
-            "The refunds of the payments in `received`. A refund counts at the time of the refunded"
+            "The refunds of the payments in `received`. A refund belongs to the point of the refunded"
             " payment, so a new refund can change an old point."
         )
     )

@@ -25,8 +25,8 @@ class WebhookEventAttempt:
     )
     reason: Diagnosis | None = strawberry.field(
         description=(
-            "The reason for this status. Null if the status is PROCESSED, and for deliveries that"
-            " came after the status was final."
+            "The reason for this status. Null if the status is PROCESSED, or if the entry is a"
+            " delivery that came after the status had become final."
         )
     )
 
@@ -57,8 +57,8 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
 
     @strawberry.field(
         description=(
-            "The first 100 deliveries of the event and attempts to apply it, oldest first."
-            " Simultaneous deliveries are one entry."
+            "The first 100 deliveries of the event and attempts to apply it, oldest first. Deliveries"
+            " that come at the same time share one entry."
         )
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
@@ -82,7 +82,7 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     @strawberry.field(
         description=(
             "The body that Stripe posted. Null if the body isn't JSON or is nested too deeply. Also"
-            " null while the event is QUARANTINED, because its sender is not verified."
+            " null while the event is QUARANTINED, because the sender of the event is not verified."
         )
     )
     async def payload(self, info: Info) -> JSON | None:

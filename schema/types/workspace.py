@@ -16,8 +16,8 @@ from schema.types.api_key import ApiKey
 
 @strawberry.type(
     description=(
-        "A business. Every other object belongs to a workspace. `eventCursor` is read before"
-        " the other fields of an operation. So a subscription with this cursor as `after`"
+        "A business. Every other object belongs to a workspace. `eventCursor` is read before the"
+        " other fields of an operation. Therefore a subscription with this cursor as `after`"
         " misses no later change, but it may repeat a change that the operation's other fields"
         " already show."
     )
@@ -27,7 +27,9 @@ class Workspace(Node, prefix=Prefix.WORKSPACE):
     mode: Mode = strawberry.field(description="Whether the workspace's payments move real money.")
     created_at: datetime = strawberry.field(description="When the workspace was created.")
 
-    @strawberry.field(description="The cursor of the workspace's newest event, to be given as `after`.")
+    @strawberry.field(
+        description="The cursor of the workspace's newest event, to be given as `after` to subscriptions."
+    )
     def event_cursor(self, info: Info) -> str:
         return event.cursor_of(info.context, info.context.caller.workspace.seq)
 
