@@ -200,7 +200,7 @@ def _table(found: dict[str, dict[str, float]]) -> Table:
         table.add_row(
             name,
             f"{each['webhooks/s']:,.0f}",
-            f"{each['least ratio']:.2f}  {each['ratio']:.2f}  {each['largest ratio']:.2f}",
+            f"{each['least ratio']:.3f}  {each['ratio']:.3f}  {each['largest ratio']:.3f}",
             format(each["Fluxrate's multiple"], ".2f"),
             f"{each['p50 ms']:.1f}",
             f"{each['p99 ms']:.1f}",
