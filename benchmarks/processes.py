@@ -1,7 +1,7 @@
-"""Reads the processor time of a database: of PostgreSQL's sessions, or of the threads that run SQLite."""
+"""Reads the processor time of processes and of a database: of PostgreSQL's sessions, or of SQLite's threads."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,11 @@ from database.access import fetch, reading_dialect
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _PARENT, _GONE_IN_USER, _GONE_IN_KERNEL = 1, 13, 14
 """Fields of /proc/PID/stat after the name: the parent's id, and the time of ended children."""
+
+
+def cpu_s(pid: int) -> float:
+    """Read the processor time of all threads of a process and of its child processes so far, in seconds."""
+    return sum(_cpu_s(task) for each in (pid, *_children(pid)) for task in Path(f"/proc/{each}/task").glob("*"))
 
 
 async def database_cpu_s() -> Callable[[], float]:
@@ -29,10 +34,14 @@ def _other_threads_cpu_s() -> float:
 def _children_cpu_s(parent: int) -> float:
     gone = _stat(parent)
     total = (int(gone[_GONE_IN_USER]) + int(gone[_GONE_IN_KERNEL])) / _TICKS_PER_S
+    return total + sum(_cpu_s(Path(f"/proc/{child}")) for child in _children(parent))
+
+
+def _children(parent: int) -> Iterator[int]:
+    """Find the ids of a process's child processes."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal() and (stat := _stat(int(folder.name))) and int(stat[_PARENT]) == parent:
-            total += _cpu_s(folder)
-    return total
+            yield int(folder.name)
 
 
 def _stat(pid: int) -> list[str]:
