@@ -31,6 +31,7 @@ RUNS: Final[Mapping[str, list[str]]] = {
     "ingest 128": ["benchmarks.ingest", "--rounds", "5", "--webhooks", "1500", "--connections", "128"],
     "ignored": ["benchmarks.ingest", "--rounds", "3", "--webhooks", "1500", "--kind", "ignored"],
     "duplicates": ["benchmarks.ingest", "--rounds", "3", "--webhooks", "1500", "--kind", "duplicates"],
+    "receivers": ["benchmarks.receivers"],
     "at 800 a second": ["benchmarks.ingest", "--rounds", "3", "--webhooks", "2400", "--rate", "800"],
     "lists": ["benchmarks.lists"],
     "fanout": ["benchmarks.fanout"],
@@ -38,11 +39,14 @@ RUNS: Final[Mapping[str, list[str]]] = {
 }
 """The benchmarks to run, one after the other."""
 
+_MULTIPLE: Final = "Fluxrate's multiple"
 _DATABASE_CPU: Final = "database's CPU µs"
 _FLOOR: Final = "bare Starlette broadcast"
 _LIST: Final = "100 invoices with customer and payments"
 _ONE: Final = "an invoice with its customer"
 _STORED: Final = "the peer answers 200 and does nothing else"
+_PLAIN: Final = "Fluxrate also completes the Payment Link and logs the changes"
+_SYNCS: Final = "the peer stores the request, the event and the payment intent, but knows no invoices"
 _IN_MEMORY: Final = "the peer reads objects in memory, without database and authentication"
 _NO_INGEST: Final = "Fluxrate also verifies, stores and applies the webhook"
 
@@ -89,6 +93,11 @@ def rows_of(measured: Measured) -> list[Row]:
             cpu = ours["CPU µs"] + ours[_DATABASE_CPU]
             title = f"{work}, {database}"
             found.append(Row(title, "bare Starlette", _STORED, "CPU µs", cpu, bare["CPU µs"], 1 / wanted))
+    of_all = measured["receivers"]
+    cpu_us = {name: each["CPU µs"] + each[_DATABASE_CPU] for name, each in of_all.items()}
+    for peer, equal, limit in (("plain Tortoise", _PLAIN, 0.5), ("dj-stripe", _SYNCS, 0.1)):
+        title = f"{_WEBHOOKS['ingest'][0]}, postgres"
+        found.append(Row(title, peer, equal, "CPU µs", cpu_us["Fluxrate"], cpu_us[peer], limit))
     for database in ("postgres", "sqlite"):
         each = measured["lists"][f"{database}: {_LIST}"]
         title = f"{_LIST}, {database}"
@@ -134,6 +143,11 @@ def _short(figure: float) -> str:
     return f"{float(rounded):,.0f}" if "e" in rounded else rounded
 
 
+def _djstripe_version() -> str:
+    locked = (ROOT / "benchmarks" / "djstripe" / "requirements.lock").read_text().split()
+    return next(word for word in locked if word.startswith("dj-stripe==")).removeprefix("dj-stripe==")
+
+
 def document_of(rows: list[Row], measured: Measured) -> str:
     """Write the page with the table."""
     python, machine = f"Python {platform.python_version()}", platform.machine()
@@ -147,6 +161,11 @@ def document_of(rows: list[Row], measured: Measured) -> str:
         f" {each['p50 ms']:.1f} | {each['p99 ms']:.1f} |"
         for run, (work, _) in _WEBHOOKS.items()
         for server, each in measured[run].items()
+    ]
+    others = [
+        f"| {name} | {each['webhooks/s']:,.0f} | {each[_MULTIPLE]:.1f} | {each['p50 ms']:,.1f} |"
+        f" {each['p99 ms']:,.1f} | {each['CPU µs']:,.0f} | {each[_DATABASE_CPU]:,.0f} |"
+        for name, each in measured["receivers"].items()
     ]
     steady = [
         f"| {server} | {each['p50 ms']:.1f} | {each['p99 ms']:.1f} | {each['CPU µs'] + each[_DATABASE_CPU]:,.0f} |"
@@ -166,7 +185,8 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "Each figure is the time for one webhook, one answer to a query, or one event that is sent to one socket.",
             "The figure for a webhook includes PostgreSQL's processor time.",
             "Both figures of a line are from the same run.",
-            f"We measured with {python}, {packages} and mercurius {peers['mercurius']}, on {machine}.",
+            f"We measured with {python}, {packages}, dj-stripe {_djstripe_version()} and"
+            f" mercurius {peers['mercurius']}, on {machine}.",
             "mercurius used its compiler (JIT) to send events, but not to answer queries.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
@@ -182,6 +202,18 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "| work | server | webhooks/s | ratio to bare: least, median, largest | p50 ms | p99 ms |",
             "|---|---|--:|--:|--:|--:|",
             *ingest,
+            "",
+            "## Other receivers",
+            "",
+            "Each of these servers gets the same webhooks over 64 connections, and has a PostgreSQL of its own.",
+            "`plain Tortoise` is a short handler.",
+            "In one transaction, it stores the event and the payment, and sets the invoice PAID.",
+            "`dj-stripe` stores the event and the payment intent, and knows no invoices.",
+            "*Fluxrate's multiple* is Fluxrate's webhooks per second divided by those of the server in the line.",
+            "",
+            "| server | webhooks/s | Fluxrate's multiple | p50 ms | p99 ms | server's CPU µs | PostgreSQL's CPU µs |",
+            "|---|--:|--:|--:|--:|--:|--:|",
+            *others,
             "",
             "## 800 webhooks a second",
             "",
