@@ -48,7 +48,7 @@ _STORED: Final = "the peer answers 200 and does nothing else"
 _PLAIN: Final = "Fluxrate also completes the Payment Link and logs the changes"
 _SYNCS: Final = "the peer stores the request, the event and the payment intent, but knows no invoices"
 _IN_MEMORY: Final = "the peer reads objects in memory, without database and authentication"
-_NO_INGEST: Final = "Fluxrate also verifies, stores and applies the webhook"
+_NO_INGEST: Final = "Fluxrate also verifies, stores and applies the webhook that causes the event"
 
 _WEBHOOKS: Final = {
     "ingest": ("a webhook that pays an invoice, 64 connections", {"postgres": 0.3, "sqlite": 0.3}),
@@ -181,13 +181,16 @@ def document_of(rows: list[Row], measured: Measured) -> str:
             "If both programs do the same work, this column says *equal*.",
             "*ratio* is Fluxrate's figure divided by the peer's figure.",
             "*wanted* is the highest ratio that we accept.",
-            "We compare processor times, because other work on the machine affects these less than durations.",
-            "Each figure is the time for one webhook, one answer to a query, or one event that is sent to one socket.",
+            "We compare processor times and not durations, because other work on the machine affects durations more.",
+            "Each figure is the processor time for one webhook, for one answer to a query, or for sending one event to"
+            " one socket.",
             "The figure for a webhook includes PostgreSQL's processor time.",
-            "Both figures of a line are from the same run.",
+            "In each line, Fluxrate's figure and the peer's figure are from the same run.",
             f"We measured with {python}, {packages}, dj-stripe {_djstripe_version()} and"
             f" mercurius {peers['mercurius']}, on {machine}.",
             "mercurius used its compiler (JIT) to send events, but not to answer queries.",
+            "With *the same variables*, all 1,000 sockets subscribe with equal variables; with *different variables*,"
+            " each socket has its own.",
             "",
             "![Processor time as a multiple of the peer's](../pictures/comparison.svg)",
             "",

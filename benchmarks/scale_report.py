@@ -99,7 +99,7 @@ def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
         more = [name for name, few in sizes[small].items() if is_grown(few, sizes[large][name])]
         yield f"## {database}, {large:,} invoices"
         yield ""
-        yield _grown(small, more)
+        yield from _grown(small, large, more)
         yield ""
         yield _row(["query", *HEADINGS])
         yield f"|---|{'--:|' * len(HEADINGS)}"
@@ -107,12 +107,11 @@ def _chapters(database: str, sizes: dict[int, Costs]) -> Iterator[str]:
         yield ""
 
 
-def _grown(small: int, more: list[str]) -> str:
-    """Write the sentence about the queries that visit more in the larger workspace."""
-    bound = f"{SLACK} plus {GROWS} times the number in the workspace of {small:,} invoices"
-    if not more:
-        return f"For each query, the number visited is at most {bound}."
-    return f"For the following queries, the number visited is more than {bound}: {'; '.join(more)}."
+def _grown(small: int, large: int, more: list[str]) -> Iterator[str]:
+    """Yield the sentences about the queries that visit more than is allowed in the larger workspace."""
+    yield f"Let *n* be a query's value of *visited* in the workspace of {small:,} invoices."
+    yield f"In the workspace of {large:,} invoices, we accept a value of at most {GROWS} × *n* + {SLACK}."
+    yield f"The following queries have a higher value: {'; '.join(more)}." if more else "No query has a higher value."
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -44,10 +44,10 @@ class InvoiceQuery:
     )
     search: str | None = restriction(
         "Only invoices with this text in the number or memo, or in the customer's name, email or"
-        " external id. If more than 50 customers have the text, only the newest 50 of them are"
-        " considered. Case is ignored (on SQLite, only for the letters A to Z). A text of one or"
-        " two characters is searched for only among the newest 10,000 invoices and the newest"
-        " 10,000 customers."
+        " external id. If more than 50 customers have the text, only the newest 50 of these"
+        " customers are considered. Case is ignored (on SQLite, only for the letters A to Z). A"
+        " text of one or two characters is searched for only among the newest 10,000 invoices and"
+        " the newest 10,000 customers."
     )
     number: str | None = restriction("Only the invoice with exactly this number.")
     status: Sequence[InvoiceStatus] | None = restriction("Only invoices with one of these statuses.")

@@ -133,7 +133,7 @@ _describe(
     "Whether a payment counts toward an invoice.",
     {
         "APPLIED": "The payment counts toward its invoice.",
-        "UNAPPLIED": "The payment counts toward no invoice. `unappliedReason` says why.",
+        "UNAPPLIED": "The payment counts toward no invoice. `Payment.unappliedReason` says why.",
     },
 )
 _describe(
@@ -141,7 +141,7 @@ _describe(
     "The status of a Payment Link.",
     {
         "PENDING": "Stripe has not made the link yet.",
-        "ACTIVE": "Customers can pay by the link.",
+        "ACTIVE": "Customers can pay on the link's page.",
         "COMPLETED": "The link was paid.",
         "DEACTIVATED": (
             "The link was closed without being paid. `openSessions` says whether customers can still"
@@ -155,11 +155,14 @@ _describe(
     "Whether a customer who has opened a Payment Link's page can still pay on this page.",
     {
         "POSSIBLE": (
-            "Yes. Either the link is open, or its open pages could not be closed. In the second"
-            " case, the pages expire within a day."
+            "A customer can still pay. Either the link is open, or the pages that customers opened"
+            " could not be closed. In the second case, the pages expire within a day."
         ),
-        "CLOSING": ("Yes, for a short time. The link is closed, and its open pages are being closed at Stripe."),
-        "SETTLED": "No. Nobody can pay on any of the link's pages any more.",
+        "CLOSING": (
+            "A customer can still pay for a short time. The link is closed, and the pages that"
+            " customers opened are being closed at Stripe."
+        ),
+        "SETTLED": "Nobody can pay on any of the link's pages any more.",
     },
 )
 _describe(
@@ -228,7 +231,7 @@ _describe(
         "INTEGRATION_CONNECTED": "A Stripe account was connected.",
         "INTEGRATION_UPDATED": "An integration was changed.",
         "INTEGRATION_DISCONNECTED": "An integration was removed.",
-        "WEBHOOK_EVENT_RECEIVED": "Stripe sent a webhook event for the first time.",
+        "WEBHOOK_EVENT_RECEIVED": "A new webhook event arrived.",
         "WEBHOOK_EVENT_UPDATED": "The status of a webhook event changed.",
         "CUSTOMER_CREATED": "A customer was created.",
         "CUSTOMER_UPDATED": "A customer was changed.",

@@ -13,9 +13,9 @@ def optional(description: str) -> Any:
 def idempotency_key() -> Any:
     """Declare the field with which a client can safely repeat a mutation."""
     return optional(
-        "Makes the mutation safe to repeat. If you send the mutation again with the same key and"
-        " the same input, Fluxrate creates nothing new, and returns the object that it created"
-        " the first time."
+        "Makes the mutation safe to repeat. If you send the mutation again with the same"
+        " `idempotencyKey` and the same input, Fluxrate creates nothing new, and returns the"
+        " object that it created the first time."
     )
 
 

@@ -85,4 +85,6 @@ def by_id(prefix: Prefix, noun: str, type_: type[OfRow[Any]]) -> Any:
         return shown(prefix, await node.node_of(info.context, prefix, id))
 
     resolve.__annotations__["return"] = type_ | None
-    return strawberry.field(resolver=resolve, description=f"The {noun} with this id. Null if the workspace has none.")
+    return strawberry.field(
+        resolver=resolve, description=f"The {noun} with this id. Null if the workspace has no such {noun}."
+    )

@@ -45,7 +45,7 @@ class Conflict(Problem):
     pass
 
 
-@strawberry.type(description="The invoice can't go from its current status to the requested one.")
+@strawberry.type(description="The invoice can't go from its current status to the requested status.")
 class InvalidTransition(Problem):
     from_: InvoiceStatus = strawberry.field(name="from", description="The invoice's current status.")
     to: InvoiceStatus = strawberry.field(description="The status that the change would lead to.")

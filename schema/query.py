@@ -120,8 +120,8 @@ class Query:
 
     @strawberry.field(
         description=(
-            "The object with this id. Null if the workspace has no object with this id. API keys"
-            " are returned only to callers with ADMIN."
+            "The object with this id. Null if the workspace has no object with this id. An API key is"
+            " returned only to callers with the scope ADMIN."
         )
     )
     async def node(
@@ -173,7 +173,7 @@ class Query:
 
     customer = by_id(Prefix.CUSTOMER, "customer", Customer)
 
-    @strawberry.field(description="The customer with this external id. Null if the workspace has none.")
+    @strawberry.field(description="The customer with this external id. Null if the workspace has no such customer.")
     async def customer_by_external_id(
         self,
         info: Info,
@@ -197,7 +197,7 @@ class Query:
 
     invoice = by_id(Prefix.INVOICE, "invoice", Invoice)
 
-    @strawberry.field(description="The invoice with this number. Null if the workspace has none.")
+    @strawberry.field(description="The invoice with this number. Null if the workspace has no such invoice.")
     async def invoice_by_number(
         self,
         info: Info,
@@ -206,7 +206,7 @@ class Query:
         row = await invoice.invoice_by_number(info.context, number)
         return None if row is None else Invoice.of(row)
 
-    @strawberry.field(description="Payments and failed attempts, newest first by default.")
+    @strawberry.field(description="Payments and failed attempts to pay, newest first by default.")
     @paged
     async def payments(
         self,
@@ -249,8 +249,8 @@ class Query:
 
     @strawberry.field(
         description=(
-            "The workspace's events, oldest first. To get the newest events, use `last`. The"
-            " cursors are valid in subscriptions, too."
+            "The workspace's events, oldest first. To get the newest events, use `last`. The cursors"
+            " of this list are also valid in subscriptions, as the argument `after`."
         )
     )
     @paged
@@ -295,8 +295,8 @@ class Query:
     @strawberry.field(
         description=(
             "Money received over time, as a series of points for each currency. There is a point for"
-            " every interval, even if no money came in during it. The `received` amounts of a series"
-            " add up to `CurrencyTotals.paid` of the query `totals` with the same `since` and"
+            " every interval, even if no money came in during the interval. The `received` amounts of"
+            " a series add up to `CurrencyTotals.paid` of the query `totals` with the same `since` and"
             " `until`. A series has at most 400 points."
         )
     )
@@ -306,7 +306,8 @@ class Query:
         since: Annotated[datetime, strawberry.argument(description="When the first point begins.")],
         interval: Annotated[RevenueInterval, strawberry.argument(description="How much time each point covers.")],
         until: Annotated[
-            datetime | None, strawberry.argument(description="When the last point ends. By default, it ends now.")
+            datetime | None,
+            strawberry.argument(description="When the last point ends. By default, the last point ends now."),
         ] = strawberry.UNSET,
         time_zone: Annotated[
             str | None,
@@ -318,8 +319,9 @@ class Query:
             str | None,
             strawberry.argument(
                 description=(
-                    "Return only this currency, with zeros if no money was received in it. By default, all"
-                    " currencies are returned in which money was received."
+                    "Return only the series of this currency. If no money was received in this currency, the"
+                    " amounts of the series are 0. By default, there is a series for every currency in which"
+                    " money was received."
                 )
             ),
         ] = strawberry.UNSET,
@@ -344,7 +346,9 @@ class Query:
     def attention(self) -> Attention:
         return Attention()
 
-    @strawberry.field(description="The workspace's API keys, including revoked keys, newest first. Needs ADMIN.")
+    @strawberry.field(
+        description="The workspace's API keys, including revoked keys, newest first. Needs the scope ADMIN."
+    )
     @paged
     async def api_keys(
         self,

@@ -142,9 +142,9 @@ SCALARS: Final[dict[object, ScalarDefinition]] = {
         name="Decimal",
         description=(
             "An exact decimal, as a string without an exponent. Amounts of money are in the"
-            " currency's major unit. They have exactly as many digits after the point as the currency"
-            ' has: "19.99" USD, "800" JPY, "12.340" KWD. An input may be a string or a whole number.'
-            " It may have at most 30 digits, of which at most 12 are after the point."
+            " currency's major unit. Such amounts have exactly as many digits after the point as the"
+            ' currency has: "19.99" USD, "800" JPY, "12.340" KWD. An input may be a string or a whole'
+            " number. An input may have at most 30 digits, of which at most 12 are after the point."
         ),
         serialize=print_decimal,
         parse_value=parse_decimal,

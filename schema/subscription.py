@@ -18,10 +18,10 @@ After = Annotated[
     str | None,
     strawberry.argument(
         description=(
-            "The cursor of the last event that you received, or `Workspace.eventCursor`. You first"
-            " receive the events after this cursor that have already happened, and then new events"
-            " as they happen. You receive each event once, and none is left out. Without `after`"
-            " you receive only new events."
+            "The cursor of the last event that you received, or `Workspace.eventCursor`. First you"
+            " receive the past events after this cursor, and then new events as they happen. You"
+            " receive each event once, and no event is left out. Without `after` you receive only new"
+            " events."
         )
     ),
 ]
@@ -41,7 +41,7 @@ async def _shown(followed: AsyncGenerator[models.Event]) -> AsyncGenerator[Event
     description=(
         "Live events, in the order in which they were committed. A cursor that was received with"
         " one filter may be used with another filter. A cursor from another workspace causes an"
-        " error. Needs READ."
+        " error. Needs the scope READ."
     )
 )
 class Subscription:
@@ -80,8 +80,7 @@ class Subscription:
 
     @strawberry.subscription(
         description=(
-            "Sends an event whenever Stripe posts a webhook event for the first time, and whenever"
-            " a webhook event's status changes."
+            "Sends an event whenever a new webhook event arrives, and whenever a webhook event's status changes."
         )
     )
     async def webhook_events(

@@ -45,7 +45,7 @@ RevokeApiKeyResult = Annotated[RevokeApiKeySuccess | NotFound, result_of("revoke
 
 @strawberry.type
 class ApiKeyMutations:
-    @mutation(description="Create an API key. Needs ADMIN.")
+    @mutation(description="Create an API key. Needs the scope ADMIN.")
     async def create_api_key(
         self,
         info: Info,
@@ -61,7 +61,7 @@ class ApiKeyMutations:
         info.context.tells_secret = True
         return CreateApiKeySuccess(api_key=ApiKey.of(row), key=key)
 
-    @mutation(description="Revoke an API key. From then on, requests with this key are refused. Needs ADMIN.")
+    @mutation(description="Revoke an API key. From then on, requests with this key are refused. Needs the scope ADMIN.")
     async def revoke_api_key(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of the API key.")]
     ) -> RevokeApiKeyResult:

@@ -53,7 +53,7 @@ UpdateCustomerResult = Annotated[
 
 @strawberry.type
 class CustomerMutations:
-    @mutation(description="Create a customer. Needs WRITE.")
+    @mutation(description="Create a customer. Needs the scope WRITE.")
     async def create_customer(
         self,
         info: Info,
@@ -69,7 +69,7 @@ class CustomerMutations:
         )
         return CreateCustomerSuccess(customer=Customer.of(row))
 
-    @mutation(description="Change a customer. Needs WRITE.")
+    @mutation(description="Change a customer. Needs the scope WRITE.")
     async def update_customer(
         self,
         info: Info,

@@ -26,9 +26,9 @@ class ConnectStripeInput:
     register_webhook: bool | None = strawberry.field(
         default=False,
         description=(
-            "Whether Fluxrate adds the webhook endpoint in Stripe, with the right URL and events, and"
-            " saves the endpoint's signing secret. If Stripe does not add the endpoint, the account"
-            " is not connected."
+            "With `true`, Fluxrate adds the webhook endpoint in Stripe, with the right URL and"
+            " events, and saves the endpoint's signing secret. If Stripe then refuses to add the"
+            " endpoint, the account is not connected."
         ),
     )
     idempotency_key: str | None = fields.idempotency_key()
@@ -52,14 +52,18 @@ class UpdateStripeIntegrationInput:
         " deliveries are applied at once."
     )
     allow_account_change: bool | None = strawberry.field(
-        default=False, description="Whether `secretKey` may belong to a Stripe account other than the connected one."
+        default=False,
+        description="Whether `secretKey` may belong to a Stripe account other than the connected account.",
     )
 
 
 @strawberry.type(description="The Stripe account is connected.")
 class ConnectStripeSuccess:
     integration: StripeIntegration = strawberry.field(
-        description="The integration. If it is not complete, its `health` says what is missing."
+        description=(
+            "The new integration. If something is still missing, such as the webhook secret, the"
+            " integration's `health` says so."
+        )
     )
 
 
@@ -89,7 +93,7 @@ class CheckStripeIntegrationSuccess:
     )
 
 
-@strawberry.type(description="Fluxrate fixed the problems that it can fix at Stripe.")
+@strawberry.type(description="Fluxrate repaired the integration's webhook endpoint at Stripe, as far as possible.")
 class RepairStripeIntegrationSuccess:
     integration: StripeIntegration = strawberry.field(
         description="The integration. Its `health` shows the problems that are left."
@@ -123,7 +127,7 @@ RepairStripeIntegrationResult = Annotated[
 
 @strawberry.type
 class IntegrationMutations:
-    @mutation(description="Connect a Stripe account. Needs ADMIN.")
+    @mutation(description="Connect a Stripe account. Needs the scope ADMIN.")
     async def connect_stripe(
         self,
         info: Info,
@@ -139,7 +143,7 @@ class IntegrationMutations:
         )
         return ConnectStripeSuccess(integration=StripeIntegration.of(row))
 
-    @mutation(description="Rename an integration, rotate its secrets, or switch it off or on. Needs ADMIN.")
+    @mutation(description="Rename an integration, rotate its secrets, or switch it off or on. Needs the scope ADMIN.")
     async def update_stripe_integration(
         self,
         info: Info,
@@ -158,9 +162,9 @@ class IntegrationMutations:
 
     @mutation(
         description=(
-            "Remove an integration. Its secrets are erased and its webhook URL stops working, but"
-            " its history stays. To switch an integration off for a while, use"
-            " `updateStripeIntegration` instead. Needs ADMIN."
+            "Remove an integration. Its secrets are erased and its webhook URL stops working, but its"
+            " history stays. To switch an integration off for a while, use `updateStripeIntegration`"
+            " instead. Needs the scope ADMIN."
         )
     )
     async def disconnect_stripe(self, info: Info, id: IntegrationId) -> DisconnectStripeResult:
@@ -170,8 +174,9 @@ class IntegrationMutations:
     @mutation(
         description=(
             "Delete an integration's QUARANTINED webhook events. Use this mutation if these events"
-            " are forgeries or were signed with another endpoint's secret. A genuine event among them"
-            " is not lost, because `syncStripeEvents` fetches it from Stripe. Needs ADMIN."
+            " are forgeries or were signed with another endpoint's secret. If a deleted event is"
+            " genuine, it is not lost, because `syncStripeEvents` fetches it from Stripe. Needs the"
+            " scope ADMIN."
         )
     )
     async def discard_quarantined(self, info: Info, id: IntegrationId) -> DiscardQuarantinedResult:
@@ -182,7 +187,8 @@ class IntegrationMutations:
         description=(
             "Check an integration at Stripe. The check tests whether the secret key works and has the"
             " permissions that Fluxrate needs. The check also tests whether there is exactly one"
-            " webhook endpoint with the right URL and events, and whether events arrive. Needs ADMIN."
+            " webhook endpoint with the right URL and events, and whether events arrive. Needs the"
+            " scope ADMIN."
         )
     )
     async def check_stripe_integration(self, info: Info, id: IntegrationId) -> CheckStripeIntegrationResult:
@@ -196,7 +202,8 @@ class IntegrationMutations:
             "Fix an integration's webhook endpoint at Stripe. Depending on the problem, Fluxrate adds"
             " the endpoint, enables it, corrects its URL, adds missing events, or replaces the"
             " endpoint and saves the new signing secret. Fluxrate checks the integration before and"
-            " after the repair. If the first check finds no problem, nothing changes. Needs ADMIN."
+            " after the repair. If the first check finds no problem, nothing changes. Needs the scope"
+            " ADMIN."
         )
     )
     async def repair_stripe_integration(

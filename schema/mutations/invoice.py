@@ -80,7 +80,7 @@ class DeleteInvoiceSuccess:
     deleted_id: strawberry.ID = strawberry.field(description="The id of the deleted draft.")
 
 
-@strawberry.type(description="The invoice is finalized. Stripe may not have made the invoice's Payment Link yet.")
+@strawberry.type(description="The invoice is finalized. Possibly, Stripe has not made the invoice's Payment Link yet.")
 class FinalizeInvoiceSuccess:
     invoice: Invoice = strawberry.field(
         description=(
@@ -135,7 +135,7 @@ MarkInvoiceUncollectibleResult = Annotated[
 
 @strawberry.type
 class InvoiceMutations:
-    @mutation(description="Create a draft. Needs WRITE.")
+    @mutation(description="Create a draft. Needs the scope WRITE.")
     async def create_invoice(
         self,
         info: Info,
@@ -153,7 +153,7 @@ class InvoiceMutations:
         )
         return CreateInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Change a draft, or the metadata of any invoice. Needs WRITE.")
+    @mutation(description="Change a draft, or the metadata of any invoice. Needs the scope WRITE.")
     async def update_invoice(
         self,
         info: Info,
@@ -173,7 +173,7 @@ class InvoiceMutations:
         )
         return UpdateInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Delete a draft. Needs WRITE.")
+    @mutation(description="Delete a draft. Needs the scope WRITE.")
     async def delete_invoice(
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The id of the draft.")]
     ) -> DeleteInvoiceResult:
@@ -183,8 +183,8 @@ class InvoiceMutations:
     @mutation(
         description=(
             "Make a draft OPEN. This can't be undone. The invoice gets its number, and Fluxrate asks"
-            " Stripe to make the invoice's Payment Link. If Stripe does not make the link, the"
-            " invoice still becomes OPEN. An invoice with a total of 0 becomes PAID at once. Needs"
+            " Stripe to make the invoice's Payment Link. If Stripe does not make the link, the invoice"
+            " still becomes OPEN. An invoice with a total of 0 becomes PAID at once. Needs the scope"
             " WRITE."
         )
     )
@@ -206,7 +206,8 @@ class InvoiceMutations:
 
     @mutation(
         description=(
-            "Have Stripe make a Payment Link for the amount that remains to pay on an OPEN invoice. Needs WRITE."
+            "Have Stripe make a Payment Link for the amount that remains to pay on an OPEN invoice."
+            " Needs the scope WRITE."
         )
     )
     async def create_payment_link(
@@ -217,9 +218,9 @@ class InvoiceMutations:
             strawberry.ID | None,
             strawberry.argument(
                 description=(
-                    "The id of the integration that receives the payment. By default, this is the integration"
-                    " that was last chosen for the invoice. If none was chosen, it is the only active"
-                    " integration."
+                    "The id of the integration that receives the payment. By default, the integration that"
+                    " was last chosen for the invoice receives the payment. If no integration was chosen, the"
+                    " only active integration receives the payment."
                 )
             ),
         ] = strawberry.UNSET,
@@ -230,7 +231,7 @@ class InvoiceMutations:
     @mutation(
         description=(
             "Record that the remaining amount of an invoice was paid outside of Stripe, for instance"
-            " in cash. Needs WRITE."
+            " in cash. Needs the scope WRITE."
         )
     )
     async def mark_invoice_paid(
@@ -239,12 +240,12 @@ class InvoiceMutations:
         row = await invoice.mark_invoice_paid(info.context, id, given(note))
         return MarkInvoicePaidSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Void an invoice. This can't be undone. Needs WRITE.")
+    @mutation(description="Void an invoice. This can't be undone. Needs the scope WRITE.")
     async def void_invoice(self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET) -> VoidInvoiceResult:
         row = await invoice.void_invoice(info.context, id, given(note))
         return VoidInvoiceSuccess(invoice=Invoice.of(row))
 
-    @mutation(description="Write an invoice off. A late payment can still make it PAID. Needs WRITE.")
+    @mutation(description="Write an invoice off. A late payment can still make it PAID. Needs the scope WRITE.")
     async def mark_invoice_uncollectible(
         self, info: Info, id: InvoiceId, note: Note = strawberry.UNSET
     ) -> MarkInvoiceUncollectibleResult:

@@ -28,8 +28,8 @@ class PaymentMutations:
     @mutation(
         description=(
             "Apply an UNAPPLIED payment to an OPEN or UNCOLLECTIBLE invoice in the payment's"
-            " currency. The payment's webhook events become PROCESSED. Repeating the mutation"
-            " changes nothing. Needs WRITE."
+            " currency. The payment's webhook events become PROCESSED. Repeating the mutation changes"
+            " nothing. Needs the scope WRITE."
         )
     )
     async def apply_payment(

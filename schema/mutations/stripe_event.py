@@ -16,8 +16,9 @@ from schema.types.diagnosis import Diagnosis
 class SyncStripeEventsSuccess:
     found: int = strawberry.field(
         description=(
-            "The number of events that Stripe listed, of the types in `eventsToSend`, plus the"
-            " number of payments that were found by asking Stripe about Payment Links."
+            "The sum of two counts. The first is the count of events that Stripe listed; only the"
+            " types in `eventsToSend` are counted. The second is the count of payments that Fluxrate"
+            " found by asking Stripe about Payment Links."
         )
     )
     already_known: int = strawberry.field(description="How many of the found events had arrived before the sync.")
@@ -52,7 +53,7 @@ class StripeEventMutations:
         description=(
             "Ask Stripe for all events since the last sync, or since a given instant. Events that"
             " never arrived at the webhook URL are applied, the oldest first. Fluxrate also syncs"
-            " automatically every few minutes. Needs WRITE."
+            " automatically every few minutes. Needs the scope WRITE."
         )
     )
     async def sync_stripe_events(

@@ -65,7 +65,8 @@ class ReplayWebhookEventsSuccess:
     remaining: int = strawberry.field(
         description=(
             "How many more webhook events match the filter. To replay these events, call the mutation"
-            " again with the last outcome's `webhookEvent.receivedAt` as `receivedAfter`."
+            " again, and give the last outcome's `webhookEvent.receivedAt` as the filter's"
+            " `receivedAfter`."
         )
     )
 
@@ -79,7 +80,8 @@ class WebhookEventMutations:
     @mutation(
         description=(
             "Process a HELD, FAILED, UNAPPLIED, QUARANTINED or IGNORED webhook event again, as if"
-            " Stripe had just posted it. Repeating the mutation changes nothing. Needs WRITE."
+            " Stripe had just posted it. Repeating the mutation changes nothing. Needs the scope"
+            " WRITE."
         )
     )
     async def replay_webhook_event(
@@ -94,7 +96,8 @@ class WebhookEventMutations:
     @mutation(
         description=(
             "Replay the webhook events that match a filter, the oldest first. If the filter has no"
-            " `status`, only HELD, FAILED, UNAPPLIED and QUARANTINED events match. Needs WRITE."
+            " `status`, only HELD, FAILED, UNAPPLIED and QUARANTINED events match. Needs the scope"
+            " WRITE."
         )
     )
     async def replay_webhook_events(

@@ -29,7 +29,7 @@ class Event(Node, prefix=Prefix.EVENT):
     type: EventType = strawberry.field(description="What happened.")
     occurred_at: datetime = strawberry.field(description="When the event happened.")
     actor: str = strawberry.field(description='Who caused the event: the id of an API key, "stripe" or "system".')
-    note: str | None = strawberry.field(description="The note that was given with the mutation that caused the event.")
+    note: str | None = strawberry.field(description="The argument `note` of the mutation that caused the event.")
     previous_status: InvoiceStatus | None = strawberry.field(description="The invoice's status before the event.")
     status: InvoiceStatus | None = strawberry.field(description="The invoice's status after the event.")
     row: strawberry.Private[models.Event]

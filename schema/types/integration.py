@@ -99,7 +99,7 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
         )
     )
     stripe_account_id: str | None = strawberry.field(
-        description="Stripe's id of the account. Null if the secret key may not read this id."
+        description="Stripe's id of the account. Null if the secret key has no permission to read this id."
     )
     created_at: datetime = strawberry.field(description="When the account was connected.")
     updated_at: datetime = strawberry.field(description="When the integration was last changed.")
@@ -108,8 +108,8 @@ class StripeIntegration(Node, prefix=Prefix.INTEGRATION):
 
     @strawberry.field(
         description=(
-            "The URL to which Stripe must post events. Null if the caller does not have ADMIN, or if"
-            " the integration is disconnected."
+            "The URL to which Stripe must post events. Null if the caller does not have the scope"
+            " ADMIN, or if the integration is disconnected."
         )
     )
     def webhook_url(self, info: Info) -> str | None:

@@ -89,7 +89,9 @@ class Invoice(Node, prefix=Prefix.INVOICE):
         description="The part of `amountPaid` that was marked as paid by hand, in Fluxrate or in Stripe."
     )
     due_date: date | None = strawberry.field(description="The last day to pay.")
-    is_overdue: bool = strawberry.field(description="Whether the invoice is OPEN and its due date is past, in UTC.")
+    is_overdue: bool = strawberry.field(
+        description="Whether the invoice is OPEN and its due date is past. Days are counted in UTC."
+    )
     memo: str | None = strawberry.field(description="The business's own note about the invoice.")
     created_at: datetime = strawberry.field(description="When the draft was created.")
     finalized_at: datetime | None = strawberry.field(description="When the invoice was finalized.")
@@ -115,8 +117,8 @@ class Invoice(Node, prefix=Prefix.INVOICE):
 
     @strawberry.field(
         description=(
-            "The invoice's latest Payment Link. Null if the invoice has no link, for instance"
-            " because no integration could make one."
+            "The invoice's latest Payment Link. Null if the invoice has no link, for instance because"
+            " no integration could make a link."
         )
     )
     async def payment_link(self, info: Info) -> PaymentLink | None:

@@ -96,7 +96,7 @@ class CustomerTotals(_Totals):
     paid: Money = strawberry.field(description="What was paid for the customer's invoices, gross of refunds.")
     open: Money = strawberry.field(description="What is still to pay on the customer's OPEN invoices.")
     overdue: Money = strawberry.field(
-        description="The part of `open` that belongs to invoices whose due date is past, in UTC."
+        description="The part of `open` that belongs to invoices whose due date is past. Days are counted in UTC."
     )
     precision: CountPrecision = _PRECISION
 

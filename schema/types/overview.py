@@ -8,13 +8,13 @@ from resolvers.integration import health
 from schema.context import Info
 
 
-@strawberry.type(description="How many invoices have a status.")
+@strawberry.type(description="How many invoices have a certain status.")
 class InvoiceStatusCount:
     status: InvoiceStatus = strawberry.field(description="The status.")
     count: int = strawberry.field(description="How many invoices have this status.")
 
 
-@strawberry.type(description="How many webhook events have a status.")
+@strawberry.type(description="How many webhook events have a certain status.")
 class WebhookEventStatusCount:
     status: WebhookEventStatus = strawberry.field(description="The status.")
     count: int = strawberry.field(description="How many webhook events have this status.")

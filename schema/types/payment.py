@@ -66,15 +66,15 @@ class Payment(Node, prefix=Prefix.PAYMENT):
             " payment intent, the id of the charge, the Checkout Session or the Stripe invoice."
         )
     )
-    failure_code: str | None = strawberry.field(description="Stripe's code for why the attempt failed.")
-    failure_message: str | None = strawberry.field(description="Stripe's sentence for why the attempt failed.")
+    failure_code: str | None = strawberry.field(description="Stripe's code for why the attempt to pay failed.")
+    failure_message: str | None = strawberry.field(description="Stripe's sentence for why the attempt to pay failed.")
     presentment: Money | None = strawberry.field(
         description=(
             "The amount that the customer saw in their own currency. Null if Stripe did not convert the price."
         )
     )
     amount_received: Money | None = strawberry.field(
-        description="The part that has come in so far, if the payment is an incomplete bank transfer."
+        description="The part of the payment that has come in so far, if the payment is an incomplete bank transfer."
     )
     dispute: Dispute | None = strawberry.field(
         description="The payment's open dispute, or if no dispute is open, the latest dispute."
@@ -89,7 +89,7 @@ class Payment(Node, prefix=Prefix.PAYMENT):
         "row.invoice_id",
         (
             "The invoice that the payment was made for or applied to. An UNAPPLIED payment may have"
-            " an invoice but does not count toward it."
+            " an invoice but does not count toward this invoice."
         ),
     )
 

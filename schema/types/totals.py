@@ -32,7 +32,7 @@ class CurrencyTotals:
     currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     open: Money = strawberry.field(description="What remains to pay on OPEN invoices at present.")
     overdue: Money = strawberry.field(
-        description="The part of `open` that belongs to invoices whose due date is past, in UTC."
+        description="The part of `open` that belongs to invoices whose due date is past. Days are counted in UTC."
     )
     overdue_by_age: list[OverdueBucket] = strawberry.field(
         description=(
@@ -42,9 +42,9 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. The time of an applied payment is its"
-            " `occurredAt`. The time of an amount that was marked as paid by hand is the invoice's"
-            " `paidAt`."
+            "Money received for invoices, gross of refunds. With the arguments `since` and `until` of"
+            " the query `totals`, an applied payment counts at its `occurredAt`. An amount that was"
+            " marked as paid by hand counts at the invoice's `paidAt`."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
@@ -82,9 +82,10 @@ class RevenuePoint:
     )
     received: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. The time of"
-            " an applied payment is its `occurredAt`. The time of an amount that was marked as paid"
-            " by hand is the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds, like `CurrencyTotals.paid`. An applied"
+            " payment belongs to the point in whose interval its `occurredAt` lies. An amount that was"
+            " marked as paid by hand belongs to the point in whose interval the invoice's `paidAt`"
+            " lies."
         )
     )
     refunded: Money = strawberry.field(
@@ -110,7 +111,10 @@ class RevenuePoint:
 class RevenueSeries:
     currency: str = strawberry.field(description="The currency's ISO 4217 code, in upper case.")
     points: list[RevenuePoint] = strawberry.field(
-        description="The points in order, without gaps. Amounts are 0 in an interval in which no money came in."
+        description=(
+            "The points in order, without gaps. If no money came in during a point's interval, the"
+            " point's amounts are 0."
+        )
     )
 
     @classmethod

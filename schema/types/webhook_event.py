@@ -25,8 +25,8 @@ class WebhookEventAttempt:
     )
     reason: Diagnosis | None = strawberry.field(
         description=(
-            "The reason for this status. Null if the status is PROCESSED, or if the entry is a"
-            " delivery that came after the status had become final."
+            "The reason for the `status` of this entry. Null if the status is PROCESSED, or if the"
+            " entry is a delivery that came after the status had become final."
         )
     )
 
@@ -45,8 +45,8 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
     reason: Diagnosis | None = strawberry.field(
         description="The reason for the event's status. Null if the status is PROCESSED."
     )
-    deliveries: int = strawberry.field(description="How often Stripe posted the event.")
-    attempts: int = strawberry.field(description="How often Fluxrate tried to apply the event.")
+    deliveries: int = strawberry.field(description="How many times Stripe posted the event.")
+    attempts: int = strawberry.field(description="How many times Fluxrate tried to apply the event.")
     livemode: bool | None = strawberry.field(description="Whether the event is from Stripe's live mode.")
     api_version: str | None = strawberry.field(
         description="The version of Stripe's API in which the payload is written."
@@ -57,8 +57,9 @@ class WebhookEvent(Node, prefix=Prefix.WEBHOOK_EVENT):
 
     @strawberry.field(
         description=(
-            "The first 100 deliveries of the event and attempts to apply it, oldest first. Deliveries"
-            " that come at the same time share one entry."
+            "The deliveries of the event and the attempts to apply it, oldest first. After about 100"
+            " deliveries and attempts in total, Fluxrate stops recording them. Deliveries that come at"
+            " the same time share one entry."
         )
     )
     async def history(self, info: Info) -> list[WebhookEventAttempt]:
