@@ -36,7 +36,10 @@ _FEW: Final = 4
 
 _PATIENCE: Final = 0.25
 _MAX_PATIENCE_S: Final = 0.005
-"""How long a batch waits to become as large as the last one: a quarter of the time that the last one took, at most."""
+"""How long a batch waits to become as large as the last one: a quarter of the time that the last one took, at most.
+
+It does not wait if its first delivery comes later than the maximum after the last answer.
+"""
 
 _PAGE: Final = 200
 
@@ -151,26 +154,29 @@ class Inbox:
 
     async def _flush(self) -> None:
         clock = asyncio.get_running_loop().time
-        senders, took_s = 0, 0.0
+        senders, took_s, answered_at = 0, 0.0, 0.0
         while True:
             async with self._gathering:
+                while not self._queue and not self._closing:
+                    await self._until(1)
+                if clock() - answered_at > _MAX_PATIENCE_S:
+                    senders = 0  # those that were answered then do not come back together
                 batch = await self._gather(senders, min(took_s * _PATIENCE, _MAX_PATIENCE_S))
             if not batch:
                 return
             began_at = clock()
             self._in_flight += len(batch)
             await self._settle(batch)
-            senders, took_s = self._in_flight + len(self._queue), clock() - began_at
+            senders, answered_at = self._in_flight + len(self._queue), clock()
+            took_s = answered_at - began_at
             self._in_flight -= len(batch)
 
     async def _gather(self, senders: int, patience_s: float) -> list[_Entry]:
-        """Wait for a delivery, then for an even part of what this number of senders sends, and take it.
+        """Wait for an even part of what this number of senders sends, and take it.
 
         Senders that were answered together send together again. A batch costs some milliseconds however small it is, so
         one of the first few would delay all others. Returns nothing when the inbox closes.
         """
-        while not self._queue and not self._closing:
-            await self._until(1)
         if len(self._queue) < self._share(senders) and not self._closing:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):

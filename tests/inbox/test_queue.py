@@ -1222,6 +1222,26 @@ async def test_senders_that_are_answered_together_share_the_next_commit_too(
     assert len(commits) < {"sqlite": 1.5, "postgres": 3}[database.dialect] * posts
 
 
+async def test_a_lone_delivery_does_not_wait_for_senders_that_were_answered_long_ago(
+    database: Database, integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour later they don't come back together, however long a batch waits for those that were just answered."""
+    invoice = await books.add_invoice(integration)
+    loop, later_s = asyncio.get_running_loop(), 0.0
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + later_s)
+    monkeypatch.setattr(queue, "_PATIENCE", 1e9)
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+
+    async with Inbox(database, lambda _: None, lambda: None) as inbox:
+        await deliver(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)))
+        later_s = 3600.0
+        async with asyncio.timeout(30):
+            lone = await deliver_in_turn(inbox, integration, *paid_and_completed(invoice))
+
+    assert statuses(lone) == {WebhookEventStatus.PROCESSED}
+
+
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
     database: Database, workspace: Workspace, integration: Integration
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from execution.documents import Documents
 from execution.results import as_json
 from execution.schema import Schema, make_schema, schema
+from execution.shown import Asked as Requested
 from models.kinds import Scope
 from models.workspace import Workspace
 from resolvers.context import Services
@@ -36,6 +37,28 @@ async def answer(of: Schema, caller: Caller, asked: Asked) -> tuple[bytes, list[
     told: dict[str, Any] = as_json(result)
     errors = told.pop("errors", [])
     return orjson.dumps(told), sorted(orjson.dumps(each).decode() for each in errors), answered_by
+
+
+@pytest.mark.parametrize(
+    ("query", "error", "answered_by"),
+    [
+        ("{ viewer { apiKey { name } } }", [], ["plan"]),
+        ("{ node(id: 1, first: 2) { id } }", ["Unknown argument 'first' on field 'Query.node'."], []),
+    ],
+)
+async def test_a_query_over_a_socket_is_answered_by_its_plan_too(
+    query: str, error: list[str], answered_by: list[str], services: Services, callers_workspace: Workspace
+) -> None:
+    """And over server-sent events: whatever takes a subscription as well."""
+    operation = await (await caller_with(services, callers_workspace, Scope.READ)).operation()
+    counted: list[str] = []
+    operation.count_query = counted.append
+
+    (result,) = [result async for result in Requested(query).results(operation)]
+
+    assert [each.message for each in result.errors or []] == error
+    assert result.data == (None if error else {"viewer": {"apiKey": {"name": "Dashboard"}}})
+    assert counted == answered_by
 
 
 @pytest.mark.longer
