@@ -41,6 +41,12 @@ _MAX_PATIENCE_S: Final = 0.005
 It does not wait if its first delivery comes later than the maximum after the last answer.
 """
 
+_UNWAITED: Final = 8
+"""How many batches don't wait after one for which less than half of those came that it waited for.
+
+Their senders do not send again when they are answered: they send whenever they have something, as Stripe does.
+"""
+
 _PAGE: Final = 200
 
 
@@ -78,6 +84,7 @@ class Inbox:
         self._gathering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._in_flight = 0
+        self._unwaited = 0
         self._closing = False
 
     async def __aenter__(self) -> "Inbox":
@@ -177,14 +184,25 @@ class Inbox:
         Senders that were answered together send together again. A batch costs some milliseconds however small it is, so
         one of the first few would delay all others. Returns nothing when the inbox closes.
         """
-        if len(self._queue) < self._share(senders) and not self._closing:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience_s):
-                    await self._until(self._share(senders))
+        missing = self._share(senders) - len(self._queue)
+        if missing > 0 and not self._closing:
+            await self._wait_for(missing, patience_s)
         share = self._share(max(senders, len(self._queue) + self._in_flight))
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), share))]
         self._queued_bytes -= sum(len(entry.delivery.body) for entry in batch)
         return batch
+
+    async def _wait_for(self, missing: int, patience_s: float) -> None:
+        """Wait until this number of deliveries has come, unless another batch has waited without success lately."""
+        if self._unwaited > 0:
+            self._unwaited -= 1
+            return
+        before = len(self._queue)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._until(before + missing)
+        if 2 * (len(self._queue) - before) < missing:
+            self._unwaited = _UNWAITED
 
     def _share(self, deliveries: int) -> int:
         return min(MAX_BATCH, -(-deliveries // self._flushers))

@@ -1242,6 +1242,33 @@ async def test_a_lone_delivery_does_not_wait_for_senders_that_were_answered_long
     assert statuses(lone) == {WebhookEventStatus.PROCESSED}
 
 
+async def test_after_a_batch_has_waited_in_vain_the_next_ones_do_not_wait(
+    database: Database, integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Senders that do not wait for answers would be delayed each time."""
+    invoice = await books.add_invoice(integration)
+    loop, later_s = asyncio.get_running_loop(), 0.0
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + later_s)
+    monkeypatch.setattr(queue, "_PATIENCE", 1e9)
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    bursts = [[stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)] for _ in range(2)]
+    first, second = deliveries(integration, paid_and_completed(invoice))
+
+    async with Inbox(database, lambda _: None, lambda: None) as inbox:
+        await deliver(inbox, integration, *bursts[0])
+        in_vain = asyncio.ensure_future(inbox.accept(first))
+        for _ in range(10):  # until the batch waits
+            await asyncio.sleep(0)
+        later_s = 700.0
+        await in_vain
+        await deliver(inbox, integration, *bursts[1])
+        async with asyncio.timeout(30):
+            receipt = await inbox.accept(second)
+
+    assert receipt.status is WebhookEventStatus.PROCESSED
+
+
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(
     database: Database, workspace: Workspace, integration: Integration
 ) -> None:
