@@ -42,9 +42,9 @@ class CurrencyTotals:
     )
     paid: Money = strawberry.field(
         description=(
-            "Money received for invoices, gross of refunds. With the arguments `since` and `until` of"
-            " the query `totals`, an applied payment counts at its `occurredAt`. An amount that was"
-            " marked as paid by hand counts at the invoice's `paidAt`."
+            "Money received for invoices, gross of refunds. If the query `totals` has `since` or `until`, a"
+            " payment is included if its `occurredAt` lies in that range. An amount that was marked as paid by"
+            " hand is included if the invoice's `paidAt` lies in that range."
         )
     )
     refunded: Money = strawberry.field(description="The refunds of the payments in `paid`.")
