@@ -169,7 +169,7 @@ _describe(
     RevenueInterval,
     "How much time a point of revenue covers, by the calendar of a time zone.",
     {
-        "HOUR": "One hour. Hours are counted from the beginning of the day.",
+        "HOUR": "One hour. The first hour of each day begins at midnight in the time zone.",
         "DAY": "One day, from midnight to midnight. A day on which clocks change has 23 or 25 hours.",
         "WEEK": "One week, from Monday to Sunday.",
         "MONTH": "One calendar month.",
