@@ -53,8 +53,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def _running(command: list[str], port: int, path: str, environment: Mapping[str, str]) -> Iterator[Server]:
     with tempfile.TemporaryFile() as errors:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLUXRATE_")}
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=errors
+            command, cwd=ROOT, env={**inherited, **environment}, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
             _wait(process, f"http://127.0.0.1:{port}{path}")

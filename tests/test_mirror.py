@@ -34,7 +34,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/resolvers/integration/test_connect.py": (
         "gateways/stripe: keys; models: integration webhook_url; resolvers/integration: disconnect keys lists update"
     ),
-    "tests/inbox/test_queue.py": "inbox: batch delivery loading outcomes writing",
+    "tests/inbox/test_batch.py": "inbox: delivery loading outcomes writing",
     "tests/inbox/test_quarantine.py": "inbox/quarantine: dropping post release store; models: webhook_secret",
     "tests/workers/test_reconcile.py": "resolvers/integration: sync; workers: upkeep",
     "tests/models/settlement/test_settlement.py": (

@@ -17,7 +17,7 @@ from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.secret import Keyring
 from models.webhook_event import WebhookEvent
 from models.workspace import Workspace
-from tests.inbox.test_queue import mend, refuse_payments
+from tests.inbox.test_failing import mend, refuse_payments
 from tests.world import books
 from tests.world import stripe_payloads as stripe
 from tests.world.app import ENCRYPTION_KEY
