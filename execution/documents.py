@@ -1,28 +1,23 @@
 """Parses and validates documents, once each, and checks their limits."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar
 
 from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    Node,
     OperationDefinitionNode,
     OperationType,
     StringValueNode,
     ValidationRule,
-    Visitor,
     get_operation_ast,
     parse,
     specified_rules,
-    visit,
 )
-from graphql.language import FieldNode, Location, Token, TokenKind, VariableNode
+from graphql.language import Location, Token, TokenKind
 from graphql.language.parser import Parser
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
@@ -40,13 +35,10 @@ from schema.context import Operation
 K = TypeVar("K", bound="str | Document")
 V = TypeVar("V")
 
-_MAX_FOLLOWED: Final = 256
 _MAX_COSTS: Final = 128
 MAX_KEPT_LENGTH: Final = 16 * 1024
 _MAX_KEPT_CHARACTERS: Final = 128 * 1024
 """How many characters of documents are kept: each takes up to 300 bytes when parsed."""
-
-_DEFINED_AND_USED: Final = 2
 
 NO_INTROSPECTION: Final = (
     "Introspection is switched off on this server: take the schema from its operator (FLUXRATE_INTROSPECTION)."
@@ -116,7 +108,7 @@ def recent_document(query: str, schema: GraphQLSchema) -> "Document | None":
 def refusals_of(query: str, schema: GraphQLSchema) -> list[GraphQLError]:
     """Find out why a document can't be executed with any variables; empty if it can."""
     try:
-        document = _document_of(query)
+        document = document_of(query)
     except GraphQLError as error:
         return [error]
     return _refused(Document(query, document, schema, _ALL_RULES), None)
@@ -136,7 +128,8 @@ def _refused_for_choice(document: DocumentNode, operation_name: str | None) -> l
     return []
 
 
-def _document_of(query: str) -> DocumentNode:
+def document_of(query: str) -> DocumentNode:
+    """Return a parsed document, from the cache if it is short enough."""
     return _parsed(query) if len(query) <= MAX_KEPT_LENGTH else _parse(query)
 
 
@@ -186,22 +179,10 @@ def _parse(query: str) -> DocumentNode:
 _parsed: Final = Recent(_parse)
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """A subscription of a document.
-
-    `cursor` is the variable that is its cursor and nothing else, if there is one. `choosing` are the variables that
-    only choose events: they change nothing of what is shown of one.
-    """
-
-    cursor: str | None
-    choosing: frozenset[str]
-
-
 def is_subscription(query: str, operation_name: str | None) -> bool:
     """Whether a document's operation is a subscription; False if the document is invalid."""
     try:
-        operation = get_operation_ast(_document_of(query), operation_name)
+        operation = get_operation_ast(document_of(query), operation_name)
     except (GraphQLError, RecursionError):
         return False
     return operation is not None and operation.operation is OperationType.SUBSCRIPTION
@@ -210,61 +191,9 @@ def is_subscription(query: str, operation_name: str | None) -> bool:
 def mutations_in(query: str, operation_name: str | None) -> int:
     """Count the mutations of a document's operation; 0 if the document is invalid."""
     try:
-        return mutations_of(_document_of(query), operation_name)
+        return mutations_of(document_of(query), operation_name)
     except (GraphQLError, RecursionError):
         return 0
-
-
-def followed_by(query: str, operation_name: str | None) -> Followed | None:
-    """Return the subscription of a document; None if it has none or is too long to cache."""
-    if len(query) + len(operation_name or "") > MAX_KEPT_LENGTH:
-        return None
-    return _followed_by(query, operation_name)
-
-
-@lru_cache(_MAX_FOLLOWED)
-def _followed_by(query: str, operation_name: str | None) -> Followed | None:
-    if not is_subscription(query, operation_name):
-        return None
-    document = _parsed(query)
-    operation = get_operation_ast(document, operation_name)
-    assert operation is not None  # noqa: S101  (it is a subscription)
-    arguments = {
-        argument.name.value: argument.value
-        for field in operation.selection_set.selections
-        if isinstance(field, FieldNode)
-        for argument in field.arguments or ()
-        if (field.name.value, argument.name.value) not in _CHOOSING_BY_STATE
-    }
-    after = arguments.pop("after", None)
-    cursor = after.name.value if isinstance(after, VariableNode) else None
-    in_all = _uses_in(document)
-    choosing = sum((_uses_in(value) for value in arguments.values()), Counter[str]())
-    return Followed(
-        cursor if cursor is not None and in_all[cursor] == _DEFINED_AND_USED else None,
-        frozenset(name for name, times in choosing.items() if in_all[name] == times + 1),  # and is defined
-    )
-
-
-_CHOOSING_BY_STATE: Final = frozenset({("webhookEvents", "status")})
-"""Arguments that choose events by rows, which have to be read first."""
-
-
-def _uses_in(node: Node) -> Counter[str]:
-    uses = _VariableUses()
-    visit(node, uses)
-    return uses.counted
-
-
-class _VariableUses(Visitor):
-    """Counts the occurrences of each variable, its definition included."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counted: Counter[str] = Counter()
-
-    def enter_variable(self, node: VariableNode, *_: object) -> None:
-        self.counted[node.name.value] += 1
 
 
 class Document:

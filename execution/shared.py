@@ -15,8 +15,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 from strawberry.types import ExecutionResult
 
-from execution.documents import Followed, followed_by
 from execution.errors import of_exception
+from execution.followed import Followed, followed_by
 from execution.limits import refused_for_variables
 from execution.results import is_cut_short, is_request_error
 from execution.shown import Asked, Send, Shown, until_sent

@@ -17,7 +17,7 @@ ELSEWHERE: Final[dict[str, str]] = {
     "tests/edge/server/test_connections.py": "edge/server: listen",
     "tests/edge/server/test_http_pieces.py": "edge/server: answer_transport",
     "tests/execution/test_limits.py": "execution: cost",
-    "tests/execution/test_shared.py": "execution: shown",
+    "tests/execution/test_shared.py": "execution: followed shown",
     "tests/execution/plan/test_equal.py": (
         "execution: results; execution/plan: arguments compile definitions leaves plan planned rows steps"
     ),

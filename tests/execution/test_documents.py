@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 from graphql import DocumentNode, parse
 
-from execution import documents
+from execution import documents, followed
 from execution.cost import cost_of
 from execution.documents import Document, _costs_of
 from execution.schema import schema
@@ -47,13 +47,13 @@ async def test_what_is_kept_of_documents_is_bounded_by_their_characters(
 
 
 def test_what_is_too_long_to_be_kept_is_not_kept_as_a_name_either() -> None:
-    kept = documents._followed_by.cache_info().currsize
+    kept = followed._followed_by.cache_info().currsize
 
     for number in range(10):
-        assert documents.followed_by("subscription { events { cursor } }", f"{number}{'x' * 100_000}") is None
-        assert documents.followed_by(f"subscription {{ events {{ cursor }} }} # {number}{'x' * 100_000}", None) is None
+        assert followed.followed_by("subscription { events { cursor } }", f"{number}{'x' * 100_000}") is None
+        assert followed.followed_by(f"subscription {{ events {{ cursor }} }} # {number}{'x' * 100_000}", None) is None
 
-    assert documents._followed_by.cache_info().currsize == kept
+    assert followed._followed_by.cache_info().currsize == kept
 
 
 async def test_a_wrong_document_is_as_wrong_the_second_time(reader: Caller) -> None:
