@@ -1,6 +1,7 @@
 """The queue: who waits for whom, when it is full, and what is left when it closes."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -95,20 +96,33 @@ async def test_senders_that_are_answered_together_share_the_next_commit_too(
     assert len(commits) < {"sqlite": 1.5, "postgres": 2.75}[database.dialect] * posts
 
 
+@dataclass
+class Clock:
+    """How much later the loop's clock is than it was."""
+
+    later_s: float = 0.0
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Have batches wait for ten minutes, by a clock that the test sets."""
+    clock, loop = Clock(), asyncio.get_running_loop()
+    now = loop.time
+    monkeypatch.setattr(loop, "time", lambda: now() + clock.later_s)
+    monkeypatch.setattr(queue, "_PATIENCE", 1e9)
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    return clock
+
+
 async def test_a_lone_delivery_does_not_wait_for_senders_that_were_answered_long_ago(
     database: Database, integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An hour later they don't come back together, however long a batch waits for those that were just answered."""
     invoice = await books.add_invoice(integration)
-    loop, later_s = asyncio.get_running_loop(), 0.0
-    now = loop.time
-    monkeypatch.setattr(loop, "time", lambda: now() + later_s)
-    monkeypatch.setattr(queue, "_PATIENCE", 1e9)
-    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    clock = patient(monkeypatch)
 
     async with Inbox(database, lambda _: None, lambda: None) as inbox:
         await deliver(inbox, integration, *(stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)))
-        later_s = 3600.0
+        clock.later_s = 3600.0
         async with asyncio.timeout(30):
             lone = await deliver_in_turn(inbox, integration, *paid_and_completed(invoice))
 
@@ -120,11 +134,7 @@ async def test_after_a_batch_has_waited_in_vain_the_next_ones_do_not_wait(
 ) -> None:
     """Senders that do not wait for answers would be delayed each time."""
     invoice = await books.add_invoice(integration)
-    loop, later_s = asyncio.get_running_loop(), 0.0
-    now = loop.time
-    monkeypatch.setattr(loop, "time", lambda: now() + later_s)
-    monkeypatch.setattr(queue, "_PATIENCE", 1e9)
-    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    clock = patient(monkeypatch)
     bursts = [[stripe.payment_intent_failed(**ours(invoice)) for _ in range(20)] for _ in range(2)]
     first, second = deliveries(integration, paid_and_completed(invoice))
 
@@ -133,7 +143,7 @@ async def test_after_a_batch_has_waited_in_vain_the_next_ones_do_not_wait(
         in_vain = asyncio.ensure_future(inbox.accept(first))
         for _ in range(10):  # until the batch waits
             await asyncio.sleep(0)
-        later_s = 700.0
+        clock.later_s = 700.0
         await in_vain
         await deliver(inbox, integration, *bursts[1])
         async with asyncio.timeout(30):
