@@ -9,13 +9,16 @@ gives back a connection would lose it for good.
 import asyncio
 import contextlib
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextvars import copy_context
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
+from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
@@ -77,10 +80,13 @@ class Transaction:
     """An open write transaction. Its SQL has `$1` parameters and uses only what both databases know."""
 
     def __init__(
-        self, client: SqliteTransaction | PostgresTransaction, dialect: Dialect, *, is_short: bool = False
+        self,
+        client: SqliteTransaction | PostgresTransaction,
+        dialect: Dialect,
+        at_once: sqlite3.Connection | None = None,
     ) -> None:
         self._client = client
-        self._at_once = client._connection._conn if is_short and isinstance(client, SqliteTransaction) else None
+        self._at_once = at_once
         self.dialect: Final = dialect
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
@@ -94,14 +100,6 @@ class Transaction:
     async def execute(self, sql: str, *values: object) -> None:
         """Run a statement that returns no rows."""
         await self.fetch(sql, *values)
-
-    async def execute_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        """Run a statement once per row."""
-        statement = sql if self.dialect == "postgres" else to_sqlite(sql)
-        if self._at_once is None:
-            await self._client._connection.executemany(statement, rows)
-        else:
-            self._at_once.executemany(statement, rows)
 
     def for_update(self, sql: str, *, by: str | None = None) -> str:
         """Make a query lock its rows until the end, in the order of a column `by`.
@@ -135,26 +133,22 @@ async def retrying(work: Callable[[], Awaitable[T]]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def transaction(*, is_short: bool = False) -> AsyncIterator[Transaction]:
+async def transaction() -> AsyncIterator[Transaction]:
     """Open the transaction that every write goes through: commit when the block ends, roll back if it raises.
 
     Models used inside read and write through it. If the task is cancelled inside, it rolls back; if it is cancelled
     during the commit, it raises after the commit. Transactions can't be nested: the inner one would wait for the outer.
 
-    `is_short` promises few statements of few rows each: on SQLite they run in the event loop, which waits for them.
-
     Raises:
         UnavailableError: The database is unavailable right now.
     """
-    if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
-        raise RuntimeError("this task is in a write transaction already")
-    writer = get_connection(WRITER)
+    writer = _writer()
     write = _PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteWriter(writer)
     await _unless_unavailable(_uninterrupted(write.open(), undo=write.close))
     token = get_connections().set(READER, write.client)
     try:
         try:
-            yield Transaction(write.client, write.dialect, is_short=is_short)
+            yield Transaction(write.client, write.dialect)
         except BaseException as error:
             await _uninterrupted(write.rollback(error))
             if is_unavailable(error):
@@ -163,6 +157,29 @@ async def transaction(*, is_short: bool = False) -> AsyncIterator[Transaction]:
         await _unless_unavailable(_uninterrupted(write.commit()))
     finally:
         get_connections().reset(token)
+
+
+async def in_transaction(work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` in a transaction of its own and return its result: commit after it, roll back if it raises.
+
+    `work` waits for nothing but its transaction, and uses no models. So on SQLite all of it, with the beginning and the
+    commit, runs in the connection's thread in one go: to hand a statement to the thread and back costs more than most
+    statements. If the task is cancelled meanwhile, it raises after the commit there.
+
+    Raises:
+        UnavailableError: The database is unavailable right now.
+    """
+    writer = _writer()
+    if isinstance(writer, SqliteClient):
+        return await _unless_unavailable(_uninterrupted(_SqliteWriter(writer).run(work)))
+    async with transaction() as tx:
+        return await work(tx)
+
+
+def _writer() -> BaseDBAsyncClient:
+    if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
+        raise RuntimeError("this task is in a write transaction already")
+    return get_connection(WRITER)
 
 
 _UNAVAILABLE: Final = "The database is unavailable right now and nothing was changed: try again in a moment."
@@ -177,7 +194,7 @@ async def _unless_unavailable(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def _uninterrupted(work: Coroutine[Any, Any, None], undo: Any = None) -> None:
+async def _uninterrupted(work: Coroutine[Any, Any, T], undo: Any = None) -> T:
     """Run `work` to its end even if this task is cancelled meanwhile, then raise the cancellation.
 
     In that case `undo` undoes the result.
@@ -246,6 +263,28 @@ class _SqliteWriter:
         self._writer = writer
         self.client = SqliteTransaction(writer)
 
+    async def run(self, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+        """Run a whole transaction in the connection's thread."""
+        connection = self.client._connection
+
+        def run() -> T:
+            connection._conn.execute("BEGIN IMMEDIATE")
+            try:
+                result = _finished(work(Transaction(self.client, self.dialect, connection._conn)))
+                connection._conn.execute("COMMIT")
+            except BaseException:
+                if connection._conn.in_transaction:
+                    connection._conn.execute("ROLLBACK")
+                raise
+            return result
+
+        await asyncio.wait_for(self._writer._lock.acquire(), ACQUIRE_TIMEOUT_S)
+        try:
+            result: T = await connection._execute(copy_context().run, run)  # type: ignore[no-untyped-call]
+            return result
+        finally:
+            self._writer._lock.release()
+
     async def open(self) -> None:
         await asyncio.wait_for(self._writer._lock.acquire(), ACQUIRE_TIMEOUT_S)
         try:
@@ -271,6 +310,16 @@ class _SqliteWriter:
                 await self.client._connection.execute_fetchall("ROLLBACK")
         finally:
             self._writer._lock.release()
+
+
+def _finished(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits, and return its result."""
+    try:
+        work.send(None)
+    except StopIteration as finished:
+        return finished.value  # type: ignore[no-any-return]
+    work.close()
+    raise RuntimeError("it waits for something other than its transaction")
 
 
 def reading_dialect() -> Dialect:

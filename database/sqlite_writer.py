@@ -1,23 +1,22 @@
-"""Writes a SQLite file by one connection, which a transaction of few short statements uses in the event loop.
+"""Writes a SQLite file by one connection, which keeps the statements that a batch of webhooks needs prepared."""
 
-To hand a statement to the connection's thread and back costs more than most statements. The beginning and the commit
-always go to the thread: they wait for locks and for the disk.
-"""
+from typing import Final
 
 from tortoise.backends.sqlite.client import SqliteClient
 
 from database.sqlite_file import connect
 
+_STATEMENTS: Final = 256
+"""How many statements stay prepared. Lists of rows have a statement for each power of two (`database/bulk.py`)."""
+
 
 class SqliteWriter(SqliteClient):
-    """Tortoise's client of a SQLite file, whose connection both the thread and the event loop may use, by turns."""
+    """Tortoise's client of a SQLite file, opened as our readers open it."""
 
     async def create_connection(self, with_db: bool) -> None:  # noqa: ARG002  (Tortoise's)
         """Open the connection."""
         if self._connection is None:
-            self._connection = await connect(
-                self.filename, self.pragmas, check_same_thread=False, cached_statements=256
-            )
+            self._connection = await connect(self.filename, self.pragmas, cached_statements=_STATEMENTS)
 
 
 client_class = SqliteWriter

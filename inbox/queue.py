@@ -15,12 +15,11 @@ from uuid import uuid4
 
 import structlog
 
-from database.access import Database, retrying, transaction
+from database.access import Database, Transaction, in_transaction, retrying
 from database.conditions import Literally
 from database.scope import scoped
 from errors import FluxrateError, UnavailableError
 from inbox import batch
-from inbox.batch import Posted
 from inbox.delivery import Delivery, Receipt, kept
 from models.integration import Integration
 from models.kinds import WebhookEventStatus
@@ -31,9 +30,6 @@ log = structlog.get_logger(__name__)
 MAX_QUEUED: Final = 4096
 MAX_QUEUED_BYTES: Final = 64 * 1024 * 1024
 MAX_BATCH: Final = 128
-_FEW: Final = 4
-"""How many deliveries are written in the event loop on SQLite: they take about half a millisecond each."""
-
 _PATIENCE: Final = 0.25
 _MAX_PATIENCE_S: Final = 0.005
 """How long a batch waits to become as large as the last one: a quarter of the time that the last one took, at most.
@@ -153,10 +149,13 @@ class Inbox:
             UnavailableError: The database is unavailable right now.
         """
         receipts: list[Receipt] = []
+
+        async def rehearsal(tx: Transaction) -> None:
+            receipts.extend((await batch.post(tx, deliveries)).receipts)
+            raise _RehearsedError
+
         with contextlib.suppress(_RehearsedError):
-            async with transaction() as tx:
-                receipts = (await batch.post(tx, deliveries)).receipts
-                raise _RehearsedError
+            await in_transaction(rehearsal)
         return receipts
 
     async def _flush(self) -> None:
@@ -229,7 +228,7 @@ class Inbox:
             _answer(batch, receipts)
 
     async def _post(self, deliveries: Sequence[Delivery]) -> list[Receipt]:
-        posted = await retrying(lambda: _post(deliveries))
+        posted = await retrying(lambda: in_transaction(lambda tx: batch.post(tx, deliveries)))
         self._on_commit(posted.newest)
         if posted.are_links_due:
             self._on_links_due()
@@ -239,8 +238,7 @@ class Inbox:
         reference = uuid4().hex
         log.error("webhook event failed", reference=reference, key=entry.delivery.key, exc_info=error)
         try:
-            async with transaction() as tx:
-                receipt, newest = await batch.post_failure(tx, entry.delivery, reference)
+            receipt, newest = await in_transaction(lambda tx: batch.post_failure(tx, entry.delivery, reference))
             self._on_commit(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)
@@ -255,11 +253,6 @@ async def _waiting(integration: Integration, status: WebhookEventStatus, after: 
         Literally(UNFINISHED), integration_id=integration.id, status=status, id__gt=after
     )
     return await rows.order_by("id").limit(_PAGE)
-
-
-async def _post(deliveries: Sequence[Delivery]) -> Posted:
-    async with transaction(is_short=len(deliveries) <= _FEW) as tx:
-        return await batch.post(tx, deliveries)
 
 
 def _refuse(batch: Sequence[_Entry], error: Exception) -> None:
