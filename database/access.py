@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
@@ -29,6 +28,7 @@ from tortoise.exceptions import OperationalError
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_session_lost, is_unavailable
+from database.together import Statement, together
 from errors import ConfigurationError, UnavailableError
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
@@ -77,20 +77,30 @@ Row = Mapping[str, Any]
 
 
 class Transaction:
-    """An open write transaction. Its SQL has `$1` parameters and uses only what both databases know."""
+    """An open write transaction. Its SQL has `$1` parameters and uses only what both databases know.
+
+    `at_once` is SQLite's own connection, in whose thread the transaction runs. `gathers` says whether `write` may put
+    statements off.
+    """
 
     def __init__(
         self,
         client: SqliteTransaction | PostgresTransaction,
         dialect: Dialect,
+        *,
         at_once: sqlite3.Connection | None = None,
+        gathers: bool = False,
     ) -> None:
         self._client = client
         self._at_once = at_once
+        self._gathers = gathers
+        self._put_off: dict[str, Statement] = {}
         self.dialect: Final = dialect
 
     async def fetch(self, sql: str, *values: object) -> Sequence[Row]:
         """Run a statement and return its rows."""
+        if self._put_off:
+            await self.finish()
         if self.dialect == "postgres":
             return await self._client._connection.fetch(sql, *values)  # type: ignore[no-any-return, union-attr]
         if self._at_once is not None:
@@ -100,6 +110,25 @@ class Transaction:
     async def execute(self, sql: str, *values: object) -> None:
         """Run a statement that returns no rows."""
         await self.fetch(sql, *values)
+
+    async def write(self, table: str, sql: str, *values: object) -> None:
+        """Run a statement that writes a table, or put it off until the next that is no `write`, or until the commit.
+
+        Statements that are put off write different tables, and go to PostgreSQL as one.
+        """
+        if not self._gathers:
+            await self.fetch(sql, *values)
+            return
+        if table in self._put_off:
+            await self.finish()
+        self._put_off[table] = sql, values
+
+    async def finish(self) -> None:
+        """Run the statements that were put off."""
+        statements = list(self._put_off.values())
+        self._put_off.clear()
+        for sql, values in together(statements):
+            await self.fetch(sql, *values)
 
     def for_update(self, sql: str, *, by: str | None = None) -> str:
         """Make a query lock its rows until the end, in the order of a column `by`.
@@ -142,8 +171,7 @@ async def transaction() -> AsyncIterator[Transaction]:
     Raises:
         UnavailableError: The database is unavailable right now.
     """
-    writer = _writer()
-    write = _PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteWriter(writer)
+    write = _writer()
     await _unless_unavailable(_uninterrupted(write.open(), undo=write.close))
     token = get_connections().set(READER, write.client)
     try:
@@ -162,24 +190,21 @@ async def transaction() -> AsyncIterator[Transaction]:
 async def in_transaction(work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
     """Run `work` in a transaction of its own and return its result: commit after it, roll back if it raises.
 
-    `work` waits for nothing but its transaction, and uses no models. So on SQLite all of it, with the beginning and the
-    commit, runs in the connection's thread in one go: to hand a statement to the thread and back costs more than most
-    statements. If the task is cancelled meanwhile, it raises after the commit there.
+    `work` waits for nothing but its transaction, and uses no models. If the task is cancelled meanwhile, it raises
+    after the commit. On SQLite all of it, with the beginning and the commit, runs in the connection's thread in one go:
+    to hand a statement to the thread and back costs more than most statements. On PostgreSQL, writes are gathered.
 
     Raises:
         UnavailableError: The database is unavailable right now.
     """
-    writer = _writer()
-    if isinstance(writer, SqliteClient):
-        return await _unless_unavailable(_uninterrupted(_SqliteWriter(writer).run(work)))
-    async with transaction() as tx:
-        return await work(tx)
+    return await _unless_unavailable(_uninterrupted(_writer().run(work)))
 
 
-def _writer() -> BaseDBAsyncClient:
+def _writer() -> "_PostgresWriter | _SqliteWriter":
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
-    return get_connection(WRITER)
+    writer = get_connection(WRITER)
+    return _PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else _SqliteWriter(writer)
 
 
 _UNAVAILABLE: Final = "The database is unavailable right now and nothing was changed: try again in a moment."
@@ -219,6 +244,19 @@ class _PostgresWriter:
     def __init__(self, writer: AsyncpgDBClient) -> None:
         self._writer = writer
         self.client = PostgresTransaction(writer)
+
+    async def run(self, work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+        """Run a whole transaction."""
+        await self.open()
+        tx = Transaction(self.client, self.dialect, gathers=True)
+        try:
+            result = await work(tx)
+            await tx.finish()
+        except BaseException as error:
+            await self.rollback(error)
+            raise
+        await self.commit()
+        return result
 
     async def open(self) -> None:
         pool = self._writer._pool
@@ -270,7 +308,7 @@ class _SqliteWriter:
         def run() -> T:
             connection._conn.execute("BEGIN IMMEDIATE")
             try:
-                result = _finished(work(Transaction(self.client, self.dialect, connection._conn)))
+                result = _finished(work(Transaction(self.client, self.dialect, at_once=connection._conn)))
                 connection._conn.execute("COMMIT")
             except BaseException:
                 if connection._conn.in_transaction:
@@ -278,15 +316,19 @@ class _SqliteWriter:
                 raise
             return result
 
-        await asyncio.wait_for(self._writer._lock.acquire(), ACQUIRE_TIMEOUT_S)
+        await self._take_turn()
         try:
             result: T = await connection._execute(copy_context().run, run)  # type: ignore[no-untyped-call]
             return result
         finally:
             self._writer._lock.release()
 
+    async def _take_turn(self) -> None:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            await self._writer._lock.acquire()
+
     async def open(self) -> None:
-        await asyncio.wait_for(self._writer._lock.acquire(), ACQUIRE_TIMEOUT_S)
+        await self._take_turn()
         try:
             await self.client._connection.execute_fetchall("BEGIN IMMEDIATE")
         except BaseException:

@@ -74,17 +74,17 @@ async def _write_rows(
     if not rows:
         return
     names, types = tuple(columns), tuple(columns.values())
-    if tx.dialect == "postgres":
+    if tx.dialect == "postgres" and len(rows) > 1:
         given = list(zip(*rows, strict=True))
         shared = _SHAPES[table, names].of(given, len(rows))
         marks, parameters = _marked(given, types, shared)
-        await tx.execute(unnested(table, names, marks, shared), *parameters)
+        await tx.write(table, unnested(table, names, marks, shared), *parameters)
         return
     written = 0
     while written < len(rows):
         count = min(_MOST_LISTED, 1 << ((len(rows) - written).bit_length() - 1))
         values = chain.from_iterable(rows[written : written + count])
-        await tx.execute(listed(table, names, count), *values)
+        await tx.write(table, listed(table, names, count), *values)
         written += count
 
 
@@ -248,5 +248,7 @@ def _update_listed(table: str, names: tuple[str, ...], count: int) -> str:
 
 
 def _listed(names: tuple[str, ...], count: int) -> str:
+    if count == 1:
+        return f"VALUES ({', '.join(f'${position}' for position in range(1, len(names) + 1))})"
     row = f"({', '.join('?' * len(names))})"
     return f"VALUES {', '.join([row] * count)}"

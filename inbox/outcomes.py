@@ -124,7 +124,8 @@ async def _count_traffic(tx: Transaction, postings: Sequence[Posting]) -> None:
         traffic.signed_with_current |= posting.signed_with_current
         traffic.signed_with_previous |= posting.signed_with_previous
     for integration_id, traffic in sorted(counted.items()):
-        await tx.execute(
+        await tx.write(
+            "integration_traffic",
             _COUNT_TRAFFIC,
             integration_id,
             traffic.posts,

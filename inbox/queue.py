@@ -43,6 +43,9 @@ _UNWAITED: Final = 8
 Their senders do not send again when they are answered: they send whenever they have something, as Stripe does.
 """
 
+_WORTHWHILE: Final = 8
+"""How many deliveries are worth a batch beside another: it costs as much as ten deliveries before its first one."""
+
 _PAGE: Final = 200
 
 
@@ -165,6 +168,7 @@ class Inbox:
             async with self._gathering:
                 while not self._queue and not self._closing:
                     await self._until(1)
+                await self._wait_for_another()
                 if clock() - answered_at > _MAX_PATIENCE_S:
                     senders = 0  # those that were answered then do not come back together
                 batch = await self._gather(senders, min(took_s * _PATIENCE, _MAX_PATIENCE_S))
@@ -176,6 +180,18 @@ class Inbox:
             senders, answered_at = self._in_flight + len(self._queue), clock()
             took_s = answered_at - began_at
             self._in_flight -= len(batch)
+            if self._in_flight == 0:
+                self._ready.set()
+
+    async def _wait_for_another(self) -> None:
+        """Wait until the other batch is done, unless enough deliveries come for one beside it; 5 ms at most.
+
+        The other one may have to wait for a lock.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAX_PATIENCE_S):
+                while self._in_flight and len(self._queue) < _WORTHWHILE and not self._closing:
+                    await self._until(_WORTHWHILE)
 
     async def _gather(self, senders: int, patience_s: float) -> list[_Entry]:
         """Wait for an even part of what this number of senders sends, and take it.
@@ -204,10 +220,10 @@ class Inbox:
             self._unwaited = _UNWAITED
 
     def _share(self, deliveries: int) -> int:
-        return min(MAX_BATCH, -(-deliveries // self._flushers))
+        return min(MAX_BATCH, max(min(deliveries, _WORTHWHILE), -(-deliveries // self._flushers)))
 
     async def _until(self, wanted: int) -> None:
-        """Wait until this number of deliveries is queued, or until the inbox closes."""
+        """Wait until this number of deliveries is queued, or until the inbox closes or has nothing more in flight."""
         self._wanted = wanted
         self._ready.clear()
         await self._ready.wait()

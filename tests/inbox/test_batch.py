@@ -24,6 +24,7 @@ from tests.inbox.delivering import deliver, deliver_in_one_batch, deliver_in_tur
 from tests.world import books
 from tests.world import stripe_payloads as stripe
 from tests.world.books import deliveries, delivery, ours
+from tests.world.heard import hear_statements
 from tests.world.second_inbox import deliver_apart
 from tests.world.stripe_payloads import Event
 
@@ -183,6 +184,22 @@ async def test_two_processes_that_get_the_same_events_count_them_once(
     assert [entry.number for entry in log] == list(range(1, len(log) + 1))
     assert Counter(entry.type for entry in log)[EventType.INVOICE_PAID] == 10
     assert (await books.traffic_of(integration)).deliveries == 140
+
+
+async def test_a_batch_has_as_many_statements_however_many_invoices_it_pays(migrated_postgres_url: str) -> None:
+    async with Database(migrated_postgres_url) as database:
+        integration = await books.add_integration(await books.add_workspace())
+        heard = await hear_statements()
+        for count in (8, 1, 7):
+            invoices = [await books.add_invoice(integration) for _ in range(count)]
+            for invoice in invoices:
+                await books.add_link(invoice)
+            events = deliveries(integration, [stripe.payment_intent_succeeded(**ours(invoice)) for invoice in invoices])
+            heard.clear()
+            await deliver_in_one_batch(database, events)
+
+            if count != 8:  # the first time, asyncpg asks what an array is
+                assert heard == ["BEGIN", *["SELECT"] * 5, "WITH", "UPDATE", "INSERT", "COMMIT"]
 
 
 async def test_one_account_connected_twice_counts_a_payment_once(

@@ -1,16 +1,19 @@
 """The queue: who waits for whom, when it is full, and what is left when it closes."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from database.access import Database
+from database.access import Database, transaction
 from errors import UnavailableError
 from inbox import queue
+from inbox.delivery import Receipt
 from inbox.queue import MAX_QUEUED, MAX_QUEUED_BYTES, Inbox
 from models.integration import Integration
+from models.invoice import Invoice
 from models.kinds import InvoiceStatus, WebhookEventStatus
 from models.workspace import Workspace
 from tests.inbox.delivering import deliver, deliver_in_turn, paid_and_completed, statuses
@@ -150,6 +153,117 @@ async def test_after_a_batch_has_waited_in_vain_the_next_ones_do_not_wait(
             receipt = await inbox.accept(second)
 
     assert receipt.status is WebhookEventStatus.PROCESSED
+
+
+# --- Two batches at a time, on PostgreSQL ----------------------------------------------------------------------
+
+
+@dataclass
+class Stuck:
+    """An inbox whose batch waits for the lock of an invoice."""
+
+    inbox: Inbox
+    commits: list[Any]
+    first: asyncio.Future[Receipt]
+    release: asyncio.Event
+
+    async def end(self) -> Receipt:
+        """Release the lock; return the receipt of the batch that waited for it."""
+        self.release.set()
+        return await self.first
+
+
+@pytest.fixture
+async def stuck(migrated_postgres_url: str) -> AsyncIterator[tuple[Stuck, Integration]]:
+    """An inbox on PostgreSQL with a batch that waits for a lock, and its integration."""
+    release = asyncio.Event()
+
+    async def hold(invoice: Invoice, held: asyncio.Event) -> None:
+        async with transaction() as tx:
+            await tx.fetch(tx.for_update("SELECT id FROM invoices WHERE id = $1"), invoice.id)
+            held.set()
+            await release.wait()
+
+    async with Database(migrated_postgres_url) as database:
+        workspace = await books.add_workspace()
+        integration = await books.add_integration(workspace)
+        invoice = await books.add_invoice(integration)
+        commits: list[Any] = []
+        async with Inbox(database, commits.append, lambda: None) as inbox:
+            held = asyncio.Event()
+            holding = asyncio.ensure_future(hold(invoice, held))
+            await held.wait()
+            event = stripe.payment_intent_succeeded(**ours(invoice))
+            first = asyncio.ensure_future(inbox.accept(delivery(integration, event)))
+            await _some_turns()
+            assert inbox._in_flight == 1
+            yield Stuck(inbox, commits, first, release), integration
+            release.set()
+            await asyncio.gather(holding, first)
+
+
+async def _some_turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def _other_events(count: int) -> list[stripe.Event]:
+    return [stripe.payment_intent_failed() for _ in range(count)]
+
+
+async def test_few_deliveries_wait_for_the_batch_that_is_being_written(
+    stuck: tuple[Stuck, Integration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    busy, integration = stuck
+    few = [
+        asyncio.ensure_future(busy.inbox.accept(each))
+        for each in deliveries(integration, _other_events(queue._WORTHWHILE - 1))
+    ]
+    await _some_turns()
+    assert busy.inbox._in_flight == 1
+
+    assert (await busy.end()).status is WebhookEventStatus.PROCESSED
+    await asyncio.gather(*few)
+
+    assert len(busy.commits) == 2
+
+
+async def test_enough_deliveries_are_written_beside_it(
+    stuck: tuple[Stuck, Integration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    busy, integration = stuck
+    async with asyncio.timeout(30):
+        await deliver(busy.inbox, integration, *_other_events(queue._WORTHWHILE))
+
+    assert len(busy.commits) == 1
+    assert not busy.first.done()
+
+
+async def test_few_do_not_wait_long_for_a_batch_that_waits_for_a_lock(stuck: tuple[Stuck, Integration]) -> None:
+    busy, integration = stuck
+    async with asyncio.timeout(2):
+        await deliver(busy.inbox, integration, *_other_events(1))
+
+    assert not busy.first.done()
+
+
+async def test_an_inbox_that_closes_waits_for_nothing(
+    stuck: tuple[Stuck, Integration], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_MAX_PATIENCE_S", 600.0)
+    busy, integration = stuck
+    lone = asyncio.ensure_future(deliver(busy.inbox, integration, *_other_events(1)))
+    await _some_turns()
+    closing = asyncio.ensure_future(busy.inbox.__aexit__())
+
+    async with asyncio.timeout(2):
+        await lone
+
+    assert not busy.first.done()
+    await busy.end()
+    await closing
 
 
 async def test_a_queue_that_is_full_refuses_what_comes_then_and_loses_nothing(

@@ -1,0 +1,49 @@
+"""Makes one statement of several that write different tables, for PostgreSQL: it is sent and answered once."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+Statement = tuple[str, Sequence[object]]
+"""SQL with `$1` parameters, and their values."""
+
+_MOST: Final = 64
+"""How many combinations are made into one statement. PostgreSQL keeps each prepared in every session.
+
+There are few in practice: which tables a batch writes, and in which shapes (`database/bulk.py`).
+"""
+
+LONGEST: Final = 15_000
+"""asyncpg doesn't keep longer statements prepared."""
+
+_PARAMETER: Final = re.compile(r"\$(\d+)")
+_COMBINED: Final[dict[tuple[str, ...], str]] = {}
+
+
+def together(statements: Sequence[Statement]) -> Sequence[Statement]:
+    """Combine statements into one if that can stay prepared; otherwise return them as they are.
+
+    None of them may need what another writes: they all see the rows as they were before. PostgreSQL runs the main
+    statement first and the others from the last to the first, so they are listed to run in the order given. It doesn't
+    promise that, so only the order in which locks are taken may depend on it: a deadlock is tried again.
+    """
+    if len(statements) < 2:
+        return statements
+    key = tuple(sql for sql, _ in statements)
+    combined = _COMBINED.get(key)
+    if combined is None:
+        combined = _combine(statements)
+        if len(_COMBINED) >= _MOST or len(combined) > LONGEST:
+            return statements
+        _COMBINED[key] = combined
+    return [(combined, [value for _, values in statements for value in values])]
+
+
+def _combine(statements: Sequence[Statement]) -> str:
+    parts, taken = list[str](), 0
+    for sql, values in statements:
+        parts.append(_PARAMETER.sub(lambda match, taken=taken: f"${int(match[1]) + taken}", sql))  # type: ignore[misc]
+        taken += len(values)
+    first, *others = parts
+    named = [f"write_{place} AS ({sql})" for place, sql in enumerate(others, start=1)]
+    return f"WITH {', '.join(reversed(named))} {first}"
