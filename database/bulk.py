@@ -15,7 +15,7 @@ from database.access import Transaction
 from database.dialect import Dialect
 
 _SPELLED_OUT: Final = 32
-_MOST_LISTED: Final = 128
+_MAX_LISTED: Final = 128
 """How many rows SQLite gets in one statement; their number is a power of two, so that few statements are prepared.
 
 A statement for many rows takes half the time of one that is run for each.
@@ -82,7 +82,7 @@ async def _write_rows(
         return
     written = 0
     while written < len(rows):
-        count = min(_MOST_LISTED, 1 << ((len(rows) - written).bit_length() - 1))
+        count = min(_MAX_LISTED, 1 << ((len(rows) - written).bit_length() - 1))
         values = chain.from_iterable(rows[written : written + count])
         await tx.write(table, listed(table, names, count), *values)
         written += count

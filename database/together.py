@@ -7,13 +7,13 @@ from typing import Final
 Statement = tuple[str, Sequence[object]]
 """SQL with `$1` parameters, and their values."""
 
-_MOST: Final = 64
+_MAX_COMBINATIONS: Final = 64
 """How many combinations are made into one statement. PostgreSQL keeps each prepared in every session.
 
 There are few in practice: which tables a batch writes, and in which shapes (`database/bulk.py`).
 """
 
-LONGEST: Final = 15_000
+MAX_LENGTH: Final = 15_000
 """asyncpg doesn't keep longer statements prepared."""
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
@@ -33,7 +33,7 @@ def together(statements: Sequence[Statement]) -> Sequence[Statement]:
     combined = _COMBINED.get(key)
     if combined is None:
         combined = _combine(statements)
-        if len(_COMBINED) >= _MOST or len(combined) > LONGEST:
+        if len(_COMBINED) >= _MAX_COMBINATIONS or len(combined) > MAX_LENGTH:
             return statements
         _COMBINED[key] = combined
     return [(combined, [value for _, values in statements for value in values])]

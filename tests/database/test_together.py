@@ -8,7 +8,7 @@ import pytest
 from database import together as module
 from database.access import Database, Transaction, fetch, in_transaction
 from database.bulk import insert_rows, update_rows
-from database.together import LONGEST, together
+from database.together import MAX_LENGTH, together
 from tests.models.rows import AT
 from tests.world.heard import hear_statements
 
@@ -49,10 +49,10 @@ def test_fewer_than_two_stay_as_they_are(statements: list[Any]) -> None:
 
 
 def test_what_would_not_stay_prepared_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    long = [A, (f"UPDATE b SET c = '{'x' * LONGEST}' WHERE id = $1", [3])]
+    long = [A, (f"UPDATE b SET c = '{'x' * MAX_LENGTH}' WHERE id = $1", [3])]
     assert together(long) == long
 
-    monkeypatch.setattr(module, "_MOST", 1)
+    monkeypatch.setattr(module, "_MAX_COMBINATIONS", 1)
     assert len(together([A, B])) == 1
     assert together([B, A]) == [B, A]  # there is room for one combination
     assert len(together([A, B])) == 1
