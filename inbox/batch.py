@@ -15,7 +15,7 @@ from models.event import STRIPE, Happening, append
 from models.instant import utc_now
 from models.kinds import EventType, PaymentLinkStatus, WebhookEventStatus
 from models.reason import Reason
-from models.settlement import Case, Verdict
+from models.settlement import Case, Verdict, why_empty
 
 _PAYMENT_AWAITED: Final = timedelta(days=3)
 _MIN_TRIES: Final = 5
@@ -87,6 +87,11 @@ def _settle(posting: Posting, books: Books, now: datetime, integrations: Mapping
         return False
     posting.is_tried = True
     if delivery.event is None:
+        _log_webhook_event(posting, now)
+        return False
+    empty = why_empty(delivery.event)
+    if empty is not None:  # it concerns no invoice, whatever others of the batch do
+        _conclude(posting, WebhookEventStatus.IGNORED, empty)
         _log_webhook_event(posting, now)
         return False
     is_patient = not delivery.again and _tries(posting) == 0

@@ -13,7 +13,7 @@ all payments.
 from models.settlement.case import Absorbed, Case, Ledger, LogEntry, Verdict
 from models.settlement.decide import allocate, recount, settle
 from models.settlement.links import is_covered_by_what_is_under_way
-from models.settlement.refusal import NotAllocated, why_not_allocated
+from models.settlement.refusal import NotAllocated, why_empty, why_not_allocated
 from models.settlement.stripe_invoice import StripeInvoice
 
 __all__ = [
@@ -28,5 +28,6 @@ __all__ = [
     "is_covered_by_what_is_under_way",
     "recount",
     "settle",
+    "why_empty",
     "why_not_allocated",
 ]

@@ -15,11 +15,19 @@ ABOUT_A_PAYMENT: Final = frozenset({Evidence.REFUND, Evidence.DISPUTED, Evidence
 """Events that belong to an invoice only through their payment: their metadata is the refund's or dispute's own."""
 
 
+def why_empty(event: PaymentFact) -> Reason | None:
+    """Say why an event reports nothing about a payment; None if it reports something."""
+    if event.evidence is not None:
+        return None
+    return Reason.NOTHING_PAID if event.is_handled else Reason.EVENT_TYPE_NOT_HANDLED
+
+
 def why_ignored(case: Case) -> Reason | None:
     """Say why an event is not ours, or about an unknown payment; None if it has to be settled."""
     event = case.event
-    if event.evidence is None:
-        return Reason.NOTHING_PAID if event.is_handled else Reason.EVENT_TYPE_NOT_HANDLED
+    empty = why_empty(event)
+    if empty is not None:
+        return empty
     names_ours = event.metadata_invoice_id is not None or case.link_invoice_id is not None
     if not names_ours and (event.is_whole or event.evidence is Evidence.OUT_OF_BAND):
         return Reason.NO_METADATA

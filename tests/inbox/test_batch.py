@@ -186,6 +186,21 @@ async def test_two_processes_that_get_the_same_events_count_them_once(
     assert (await books.traffic_of(integration)).deliveries == 140
 
 
+async def test_an_event_about_no_payment_concerns_no_invoice_in_any_company(
+    database: Database, workspace: Workspace, integration: Integration
+) -> None:
+    for others in (0, 1):
+        invoice = await books.add_invoice(integration)
+        saved = stripe.checkout_session_completed(**ours(invoice))
+        saved["data"]["object"]["mode"] = "setup"  # a card was saved
+        paid = [stripe.payment_intent_succeeded(**ours(invoice))] * others
+        await deliver_in_one_batch(database, deliveries(integration, [*paid, saved]))
+
+        *_, kept = await books.webhook_events_of(workspace)
+        assert (kept.status, kept.reason_code) == (WebhookEventStatus.IGNORED, "NOTHING_PAID")
+        assert (kept.invoice_id, kept.customer_id, kept.payment_id) == (None, None, None)
+
+
 async def test_a_batch_has_as_many_statements_however_many_invoices_it_pays(migrated_postgres_url: str) -> None:
     async with Database(migrated_postgres_url) as database:
         integration = await books.add_integration(await books.add_workspace())
