@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from database.access import Transaction, fetch, transaction
+from database.access import fetch, transaction
 from database.bulk import TYPES, insert_rows
+from database.transaction import Transaction
 from gateways.stripe.endpoint_calls import API_VERSION
 from models.ids import Prefix, first_id_at, new_id
 from models.sums import merge_all

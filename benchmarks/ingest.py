@@ -29,9 +29,10 @@ from rich.table import Table
 from benchmarks.load import Outcome, post_all, request
 from benchmarks.processes import database_cpu_s
 from benchmarks.servers import Server, fluxrate, postgres, uvicorn
-from database.access import Database, Transaction, transaction
+from database.access import Database, transaction
 from database.bulk import insert_rows
 from database.migrate import migrate
+from database.transaction import Transaction
 from gateways.stripe.endpoint_calls import API_VERSION
 from models.ids import Prefix, new_id
 from models.instant import utc_now

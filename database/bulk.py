@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 from tortoise.models import Model
 
-from database.access import Transaction
 from database.dialect import Dialect
+from database.transaction import Transaction
 
 _SPELLED_OUT: Final = 32
 _MAX_LISTED: Final = 128

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from database.access import Transaction
 from database.bulk import any_of, insert_rows
+from database.transaction import Transaction
 from models.columns import Columns
 from models.kinds import AttemptSource, WebhookEventStatus
 from models.webhook_event_attempt import WebhookEventAttempt

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from database.access import Transaction
+from database.transaction import Transaction
 from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
 from inbox.loading import Loader

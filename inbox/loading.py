@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
-from database.access import Row, Transaction
 from database.bulk import any_of
+from database.transaction import Row, Transaction
 from inbox.books import Books, Key
 from inbox.delivery import Origin
 from models.ids import Prefix, is_id

@@ -6,8 +6,8 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, TypeGuard
 
-from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
+from database.transaction import Transaction
 from gateways.registry import GATEWAY
 from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.delivery import Delivery

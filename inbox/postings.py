@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from database.access import Transaction
 from database.bulk import any_of
+from database.transaction import Transaction
 from inbox.delivery import Delivery
 from models.event import Happening
 from models.ids import Prefix, new_id

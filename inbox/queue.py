@@ -15,9 +15,10 @@ from uuid import uuid4
 
 import structlog
 
-from database.access import Database, Transaction, in_transaction, retrying
+from database.access import Database, in_transaction, retrying
 from database.conditions import Literally
 from database.scope import scoped
+from database.transaction import Transaction
 from errors import FluxrateError, UnavailableError
 from inbox import batch
 from inbox.delivery import Delivery, Receipt, kept

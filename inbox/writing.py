@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Final
 
-from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
+from database.transaction import Transaction
 from inbox.books import Books
 from models.invoice import CHANGED_BY_EVENTS, Invoice
 from models.payment import ORIGIN, PAYMENT, Payment

@@ -10,8 +10,8 @@ from tortoise.fields import Field
 from tortoise.fields.data import CharEnumFieldInstance
 from tortoise.models import Model
 
-from database.access import Row
 from database.bulk import columns_of
+from database.transaction import Row
 from models.instant import from_row
 
 WrittenT = TypeVar("WrittenT")

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
-from database.access import Transaction
 from database.bulk import columns_of, insert_rows
 from database.scope import WorkspaceManager
+from database.transaction import Transaction
 from models.columns import Columns
 from models.ids import Prefix, new_id
 from models.instant import InstantField

@@ -8,8 +8,8 @@ import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.access import Row, Transaction
 from database.scope import WorkspaceManager
+from database.transaction import Row, Transaction
 from errors import InvalidTransitionError
 from models.amounts import amount_overpaid, amount_remaining
 from models.columns import Columns

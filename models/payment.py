@@ -10,8 +10,8 @@ import orjson
 from tortoise import fields
 from tortoise.models import Model
 
-from database.access import Row
 from database.scope import WorkspaceManager
+from database.transaction import Row
 from models.columns import Columns
 from models.instant import InstantField, from_row
 from models.kinds import Allocation, PaymentStatus

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 from tortoise import fields
 from tortoise.models import Model
 
-from database.access import Row
 from database.scope import WorkspaceManager
+from database.transaction import Row
 from models.columns import Columns
 from models.instant import InstantField
 from models.kinds import OpenSessions, PaymentLinkStatus

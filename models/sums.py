@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from database.access import Row, Transaction, fetch, reading_dialect, retrying, transaction
+from database.access import fetch, reading_dialect, retrying, transaction
 from database.dialect import Dialect
+from database.transaction import Row, Transaction
 from models.amounts import REMAINING_OF_OPEN
 
 MERGED_AT_ONCE: Final = 2_000

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from database.access import Transaction, fetch, transaction
+from database.access import fetch, transaction
+from database.transaction import Transaction
 from models.event import SYSTEM, Happening, append
 from models.instant import utc_now
 from models.integration import Integration, bound_to, preview_of

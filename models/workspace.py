@@ -3,8 +3,8 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from database.access import Transaction
 from database.scope import unscoped
+from database.transaction import Transaction
 from errors import InvalidInputError
 from models.ids import Prefix, new_id
 from models.instant import InstantField, utc_now

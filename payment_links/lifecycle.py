@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from database.access import Transaction
 from database.bulk import columns_of, insert_rows, update_rows
 from database.scope import scoped, unscoped
+from database.transaction import Transaction
 from errors import LinkNotMadeError
 from models.event import SYSTEM, Happening
 from models.ids import Prefix, new_id

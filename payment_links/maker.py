@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from database.access import Transaction, transaction
+from database.access import transaction
 from database.scope import scoped
+from database.transaction import Transaction
 from errors import LinkNotMadeError
 from gateways.base import LinkGateway, LinkRequest, MadeLink
 from models.event import SYSTEM, Happening, append

@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from database.access import Database, Transaction, transaction
+from database.access import Database, transaction
 from database.scope import scoped, scoped_list
+from database.transaction import Transaction
 from errors import NotFoundError
 from feed.follow import Feed
 from gateways.stripe.checkup import Checkup

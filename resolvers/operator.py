@@ -7,8 +7,9 @@ from typing import Final
 
 from tortoise.expressions import Q
 
-from database.access import Row, Transaction, fetch, transaction
+from database.access import fetch, transaction
 from database.scope import scoped, unscoped
+from database.transaction import Row, Transaction
 from errors import ConfigurationError, FluxrateError, InvalidInputError, ModeMismatchError, NotFoundError, SealError
 from models.api_key import ApiKey, new_key, preview_of, sha256_of
 from models.event import SYSTEM, Happening, append

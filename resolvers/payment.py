@@ -9,8 +9,9 @@ from typing import Any, Final
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
-from database.access import Row, Transaction, retrying
+from database.access import retrying
 from database.conditions import Literally
+from database.transaction import Row, Transaction
 from errors import ConflictError, InvalidInputError, NotFoundError
 from inbox.attempts import Attempt, keep_attempts, keep_firsts
 from inbox.books import Books

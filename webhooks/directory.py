@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from database.access import Row, fetch
+from database.access import fetch
 from database.errors import is_unavailable
+from database.transaction import Row
 from errors import UnavailableError
 from inbox.delivery import Origin
 from models.instant import from_row

@@ -8,8 +8,9 @@ from typing import Final
 
 import orjson
 
-from database.access import Transaction, transaction
+from database.access import transaction
 from database.scope import scoped
+from database.transaction import Transaction
 from errors import StripeRefusedError, StripeUnavailableError
 from gateways.base import EVENTS_LISTED_FOR
 from gateways.stripe.client import StripeGateway

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import structlog
 
-from database.access import Transaction
 from database.bulk import any_of
+from database.transaction import Transaction
 from inbox.quarantine.post import Post
 from models.instant import utc_now
 

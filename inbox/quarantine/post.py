@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import orjson
 
-from database.access import Row
 from database.bulk import columns_of
+from database.transaction import Row
 from gateways.registry import GATEWAY
 from inbox.delivery import IN_QUARANTINE, Origin, body_key
 from models.ids import Prefix, new_id

@@ -16,9 +16,10 @@ from typing import Final
 import orjson
 import structlog
 
-from database.access import Transaction, retrying, transaction
+from database.access import retrying, transaction
 from database.conditions import Literally
 from database.scope import scoped, unscoped
+from database.transaction import Transaction
 from errors import UnavailableError
 from gateways.registry import GATEWAY
 from inbox.delivery import Delivery, Origin, delivery_of

@@ -11,8 +11,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from database.access import Transaction
 from database.bulk import any_of, insert_rows
+from database.transaction import Transaction
 from inbox.quarantine.dropping import make_room
 from inbox.quarantine.post import COLUMNS, Post, add_post, known_row, values_of, waiting_row
 from models.event import STRIPE, Happening, append

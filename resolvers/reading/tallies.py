@@ -8,9 +8,10 @@ from typing import Any, Final, NamedTuple
 from tortoise.connection import get_connection
 from tortoise.queryset import QuerySet
 
-from database.access import Row, fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from database.bulk import listed, texts_at
 from database.dialect import READER
+from database.transaction import Row
 from models.instant import utc_today
 from resolvers.reading import counts
 from resolvers.reading.narrowing import Narrowing, pieces

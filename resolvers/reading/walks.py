@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from database.access import Row, fetch, reading_dialect
+from database.access import fetch, reading_dialect
 from database.bulk import any_of
+from database.transaction import Row
 
 Value = str | int | date | datetime
 Key = tuple[Value, ...]

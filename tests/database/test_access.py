@@ -14,9 +14,10 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
-from database.access import ACQUIRE_TIMEOUT_S, Database, Transaction, fetch, transaction
+from database.access import Database, fetch, transaction
 from database.dialect import LOCK_TIMEOUT_S, sqlite_path
 from database.scope import UnscopedQueryError, scoped, unscoped
+from database.transaction import ACQUIRE_TIMEOUT_S, Transaction
 from errors import UnavailableError
 from models.customer import Customer
 from models.kinds import Mode

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from database import together as module
-from database.access import Database, Transaction, fetch, in_transaction
+from database.access import Database, fetch, in_transaction
 from database.bulk import insert_rows, update_rows
 from database.together import MAX_LENGTH, together
+from database.transaction import Transaction
 from tests.models.rows import AT
 from tests.world.heard import hear_statements
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final
 
-from database.access import Transaction, transaction
+from database.access import transaction
+from database.transaction import Transaction
 
 Rows = Mapping[str, Mapping[str, Any]]
 

@@ -11,8 +11,9 @@ import pytest
 from benchmarks.filling import OPEN, TABLES, Filled, fill
 from benchmarks.questions import READS, changes, pay
 from benchmarks.visits import visits
-from database.access import Database, Row, Transaction, transaction, unwritable_because
+from database.access import Database, transaction, unwritable_because
 from database.scope import unscoped
+from database.transaction import Row, Transaction
 from models.kinds import Mode, Scope
 from models.sums import merge_all
 from models.workspace import Workspace, add_workspace

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
-from database.access import Database, Row, fetch, transaction
+from database.access import Database, fetch, transaction
+from database.transaction import Row
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token, preview_of

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from database.access import Transaction, transaction
+from database.access import transaction
 from database.bulk import insert_rows
+from database.transaction import Transaction
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.kinds import Scope
