@@ -16,7 +16,8 @@ from database.transaction import Transaction
 
 _SPELLED_OUT: Final = 32
 _MAX_LISTED: Final = 128
-"""How many rows SQLite gets in one statement; their number is a power of two, so that few statements are prepared.
+_ANY_LISTED: Final = 8
+"""How many rows SQLite gets in one statement: up to eight, or a power of two, so that few statements are prepared.
 
 A statement for many rows takes half the time of one that is run for each.
 """
@@ -82,10 +83,15 @@ async def _write_rows(
         return
     written = 0
     while written < len(rows):
-        count = min(_MAX_LISTED, 1 << ((len(rows) - written).bit_length() - 1))
+        count = _listed_of(len(rows) - written)
         values = chain.from_iterable(rows[written : written + count])
         await tx.write(table, listed(table, names, count), *values)
         written += count
+
+
+def _listed_of(rows: int) -> int:
+    """Say how many of these rows go into the next statement for SQLite."""
+    return rows if rows <= _ANY_LISTED else min(_MAX_LISTED, 1 << (rows.bit_length() - 1))
 
 
 def any_of(dialect: Dialect, column: str, position: int, values: Iterable[str]) -> tuple[str, object]:

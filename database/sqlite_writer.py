@@ -7,7 +7,7 @@ from tortoise.backends.sqlite.client import SqliteClient
 from database.sqlite_file import connect
 
 _STATEMENTS: Final = 256
-"""How many statements stay prepared. Lists of rows have a statement for each power of two (`database/bulk.py`)."""
+"""How many statements stay prepared. Lists of rows have one for each of twelve lengths (`database/bulk.py`)."""
 
 
 class SqliteWriter(SqliteClient):
