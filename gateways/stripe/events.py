@@ -35,7 +35,9 @@ def read(body: bytes) -> PaymentFact:
         return _read(event, handled)
     except UnreadableError as error:
         event_id, event_type = (
-            value if isinstance(value := event.get(name), str) and 0 < len(value) <= MAX_ID else None
+            value
+            if isinstance(value := event.get(name), str) and 0 < len(value) <= MAX_ID and "\x00" not in value
+            else None
             for name in ("id", "type")
         )
         raise UnreadableError(str(error), event_id, event_type, is_money=handled is not None) from None

@@ -10,7 +10,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 
-from database.access import Database, fetch, transaction
+from database.access import Database, Transaction, fetch, in_transaction, transaction
 from database.dialect import READER, WRITER
 from database.postgres_readers import PostgresReaders
 from database.scope import scoped
@@ -50,6 +50,20 @@ async def _write(workspace_id: str) -> None:
         )
         assert await scoped(Customer, workspace_id).count() == 1
         await append(tx, [happening, happening])
+
+
+async def _write_at_once(workspace_id: str) -> None:
+    """The same by SQL, as one function."""
+    happening = Happening(
+        type=EventType.CUSTOMER_CREATED, workspace_id=workspace_id, actor="key_1", occurred_at=utc_now()
+    )
+
+    async def work(tx: Transaction) -> None:
+        await insert(tx, "workspaces", {**ROWS["workspaces"], "id": workspace_id, "seq": 0})
+        await insert(tx, "customers", {**ROWS["customers"], "id": f"cust_{workspace_id}", "workspace_id": workspace_id})
+        await append(tx, [happening, happening])
+
+    await in_transaction(work)
 
 
 async def _written(workspace_id: str) -> tuple[int | None, int, int]:
@@ -126,6 +140,21 @@ async def test_a_write_cancelled_at_any_wait_is_done_wholly_or_not_at_all_and_ho
     assert wait > 5
     assert outcomes == {ALL, NOTHING}
     assert await _written(f"ws_{wait}") == ALL
+
+
+@pytest.mark.parametrize("moment", Moment)
+async def test_a_function_that_writes_is_done_wholly_though_its_task_is_cancelled(
+    small: Database, moment: Moment
+) -> None:
+    for wait in count():
+        interrupted = await _interrupt(_write_at_once(f"ws_{wait}"), wait, moment)
+
+        await _everything_is_given_back(WRITER)
+        assert await _written(f"ws_{wait}") == ALL
+        if not interrupted.was_cancelled:
+            break
+
+    assert wait > 0
 
 
 @pytest.mark.parametrize("moment", Moment)

@@ -22,6 +22,7 @@ UNREADABLE = [
     b"[" * 100_000,
     stripe.body(stripe.payment_intent_succeeded(currency="dollars")),
     stripe.body(stripe.payment_intent_succeeded(metadata={"invoice_id": "inv\0"})),
+    stripe.body(stripe.payment_intent_succeeded(event_id="evt\0") | {"type": "a\0"}),
 ]
 
 

@@ -373,6 +373,7 @@ def test_what_only_some_take_for_json_costs_no_payment(odd: bytes) -> None:
         ("data", [], True),
         ("id", 7, False),
         ("id", "x" * 300, False),
+        ("id", "evt\0", False),
     ],
 )
 def test_an_envelope_that_cannot_be_read_may_hold_money(name: str, value: Any, known_id: bool) -> None:
@@ -383,6 +384,15 @@ def test_an_envelope_that_cannot_be_read_may_hold_money(name: str, value: Any, k
 
     assert refusal.value.is_money
     assert (refusal.value.event_id is not None, refusal.value.event_type) == (known_id, event["type"])
+
+
+def test_a_type_that_no_database_may_hold_is_unknown() -> None:
+    event = stripe.payment_intent_succeeded() | {"type": "payment_intent.succeeded\0"}
+
+    with pytest.raises(UnreadableError) as refusal:
+        read_event(event)
+
+    assert (refusal.value.event_id, refusal.value.event_type) == (event["id"], None)
 
 
 @pytest.mark.parametrize("type_", ["payment_intent.succeeded", "customer.created"])
