@@ -13,8 +13,8 @@ _MAX_COMBINATIONS: Final = 64
 There are few in practice: which tables a batch writes, and in which shapes (`database/bulk.py`).
 """
 
-MAX_LENGTH: Final = 15_000
-"""asyncpg doesn't keep longer statements prepared."""
+MAX_LENGTH: Final = 14_000
+"""How long the statements of a combination may be together: asyncpg keeps no statement above 15 KiB prepared."""
 
 _PARAMETER: Final = re.compile(r"\$(\d+)")
 _COMBINED: Final[dict[tuple[str, ...], str]] = {}
@@ -32,10 +32,9 @@ def together(statements: Sequence[Statement]) -> Sequence[Statement]:
     key = tuple(sql for sql, _ in statements)
     combined = _COMBINED.get(key)
     if combined is None:
-        combined = _combine(statements)
-        if len(_COMBINED) >= _MAX_COMBINATIONS or len(combined) > MAX_LENGTH:
+        if len(_COMBINED) >= _MAX_COMBINATIONS or sum(map(len, key)) > MAX_LENGTH:
             return statements
-        _COMBINED[key] = combined
+        combined = _COMBINED[key] = _combine(statements)
     return [(combined, [value for _, values in statements for value in values])]
 
 

@@ -156,6 +156,7 @@ class Inbox:
 
         async def rehearsal(tx: Transaction) -> None:
             receipts.extend((await batch.post(tx, deliveries)).receipts)
+            await tx.finish()
             raise _RehearsedError
 
         with contextlib.suppress(_RehearsedError):
