@@ -10,11 +10,12 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.connection import get_connection
 
-from database.access import Database, Transaction, fetch, in_transaction, transaction
+from database.access import Database, fetch, in_transaction, transaction
 from database.dialect import READER, WRITER
 from database.postgres_readers import PostgresReaders
 from database.scope import scoped
 from database.sqlite_readers import CONNECTIONS, SqliteReaders
+from database.transaction import Transaction
 from models.customer import Customer
 from models.event import Event, Happening, append
 from models.instant import utc_now
