@@ -110,7 +110,14 @@ async def in_transaction(work: Callable[[Transaction], Coroutine[Any, Any, T]]) 
     Raises:
         UnavailableError: The database is unavailable right now.
     """
-    return await _unless_unavailable(_uninterrupted(_writer().run(work)))
+    return await _unless_unavailable(_uninterrupted(_run(work)))
+
+
+async def _run(work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
+    """Run a whole transaction. It has a task of its own, which knows that it is inside."""
+    write = _writer()
+    get_connections().set(READER, write.client)
+    return await write.run(work)
 
 
 def _writer() -> PostgresWriter | SqliteWriter:

@@ -14,7 +14,7 @@ from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
-from database.access import Database, fetch, transaction
+from database.access import Database, fetch, in_transaction, transaction
 from database.dialect import LOCK_TIMEOUT_S, sqlite_path
 from database.scope import UnscopedQueryError, scoped, unscoped
 from database.transaction import ACQUIRE_TIMEOUT_S, Transaction
@@ -141,6 +141,20 @@ async def test_a_write_inside_a_write_is_refused(database: Database) -> None:
     async with transaction() as tx:
         await add_workspace(tx, "Acme", Mode.TEST)
     assert await _names() == ["Acme"]
+
+
+async def test_a_write_inside_a_function_that_writes_is_refused(database: Database) -> None:
+    async def write(tx: Transaction) -> None:
+        async with transaction():
+            await tx.execute("DELETE FROM workspaces")
+
+    with pytest.raises(RuntimeError, match="already"):
+        await in_transaction(write)
+    with pytest.raises(RuntimeError, match="already"):
+        async with transaction():
+            await in_transaction(write)
+
+    await _write()
 
 
 async def test_a_transaction_knows_the_values_it_is_given_from_its_sql(database: Database) -> None:
