@@ -1,9 +1,9 @@
 """Opens the database, reads it, and writes to it in transactions.
 
-Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()`,
-which holds a connection of its own, begins with a write lock on SQLite, and can't be interrupted halfway by a
-cancelled task: a deferred begin fails at once with "database is locked", and a task cancelled while it takes or
-gives back a connection would lose it for good.
+Reads go through Tortoise's "default" connection, which can't write. Every write goes through `transaction()` or
+`in_transaction()`. Both hold a connection of their own, begin with a write lock on SQLite, and can't be interrupted
+halfway by a cancelled task: a deferred begin fails at once with "database is locked", and a task cancelled while it
+takes or gives back a connection would lose it for good.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from tortoise.exceptions import OperationalError
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_unavailable
-from database.transaction import PostgresWriter, Row, SqliteWriter, Transaction, to_sqlite
+from database.transaction import OnPostgres, OnSqlite, Row, Transaction, to_sqlite
 from errors import ConfigurationError, UnavailableError
 
 _CONFLICTING_TRIES: Final = 5
@@ -120,11 +120,11 @@ async def _run(work: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
     return await write.run(work)
 
 
-def _writer() -> PostgresWriter | SqliteWriter:
+def _writer() -> OnPostgres | OnSqlite:
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
     writer = get_connection(WRITER)
-    return PostgresWriter(writer) if isinstance(writer, AsyncpgDBClient) else SqliteWriter(writer)
+    return OnPostgres(writer) if isinstance(writer, AsyncpgDBClient) else OnSqlite(writer)
 
 
 _UNAVAILABLE: Final = "The database is unavailable right now and nothing was changed: try again in a moment."

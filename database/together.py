@@ -16,7 +16,9 @@ There are few in practice: which tables a batch writes, and in which shapes (`da
 MAX_LENGTH: Final = 14_000
 """How long the statements of a combination may be together: asyncpg keeps no statement above 15 KiB prepared."""
 
-_PARAMETER: Final = re.compile(r"\$(\d+)")
+PARAMETER: Final = re.compile(r"\$(\d+)")
+"""A parameter in SQL."""
+
 _COMBINED: Final[dict[tuple[str, ...], str]] = {}
 
 
@@ -41,7 +43,7 @@ def together(statements: Sequence[Statement]) -> Sequence[Statement]:
 def _combine(statements: Sequence[Statement]) -> str:
     parts, taken = list[str](), 0
     for sql, values in statements:
-        parts.append(_PARAMETER.sub(lambda match, taken=taken: f"${int(match[1]) + taken}", sql))  # type: ignore[misc]
+        parts.append(PARAMETER.sub(lambda match, taken=taken: f"${int(match[1]) + taken}", sql))  # type: ignore[misc]
         taken += len(values)
     first, *others = parts
     named = [f"write_{place} AS ({sql})" for place, sql in enumerate(others, start=1)]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import copy_context
@@ -16,14 +15,13 @@ from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTr
 
 from database.dialect import Dialect
 from database.errors import UNAVAILABLE_ERRORS, is_session_lost
-from database.together import Statement, together
+from database.together import PARAMETER, Statement, together
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
 
 T = TypeVar("T")
 
-_PARAMETER: Final = re.compile(r"\$(\d+)")
 Row = Mapping[str, Any]
 
 
@@ -101,13 +99,15 @@ class Transaction:
 @lru_cache(1024)
 def to_sqlite(sql: str) -> str:
     """Translate a statement's `$1` parameters into SQLite's notation."""
-    return _PARAMETER.sub(r"?\1", sql)
+    return PARAMETER.sub(r"?\1", sql)
 
 
 # --- Each database ---------------------------------------------------------------------------------------------
 
 
-class PostgresWriter:
+class OnPostgres:
+    """A transaction on PostgreSQL, by a connection of the pool."""
+
     dialect: Final[Dialect] = "postgres"
 
     def __init__(self, writer: AsyncpgDBClient) -> None:
@@ -161,7 +161,9 @@ class PostgresWriter:
             await pool.release(self.client._connection)
 
 
-class SqliteWriter:
+class OnSqlite:
+    """A transaction on SQLite, by the one connection that writes."""
+
     dialect: Final[Dialect] = "sqlite"
 
     def __init__(self, writer: Any) -> None:

@@ -34,13 +34,14 @@ def read(body: bytes) -> PaymentFact:
     try:
         return _read(event, handled)
     except UnreadableError as error:
-        event_id, event_type = (
-            value
-            if isinstance(value := event.get(name), str) and 0 < len(value) <= MAX_ID and "\x00" not in value
-            else None
-            for name in ("id", "type")
-        )
+        event_id, event_type = _name(event.get("id")), _name(event.get("type"))
         raise UnreadableError(str(error), event_id, event_type, is_money=handled is not None) from None
+
+
+def _name(value: object) -> str | None:
+    """Return a value if both databases can store it as an id or a type."""
+    is_name = isinstance(value, str) and 0 < len(value) <= MAX_ID and "\x00" not in value
+    return str(value) if is_name else None
 
 
 def _may_be_money(body: bytes) -> bool:

@@ -167,13 +167,19 @@ async def test_what_a_process_that_ended_left_in_quarantine_is_released_by_the_n
     }
 
 
-async def test_a_release_that_finds_no_room_is_finished_later(
-    business: Business, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def _kept_payment(business: Business) -> tuple[Any, Any]:
+    """An integration, and an invoice whose payment waits in the quarantine."""
     integration = await business.connect()
     invoice = await business.finalized("20.00")
     await post(business, integration, paid(business, invoice), SECRET)
     await business.services.quarantine.finish_releases()
+    return integration, invoice
+
+
+async def test_a_release_that_finds_no_room_is_finished_later(
+    business: Business, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration, invoice = await _kept_payment(business)
     with monkeypatch.context() as full:
         full.setattr(queue, "MAX_QUEUED", 0)
 
@@ -191,10 +197,7 @@ async def test_a_release_that_finds_no_room_is_finished_later(
 async def test_what_a_secret_signed_that_was_replaced_meanwhile_is_released_too(
     business: Business, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    integration = await business.connect()
-    invoice = await business.finalized("20.00")
-    await post(business, integration, paid(business, invoice), SECRET)
-    await business.services.quarantine.finish_releases()
+    integration, invoice = await _kept_payment(business)
     with monkeypatch.context() as full:
         full.setattr(queue, "MAX_QUEUED", 0)
         await business.update_integration(integration["id"], webhookSecret=SECRET)
