@@ -6,7 +6,7 @@ from datetime import date, datetime
 from functools import cache
 from itertools import chain
 from operator import ge
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from tortoise.models import Model
@@ -87,6 +87,27 @@ async def _write_rows(
         values = chain.from_iterable(rows[written : written + count])
         await tx.write(table, listed(table, names, count), *values)
         written += count
+
+
+class Given(NamedTuple):
+    """Rows for a statement on PostgreSQL: the SQL of each column's value, where they come from, and the parameters.
+
+    `source` is empty if there is one row: its values are parameters.
+    """
+
+    values: tuple[str, ...]
+    source: str
+    parameters: Sequence[object]
+
+
+def given_rows(table: str, columns: Columns, rows: Sequence[Sequence[object]], *, taken: int) -> Given:
+    """Make rows the parameters of a statement on PostgreSQL that has `taken` others before them."""
+    names, types = tuple(columns), tuple(columns.values())
+    given = list(zip(*rows, strict=True))
+    shared = _SHAPES[table, names].of(given, len(rows)) if len(rows) > 1 else (True,) * len(names)
+    marks, parameters = _marked(given, types, shared, taken)
+    source = "" if all(shared) else _unnested(names, marks, shared)
+    return Given(tuple(_values(names, marks, shared)), source, parameters)
 
 
 def _listed_of(rows: int) -> int:
@@ -171,9 +192,12 @@ _SHAPES: Final = defaultdict[tuple[str, tuple[str, ...]], _Shapes](_Shapes)
 
 
 def _marked(
-    given: Sequence[Sequence[object]], types: Sequence[str], shared: Shape
+    given: Sequence[Sequence[object]], types: Sequence[str], shared: Shape, taken: int = 0
 ) -> tuple[tuple[str, ...], list[object]]:
-    """Make each column's SQL and the parameters; if all columns can be sent as joined texts, they are."""
+    """Make each column's SQL and the parameters; if all columns can be sent as joined texts, they are.
+
+    The statement has `taken` other parameters before these.
+    """
     are_texts = [type_ in _TEXT_OF and not is_shared for type_, is_shared in zip(types, shared, strict=True)]
     texts = [
         _packed(column, type_) if is_text else ""
@@ -183,7 +207,7 @@ def _marked(
         are_texts = [False] * len(types)
     marks, parameters = list[str](), list[object]()
     for column, type_, is_shared, is_text, text in zip(given, types, shared, are_texts, texts, strict=True):
-        position = len(parameters) + 1
+        position = taken + len(parameters) + 1
         marks.append(_unpacked(position, type_) if is_text else f"${position}::{type_}{'' if is_shared else '[]'}")
         parameters.append(text if is_text else column[0] if is_shared else list(column))
     return tuple(marks), parameters

@@ -1,7 +1,8 @@
-"""Makes one statement of several that write different tables, for PostgreSQL: it is sent and answered once."""
+"""Makes one statement of several, for PostgreSQL: it is sent and answered once."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 Statement = tuple[str, Sequence[object]]
@@ -15,6 +16,9 @@ There are few in practice: which tables a batch writes, and in which shapes (`da
 
 MAX_LENGTH: Final = 14_000
 """How long the statements of a combination may be together: asyncpg keeps no statement above 15 KiB prepared."""
+
+AFTER: Final = "{after}"
+"""Where a last statement has the condition that makes it run after the others."""
 
 PARAMETER: Final = re.compile(r"\$(\d+)")
 """A parameter in SQL."""
@@ -31,20 +35,67 @@ def together(statements: Sequence[Statement]) -> Sequence[Statement]:
     """
     if len(statements) < 2:
         return statements
-    key = tuple(sql for sql, _ in statements)
+    combined = _kept(tuple(sql for sql, _ in statements), _combine)
+    return statements if combined is None else [(combined, _values(statements))]
+
+
+def after(statements: Sequence[Statement], last: Statement) -> Statement | None:
+    """Combine statements with a last one that runs after them; None if the combination would not stay prepared.
+
+    The last one is a `WITH`. Its first part has `{after}` as a condition, and so needs the results of the others.
+    """
+    combined = _kept((*(sql for sql, _ in statements), last[0]), _combine_before_last)
+    return None if combined is None else (combined, _values([*statements, last]))
+
+
+def each_of(queries: Sequence[tuple[tuple[str, ...], str]], values: Sequence[Sequence[object]]) -> Statement:
+    """Make one query of several, given as columns and the rest: its only row has an array of rows for each."""
+    return _each_of(tuple(queries), tuple(map(len, values))), [value for own in values for value in own]
+
+
+def _kept(key: tuple[str, ...], combine: Callable[[Sequence[str]], str]) -> str | None:
+    """Return the combination of these statements, if it can be kept."""
     combined = _COMBINED.get(key)
-    if combined is None:
-        if len(_COMBINED) >= _MAX_COMBINATIONS or sum(map(len, key)) > MAX_LENGTH:
-            return statements
-        combined = _COMBINED[key] = _combine(statements)
-    return [(combined, [value for _, values in statements for value in values])]
+    if combined is None and len(_COMBINED) < _MAX_COMBINATIONS and sum(map(len, key)) <= MAX_LENGTH:
+        combined = _COMBINED[key] = combine(key)
+    return combined
 
 
-def _combine(statements: Sequence[Statement]) -> str:
-    parts, taken = list[str](), 0
-    for sql, values in statements:
-        parts.append(PARAMETER.sub(lambda match, taken=taken: f"${int(match[1]) + taken}", sql))  # type: ignore[misc]
-        taken += len(values)
-    first, *others = parts
+def _values(statements: Sequence[Statement]) -> list[object]:
+    return [value for _, values in statements for value in values]
+
+
+def _combine(statements: Sequence[str]) -> str:
+    first, *others = _renumbered(statements)
     named = [f"write_{place} AS ({sql})" for place, sql in enumerate(others, start=1)]
     return f"WITH {', '.join(reversed(named))} {first}"
+
+
+def _combine_before_last(statements: Sequence[str]) -> str:
+    *writes, last = _renumbered(statements)
+    named = [f"write_{place} AS ({sql} RETURNING 1)" for place, sql in enumerate(writes, start=1)]
+    written = " + ".join(f"(SELECT count(*) FROM write_{place})" for place in range(1, len(writes) + 1))  # noqa: S608
+    condition = f"{written} >= 0" if written else "TRUE"
+    return f"WITH {', '.join([*named, last.removeprefix('WITH ').replace(AFTER, condition)])}"
+
+
+def _renumbered(statements: Sequence[str]) -> list[str]:
+    """Number the parameters of statements that become one."""
+    parts, taken = list[str](), 0
+    for sql in statements:
+        parts.append(_moved(sql, taken))
+        taken += max((int(position) for position in PARAMETER.findall(sql)), default=0)
+    return parts
+
+
+def _moved(sql: str, taken: int) -> str:
+    return PARAMETER.sub(lambda match: f"${int(match[1]) + taken}", sql)
+
+
+@cache
+def _each_of(queries: tuple[tuple[tuple[str, ...], str], ...], counts: tuple[int, ...]) -> str:
+    arrays, taken = list[str](), 0
+    for place, ((columns, rest), count) in enumerate(zip(queries, counts, strict=True)):
+        arrays.append(f"ARRAY(SELECT ROW({', '.join(columns)}) {_moved(rest, taken)}) AS rows_{place}")
+        taken += count
+    return f"SELECT {', '.join(arrays)}"

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import copy_context
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
@@ -15,7 +15,7 @@ from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTr
 
 from database.dialect import Dialect
 from database.errors import UNAVAILABLE_ERRORS, is_session_lost
-from database.together import PARAMETER, Statement, together
+from database.together import AFTER, PARAMETER, Statement, after, each_of, together
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
 """How long a write waits for its turn before it is refused as unavailable."""
@@ -23,6 +23,19 @@ ACQUIRE_TIMEOUT_S: Final = 2.0
 T = TypeVar("T")
 
 Row = Mapping[str, Any]
+
+
+class Query(NamedTuple):
+    """A reading statement: the columns that it selects, and what follows them, with `$1` parameters."""
+
+    columns: tuple[str, ...]
+    rest: str
+    values: Sequence[object]
+
+    @property
+    def sql(self) -> str:
+        """Return the statement."""
+        return f"SELECT {', '.join(self.columns)} {self.rest}"
 
 
 class Transaction:
@@ -56,6 +69,21 @@ class Transaction:
             return self._at_once.execute(to_sqlite(sql), values).fetchall()
         return await self._client._connection.execute_fetchall(to_sqlite(sql), values)  # type: ignore[return-value]
 
+    async def fetch_each(self, *queries: Query) -> Sequence[Sequence[Row]]:
+        """Run queries in the order given and return the rows of each. They go to PostgreSQL as one.
+
+        None of them may need what another waits for: they all see the rows as they were before, except those that they
+        lock. Name no column twice in one of them.
+        """
+        if self.dialect != "postgres":
+            return [await self.fetch(query.sql, *query.values) for query in queries]
+        sql, values = each_of([(query.columns, query.rest) for query in queries], [query.values for query in queries])
+        (found,) = await self.fetch(sql, *values)
+        return [
+            [dict(zip(query.columns, row, strict=True)) for row in rows]
+            for query, rows in zip(queries, found.values(), strict=True)
+        ]
+
     async def execute(self, sql: str, *values: object) -> None:
         """Run a statement that returns no rows."""
         await self.fetch(sql, *values)
@@ -78,6 +106,19 @@ class Transaction:
         self._put_off.clear()
         for sql, values in together(statements):
             await self.fetch(sql, *values)
+
+    async def conclude(self, sql: str, *values: object) -> Sequence[Row]:
+        """Run the statements that were put off and, after them, this one, which PostgreSQL gets together with them.
+
+        It is a `WITH` that has `{after}` as a condition of its first part.
+        """
+        statements = list(self._put_off.values())
+        combined = after(statements, (sql, values))
+        if combined is None:
+            await self.finish()
+            combined = sql.replace(AFTER, "TRUE"), values
+        self._put_off.clear()
+        return await self.fetch(combined[0], *combined[1])
 
     def for_update(self, sql: str, *, by: str | None = None) -> str:
         """Make a query lock its rows until the end, in the order of a column `by`.

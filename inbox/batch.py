@@ -9,7 +9,7 @@ from inbox.books import Books
 from inbox.delivery import Delivery, Receipt
 from inbox.loading import Loader
 from inbox.outcomes import write_postings
-from inbox.postings import Posting, Recipient, is_due, key_of, lock_integrations, postings_of
+from inbox.postings import Posting, Recipient, is_due, key_of, lock_stored, postings_of
 from inbox.writing import write_books
 from models.event import STRIPE, Happening, append
 from models.instant import utc_now
@@ -38,8 +38,9 @@ class Posted(NamedTuple):
 async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> Posted:
     """Settle deliveries in the order given, in one transaction: load, settle, write."""
     now = utc_now()
-    integrations = await lock_integrations(tx, {delivery.origin.integration_id for delivery in deliveries})
-    postings = await postings_of(tx, deliveries, integrations)
+    stored = await lock_stored(tx, deliveries)
+    integrations = stored.integrations
+    postings = await postings_of(tx, deliveries, stored)
     settling = [posting for posting in postings.values() if is_due(posting, integrations)]
     books = Books()
     await Loader(tx, books).load(
@@ -59,8 +60,7 @@ async def post(tx: Transaction, deliveries: Sequence[Delivery]) -> Posted:
 async def post_failure(tx: Transaction, delivery: Delivery, reference: str) -> tuple[Receipt, Mapping[str, int]]:
     """Store a delivery that could not be applied, for another try; if it was applied meanwhile, change nothing."""
     now = utc_now()
-    integrations = await lock_integrations(tx, {delivery.origin.integration_id})
-    postings = await postings_of(tx, [delivery], integrations)
+    postings = await postings_of(tx, [delivery], await lock_stored(tx, [delivery]))
     for posting in postings.values():
         if posting.known is None or not posting.known.is_finished:
             _conclude(posting, WebhookEventStatus.FAILED, Reason.INTERNAL_ERROR, reference)

@@ -10,20 +10,23 @@ from operator import itemgetter
 from typing import Final
 
 from database.bulk import any_of
-from database.transaction import Row, Transaction
+from database.transaction import Query, Row, Transaction
 from inbox.books import Books, Key
 from inbox.delivery import Origin
 from models.ids import Prefix, is_id
 from models.invoice import INVOICE, invoice_of
 from models.payment import PAYMENT, payment_of
 from models.payment_fact import Evidence, PaymentFact
-from models.payment_link import LINK, link_of
+from models.payment_link import LINK, LinkState, link_of
 
 Sourced = tuple[Origin, PaymentFact]
 
+Among = tuple[str, Iterable[str]]
+"""A column and the values that it may have."""
+
 _INVOICES: Final = f"SELECT {INVOICE.listed}, workspace_id FROM invoices WHERE {{0}} AND {{1}}"  # noqa: S608
 _PAYMENTS: Final = f"SELECT {PAYMENT.listed}, workspace_id FROM payments WHERE {{0}}"  # noqa: S608
-_LINKS: Final = f"SELECT {LINK.listed}, workspace_id, invoice_id, due_at FROM payment_links WHERE {{0}}"  # noqa: S608
+_LINK: Final = (*LINK.types, "workspace_id", "invoice_id", "due_at")
 
 
 class Loader:
@@ -47,7 +50,7 @@ class Loader:
         names = {(origin.workspace_id, name) for origin, event in relevant for name in event.provider_ids}
         orders = {(origin.workspace_id, event.order_id) for origin, event in relevant if event.order_id is not None}
         await self._lock_invoices(named | await self._named_by_payments(relevant))
-        await self._lock_payments(names, orders)
+        await self._load_payments_and_links(names, orders)
         elsewhere = {
             (workspace_id, payment.invoice_id)
             for (workspace_id, _), payment in self._books.payments.items()
@@ -55,8 +58,7 @@ class Loader:
         }
         if elsewhere:  # known payments of other invoices than those that the events name
             await self._lock_invoices(elsewhere)
-            await self._lock_payments(names, orders)
-        await self._load_links()
+            await self._load_payments_and_links(names, orders)
         await self._load_others_links(relevant)
         await self._load_customers(relevant)
 
@@ -98,8 +100,7 @@ class Loader:
         )
         named = {row["invoice_id"] for row in known_as} - {None}
         await self._lock_invoices({(workspace_id, id_) for id_ in {invoice_id, *named}})
-        await self._lock_payments({(workspace_id, row["provider_id"]) for row in known_as}, orders=set())
-        await self._load_links()
+        await self._load_payments_and_links({(workspace_id, row["provider_id"]) for row in known_as}, orders=set())
 
     async def _load_links_named(self, relevant: Sequence[Sourced]) -> None:
         wanted = {
@@ -130,26 +131,29 @@ class Loader:
         for row in rows:
             self._books.invoices[row["workspace_id"], row["id"]] = invoice_of(row)
 
-    async def _lock_payments(self, names: set[Key], orders: set[Key]) -> None:
-        """Lock all payments of the invoices and orders, and those known by one of the names; load all names of each.
+    async def _load_payments_and_links(self, names: set[Key], orders: set[Key]) -> None:
+        """Load the links of the locked invoices; lock their payments, those of the orders and those with the names.
 
-        Their ids are looked up first, without locks. PostgreSQL would plan a join of the two tables under one lock only
-        once, and a plan made while they were empty reads both tables whole for every batch.
+        The payments' ids are looked up first, without locks. PostgreSQL would plan a join of the two tables under one
+        lock only once, and a plan made while they were empty reads both tables whole for every batch.
         """
-        found = await self._fetch_among(
-            "SELECT id FROM payments WHERE {0} UNION ALL SELECT payment_id FROM payment_references WHERE {1} AND {2}",
-            ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices}),
-            ("workspace_id", {workspace_id for workspace_id, _ in names}),
-            ("provider_id", {name for _, name in names}),
+        invoices = ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices})
+        links, paying, named, *ordered = await self._tx.fetch_each(
+            self._query(_LINK, "payment_links", invoices),
+            self._query(("id",), "payments", invoices),
+            self._query(("payment_id",), "payment_references", *_keyed("provider_id", names)),
+            *([self._query(("id",), "payments", *_keyed("order_id", orders))] if orders else ()),
         )
-        ids = {row["id"] for row in found}
-        if orders:
-            found = await self._fetch_among(
-                "SELECT id FROM payments WHERE {0} AND {1}",
-                ("workspace_id", {workspace_id for workspace_id, _ in orders}),
-                ("order_id", {order_id for _, order_id in orders}),
-            )
-            ids |= {row["id"] for row in found}
+        of_invoices: dict[Key, list[LinkState]] = defaultdict(list)
+        for row in sorted(links, key=itemgetter("id")):
+            of_invoices[row["workspace_id"], row["invoice_id"]].append(link_of(row))
+        self._books.links.update(of_invoices)
+        await self._lock_payments(
+            {row["id"] for rows in (paying, *ordered) for row in rows} | {row["payment_id"] for row in named}
+        )
+
+    async def _lock_payments(self, ids: set[str]) -> None:
+        """Lock payments and load all names of each."""
         if not ids:
             return
         payments = await self._fetch_among(self._tx.for_update(_PAYMENTS, by="id"), ("id", ids))
@@ -160,16 +164,6 @@ class Loader:
             self._books.payment_ids[row["workspace_id"], row["provider_id"]] = row["payment_id"]
         for row in payments:
             self._books.put((row["workspace_id"], row["id"]), payment_of(row, frozenset(known_as[row["id"]])))
-
-    async def _load_links(self) -> None:
-        if not self._books.invoices:
-            return
-        rows = await self._fetch_among(
-            _LINKS,
-            ("invoice_id", {invoice_id for _, invoice_id in self._books.invoices}),
-        )
-        for row in sorted(rows, key=itemgetter("id")):
-            self._books.links[row["workspace_id"], row["invoice_id"]].append(link_of(row))
 
     async def _load_others_links(self, relevant: Sequence[Sourced]) -> None:
         """Find the invoices of links that an event names although its metadata names another invoice."""
@@ -201,9 +195,21 @@ class Loader:
         )
         self._books.customers = {(row["workspace_id"], row["id"]) for row in rows}
 
-    async def _fetch_among(self, sql: str, *among: tuple[str, Iterable[str]]) -> Sequence[Row]:
+    async def _fetch_among(self, sql: str, *among: Among) -> Sequence[Row]:
+        conditions, values = self._conditions(among)
+        return await self._tx.fetch(sql.format(*conditions), *values)
+
+    def _query(self, columns: tuple[str, ...], table: str, *among: Among) -> Query:
+        conditions, values = self._conditions(among)
+        return Query(columns, f"FROM {table} WHERE {' AND '.join(conditions)}", values)
+
+    def _conditions(self, among: Sequence[Among]) -> tuple[list[str], list[object]]:
         parts = [
             any_of(self._tx.dialect, column, position, sorted(values))
             for position, (column, values) in enumerate(among, start=1)
         ]
-        return await self._tx.fetch(sql.format(*(part[0] for part in parts)), *(part[1] for part in parts))
+        return [condition for condition, _ in parts], [value for _, value in parts]
+
+
+def _keyed(column: str, keys: set[Key]) -> tuple[Among, Among]:
+    return ("workspace_id", {workspace_id for workspace_id, _ in keys}), (column, {id_ for _, id_ in keys})

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from database.bulk import any_of
-from database.transaction import Transaction
+from database.transaction import Query, Transaction
 from inbox.delivery import Delivery
 from models.event import Happening
 from models.ids import Prefix, new_id
@@ -74,39 +74,70 @@ class Recipient:
         return self.is_active or (delivery.again and self.is_disconnected)
 
 
-async def lock_integrations(tx: Transaction, ids: set[str]) -> dict[str, Recipient]:
-    among, values = any_of(tx.dialect, "id", 1, sorted(ids))
-    query = (
-        "SELECT id, is_active, disconnected_at, webhook_secret_sealed, previous_webhook_secret_sealed"  # noqa: S608
-        f" FROM integrations WHERE {among}"
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What is stored already of what a batch of deliveries is about: its integrations, and the events by their keys."""
+
+    integrations: Mapping[str, Recipient]
+    known: Mapping[tuple[str, str], Known]
+
+
+_INTEGRATION: Final = ("id", "is_active", "disconnected_at", "webhook_secret_sealed", "previous_webhook_secret_sealed")
+_KNOWN: Final = ("id", "integration_id", "delivery_key", "status", "deliveries", "attempts", "retry_at")
+
+
+async def lock_stored(tx: Transaction, deliveries: Sequence[Delivery]) -> Stored:
+    """Keep a batch's integrations from changing, then lock the webhook events that are stored already."""
+    ids = sorted({delivery.origin.integration_id for delivery in deliveries})
+    among, values = any_of(tx.dialect, "id", 1, ids)
+    of_these, integration_ids = any_of(tx.dialect, "integration_id", 1, ids)
+    keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({delivery.key for delivery in deliveries}))
+    integrations, known = await tx.fetch_each(
+        Query(_INTEGRATION, tx.for_share(f"FROM integrations WHERE {among}", by="id"), [values]),
+        Query(
+            _KNOWN,
+            tx.for_update(f"FROM webhook_events WHERE {of_these} AND {keyed}", by="id"),
+            [integration_ids, keys],
+        ),
     )
-    rows = await tx.fetch(tx.for_share(query, by="id"), values)
-    return {
-        row["id"]: Recipient(
-            bool(row["is_active"]),
-            row["disconnected_at"] is not None,
-            row["webhook_secret_sealed"],
-            row["previous_webhook_secret_sealed"],
-        )
-        for row in rows
-    }
+    return Stored(
+        {
+            row["id"]: Recipient(
+                bool(row["is_active"]),
+                row["disconnected_at"] is not None,
+                row["webhook_secret_sealed"],
+                row["previous_webhook_secret_sealed"],
+            )
+            for row in integrations
+        },
+        {
+            (row["integration_id"], row["delivery_key"]): Known(
+                row["id"],
+                WebhookEventStatus(row["status"]),
+                row["deliveries"],
+                row["attempts"],
+                row["status"] == WebhookEventStatus.IGNORED and row["retry_at"] is not None,
+            )
+            for row in known
+        },
+    )
 
 
 async def postings_of(
-    tx: Transaction, deliveries: Sequence[Delivery], integrations: Mapping[str, Recipient]
+    tx: Transaction, deliveries: Sequence[Delivery], stored: Stored
 ) -> dict[tuple[str, str], Posting]:
     accepted = [
         delivery
         for delivery in deliveries
-        if (recipient := integrations.get(delivery.origin.integration_id)) is not None and recipient.admits(delivery)
+        if (recipient := stored.integrations.get(delivery.origin.integration_id)) is not None
+        and recipient.admits(delivery)
     ]
-    known = await _lock_known(tx, accepted) if accepted else {}
     waited = await _take_from_quarantine(tx, accepted)
     postings: dict[tuple[str, str], Posting] = {}
     for delivery in accepted:
         posting = postings.get(key_of(delivery))
         if posting is None:
-            found = known.get(key_of(delivery))
+            found = stored.known.get(key_of(delivery))
             own_id = delivery.quarantined_id if delivery.quarantined_id in waited else new_id(Prefix.WEBHOOK_EVENT)
             posting = Posting(delivery, found, webhook_event_id=found.id if found else own_id)
             postings[key_of(delivery)] = posting
@@ -114,7 +145,7 @@ async def postings_of(
             posting.delivery = replace(posting.delivery, again=True)
         if delivery.quarantined_id is None or delivery.quarantined_id in waited:
             posting.posts += delivery.posts
-        recipient = integrations[delivery.origin.integration_id]  # its secrets may have been replaced meanwhile
+        recipient = stored.integrations[delivery.origin.integration_id]  # its secrets may have been replaced meanwhile
         posting.signed_with_current |= bool(delivery.posts) and recipient.secret in delivery.signed_by
         posting.signed_with_previous |= bool(delivery.posts) and recipient.previous_secret in delivery.signed_by
         posting.is_outdated |= delivery.judged_by not in {(), (recipient.secret, recipient.previous_secret)}
@@ -132,28 +163,6 @@ async def _take_from_quarantine(tx: Transaction, deliveries: Sequence[Delivery])
         values,
     )
     return {row["id"] for row in rows}
-
-
-async def _lock_known(tx: Transaction, deliveries: Sequence[Delivery]) -> dict[tuple[str, str], Known]:
-    of_these, ids = any_of(
-        tx.dialect, "integration_id", 1, sorted({delivery.origin.integration_id for delivery in deliveries})
-    )
-    keyed, keys = any_of(tx.dialect, "delivery_key", 2, sorted({delivery.key for delivery in deliveries}))
-    query = (
-        "SELECT id, integration_id, delivery_key, status, deliveries, attempts, retry_at FROM webhook_events"  # noqa: S608
-        f" WHERE {of_these} AND {keyed}"
-    )
-    rows = await tx.fetch(tx.for_update(query, by="id"), ids, keys)
-    return {
-        (row["integration_id"], row["delivery_key"]): Known(
-            row["id"],
-            WebhookEventStatus(row["status"]),
-            row["deliveries"],
-            row["attempts"],
-            row["status"] == WebhookEventStatus.IGNORED and row["retry_at"] is not None,
-        )
-        for row in rows
-    }
 
 
 def key_of(delivery: Delivery) -> tuple[str, str]:

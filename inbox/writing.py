@@ -61,3 +61,5 @@ async def _write_links(tx: Transaction, books: Books, now: datetime) -> None:
         for (workspace_id, invoice_id), link in books.changes.new_links.values()
     ]
     await write_links(tx, changed, new, now)
+    if new:  # PostgreSQL locks what they refer to at the end of the statement, and the counter has to be locked last
+        await tx.finish()

@@ -5,15 +5,17 @@ line n has seen all lines before it. With a database sequence, a smaller number 
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final, NamedTuple
 
 from tortoise import fields
 from tortoise.models import Model
 
-from database.bulk import columns_of, insert_rows
+from database.bulk import columns_of, given_rows, insert_rows
 from database.scope import WorkspaceManager
+from database.together import AFTER
 from database.transaction import Transaction
 from models.columns import Columns
 from models.ids import Prefix, new_id
@@ -90,6 +92,9 @@ _LOGGED: Final = Columns[Happening](Event, Happening._fields)
 _COLUMNS: Final = columns_of(Event, ["id", "number"]) | _LOGGED.types
 
 
+_COUNTED: Final = "UPDATE workspaces SET seq = seq + $1 WHERE id = $2"
+
+
 async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[str, int]:
     """Log changes in the order given; return each workspace's newest number.
 
@@ -98,16 +103,41 @@ async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[st
     by_workspace: dict[str, list[Happening]] = defaultdict(list)
     for happening in happenings:
         by_workspace[happening.workspace_id].append(happening)
-    newest: dict[str, int] = {}
-    rows: list[tuple[object, ...]] = []
-    for workspace_id in sorted(by_workspace):
-        own = by_workspace[workspace_id]
-        counted = await tx.fetch(
-            "UPDATE workspaces SET seq = seq + $1 WHERE id = $2 RETURNING seq", len(own), workspace_id
-        )
-        newest[workspace_id] = counted[0]["seq"]
-        first = newest[workspace_id] - len(own) + 1
-        rows += [(new_id(Prefix.EVENT), number, *row) for number, row in enumerate(_LOGGED.of_all(own), start=first)]
-    if rows:
-        await insert_rows(tx, "events", _COLUMNS, rows)
+    log = _log_at_once if tx.dialect == "postgres" else _log
+    return {workspace_id: await log(tx, workspace_id, own) for workspace_id, own in sorted(by_workspace.items())}
+
+
+async def _log(tx: Transaction, workspace_id: str, happenings: Sequence[Happening]) -> int:
+    """Count a workspace's lines, then write them; return the newest number."""
+    (counted,) = await tx.fetch(f"{_COUNTED} RETURNING seq", len(happenings), workspace_id)
+    newest: int = counted["seq"]
+    await insert_rows(tx, "events", _COLUMNS, _lines(happenings, range(newest - len(happenings) + 1, newest + 1)))
     return newest
+
+
+async def _log_at_once(tx: Transaction, workspace_id: str, happenings: Sequence[Happening]) -> int:
+    """Count and write a workspace's lines with one statement; return the newest number."""
+    lines = _lines(happenings, range(1 - len(happenings), 1))
+    given = given_rows("events", _COLUMNS, lines, taken=2)
+    statement = _counting(given.values, given.source)
+    (counted,) = await tx.conclude(statement, len(happenings), workspace_id, *given.parameters)
+    newest: int = counted["seq"]
+    return newest
+
+
+@cache
+def _counting(values: tuple[str, ...], source: str) -> str:
+    """Make the statement that counts lines and writes them; their numbers are relative to the newest."""
+    id_, number, *others = values
+    given = f", {source}" if source else ""
+    return (
+        f"WITH counted AS ({_COUNTED} AND {AFTER} RETURNING seq),"  # noqa: S608
+        f" logged AS (INSERT INTO events ({', '.join(_COLUMNS)})"
+        f" SELECT {id_}, counted.seq + {number}, {', '.join(others)} FROM counted{given})"
+        " SELECT seq FROM counted"
+    )
+
+
+def _lines(happenings: Sequence[Happening], numbers: Iterable[int]) -> list[tuple[object, ...]]:
+    logged = _LOGGED.of_all(happenings)
+    return [(new_id(Prefix.EVENT), number, *row) for number, row in zip(numbers, logged, strict=True)]

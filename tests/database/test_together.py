@@ -1,5 +1,6 @@
-"""Several statements that write different tables go to PostgreSQL as one."""
+"""Several statements go to PostgreSQL as one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 from database import together as module
 from database.access import Database, fetch, in_transaction
 from database.bulk import insert_rows, update_rows
-from database.together import MAX_LENGTH, together
-from database.transaction import Transaction
+from database.together import AFTER, MAX_LENGTH, after, each_of, together
+from database.transaction import Query, Transaction
 from tests.models.rows import AT
+from tests.world.eventually import eventually
 from tests.world.heard import hear_statements
 
 WORKSPACES = {"id": "text", "name": "text", "mode": "text", "seq": "bigint", "created_at": "timestamptz"}
@@ -57,6 +59,40 @@ def test_what_would_not_stay_prepared_stays_as_it_is(monkeypatch: pytest.MonkeyP
     assert len(together([A, B])) == 1
     assert together([B, A]) == [B, A]  # there is room for one combination
     assert len(together([A, B])) == 1
+
+
+LAST = f"WITH e AS (UPDATE f SET g = $1 WHERE {AFTER} RETURNING g) SELECT g FROM e"
+
+
+def test_a_last_statement_needs_the_results_of_those_before_it() -> None:
+    assert after([A, B], (LAST, [5])) == (
+        "WITH write_1 AS (INSERT INTO a VALUES ($1, $2) RETURNING 1),"
+        " write_2 AS (UPDATE b SET c = $4 WHERE id = $3 RETURNING 1),"
+        " e AS (UPDATE f SET g = $5 WHERE (SELECT count(*) FROM write_1) + (SELECT count(*) FROM write_2) >= 0"
+        " RETURNING g) SELECT g FROM e",
+        [1, 2, 3, 4, 5],
+    )
+
+
+def test_a_last_statement_may_be_alone() -> None:
+    assert after([], (LAST, [5])) == ("WITH e AS (UPDATE f SET g = $1 WHERE TRUE RETURNING g) SELECT g FROM e", [5])
+
+
+def test_a_last_statement_that_would_not_stay_prepared_is_not_combined(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert after([A], (LAST + " " * MAX_LENGTH, [5])) is None
+
+    monkeypatch.setattr(module, "_MAX_COMBINATIONS", 0)
+    assert after([A], (LAST, [5])) is None
+
+
+def test_queries_become_the_columns_of_one_row() -> None:
+    queries = [(("a", "b"), "FROM c WHERE d = $1 AND e = $2"), (("f",), "FROM g WHERE h = $1")]
+
+    assert each_of(queries, [[1, 2], [3]]) == (
+        "SELECT ARRAY(SELECT ROW(a, b) FROM c WHERE d = $1 AND e = $2) AS rows_0,"
+        " ARRAY(SELECT ROW(f) FROM g WHERE h = $3) AS rows_1",
+        [1, 2, 3],
+    )
 
 
 # --- In a transaction ----------------------------------------------------------------------------------------
@@ -115,3 +151,73 @@ async def test_one_conflict_keeps_all_of_it_out(database: Database) -> None:
     assert await _names("workspaces") == []
     await in_transaction(lambda tx: _add(tx, 2))  # the connection is as good as before
     assert await _names("workspaces") == ["2"]
+
+
+@pytest.mark.parametrize("room", [64, 0])
+async def test_a_last_statement_waits_for_the_writes_and_goes_with_them_if_there_is_room(
+    statements: list[str], monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(module, "_MAX_COMBINATIONS", room)
+    waiting = f"WITH locked AS (SELECT id FROM workspaces WHERE id = $1 AND {AFTER} FOR UPDATE) SELECT id FROM locked"
+
+    async def work(tx: Transaction) -> list[str]:
+        await _add(tx, 1)
+        await _add_customers(tx, 1)
+        return [row["id"] for row in await tx.conclude(waiting, "ws_1")]
+
+    found = await in_transaction(work)
+
+    if room:  # all parts of one statement see the rows as they were before it
+        assert (found, statements) == ([], ["BEGIN", "WITH", "COMMIT"])
+    else:
+        assert (found, statements) == (["ws_1"], ["BEGIN", "INSERT", "INSERT", "WITH", "COMMIT"])
+    assert await _names("customers") == ["1"]
+
+
+async def test_several_queries_return_the_rows_that_each_returns_alone(database: Database) -> None:
+    queries = [
+        Query(("id", "seq", "created_at"), "FROM workspaces WHERE id <> $1 ORDER BY id", ["ws_3"]),
+        Query(("name",), "FROM customers WHERE workspace_id = $1 AND name <> $2", ["ws_2", "1"]),
+        Query(("email", "name"), "FROM customers WHERE name = $1", ["none"]),
+    ]
+
+    async def work(tx: Transaction) -> None:
+        await _add(tx, 1, 2, 3)
+        await _add_customers(tx, 1, 2, 3)
+        alone = [[dict(row) for row in await tx.fetch(query.sql, *query.values)] for query in queries]
+        together_ = [[dict(row) for row in rows] for rows in await tx.fetch_each(*queries)]
+
+        assert together_ == alone
+        assert [len(rows) for rows in alone] == [2, 1, 0]
+
+    await in_transaction(work)
+
+
+async def test_several_queries_lock_their_rows_and_read_what_others_had_locked(migrated_postgres_url: str) -> None:
+    async with Database(migrated_postgres_url):
+        await in_transaction(lambda tx: _add(tx, 1, 2))
+        is_locked, may_end = asyncio.Event(), asyncio.Event()
+
+        async def rename(tx: Transaction) -> None:
+            await update_rows(tx, "workspaces", {"id": "text", "name": "text"}, [("ws_2", "two")])
+            await tx.finish()
+            is_locked.set()
+            await may_end.wait()
+
+        async def read(tx: Transaction) -> list[str]:
+            rest = tx.for_update("FROM workspaces WHERE id = $1")
+            found = await tx.fetch_each(Query(("name",), rest, ["ws_1"]), Query(("name",), rest, ["ws_2"]))
+            return [row["name"] for rows in found for row in rows]
+
+        renaming = asyncio.create_task(in_transaction(rename))
+        await is_locked.wait()
+        reading = asyncio.create_task(in_transaction(read))
+        await eventually(_somebody_waits)
+        may_end.set()
+
+        assert await reading == ["1", "two"]
+        await renaming
+
+
+async def _somebody_waits() -> bool:
+    return bool(await fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
