@@ -180,7 +180,10 @@ class Books:
         for name in known_as - payment.provider_ids:
             self._forget_name(origin.workspace_id, name)
         for name in payment.provider_ids - known_as:
-            if self.payment_ids.get((origin.workspace_id, name)) != payment.id:
+            holder = self.payment_ids.get((origin.workspace_id, name))
+            if holder != payment.id:
+                if holder is not None:
+                    self._take_name((origin.workspace_id, holder), name)
                 self.changes.new_references.add((origin.workspace_id, name, payment.id))
                 self.payment_ids[origin.workspace_id, name] = payment.id
         if before is None:
@@ -188,6 +191,12 @@ class Books:
         elif key not in self.changes.new_payments:
             self.changes.payments.add(key)
         self.put(key, payment)
+
+    def _take_name(self, holder: Key, name: str) -> None:
+        """Take a name from the payment that had it: Stripe's events say that one payment is of two Stripe invoices."""
+        self._forget_name(holder[0], name)
+        former = self.payments[holder]
+        self.put(holder, former._replace(provider_ids=former.provider_ids - {name}))
 
     def _forget_name(self, workspace_id: str, name: str) -> None:
         """Drop a Stripe invoice's id as a payment's name: the payment has got a name of its own."""

@@ -20,10 +20,13 @@ class StripeInvoice(NamedTuple):
 
     @classmethod
     def among(cls, payments: Iterable[PaymentState], order_id: str | None) -> "StripeInvoice":
-        """Find the payments of the Stripe invoice with this id; without an id there are none."""
+        """Find the payments of the Stripe invoice with this id; without an id there are none.
+
+        A payment of which events name two Stripe invoices has the second one's id as a name.
+        """
         if order_id is None:
             return cls()
-        members = [payment for payment in payments if payment.order_id == order_id]
+        members = [each for each in payments if each.order_id == order_id or order_id in each.provider_ids]
         parts = sorted((each for each in members if not each.is_whole), key=lambda each: each.provider_payment_id)
         return cls(tuple(parts), next((each for each in members if each.is_whole), None))
 

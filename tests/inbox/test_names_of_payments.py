@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from database.access import transaction
+from database.access import fetch, transaction
 from inbox.batch import post
 from inbox.queue import Inbox
 from models.instant import from_epoch
@@ -12,7 +12,7 @@ from models.integration import Integration
 from models.invoice import Invoice
 from models.kinds import EventType, InvoiceStatus, PaymentLinkStatus, WebhookEventStatus
 from models.workspace import Workspace
-from tests.inbox.delivering import deliver, deliver_in_turn, statuses_of
+from tests.inbox.delivering import deliver, deliver_in_turn, statuses, statuses_of
 from tests.world import books
 from tests.world import stripe_payloads as stripe
 from tests.world.books import deliveries, ours
@@ -244,3 +244,43 @@ async def test_what_was_paid_out_of_band_in_stripe_is_kept_part_by_part(
     now = await books.again(invoice)
     assert (now.status, now.amount_paid, now.amount_paid_out_of_band) == (InvoiceStatus.PAID, 500, 1500)
     assert now.paid_at == from_epoch(30)
+
+
+async def test_a_payment_told_of_two_stripe_invoices_is_known_by_both(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    """Stripe should not tell this; if it does, no event fails, and the money counts once."""
+    invoice = await books.add_invoice(integration)
+    told = ours(invoice)
+    events = [
+        stripe.checkout_session_completed(**told, payment_intent="pi_a", invoice="in_b"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+        stripe.stripe_invoice_paid(**told, invoice="in_a", payment_intent="pi_a", shape=stripe.OLD),
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+    ]
+
+    receipts = await deliver_in_turn(inbox, integration, *events)
+
+    assert statuses(receipts) == {WebhookEventStatus.PROCESSED}
+    (payment,) = await books.payments_of(workspace)
+    assert (payment.provider_payment_id, payment.amount, payment.overpaid) == ("pi_a", 2000, 0)
+
+
+async def test_payments_told_of_two_stripe_invoices_fail_no_event(
+    inbox: Inbox, workspace: Workspace, integration: Integration
+) -> None:
+    invoice = await books.add_invoice(integration)
+    told = ours(invoice)
+    parts = {"pi_a": 1000, "pi_b": 1000}
+    events = [
+        stripe.stripe_invoice_paid(**told, invoice="in_b", payments=parts),
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+        stripe.stripe_invoice_paid(invoice="in_a", payments=parts),
+        stripe.stripe_invoice_paid(**told, invoice="in_a"),
+    ]
+
+    receipts = await deliver_in_turn(inbox, integration, *events)
+
+    assert WebhookEventStatus.FAILED not in statuses(receipts)
+    known = await fetch("SELECT provider_id FROM payment_references WHERE workspace_id = $1", workspace.id)
+    assert sorted(row["provider_id"] for row in known) == ["in_a", "pi_a", "pi_b"]
