@@ -65,7 +65,7 @@ ELSEWHERE: Final[dict[str, str]] = {
         " schema: enums fields filters node pages; schema/types: event workspace"
     ),
     "tests/schema/test_mutation.py": "schema: problems; schema/mutations: root uninterrupted",
-    "tests/test_access.py": "resolvers: context operator; schema: context",
+    "tests/access/test_workspaces.py": "resolvers: context operator; schema: context",
     "tests/test_setup.py": "schema/mutations: integration; schema/types: integration diagnosis",
     "tests/simulator/test_app.py": "simulator: api call control errors operations outage page request_log world",
     "tests/simulator/test_act.py": "simulator: action",
