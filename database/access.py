@@ -24,6 +24,7 @@ from tortoise.exceptions import OperationalError
 from database import sqlite_file
 from database.dialect import PROBE, READER, WRITER, Dialect, configuration, dialect_of, reporting, sqlite_path
 from database.errors import CONFLICTS, UNAVAILABLE_ERRORS, is_unavailable
+from database.postgres_connections import PostgresConnections
 from database.transaction import OnPostgres, OnSqlite, Row, Transaction, to_sqlite
 from errors import ConfigurationError, UnavailableError
 
@@ -124,7 +125,7 @@ def _writer() -> OnPostgres | OnSqlite:
     if isinstance(get_connection(READER), SqliteTransaction | PostgresTransaction):
         raise RuntimeError("this task is in a write transaction already")
     writer = get_connection(WRITER)
-    return OnPostgres(writer) if isinstance(writer, AsyncpgDBClient) else OnSqlite(writer)
+    return OnPostgres(writer) if isinstance(writer, PostgresConnections) else OnSqlite(writer)
 
 
 _UNAVAILABLE: Final = "The database is unavailable right now and nothing was changed: try again in a moment."

@@ -93,6 +93,9 @@ look-up in the right one.
 """
 
 
+_KEPT: Final = {"engine": "database.postgres_connections"}
+
+
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
     """Make Tortoise's configuration: a connection that only reads, and one that writes, for transactions."""
     connections = (
@@ -100,7 +103,7 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
         if dialect_of(url) == "sqlite"
         else {
             READER: _postgres_readers(url, pool_size),
-            WRITER: postgres(url, pool_size, **_POINT_LOOKUPS),
+            WRITER: postgres(url, pool_size, **_POINT_LOOKUPS) | _KEPT,
             PROBE: postgres(url, 1),
         }
     )
@@ -140,7 +143,7 @@ def _sqlite_writer(url: str) -> dict[str, Any]:
 def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:
     """Configure a pool of connections that read PostgreSQL."""
     configured = postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS)
-    return configured | {"engine": "database.postgres_readers"}
+    return configured | _KEPT
 
 
 def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:

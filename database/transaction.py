@@ -8,13 +8,13 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
-from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
 
 from database.dialect import Dialect
 from database.errors import UNAVAILABLE_ERRORS, is_session_lost
+from database.postgres_connections import PostgresConnections
 from database.together import AFTER, PARAMETER, Statement, after, each_of, together
 
 ACQUIRE_TIMEOUT_S: Final = 2.0
@@ -147,11 +147,11 @@ def to_sqlite(sql: str) -> str:
 
 
 class OnPostgres:
-    """A transaction on PostgreSQL, by a connection of the pool."""
+    """A transaction on PostgreSQL, by one of the connections that write."""
 
     dialect: Final[Dialect] = "postgres"
 
-    def __init__(self, writer: AsyncpgDBClient) -> None:
+    def __init__(self, writer: PostgresConnections) -> None:
         self._writer = writer
         self.client = PostgresTransaction(writer)
 
@@ -169,37 +169,35 @@ class OnPostgres:
         return result
 
     async def open(self) -> None:
-        pool = self._writer._pool
-        if pool is None:
-            raise ConnectionError("the pool is closed")
-        self.client._connection = await pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
+        self.client._connection = await self._writer.take(ACQUIRE_TIMEOUT_S)
         try:
-            await self.client.begin()
+            await self.client._connection.execute("BEGIN")
         except BaseException:
-            await pool.release(self.client._connection)
+            await self._writer.release(self.client._connection)
             raise
 
     async def commit(self) -> None:
         try:
-            await self.client.commit()
-        finally:
-            await self.close()
+            if await self.client._connection.execute("COMMIT") != "COMMIT":
+                raise RuntimeError("PostgreSQL rolled it back, because a statement failed and the error was ignored")
+        except BaseException:
+            await self._writer.release(self.client._connection)
+            raise
+        if not self._writer.keep(self.client._connection):
+            await self._writer.release(self.client._connection)
 
     async def rollback(self, because: BaseException) -> None:
-        try:
-            if is_session_lost(because):
-                self.client._connection.terminate()
-            else:
-                with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
-                    await self.client.rollback()
-        finally:
-            await self.close()
+        if is_session_lost(because):
+            self.client._connection.terminate()
+        await self.close()
 
     async def close(self) -> None:
-        """Release the connection; asyncpg rolls back a transaction that is still open."""
-        pool = self._writer._pool
-        if pool is not None:
-            await pool.release(self.client._connection)
+        """Roll back, and release the connection."""
+        try:
+            with contextlib.suppress(*UNAVAILABLE_ERRORS):  # a lost connection has rolled back already
+                await self.client._connection.execute("ROLLBACK")
+        finally:
+            await self._writer.release(self.client._connection)
 
 
 class OnSqlite:

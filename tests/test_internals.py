@@ -29,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
-from database.postgres_readers import PostgresReaders
+from database.postgres_connections import PostgresConnections
 from database.postgres_session import Session
 from database.scope import WorkspaceManager
 from database.sqlite_readers import SqliteReaders
@@ -76,7 +76,7 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
         },
     ),
     Session: (asyncpg.Connection, {"_do_execute": "8ec71135"}),
-    PostgresReaders: (
+    PostgresConnections: (
         AsyncpgDBClient,
         {
             "__init__": "a0992ea0",

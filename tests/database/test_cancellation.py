@@ -12,7 +12,7 @@ from tortoise.connection import get_connection
 
 from database.access import Database, fetch, in_transaction, transaction
 from database.dialect import READER, WRITER
-from database.postgres_readers import PostgresReaders
+from database.postgres_connections import PostgresConnections
 from database.scope import scoped
 from database.sqlite_readers import CONNECTIONS, SqliteReaders
 from database.transaction import Transaction
@@ -103,7 +103,7 @@ async def _interrupt(work: Coroutine[Any, Any, None], wait: int, moment: Moment)
 
 async def _everything_is_given_back(alias: str) -> None:
     connection = get_connection(alias)
-    if isinstance(connection, PostgresReaders):
+    if isinstance(connection, PostgresConnections):
         await connection.release_all()
     if isinstance(connection, AsyncpgDBClient):
         pool = connection._pool

@@ -1,7 +1,7 @@
-"""Reads PostgreSQL by connections that are kept between statements: releasing one to asyncpg's pool costs a statement.
+"""Connections to PostgreSQL that are kept between statements and between transactions.
 
-They are released if another task waits for one, if a statement failed, and every few seconds, so that the pool can
-close old and unused ones.
+To release one to asyncpg's pool and acquire it again costs as much as a statement. They are released if another task
+waits for one, if a statement failed, and every few seconds, so that the pool can close old and unused ones.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ KEPT_S: Final = 10.0
 """How long connections are kept."""
 
 
-class PostgresReaders(AsyncpgDBClient):
-    """Tortoise's client of PostgreSQL, for statements outside of transactions."""
+class PostgresConnections(AsyncpgDBClient):
+    """Tortoise's client of PostgreSQL."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,8 +36,12 @@ class PostgresReaders(AsyncpgDBClient):
         """Return a context that holds a connection for one statement."""
         return _Turn(self)
 
-    async def take(self) -> Any:
-        """Take a connection for exclusive use until it is given back."""
+    async def take(self, timeout_s: float | None = None) -> Any:
+        """Take a connection for exclusive use until it is kept or released.
+
+        Raises:
+            TimeoutError: None became free in time.
+        """
         while self._at_hand:
             connection = self._at_hand.pop()
             with contextlib.suppress(InterfaceError):  # the pool has taken back a lost one
@@ -47,12 +51,12 @@ class PostgresReaders(AsyncpgDBClient):
             raise ConnectionError("the pool is closed")
         self._waiting += 1
         try:
-            return await self._pool.acquire()
+            return await self._pool.acquire(timeout=timeout_s)
         finally:
             self._waiting -= 1
 
     def keep(self, connection: Any) -> bool:
-        """Keep a connection for the next statement, or release it if the pool needs it."""
+        """Keep a connection for the next one who takes it; False if it has to be released."""
         if self._waiting or self._is_closing:
             return False
         self._at_hand.append(connection)
@@ -89,21 +93,21 @@ class PostgresReaders(AsyncpgDBClient):
 class _Turn:
     """One statement's use of a connection."""
 
-    __slots__ = ("_connection", "_readers")
+    __slots__ = ("_connection", "_connections")
 
-    def __init__(self, readers: PostgresReaders) -> None:
-        self._readers = readers
+    def __init__(self, connections: PostgresConnections) -> None:
+        self._connections = connections
         self._connection: Any = None
 
     async def __aenter__(self) -> Any:
-        self._connection = await self._readers.take()
+        self._connection = await self._connections.take()
         return self._connection
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None or not self._readers.keep(self._connection):
-            await self._readers.release(self._connection)
+        if error is not None or not self._connections.keep(self._connection):
+            await self._connections.release(self._connection)
 
 
-client_class = PostgresReaders
+client_class = PostgresConnections
