@@ -51,16 +51,23 @@ class Loader:
         orders = {(origin.workspace_id, event.order_id) for origin, event in relevant if event.order_id is not None}
         await self._lock_invoices(named | await self._named_by_payments(relevant))
         await self._load_payments_and_links(names, orders)
-        elsewhere = {
-            (workspace_id, payment.invoice_id)
-            for (workspace_id, _), payment in self._books.payments.items()
-            if payment.invoice_id is not None and (workspace_id, payment.invoice_id) not in self._books.invoices
-        }
-        if elsewhere:  # known payments of other invoices than those that the events name
+        sought: set[Key] = set()
+        while elsewhere := self._invoices_of_payments() - self._books.invoices.keys() - sought:
+            # There are known payments of other invoices than those that the events name. While we wait for these
+            # invoices, another transaction may add a payment of yet another one.
             await self._lock_invoices(elsewhere)
             await self._load_payments_and_links(names, orders)
+            sought |= elsewhere
         await self._load_others_links(relevant)
         await self._load_customers(relevant)
+
+    def _invoices_of_payments(self) -> set[Key]:
+        """Return the invoices of all payments that are loaded."""
+        return {
+            (workspace_id, payment.invoice_id)
+            for (workspace_id, _), payment in self._books.payments.items()
+            if payment.invoice_id is not None
+        }
 
     async def _named_by_payments(self, relevant: Sequence[Sourced]) -> set[Key]:
         """Find the invoices of events that name only a payment: they have to be locked before the payments."""

@@ -155,12 +155,12 @@ class Inbox:
         receipts: list[Receipt] = []
 
         async def rehearsal(tx: Transaction) -> None:
-            receipts.extend((await batch.post(tx, deliveries)).receipts)
+            receipts[:] = (await batch.post(tx, deliveries)).receipts
             await tx.finish()
             raise _RehearsedError
 
         with contextlib.suppress(_RehearsedError):
-            await in_transaction(rehearsal)
+            await retrying(lambda: in_transaction(rehearsal))
         return receipts
 
     async def _flush(self) -> None:
@@ -256,7 +256,9 @@ class Inbox:
         reference = uuid4().hex
         log.error("webhook event failed", reference=reference, key=entry.delivery.key, exc_info=error)
         try:
-            receipt, newest = await in_transaction(lambda tx: batch.post_failure(tx, entry.delivery, reference))
+            receipt, newest = await retrying(
+                lambda: in_transaction(lambda tx: batch.post_failure(tx, entry.delivery, reference))
+            )
             self._on_commit(newest)
         except Exception as second:
             log.exception("webhook event could not be kept", reference=reference)

@@ -13,7 +13,7 @@ from database.together import AFTER, MAX_LENGTH, after, each_of, together
 from database.transaction import Query, Transaction
 from tests.models.rows import AT
 from tests.world.eventually import eventually
-from tests.world.heard import hear_statements
+from tests.world.heard import hear_statements, somebody_waits
 
 WORKSPACES = {"id": "text", "name": "text", "mode": "text", "seq": "bigint", "created_at": "timestamptz"}
 CUSTOMERS = {
@@ -212,12 +212,8 @@ async def test_several_queries_lock_their_rows_and_read_what_others_had_locked(m
         renaming = asyncio.create_task(in_transaction(rename))
         await is_locked.wait()
         reading = asyncio.create_task(in_transaction(read))
-        await eventually(_somebody_waits)
+        await eventually(somebody_waits)
         may_end.set()
 
         assert await reading == ["1", "two"]
         await renaming
-
-
-async def _somebody_waits() -> bool:
-    return bool(await fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from database import together
-from database.access import Database, transaction
+from database.access import Database, in_transaction, transaction
+from database.transaction import Transaction
 from feed.follow import Feed
 from inbox.batch import post
 from inbox.queue import Inbox
@@ -21,11 +22,12 @@ from models.kinds import Allocation, EventType, InvoiceStatus, PaymentLinkStatus
 from models.payment_link import LIVE
 from models.workspace import Workspace
 from resolvers.reading.loaders import Loaders
-from tests.inbox.delivering import deliver, deliver_in_one_batch, deliver_in_turn, paid_and_completed, statuses
+from tests.inbox.delivering import Logged, deliver, deliver_in_one_batch, deliver_in_turn, paid_and_completed, statuses
 from tests.world import books
 from tests.world import stripe_payloads as stripe
 from tests.world.books import deliveries, delivery, ours
-from tests.world.heard import hear_statements
+from tests.world.eventually import eventually
+from tests.world.heard import hear_statements, somebody_waits
 from tests.world.second_inbox import deliver_apart
 from tests.world.stripe_payloads import Event
 
@@ -219,6 +221,84 @@ async def test_a_batch_has_as_many_statements_however_many_invoices_it_pays(
 
             if count != 8:  # the first time, asyncpg asks what an array is
                 assert heard == ["BEGIN", *["SELECT"] * 3, "WITH", "COMMIT"]
+
+
+@pytest.mark.parametrize("is_rehearsal", [False, True])
+async def test_an_event_that_another_process_applies_while_a_batch_waits_is_known_to_the_batch(
+    migrated_postgres_url: str, is_rehearsal: bool
+) -> None:
+    async with Database(migrated_postgres_url) as database:
+        workspace = await books.add_workspace()
+        first, second = [await books.add_integration(workspace) for _ in range(2)]
+        invoice, other = await books.add_invoice(first), await books.add_invoice(second)
+        applied = delivery(first, stripe.payment_intent_succeeded(**ours(invoice)))
+        batch = [applied, delivery(second, stripe.payment_intent_succeeded(**ours(other)))]
+        is_locked, may_end = asyncio.Event(), asyncio.Event()
+
+        async def rename(tx: Transaction) -> None:
+            await tx.execute("UPDATE integrations SET name = 'Second account' WHERE id = $1", second.id)
+            is_locked.set()
+            await may_end.wait()
+
+        renaming = asyncio.create_task(in_transaction(rename))
+        await is_locked.wait()
+        async with Inbox(database, lambda _: None, lambda: None) as rehearsing:
+            waiting = asyncio.create_task(
+                rehearsing.rehearse(batch) if is_rehearsal else deliver_in_one_batch(database, batch)
+            )
+            await eventually(somebody_waits)
+            (receipt,) = await deliver_in_one_batch(database, [applied])
+            may_end.set()
+            known, new = await waiting
+        await renaming
+
+        assert (known.webhook_event_id, known.before) == (receipt.webhook_event_id, WebhookEventStatus.PROCESSED)
+        assert (new.status, new.before) == (WebhookEventStatus.PROCESSED, None)
+        assert [(await books.again(each)).amount_paid for each in (invoice, other)] == [
+            2000,
+            0 if is_rehearsal else 2000,
+        ]
+        assert (await books.log_types(workspace)).count(EventType.PAYMENT_SUCCEEDED) == (1 if is_rehearsal else 2)
+        assert (await books.traffic_of(first)).deliveries == (1 if is_rehearsal else 2)
+
+
+async def test_a_payment_that_comes_while_a_batch_waits_for_another_invoice_is_loaded_with_its_own(
+    migrated_postgres_url: str, logged: Logged
+) -> None:
+    async with Database(migrated_postgres_url) as database:
+        integration = await books.add_integration(await books.add_workspace())
+        earlier, named, other = [await books.add_invoice(integration) for _ in range(3)]
+        paid = delivery(integration, stripe.payment_intent_succeeded(payment_intent="pi_1", **ours(earlier)))
+        await deliver_in_one_batch(database, [paid])
+        batch = deliveries(
+            integration,
+            [
+                stripe.checkout_session_completed(payment_intent="pi_1", **ours(named)),
+                stripe.charge_refunded(payment_intent="pi_2", refunded=500),
+            ],
+        )
+        is_locked, may_end = asyncio.Event(), asyncio.Event()
+
+        async def hold(tx: Transaction) -> None:
+            await tx.fetch("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", earlier.id)
+            is_locked.set()
+            await may_end.wait()
+
+        holding = asyncio.create_task(in_transaction(hold))
+        await is_locked.wait()
+        waiting = asyncio.create_task(deliver_in_one_batch(database, batch))
+        await eventually(somebody_waits)
+        coming = delivery(integration, stripe.payment_intent_succeeded(payment_intent="pi_2", **ours(other)))
+        await deliver_in_one_batch(database, [coming])
+        may_end.set()
+
+        receipts = await waiting
+        await holding
+
+        assert receipts[1].status is WebhookEventStatus.PROCESSED
+        invoice = await books.again(other)
+        assert (invoice.amount_paid, invoice.amount_refunded) == (2000, 500)
+        assert [entry for entry in logged if entry["log_level"] == "error"] == []
 
 
 async def test_one_account_connected_twice_counts_a_payment_once(

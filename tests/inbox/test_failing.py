@@ -1,10 +1,13 @@
 """What fails is kept, tried again, and replayed."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from database.access import Database, transaction
+from database.access import Database, in_transaction, transaction
 from database.scope import scoped
+from database.transaction import Transaction
+from inbox.batch import post_failure
 from inbox.delivery import kept
 from inbox.queue import Inbox
 from models.instant import utc_now
@@ -17,6 +20,8 @@ from tests.inbox.delivering import Logged, deliver, deliver_in_one_batch, delive
 from tests.world import books
 from tests.world import stripe_payloads as stripe
 from tests.world.books import deliveries, delivery, ours
+from tests.world.eventually import eventually
+from tests.world.heard import somebody_waits
 
 
 async def refuse_payments(database: Database, invoice: Invoice) -> None:
@@ -197,3 +202,34 @@ async def test_what_is_applied_already_is_not_applied_again_by_a_replay(
 
     assert receipt.status is WebhookEventStatus.PROCESSED
     assert await books.log_types(workspace) == before
+
+
+async def test_an_event_that_fails_in_two_processes_at_once_is_kept_once_and_both_answer(
+    migrated_postgres_url: str, logged: Logged
+) -> None:
+    async with Database(migrated_postgres_url) as database:
+        workspace = await books.add_workspace()
+        integration = await books.add_integration(workspace)
+        invoice = await books.add_invoice(integration)
+        await refuse_payments(database, invoice)
+        failing = delivery(integration, stripe.payment_intent_succeeded(**ours(invoice)))
+        is_kept, may_end = asyncio.Event(), asyncio.Event()
+
+        async def keep(tx: Transaction) -> None:
+            await post_failure(tx, failing, "elsewhere")
+            await tx.finish()
+            is_kept.set()
+            await may_end.wait()
+
+        elsewhere = asyncio.create_task(in_transaction(keep))
+        await is_kept.wait()
+        here = asyncio.create_task(deliver_in_one_batch(database, [failing]))
+        await eventually(somebody_waits)
+        may_end.set()
+
+        (receipt,) = await here
+        await elsewhere
+        (kept_event,) = await books.webhook_events_of(workspace)
+        assert (receipt.status, receipt.webhook_event_id) == (WebhookEventStatus.FAILED, kept_event.id)
+        assert (kept_event.deliveries, kept_event.attempts) == (2, 2)
+        assert [entry["event"] for entry in logged if entry["log_level"] == "error"] == ["webhook event failed"]

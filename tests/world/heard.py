@@ -1,9 +1,10 @@
-"""Hears what PostgreSQL is sent."""
+"""Hears what PostgreSQL is sent, and whether it lets anybody wait."""
 
 from typing import Any
 
 from tortoise.connection import get_connection
 
+from database.access import fetch
 from database.dialect import WRITER
 
 
@@ -18,3 +19,8 @@ async def hear_statements() -> list[str]:
     async with writer._pool.acquire() as connection:
         connection.add_query_logger(hear)
     return heard
+
+
+async def somebody_waits() -> bool:
+    """Whether a transaction waits for another."""
+    return bool(await fetch("SELECT 1 FROM pg_locks WHERE NOT granted"))
