@@ -103,7 +103,7 @@ def configuration(url: str, pool_size: int) -> dict[str, Any]:
         if dialect_of(url) == "sqlite"
         else {
             READER: _postgres_readers(url, pool_size),
-            WRITER: postgres(url, pool_size, **_POINT_LOOKUPS) | _KEPT,
+            WRITER: _postgres_writers(url, pool_size),
             PROBE: postgres(url, 1),
         }
     )
@@ -143,6 +143,13 @@ def _sqlite_writer(url: str) -> dict[str, Any]:
 def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:
     """Configure a pool of connections that read PostgreSQL."""
     configured = postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS)
+    return configured | _KEPT
+
+
+def _postgres_writers(url: str, pool_size: int) -> dict[str, Any]:
+    """Configure a pool of connections that write PostgreSQL."""
+    configured = postgres(url, pool_size, **_POINT_LOOKUPS)
+    configured["credentials"]["init"] = Session.learn_types
     return configured | _KEPT
 
 

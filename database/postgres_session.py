@@ -20,6 +20,10 @@ class Session(Connection):  # type: ignore[misc]  # asyncpg has no types
         self._is_midway = False
         return result
 
+    async def learn_types(self) -> None:
+        """Look up what an array of rows is, which asyncpg does in each session before it reads the first one."""
+        await self.fetch("SELECT ARRAY(SELECT ROW(1))")
+
     async def end_statement(self) -> None:
         """End an interrupted statement's transaction. It replaces asyncpg's reset: we change no settings."""
         if self._is_midway:

@@ -75,8 +75,7 @@ def _combine_before_last(statements: Sequence[str]) -> str:
     *writes, last = _renumbered(statements)
     named = [f"write_{place} AS ({sql} RETURNING 1)" for place, sql in enumerate(writes, start=1)]
     written = " + ".join(f"(SELECT count(*) FROM write_{place})" for place in range(1, len(writes) + 1))  # noqa: S608
-    condition = f"{written} >= 0" if written else "TRUE"
-    return f"WITH {', '.join([*named, last.removeprefix('WITH ').replace(AFTER, condition)])}"
+    return f"WITH {', '.join([*named, last.removeprefix('WITH ').replace(AFTER, f'{written} >= 0')])}"
 
 
 def _renumbered(statements: Sequence[str]) -> list[str]:

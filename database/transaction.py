@@ -113,7 +113,7 @@ class Transaction:
         It is a `WITH` that has `{after}` as a condition of its first part.
         """
         statements = list(self._put_off.values())
-        combined = after(statements, (sql, values))
+        combined = after(statements, (sql, values)) if statements else None
         if combined is None:
             await self.finish()
             combined = sql.replace(AFTER, "TRUE"), values

@@ -213,7 +213,8 @@ async def _apply(ctx: Context, write: Write, row: Payment, invoice_id: str) -> N
         raise NotFoundError("This payment was just merged into another one: look it up again.", path=_PAYMENT)
     if _counts_for(payment, invoice_id):
         return
-    invoice = books.invoices[workspace_id, invoice_id]
+    if (invoice := books.invoices.get((workspace_id, invoice_id))) is None:
+        raise NotFoundError("This draft was just deleted: choose another invoice.", path=_INVOICE)
     _check(payment, invoice)
     verdict = allocate(payment, books.ledger(workspace_id, invoice_id), new_id(Prefix.PAYMENT_LINK))
     books.enter(Origin(workspace_id, row.integration_id, ctx.caller.workspace.mode), invoice_id, verdict)

@@ -74,10 +74,6 @@ def test_a_last_statement_needs_the_results_of_those_before_it() -> None:
     )
 
 
-def test_a_last_statement_may_be_alone() -> None:
-    assert after([], (LAST, [5])) == ("WITH e AS (UPDATE f SET g = $1 WHERE TRUE RETURNING g) SELECT g FROM e", [5])
-
-
 def test_a_last_statement_that_would_not_stay_prepared_is_not_combined(monkeypatch: pytest.MonkeyPatch) -> None:
     assert after([A], (LAST + " " * MAX_LENGTH, [5])) is None
 

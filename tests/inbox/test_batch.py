@@ -211,7 +211,7 @@ async def test_a_batch_has_as_many_statements_however_many_invoices_it_pays(
     async with Database(migrated_postgres_url) as database:
         integration = await books.add_integration(await books.add_workspace())
         heard = await hear_statements()
-        for count in (8, 1, 7):
+        for count in (8, 1):
             invoices = [await books.add_invoice(integration) for _ in range(count)]
             for invoice in invoices:
                 await books.add_link(invoice)
@@ -219,8 +219,7 @@ async def test_a_batch_has_as_many_statements_however_many_invoices_it_pays(
             heard.clear()
             await deliver_in_one_batch(database, events)
 
-            if count != 8:  # the first time, asyncpg asks what an array is
-                assert heard == ["BEGIN", *["SELECT"] * 3, "WITH", "COMMIT"]
+            assert heard == ["BEGIN", *["SELECT"] * 3, "WITH", "COMMIT"]
 
 
 @pytest.mark.parametrize("is_rehearsal", [False, True])

@@ -319,6 +319,25 @@ async def waiting_for_locks(connection: "asyncpg.Connection[Any]") -> bool:
     )
 
 
+async def test_a_draft_that_is_deleted_meanwhile_is_not_found(business: Business) -> None:
+    if business.services.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    integration = await business.connect()
+    payment_id = await unapplied(business, integration)
+    invoice_id = await business.draft("20.00")
+    other = await asyncpg.connect(business.services.database.url)
+
+    async with other.transaction():
+        await other.execute("DELETE FROM line_items WHERE invoice_id = $1", invoice_id)
+        await other.execute("DELETE FROM invoices WHERE id = $1", invoice_id)
+        applying = asyncio.create_task(apply(business, payment_id, invoice_id))
+        await eventually(lambda: waiting_for_locks(other))
+    await other.close()
+
+    result = await applying
+    assert (result["__typename"], result["path"]) == ("NotFound", ["invoiceId"])
+
+
 async def test_who_locks_the_other_way_round_is_let_go_first(business: Business) -> None:
     """Of two that wait for one another the database ends one: that one tries again, and nobody is told."""
     if business.services.database.dialect == "sqlite":
