@@ -21,8 +21,9 @@ class Session(Connection):  # type: ignore[misc]  # asyncpg has no types
         return result
 
     async def learn_types(self) -> None:
-        """Look up what an array of rows is, which asyncpg does in each session before it reads the first one."""
-        await self.fetch("SELECT ARRAY(SELECT ROW(1))")
+        """Have asyncpg look up the types of arrays, which it does in each session before it uses the first ones."""
+        arrays = (f"NULL::{type_}[]" for type_ in ("text", "bytea", "bigint", "boolean", "timestamptz", "date"))
+        await self.fetch(f"SELECT ARRAY(SELECT ROW(1)), {', '.join(arrays)}")
 
     async def end_statement(self) -> None:
         """End an interrupted statement's transaction. It replaces asyncpg's reset: we change no settings."""
