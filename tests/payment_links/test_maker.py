@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from tortoise.exceptions import IntegrityError
 from database.access import transaction
 from database.scope import scoped, unscoped
 from gateways.stripe.client import StripeGateway
+from models.event import Event
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
@@ -56,10 +57,16 @@ async def connected(business: Business) -> str:
 
 
 @asynccontextmanager
-async def link_maker(services: Services, url: str, *, timeout_s: float = 10.0) -> AsyncIterator[LinkMaker]:
+async def link_maker(
+    services: Services,
+    url: str,
+    *,
+    timeout_s: float = 10.0,
+    on_commit: Callable[[Mapping[str, int]], None] | None = None,
+) -> AsyncIterator[LinkMaker]:
     """Another process's link maker, which looks for Stripe elsewhere and sweeps for nobody."""
     async with StripeGateway(url, timeout_s=timeout_s) as gateway:
-        yield LinkMaker(services.keyring, gateway, on_commit=services.feed.wake)
+        yield LinkMaker(services.keyring, gateway, on_commit=on_commit or services.feed.wake)
 
 
 class SlowStripe:
@@ -471,6 +478,39 @@ async def test_an_integration_switched_off_meanwhile_makes_its_links_when_it_is_
     assert on.status is PaymentLinkStatus.ACTIVE
 
 
+@pytest.mark.parametrize(
+    ("status", "is_active", "logged"),
+    [
+        (None, True, [EventType.PAYMENT_LINK_CREATED]),
+        (400, True, [EventType.PAYMENT_LINK_FAILED]),
+        (401, True, [EventType.PAYMENT_LINK_FAILED, EventType.INTEGRATION_UPDATED]),
+        (None, False, [EventType.PAYMENT_LINK_FAILED]),
+    ],
+    ids=["made", "refused", "key rejected", "given up"],
+)
+async def test_whoever_follows_is_told_of_each_line_that_a_link_adds_to_the_log(
+    business: Business,
+    connected: str,
+    office: Services,
+    stripe_url: str,
+    status: int | None,
+    is_active: bool,
+    logged: list[EventType],
+) -> None:
+    told: list[Mapping[str, int]] = []
+    row = await _planned(business, connected)
+    await business.update_integration(connected, isActive=is_active)
+    if status is not None:
+        await business.stripe.fault("status_before", status=status)
+
+    async with link_maker(office, stripe_url, on_commit=told.append) as maker:
+        await maker.make(row.id)
+
+    numbers = [number for newest in told for number in newest.values()]
+    lines = await scoped(Event, business.workspace.id).filter(number__in=numbers).order_by("number")
+    assert [line.type for line in lines] == logged
+
+
 # --- Several at once, and those who die ------------------------------------------------------------------------
 
 
@@ -640,6 +680,61 @@ async def test_a_voided_invoices_link_whose_answer_was_lost_is_found_and_stopped
     (made,) = await business.stripe.links()
     assert (row.provider_id, row.due_at) == (made["id"], None)
     assert not made["active"]
+
+
+async def test_a_link_that_is_found_but_not_stopped_is_stopped_by_the_next_try(
+    business: Business, connected: str
+) -> None:
+    """It is known from then on: whoever looked again would not find it beside the known ones."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await business.mutate(documents.VOID, id=invoice["id"])
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+
+    found = await business.work_off(invoice["id"])
+    stopped = await business.work_off(invoice["id"])
+
+    (made,) = await business.stripe.links()
+    assert (found.provider_id, found.sessions_closed_at) == (made["id"], None)
+    assert (stopped.due_at, stopped.sessions_closed_at is None) == (None, False)
+    assert not made["active"]
+
+
+@pytest.mark.parametrize(("age_s", "looks_again"), [(90, True), (150, False)])
+async def test_a_retired_link_that_is_not_found_is_looked_for_until_nobody_can_be_making_it(
+    business: Business, connected: str, office: Services, age_s: int, looks_again: bool
+) -> None:
+    """That is two claims long."""
+    row = await _planned(business, connected)
+    async with link_maker(office, NOBODY) as lost:
+        await lost.make(row.id)
+    await business.mutate(documents.VOID, id=row.invoice_id)
+    async with transaction():
+        retired_at = utc_now() - timedelta(seconds=age_s)
+        await unscoped(PaymentLink).filter(id=row.id).update(updated_at=retired_at)
+
+    after = await business.work_off(row.invoice_id)
+
+    assert (after.provider_id, after.due_at is not None) == (None, looks_again)
+
+
+async def test_a_refusal_to_stop_a_link_that_comes_late_does_not_undo_what_another_has_stopped(
+    business: Business, connected: str
+) -> None:
+    invoice = await business.finalized("20.00")
+    await business.mutate(documents.VOID, id=invoice["id"])
+    async with transaction():
+        row = await scoped(Invoice, business.workspace.id).get(id=invoice["id"])
+        integration = await scoped(Integration, business.workspace.id).get(id=connected)
+        late = await business.services.link_maker.claim(await business.link(invoice["id"]), row, integration)
+    stopped = await business.work_off(invoice["id"])
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+
+    await business.services.link_maker.carry_out(late)
+
+    after = await business.link(invoice["id"])
+    assert stopped.sessions_closed_at is not None
+    assert (after.due_at, after.sessions_closed_at) == (None, stopped.sessions_closed_at)
 
 
 async def test_stopping_is_tried_again_until_stripe_does_it(business: Business, connected: str) -> None:
