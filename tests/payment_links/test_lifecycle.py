@@ -141,6 +141,16 @@ async def test_another_try_has_another_key_unless_it_is_the_same_attempt(
 # --- Ending ----------------------------------------------------------------------------------------------------
 
 
+async def test_a_retired_link_never_fails(world: World) -> None:
+    link = await world.link(PaymentLinkStatus.DEACTIVATED)
+
+    with pytest.raises(AssertionError, match="from DEACTIVATED to FAILED"):
+        async with transaction():
+            await lifecycle.given_up(link, world.invoice)
+
+    assert (await world.stored(link)).status is PaymentLinkStatus.DEACTIVATED
+
+
 async def test_a_retired_link_that_is_claimed_to_be_stopped_stays_retired(world: World) -> None:
     link = await world.link(PaymentLinkStatus.DEACTIVATED, due_at=utc_now())
 
