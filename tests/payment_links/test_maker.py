@@ -29,7 +29,7 @@ from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import PaymentLink
 from payment_links import lifecycle
-from payment_links.maker import LinkMaker
+from payment_links.maker import Job, LinkMaker
 from resolvers import invoice as use_cases
 from resolvers.context import Services
 from tests.models.interrupting import Interrupted, Moment
@@ -401,13 +401,16 @@ async def test_a_rejected_key_stands_at_the_integration_until_another_is_saved(
 
 
 async def test_a_key_that_may_not_make_links_is_told_so(business: Business) -> None:
-    await business.connect(secretKey=business.stripe.key("1", kind="rk").replace("rk_test_", "rk_test_nolinks"))
+    """The key itself is not rejected."""
+    denied = business.stripe.key("1", kind="rk").replace("rk_test_", "rk_test_nolinks")
+    integration = await business.connect(secretKey=denied, webhookSecret="whsec_abcdefghijklmnop")
 
     invoice = await business.finalized("20.00")
 
     problem = invoice["paymentLink"]["problem"]
     assert problem["code"] == "KEY_NOT_PERMITTED"
     assert "rak_payment_links_write" in problem["message"]
+    assert (await business.integration(integration["id"]))["status"] == "READY"
 
 
 async def _made_while_a_key_is_saved(
@@ -584,6 +587,25 @@ async def test_a_yes_that_comes_late_changes_nothing_more(business: Business, co
     assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
 
 
+async def test_a_link_that_comes_late_beside_another_attempts_is_deactivated(
+    business: Business, connected: str
+) -> None:
+    """Stripe makes two, since their idempotency keys are not the same."""
+    row = await _planned(business, connected)
+    late = await _claimed(business, row)
+    await business.stripe.fault("status_before", status=429)
+    await business.work_off(row.invoice_id)
+    made = await business.work_off(row.invoice_id)
+
+    await business.services.link_maker.carry_out(late)
+
+    after = await business.link(row.invoice_id)
+    assert (after.status, after.due_at, after.provider_id) == (PaymentLinkStatus.ACTIVE, None, made.provider_id)
+    assert [link["id"] for link in await business.stripe.active_links()] == [made.provider_id]
+    assert len(await business.stripe.links()) == 2
+    assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", [Moment.AS_THE_WAIT_BEGINS, Moment.AT_EVERY_WAIT_FROM_THERE])
 async def test_wherever_a_process_dies_there_is_one_link_in_the_end(
@@ -723,10 +745,7 @@ async def test_a_refusal_to_stop_a_link_that_comes_late_does_not_undo_what_anoth
 ) -> None:
     invoice = await business.finalized("20.00")
     await business.mutate(documents.VOID, id=invoice["id"])
-    async with transaction():
-        row = await scoped(Invoice, business.workspace.id).get(id=invoice["id"])
-        integration = await scoped(Integration, business.workspace.id).get(id=connected)
-        late = await business.services.link_maker.claim(await business.link(invoice["id"]), row, integration)
+    late = await _claimed(business, await business.link(invoice["id"]))
     stopped = await business.work_off(invoice["id"])
     await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
 
@@ -998,9 +1017,8 @@ async def test_a_link_that_an_operator_deleted_meanwhile_is_left(
 ) -> None:
     """Whatever Stripe answers."""
     maker, row = business.services.link_maker, await _planned(business, connected)
+    job = await _claimed(business, row)
     async with transaction():
-        invoice = await scoped(Invoice, business.workspace.id).get(id=row.invoice_id)
-        job = await maker.claim(row, invoice, await scoped(Integration, business.workspace.id).get(id=connected))
         await unscoped(PaymentLink).filter(id=row.id).delete()
     if fault is not None:
         await business.stripe.fault(fault, status=400)
@@ -1121,6 +1139,14 @@ async def _planned(business: Business, integration_id: str) -> PaymentLink:
         row = await scoped(Invoice, business.workspace.id).filter(id=invoice_id).select_for_update().get()
         assert await scoped(Integration, business.workspace.id).filter(id=integration_id).exists()
         return await lifecycle.plan(row, integration_id)
+
+
+async def _claimed(business: Business, link: PaymentLink) -> Job:
+    """A link's job, claimed by a process that is slow to carry it out."""
+    async with transaction():
+        invoice = await scoped(Invoice, business.workspace.id).get(id=link.invoice_id)
+        integration = await scoped(Integration, business.workspace.id).get(id=link.integration_id)
+        return await business.services.link_maker.claim(link, invoice, integration)
 
 
 async def _finalize(business: Business, draft: str) -> None:
