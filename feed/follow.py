@@ -109,15 +109,13 @@ class Feed(Generic[SharedT]):
 
     async def _join(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
         if workspace_id not in self._channels:
-            newest = (await _newest_numbers([workspace_id])).get(workspace_id, 0)
+            newest = (await _newest_numbers([workspace_id]))[workspace_id]
             self._channels.setdefault(workspace_id, _Channel(newest, newest))
         self._channels[workspace_id].followers.add(follower)
 
     def _leave(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
-        channel = self._channels.get(workspace_id)
-        if channel is None:
-            return
-        channel.followers.discard(follower)
+        channel = self._channels[workspace_id]
+        channel.followers.remove(follower)
         if not channel.followers and channel.reading is None:
             del self._channels[workspace_id]
 
