@@ -24,21 +24,19 @@ _PUBLISH_TIMEOUT_S: Final = 1.0
 class Bus:
     """Sends every process the number of the newest line of a workspace's log: `on_wake(workspace_id, number)`.
 
-    `on_wake` gets None for both when messages may have been lost.
+    `on_loss` is called when messages may have been lost.
     """
 
-    def __init__(self, url: str, on_wake: Callable[[str | None, int | None], None]) -> None:
+    def __init__(self, url: str, on_wake: Callable[[str, int], None], on_loss: Callable[[], None]) -> None:
         self._broadcast = _broadcast(url)
-        self._on_wake = on_wake
+        self._on_wake, self._on_loss = on_wake, on_loss
         self._pending: dict[str, int] = {}
         self._something = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "Bus":
         await self._broadcast.connect()
-        listening = asyncio.Event()
-        self._tasks = [asyncio.create_task(self._listen(listening)), asyncio.create_task(self._publish())]
-        await listening.wait()
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._publish())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,13 +65,12 @@ class Bus:
                 except Exception as error:
                     log.warning("bus unreachable, subscribers are served by polling", error=repr(error))
 
-    async def _listen(self, listening: asyncio.Event) -> None:
+    async def _listen(self) -> None:
         async with self._broadcast.subscribe(CHANNEL) as subscriber:
-            listening.set()
             while True:
                 message = await subscriber.get()
                 if message.message == RESYNC:
-                    self._on_wake(None, None)
+                    self._on_loss()
                     continue
                 workspace_id, _, number = message.message.partition(" ")
                 if number.isdecimal():

@@ -53,10 +53,10 @@ class Feed(Generic[SharedT]):
     """Follows the logs of all workspaces with subscribers here; `share` makes what the followers of a line share."""
 
     def __init__(self, broadcast_url: str, share: Callable[[str], SharedT]) -> None:
-        self._bus = Bus(broadcast_url, self._wake) if is_shared(broadcast_url) else None
+        self._poll_now = asyncio.Event()
+        self._bus = Bus(broadcast_url, self._wake, self._poll_now.set) if is_shared(broadcast_url) else None
         self._share = share
         self._channels: dict[str, _Channel[SharedT]] = {}
-        self._poll_now = asyncio.Event()
         self._poller = Periodic("the log", POLL_INTERVAL_S, self._poll, due=self._poll_now, expected=Exception)
         self._check_keys: Callable[[], Awaitable[None]] | None = None
 
@@ -109,15 +109,13 @@ class Feed(Generic[SharedT]):
 
     async def _join(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
         if workspace_id not in self._channels:
-            newest = (await _newest_numbers([workspace_id])).get(workspace_id, 0)
+            newest = (await _newest_numbers([workspace_id]))[workspace_id]
             self._channels.setdefault(workspace_id, _Channel(newest, newest))
         self._channels[workspace_id].followers.add(follower)
 
     def _leave(self, workspace_id: str, follower: "_Follower[SharedT]") -> None:
-        channel = self._channels.get(workspace_id)
-        if channel is None:
-            return
-        channel.followers.discard(follower)
+        channel = self._channels[workspace_id]
+        channel.followers.remove(follower)
         if not channel.followers and channel.reading is None:
             del self._channels[workspace_id]
 
@@ -136,10 +134,8 @@ class Feed(Generic[SharedT]):
 
     # --- Waking ------------------------------------------------------------------------------------------------
 
-    def _wake(self, workspace_id: str | None, number: int | None) -> None:
-        if workspace_id is None or number is None:
-            self._poll_now.set()
-        elif (channel := self._channels.get(workspace_id)) is not None:
+    def _wake(self, workspace_id: str, number: int) -> None:
+        if (channel := self._channels.get(workspace_id)) is not None:
             self._advance(workspace_id, channel, number)
 
     def _advance(self, workspace_id: str, channel: _Channel[SharedT], newest: int) -> None:
@@ -169,8 +165,7 @@ class Feed(Generic[SharedT]):
     async def _poll(self) -> None:
         newest = await _newest_numbers(list(self._channels)) if self._channels else {}
         for workspace_id, number in newest.items():
-            if (channel := self._channels.get(workspace_id)) is not None:
-                self._advance(workspace_id, channel, number)
+            self._wake(workspace_id, number)
 
 
 class _Follower(Follower[Line[SharedT]]):

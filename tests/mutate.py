@@ -239,7 +239,7 @@ def put_in(mutant: Mutant) -> bool:
     for each in gc.get_objects():
         if isinstance(each, FunctionType) and each.__code__.co_filename == str(ROOT / mutant.path):
             code = new.get((each.__code__.co_name, each.__code__.co_firstlineno))
-            if code is not None and code.co_freevars == each.__code__.co_freevars:
+            if code is not None and code != each.__code__ and code.co_freevars == each.__code__.co_freevars:
                 each.__code__ = code
                 swapped = True
     gc.freeze()

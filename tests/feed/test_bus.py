@@ -19,20 +19,24 @@ from tests.world.eventually import eventually
 from tests.world.valkey import Valkey
 
 PATIENCE_S: Final = 20.0
-SOME_WERE_LOST: Final = (None, None)
+SOME_WERE_LOST: Final = None
 
 
 class Ear:
     """What a process hears: which workspace's log has how many lines, or that it may have missed some."""
 
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[tuple[str | None, int | None]] = asyncio.Queue()
+        self._heard: asyncio.Queue[tuple[str, int] | None] = asyncio.Queue()
 
-    def hear(self, workspace_id: str | None, number: int | None) -> None:
-        """What the bus calls."""
-        self._heard.put_nowait((workspace_id, number))
+    def bus(self, url: str) -> Bus:
+        """A bus that it listens to."""
+        return Bus(
+            url,
+            lambda workspace_id, number: self._heard.put_nowait((workspace_id, number)),
+            lambda: self._heard.put_nowait(SOME_WERE_LOST),
+        )
 
-    async def has_heard(self, wanted: tuple[str | None, int | None]) -> None:
+    async def has_heard(self, wanted: tuple[str, int] | None) -> None:
         """Wait until it was told so."""
         async with asyncio.timeout(PATIENCE_S):
             while await self._heard.get() != wanted:
@@ -43,7 +47,7 @@ async def test_a_process_hears_of_what_another_one_commits(valkey_url: str) -> N
     """It does not have to look for it: the channel that it asked for while it connected is one that it listens to."""
     ear = Ear()
 
-    async with Bus(valkey_url, ear.hear), Bus(valkey_url, Ear().hear) as other:
+    async with ear.bus(valkey_url), Ear().bus(valkey_url) as other:
         await ear.has_heard(SOME_WERE_LOST)
         other.wake({"ws_a": 7})
 
@@ -54,7 +58,7 @@ async def test_a_redis_that_was_restarted_is_listened_to_again() -> None:
     ear, echo = Ear(), Ear()
 
     with Valkey() as server:
-        async with Bus(server.url, ear.hear), Bus(server.url, echo.hear) as other:
+        async with ear.bus(server.url), echo.bus(server.url) as other:
             for each in (ear, echo):
                 await each.has_heard(SOME_WERE_LOST)
             server.stop()
@@ -72,7 +76,7 @@ async def test_a_bus_may_be_closed_at_any_moment_and_leaves_nothing_behind() -> 
 
     with Valkey() as server, Redis.from_url(server.url) as client:
         for turns in range(60):
-            async with asyncio.timeout(PATIENCE_S), Bus(server.url, Ear().hear) as bus:
+            async with asyncio.timeout(PATIENCE_S), Ear().bus(server.url) as bus:
                 bus.wake({"ws_a": turns})
                 for _ in range(turns):
                     await asyncio.sleep(0)

@@ -1,9 +1,9 @@
 """Feeds of several processes: they wake one another, look by themselves, and leave nothing behind."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import aclosing, suppress
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from redis import Redis
@@ -136,6 +136,38 @@ async def test_who_is_woken_while_it_reads_goes_on_reading(workspace: Workspace,
 
         assert [(await waiting).number, *[(await anext(lines)).number for _ in range(3)]] == [1, 2, 3, 4]
     assert keys.times == 1
+
+
+@pytest.mark.usefixtures("nobody_looks")
+async def test_who_is_woken_for_a_line_that_is_not_there_goes_on_following(
+    workspace: Workspace, feed: Feed[Loaders], logged: list[MutableMapping[str, Any]]
+) -> None:
+    """It reads, finds nothing, and waits for the next line; that is no failure."""
+    async with aclosing(feed.follow(workspace.id, 0)) as lines, asyncio.timeout(PATIENCE_S):
+        waiting = asyncio.ensure_future(anext(lines))
+        await eventually(_so(lambda: feed.follower_count == 1))
+        with statements() as sent:
+            feed.wake({workspace.id: 7})
+            await eventually(_so(lambda: len(sent) > 0 and feed._channels[workspace.id].reading is None))
+        feed.wake({workspace.id: await happens(workspace)})
+
+        assert (await waiting).number == 1
+    assert logged == []
+
+
+@pytest.mark.parametrize(("count", "reads"), [(1, 1), (4, 2), (5, 3)])
+async def test_what_was_missed_is_read_page_by_page_to_its_end(
+    workspace: Workspace, feed: Feed[Loaders], monkeypatch: pytest.MonkeyPatch, count: int, reads: int
+) -> None:
+    """With no read more than there are pages."""
+    monkeypatch.setattr(follow, "PAGE", 2)
+    newest = await happens(workspace, times=count)
+
+    with statements() as sent:
+        numbers = [line.number async for line in feed.follow(workspace.id, 0, until=newest)]
+
+    assert numbers == list(range(1, count + 1))
+    assert len(sent) == reads
 
 
 @pytest.mark.usefixtures("nobody_looks")

@@ -71,3 +71,21 @@ async def test_it_reads_again_only_if_more_was_offered_than_it_may_keep(
 
     assert seen == [*range(1, bursts[-1].stop), 7]
     assert len(counting.reads) == reads
+
+
+async def test_what_is_offered_while_it_reads_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is room for it: what it reads again it no longer keeps."""
+    monkeypatch.setattr(follower, "MAX_BUFFERED", 4)
+    counting = Counting()
+    counting.log = items([1])
+
+    async with aclosing(counting.items()) as shown, asyncio.timeout(PATIENCE_S):
+        seen = [(await anext(shown)).number]
+        counting.happen([2, 3])
+        counting.happen([4, 5, 6])
+        seen.append((await anext(shown)).number)
+        counting.happen([7, 8, 9])
+        seen += [(await anext(shown)).number for _ in range(3, 10)]
+
+    assert seen == list(range(1, 10))
+    assert len(counting.reads) == 2

@@ -48,6 +48,31 @@ async def test_what_is_subscribed_to_on_an_open_connection_is_heard(valkey_url: 
         assert await published(backend) == Event("late", "1")
 
 
+async def test_a_channel_that_is_given_up_is_heard_no_more(valkey_url: str) -> None:
+    async with connected(valkey_url) as backend:
+        for channel in ("a", "b"):
+            await backend.subscribe(channel)
+        await backend.unsubscribe("a")
+
+        assert await published(backend) == Event("b", LOST)
+        assert backend._messages.empty()
+
+
+async def test_a_redis_that_says_nothing_is_kept_while_it_answers(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch, logged: list[MutableMapping[str, Any]]
+) -> None:
+    """It is asked the time now and then."""
+    monkeypatch.setattr(redis, "_HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(redis, "_TIMEOUT_S", PATIENCE_S)
+
+    async with connected(valkey_url):
+        with Redis.from_url(valkey_url) as client:
+            client.config_resetstat()
+            await eventually(lambda: _was_asked_the_time(client, 3))
+
+    assert logged == []
+
+
 async def test_a_frozen_redis_is_given_up_and_what_was_lost_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps the connection and says nothing."""
     monkeypatch.setattr(redis, "_HEARTBEAT_S", 0.05)
@@ -96,6 +121,11 @@ async def test_who_does_not_read_what_comes_is_told_that_some_were_lost(
 
 async def _listens(client: Redis, channel: str) -> bool:
     return dict(client.pubsub_numsub(channel)) == {channel.encode(): 1}  # type: ignore[arg-type]  # it isn't awaitable
+
+
+async def _was_asked_the_time(client: Redis, times: int) -> bool:
+    asked = client.info("commandstats").get("cmdstat_time")  # type: ignore[union-attr]  # it isn't awaitable
+    return asked is not None and asked["calls"] >= times
 
 
 async def _is_cut_off(backend: RedisBackend) -> bool:

@@ -57,6 +57,31 @@ def is_in(link: PaymentLink, pause: timedelta) -> bool:
 # --- Making ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("status", [PaymentLinkStatus.PENDING, PaymentLinkStatus.FAILED])
+async def test_from_its_claim_on_a_link_may_be_at_stripe(world: World, status: PaymentLinkStatus) -> None:
+    """A process that dies has perhaps made it, so whoever takes over looks for it."""
+    link = await world.link(status, provider_id=None)
+
+    async with transaction():
+        first = await lifecycle.claim(link)
+        second = await lifecycle.claim(await world.stored(link))
+
+    stored = await world.stored(link)
+    assert (first, second) == (False, True)
+    assert (stored.status, stored.tries, stored.outcome_unknown) == (PaymentLinkStatus.PENDING, 2, True)
+    assert is_in(stored, CLAIM)
+
+
+async def test_a_link_that_can_be_paid_is_never_claimed(world: World) -> None:
+    link = await world.link(PaymentLinkStatus.ACTIVE)
+
+    with pytest.raises(AssertionError, match="from ACTIVE to PENDING"):
+        async with transaction():
+            await lifecycle.claim(link)
+
+    assert (await world.stored(link)).status is PaymentLinkStatus.ACTIVE
+
+
 async def test_a_link_made_after_it_was_retired_is_still_claimed_to_be_stopped(world: World) -> None:
     link = await world.link(PaymentLinkStatus.DEACTIVATED, provider_id=None, outcome_unknown=True, tries=5)
 
@@ -114,6 +139,27 @@ async def test_another_try_has_another_key_unless_it_is_the_same_attempt(
 
 
 # --- Ending ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_retired_link_never_fails(world: World) -> None:
+    link = await world.link(PaymentLinkStatus.DEACTIVATED)
+
+    with pytest.raises(AssertionError, match="from DEACTIVATED to FAILED"):
+        async with transaction():
+            await lifecycle.given_up(link, world.invoice)
+
+    assert (await world.stored(link)).status is PaymentLinkStatus.DEACTIVATED
+
+
+async def test_a_retired_link_that_is_claimed_to_be_stopped_stays_retired(world: World) -> None:
+    link = await world.link(PaymentLinkStatus.DEACTIVATED, due_at=utc_now())
+
+    async with transaction():
+        may_be_made = await lifecycle.claim(link)
+
+    stored = await world.stored(link)
+    assert (may_be_made, stored.status, stored.outcome_unknown) == (False, PaymentLinkStatus.DEACTIVATED, False)
+    assert is_in(stored, CLAIM)
 
 
 @pytest.mark.parametrize(

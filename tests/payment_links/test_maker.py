@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -21,6 +21,7 @@ from tortoise.exceptions import IntegrityError
 from database.access import transaction
 from database.scope import scoped, unscoped
 from gateways.stripe.client import StripeGateway
+from models.event import Event
 from models.ids import Prefix, new_id
 from models.instant import utc_now
 from models.integration import Integration
@@ -28,7 +29,7 @@ from models.invoice import Invoice
 from models.kinds import EventType, PaymentLinkStatus
 from models.payment_link import PaymentLink
 from payment_links import lifecycle
-from payment_links.maker import LinkMaker
+from payment_links.maker import Job, LinkMaker
 from resolvers import invoice as use_cases
 from resolvers.context import Services
 from tests.models.interrupting import Interrupted, Moment
@@ -56,10 +57,16 @@ async def connected(business: Business) -> str:
 
 
 @asynccontextmanager
-async def link_maker(services: Services, url: str, *, timeout_s: float = 10.0) -> AsyncIterator[LinkMaker]:
+async def link_maker(
+    services: Services,
+    url: str,
+    *,
+    timeout_s: float = 10.0,
+    on_commit: Callable[[Mapping[str, int]], None] | None = None,
+) -> AsyncIterator[LinkMaker]:
     """Another process's link maker, which looks for Stripe elsewhere and sweeps for nobody."""
     async with StripeGateway(url, timeout_s=timeout_s) as gateway:
-        yield LinkMaker(services.keyring, gateway, on_commit=services.feed.wake)
+        yield LinkMaker(services.keyring, gateway, on_commit=on_commit or services.feed.wake)
 
 
 class SlowStripe:
@@ -394,13 +401,16 @@ async def test_a_rejected_key_stands_at_the_integration_until_another_is_saved(
 
 
 async def test_a_key_that_may_not_make_links_is_told_so(business: Business) -> None:
-    await business.connect(secretKey=business.stripe.key("1", kind="rk").replace("rk_test_", "rk_test_nolinks"))
+    """The key itself is not rejected."""
+    denied = business.stripe.key("1", kind="rk").replace("rk_test_", "rk_test_nolinks")
+    integration = await business.connect(secretKey=denied, webhookSecret="whsec_abcdefghijklmnop")
 
     invoice = await business.finalized("20.00")
 
     problem = invoice["paymentLink"]["problem"]
     assert problem["code"] == "KEY_NOT_PERMITTED"
     assert "rak_payment_links_write" in problem["message"]
+    assert (await business.integration(integration["id"]))["status"] == "READY"
 
 
 async def _made_while_a_key_is_saved(
@@ -469,6 +479,39 @@ async def test_an_integration_switched_off_meanwhile_makes_its_links_when_it_is_
 
     assert (off.status, off.problem_code) == (PaymentLinkStatus.FAILED, "INTEGRATION_UNUSABLE")
     assert on.status is PaymentLinkStatus.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "is_active", "logged"),
+    [
+        (None, True, [EventType.PAYMENT_LINK_CREATED]),
+        (400, True, [EventType.PAYMENT_LINK_FAILED]),
+        (401, True, [EventType.PAYMENT_LINK_FAILED, EventType.INTEGRATION_UPDATED]),
+        (None, False, [EventType.PAYMENT_LINK_FAILED]),
+    ],
+    ids=["made", "refused", "key rejected", "given up"],
+)
+async def test_whoever_follows_is_told_of_each_line_that_a_link_adds_to_the_log(
+    business: Business,
+    connected: str,
+    office: Services,
+    stripe_url: str,
+    status: int | None,
+    is_active: bool,
+    logged: list[EventType],
+) -> None:
+    told: list[Mapping[str, int]] = []
+    row = await _planned(business, connected)
+    await business.update_integration(connected, isActive=is_active)
+    if status is not None:
+        await business.stripe.fault("status_before", status=status)
+
+    async with link_maker(office, stripe_url, on_commit=told.append) as maker:
+        await maker.make(row.id)
+
+    numbers = [number for newest in told for number in newest.values()]
+    lines = await scoped(Event, business.workspace.id).filter(number__in=numbers).order_by("number")
+    assert [line.type for line in lines] == logged
 
 
 # --- Several at once, and those who die ------------------------------------------------------------------------
@@ -541,6 +584,25 @@ async def test_a_yes_that_comes_late_changes_nothing_more(business: Business, co
     after = await business.link(row.invoice_id)
     assert (made.status, after.status, after.due_at) == (PaymentLinkStatus.ACTIVE, PaymentLinkStatus.ACTIVE, None)
     assert len(await business.stripe.links()) == 1
+    assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
+
+
+async def test_a_link_that_comes_late_beside_another_attempts_is_deactivated(
+    business: Business, connected: str
+) -> None:
+    """Stripe makes two, since their idempotency keys are not the same."""
+    row = await _planned(business, connected)
+    late = await _claimed(business, row)
+    await business.stripe.fault("status_before", status=429)
+    await business.work_off(row.invoice_id)
+    made = await business.work_off(row.invoice_id)
+
+    await business.services.link_maker.carry_out(late)
+
+    after = await business.link(row.invoice_id)
+    assert (after.status, after.due_at, after.provider_id) == (PaymentLinkStatus.ACTIVE, None, made.provider_id)
+    assert [link["id"] for link in await business.stripe.active_links()] == [made.provider_id]
+    assert len(await business.stripe.links()) == 2
     assert (await business.happened(row.invoice_id)).count(EventType.PAYMENT_LINK_CREATED) == 1
 
 
@@ -640,6 +702,58 @@ async def test_a_voided_invoices_link_whose_answer_was_lost_is_found_and_stopped
     (made,) = await business.stripe.links()
     assert (row.provider_id, row.due_at) == (made["id"], None)
     assert not made["active"]
+
+
+async def test_a_link_that_is_found_but_not_stopped_is_stopped_by_the_next_try(
+    business: Business, connected: str
+) -> None:
+    """It is known from then on: whoever looked again would not find it beside the known ones."""
+    await business.stripe.fault("hang_up", times=2)
+    invoice = await business.finalized("20.00")
+    await business.mutate(documents.VOID, id=invoice["id"])
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+
+    found = await business.work_off(invoice["id"])
+    stopped = await business.work_off(invoice["id"])
+
+    (made,) = await business.stripe.links()
+    assert (found.provider_id, found.sessions_closed_at) == (made["id"], None)
+    assert (stopped.due_at, stopped.sessions_closed_at is None) == (None, False)
+    assert not made["active"]
+
+
+@pytest.mark.parametrize(("age_s", "looks_again"), [(90, True), (150, False)])
+async def test_a_retired_link_that_is_not_found_is_looked_for_until_nobody_can_be_making_it(
+    business: Business, connected: str, office: Services, age_s: int, looks_again: bool
+) -> None:
+    """That is two claims long."""
+    row = await _planned(business, connected)
+    async with link_maker(office, NOBODY) as lost:
+        await lost.make(row.id)
+    await business.mutate(documents.VOID, id=row.invoice_id)
+    async with transaction():
+        retired_at = utc_now() - timedelta(seconds=age_s)
+        await unscoped(PaymentLink).filter(id=row.id).update(updated_at=retired_at)
+
+    after = await business.work_off(row.invoice_id)
+
+    assert (after.provider_id, after.due_at is not None) == (None, looks_again)
+
+
+async def test_a_refusal_to_stop_a_link_that_comes_late_does_not_undo_what_another_has_stopped(
+    business: Business, connected: str
+) -> None:
+    invoice = await business.finalized("20.00")
+    await business.mutate(documents.VOID, id=invoice["id"])
+    late = await _claimed(business, await business.link(invoice["id"]))
+    stopped = await business.work_off(invoice["id"])
+    await business.stripe.fault("status_before", path="/v1/payment_links/*", status=500, times=2)
+
+    await business.services.link_maker.carry_out(late)
+
+    after = await business.link(invoice["id"])
+    assert stopped.sessions_closed_at is not None
+    assert (after.due_at, after.sessions_closed_at) == (None, stopped.sessions_closed_at)
 
 
 async def test_stopping_is_tried_again_until_stripe_does_it(business: Business, connected: str) -> None:
@@ -903,9 +1017,8 @@ async def test_a_link_that_an_operator_deleted_meanwhile_is_left(
 ) -> None:
     """Whatever Stripe answers."""
     maker, row = business.services.link_maker, await _planned(business, connected)
+    job = await _claimed(business, row)
     async with transaction():
-        invoice = await scoped(Invoice, business.workspace.id).get(id=row.invoice_id)
-        job = await maker.claim(row, invoice, await scoped(Integration, business.workspace.id).get(id=connected))
         await unscoped(PaymentLink).filter(id=row.id).delete()
     if fault is not None:
         await business.stripe.fault(fault, status=400)
@@ -1026,6 +1139,14 @@ async def _planned(business: Business, integration_id: str) -> PaymentLink:
         row = await scoped(Invoice, business.workspace.id).filter(id=invoice_id).select_for_update().get()
         assert await scoped(Integration, business.workspace.id).filter(id=integration_id).exists()
         return await lifecycle.plan(row, integration_id)
+
+
+async def _claimed(business: Business, link: PaymentLink) -> Job:
+    """A link's job, claimed by a process that is slow to carry it out."""
+    async with transaction():
+        invoice = await scoped(Invoice, business.workspace.id).get(id=link.invoice_id)
+        integration = await scoped(Integration, business.workspace.id).get(id=link.integration_id)
+        return await business.services.link_maker.claim(link, invoice, integration)
 
 
 async def _finalize(business: Business, draft: str) -> None:

@@ -144,13 +144,18 @@ async def test_a_snapshot_and_what_comes_after_its_cursor_leave_nothing_out(
     assert first == second == third == list(range(1, 61))
 
 
-@pytest.mark.parametrize("cursor", ["made up", "00000000000000000000000000.1", ""])
+@pytest.mark.parametrize(
+    "cursor",
+    ["made up", "00000000000000000000000000.1", "", "{own}.2", f"{{own}}.{'9' * 5000}"],
+    ids=["made up", "another's", "empty", "ahead", "a number beyond all"],
+)
 async def test_a_wrong_cursor_is_an_error_never_silence(reader: Caller, rows: Rows, cursor: str) -> None:
     """It is told before anything is followed; another workspace's as well, though the log is as long."""
     await rows.event(EventType.CUSTOMER_CREATED)
     document = "subscription ($after: String) { events(after: $after) { type } }"
+    own = rows.workspace_id.removeprefix("ws_")
 
-    async with followed(reader, document, after=cursor) as events:
+    async with followed(reader, document, after=cursor.format(own=own)) as events:
         (error,) = await events.next()
 
     assert error["extensions"] == {"code": "INVALID_CURSOR"}
