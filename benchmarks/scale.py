@@ -10,7 +10,6 @@ processor time of the worker and of the database, and the durations, alone and w
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import statistics
 import sys
@@ -43,6 +42,7 @@ from models.instant import utc_now
 from models.integration import Integration, IntegrationTraffic, bound_to, new_webhook_token
 from models.kinds import Mode
 from models.secret import generate_key
+from models.sums import merge_all
 from models.workspace import Workspace
 from parts import compose
 from resolvers import operator
@@ -208,10 +208,14 @@ def p99(took: Sequence[float]) -> float:
 
 @asynccontextmanager
 async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Let payments come in at a steady rate while the context is open."""
+    """Let payments come in at a steady rate while the context is open; at its end all of them are done and summed.
+
+    Otherwise the next query's visits would include those of a late payment, or of sums that no server has merged.
+    """
+    ended = asyncio.Event()
 
     async def write_on() -> None:
-        while True:
+        while not ended.is_set():
             await asyncio.gather(write(), asyncio.sleep(1 / WRITES_PER_S))
 
     await write()  # adds invoices to pay, if none are left
@@ -219,9 +223,9 @@ async def _writing(write: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        ended.set()
+        await task
+        await merge_all()  # as a server does within seconds
 
 
 async def measure(urls: Callable[[str], Iterator[str]], databases: list[str], sizes: list[int]) -> Measured:

@@ -56,7 +56,9 @@ async def _rows_read() -> int:
     await readers.release_all()
     for alias in (READER, WRITER):
         pool = get_connection(alias)._pool
-        sessions = [await pool.acquire() for _ in range(pool.get_size())]
+        sessions: list[Any] = []
+        while len(sessions) < pool.get_size():  # while one is busy, the pool opens others, and then waits for it
+            sessions.append(await pool.acquire())
         for session in sessions:
             await session.execute("SELECT pg_stat_force_next_flush()")
         for session in sessions:
