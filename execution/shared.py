@@ -198,18 +198,16 @@ class _Group:
         try:
             while self._executed:
                 some, self._executed = self._executed, []
-                count = 0
                 offered: dict[_Choice, list[Shown]] = defaultdict(list)
                 for each in some:
                     for choice in each.choices:
                         offered[choice].append(each.shown)
                 for choice, shown in offered.items():
-                    for member in list(choice.members):
-                        if member in choice.members:
+                    members = list(choice.members)
+                    for start in range(0, len(members), _SENT_AT_ONCE):
+                        for member in members[start : start + _SENT_AT_ONCE]:
                             member.offer(shown)
-                        count += 1
-                        if count % _SENT_AT_ONCE == 0:
-                            await asyncio.sleep(0)
+                        await asyncio.sleep(0)
         finally:
             self._sending = None
 
@@ -236,6 +234,7 @@ class _Member(Follower[Shown]):
         self._choice = self._group.join(self, self._choosing)
 
     def leave(self) -> None:
+        self._is_idle = False  # what it is still offered is sent to nobody
         if self._begun is not None:
             self._begun.coroutine.close()
         self._group.leave(self, self._choosing, self._choice)
@@ -269,22 +268,22 @@ class _Member(Follower[Shown]):
 
     def offer(self, items: Sequence[Shown]) -> None:
         """Take results: send them at once, buffer them, or leave them in the log if there are too many."""
-        if items[-1].is_last:
-            self._buffer.append(items[-1])  # earlier results can be read from the log
+        last = items[-1]
+        if last.is_last:
+            self._buffer.append(last)  # earlier results can be read from the log
             self._something.set()
-        elif self._is_idle and self._send is not None:
-            self._send_now(self._send, items)
-        else:
+        elif not self._is_idle or self._send is None:
             super().offer(items)
+        else:
+            if items[0].number <= self.position:
+                items = [shown for shown in items if shown.number > self.position]
+            if items:
+                self.position = last.number
+                self._send_now(self._send, items)
 
-    def _send_now(self, send: Send, some: Sequence[Shown]) -> None:
-        if some[0].number <= self.position:
-            some = [shown for shown in some if shown.number > self.position]
-            if not some:
-                return
-        self.position = some[-1].number
+    def _send_now(self, send: Send, items: Sequence[Shown]) -> None:
         try:
-            if (sending := send(some)) is None:
+            if (sending := send(items)) is None:
                 return
             waits_for = sending.send(None)  # runs it until it has to wait, without a task of its own
         except StopIteration:

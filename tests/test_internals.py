@@ -67,6 +67,8 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
             "connection_made": "bd9f70d2",
             "connection_lost": "e620c357",
             "data_received": "7e5370f5",
+            "pause_writing": "8808377d",
+            "resume_writing": "4145ec00",
             "send_keepalive_ping": "1715f321",
             "keepalive_timeout": "71c06703",
             "handle_ping": "b60b96bc",
@@ -107,9 +109,6 @@ OVERRIDDEN: Final[Mapping[type, tuple[type, Mapping[str, str]]]] = {
 """Our classes, whose they extend, and the methods that ours replace or extend, with their fingerprints."""
 
 CALLED: Final[Mapping[tuple[type, str], str]] = {
-    (PostgresTransaction, "begin"): "88b6e958",
-    (PostgresTransaction, "commit"): "054c7fb8",
-    (PostgresTransaction, "rollback"): "02c608a9",
     (SqliteTransactionWrapper, "__init__"): "b0ef71a1",
     (PostgresTransaction, "__init__"): "067fb0a9",
     (Model, "_init_from_db"): "87fd45b9",

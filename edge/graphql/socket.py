@@ -6,7 +6,6 @@ Source: graphql-ws, "GraphQL over WebSocket Protocol".
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
-from itertools import chain
 from typing import Any, Final, Protocol
 
 import orjson
@@ -247,15 +246,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Operation, None]):
         begin, end = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation.id), b"}"
         around, id_, operations = len(begin) + len(end), operation.id, self.operations
         socket, texts = self.websocket.ws, self.websocket.ws.texts
+        head_of = None if texts is None else texts.head
 
         def send(some: Sequence[Shown]) -> Coroutine[Any, Any, None] | None:
             if operations.get(id_) is not operation:
                 return None
-            if texts is None:
+            if texts is None or head_of is None:
                 return socket.send_all(b"".join((begin, shown.payload, end)) for shown in some)
-            head = texts.head
-            parts = [(head(around + len(shown.payload)), begin, shown.payload, end) for shown in some]
-            frames = b"".join(parts[0] if len(parts) == 1 else chain(*parts))
+            frames = b"".join(
+                [b"".join((head_of(around + len(shown.payload)), begin, shown.payload, end)) for shown in some]
+            )
             return None if texts.write(frames) else texts.write_in_time(frames)
 
         return send

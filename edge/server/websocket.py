@@ -30,6 +30,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     """
 
     _last_timer: asyncio.TimerHandle | None = None
+    _is_paused = False
 
     def __init__(self, config: uvicorn.Config, server_state: ServerState, *args: Any, **kwargs: Any) -> None:
         super().__init__(config, server_state, *args, **kwargs)
@@ -38,6 +39,14 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._kept.keep(self, self.client[0] if self.client else "")
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        super().resume_writing()
 
     def drop(self) -> bool:
         """Close it at once."""
@@ -115,7 +124,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """
         if self.disconnected or self.close_sent:
             raise ClientDisconnected
-        if not self.writable.is_set():
+        if self._is_paused:
             return False
         self.transport.write(frames)
         return True
