@@ -12,6 +12,8 @@ from typing import Any, Final
 from asyncpg import InterfaceError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
 
+from database.errors import UNAVAILABLE_ERRORS
+
 KEPT_S: Final = 10.0
 """How long connections are kept."""
 
@@ -65,9 +67,10 @@ class PostgresConnections(AsyncpgDBClient):
         return True
 
     async def release(self, connection: Any) -> None:
-        """Release a connection to the pool."""
+        """Release a connection to the pool, which closes it if it is lost."""
         if self._pool is not None:
-            await self._pool.release(connection)
+            with contextlib.suppress(*UNAVAILABLE_ERRORS):  # what used the connection has ended, or has its own error
+                await self._pool.release(connection)
 
     async def release_all(self) -> None:
         """Release all kept connections to the pool."""

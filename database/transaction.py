@@ -8,6 +8,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
+from asyncpg import InterfaceError
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
@@ -188,7 +189,8 @@ class OnPostgres:
 
     async def rollback(self, because: BaseException) -> None:
         if is_session_lost(because):
-            self.client._connection.terminate()
+            with contextlib.suppress(InterfaceError):  # the pool has taken it back already
+                self.client._connection.terminate()
         await self.close()
 
     async def close(self) -> None:
