@@ -184,8 +184,7 @@ class OnPostgres:
         except BaseException:
             await self._writer.release(self.client._connection)
             raise
-        if not self._writer.keep(self.client._connection):
-            await self._writer.release(self.client._connection)
+        await self._writer.keep(self.client._connection)
 
     async def rollback(self, because: BaseException) -> None:
         if is_session_lost(because):
