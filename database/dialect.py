@@ -92,8 +92,7 @@ Their plans are made once, perhaps while a table is empty: then reading a whole 
 look-up in the right one.
 """
 
-
-_KEPT: Final = {"engine": "database.postgres_connections"}
+_KEPT_CONNECTIONS: Final = {"engine": "database.postgres_connections"}
 
 
 def configuration(url: str, pool_size: int) -> dict[str, Any]:
@@ -143,14 +142,14 @@ def _sqlite_writer(url: str) -> dict[str, Any]:
 def _postgres_readers(url: str, pool_size: int) -> dict[str, Any]:
     """Configure a pool of connections that read PostgreSQL."""
     configured = postgres(url, pool_size, default_transaction_read_only="on", **_OWN_PLANS)
-    return configured | _KEPT
+    return configured | _KEPT_CONNECTIONS
 
 
 def _postgres_writers(url: str, pool_size: int) -> dict[str, Any]:
     """Configure a pool of connections that write PostgreSQL."""
     configured = postgres(url, pool_size, **_POINT_LOOKUPS)
     configured["credentials"]["init"] = Session.learn_types
-    return configured | _KEPT
+    return configured | _KEPT_CONNECTIONS
 
 
 def postgres(url: str, pool_size: int, **server_settings: str) -> dict[str, Any]:

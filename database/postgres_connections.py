@@ -1,7 +1,7 @@
 """Connections to PostgreSQL that are kept between statements and between transactions.
 
-To release one to asyncpg's pool and acquire it again costs as much as a statement. They are released if another task
-waits for one, if a statement failed, and every few seconds, so that the pool can close old and unused ones.
+To release one to asyncpg's pool and acquire it again costs as much as a statement. So a connection is released only if
+another task waits for one, after an error, and every few seconds, so that the pool can close old and unused ones.
 """
 
 import asyncio
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from asyncpg import InterfaceError
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
+
+from database.errors import UNAVAILABLE_ERRORS
 
 KEPT_S: Final = 10.0
 """How long connections are kept."""
@@ -55,19 +57,20 @@ class PostgresConnections(AsyncpgDBClient):
         finally:
             self._waiting -= 1
 
-    def keep(self, connection: Any) -> bool:
-        """Keep a connection for the next one who takes it; False if it has to be released."""
+    async def keep(self, connection: Any) -> None:
+        """Keep a connection for the next one who takes it, or release it if another task waits for one."""
         if self._waiting or self._is_closing:
-            return False
+            await self.release(connection)
+            return
         self._at_hand.append(connection)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(KEPT_S, self._release_all)
-        return True
 
     async def release(self, connection: Any) -> None:
-        """Release a connection to the pool."""
+        """Release a connection to the pool, which closes it if it is lost."""
         if self._pool is not None:
-            await self._pool.release(connection)
+            with contextlib.suppress(*UNAVAILABLE_ERRORS):  # what used the connection has ended, or has its own error
+                await self._pool.release(connection)
 
     async def release_all(self) -> None:
         """Release all kept connections to the pool."""
@@ -106,7 +109,9 @@ class _Turn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is not None or not self._connections.keep(self._connection):
+        if error is None:
+            await self._connections.keep(self._connection)
+        else:
             await self._connections.release(self._connection)
 
 

@@ -21,7 +21,7 @@ class Session(Connection):  # type: ignore[misc]  # asyncpg has no types
         return result
 
     async def learn_types(self) -> None:
-        """Have asyncpg look up the types of arrays, which it does in each session before it uses the first ones."""
+        """Make asyncpg look up the types of arrays now: it would do so in the session's first statement with arrays."""
         arrays = (f"NULL::{type_}[]" for type_ in ("text", "bytea", "bigint", "boolean", "timestamptz", "date"))
         await self.fetch(f"SELECT ARRAY(SELECT ROW(1)), {', '.join(arrays)}")
 

@@ -18,7 +18,7 @@ MAX_LENGTH: Final = 14_000
 """How long the statements of a combination may be together: asyncpg keeps no statement above 15 KiB prepared."""
 
 AFTER: Final = "{after}"
-"""Where a last statement has the condition that makes it run after the others."""
+"""A placeholder in a last statement, for the condition that makes it run after the others."""
 
 PARAMETER: Final = re.compile(r"\$(\d+)")
 """A parameter in SQL."""

@@ -8,6 +8,7 @@ from contextvars import copy_context
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
+from asyncpg import InterfaceError
 from tortoise.backends.asyncpg.client import TransactionWrapper as PostgresTransaction
 from tortoise.backends.sqlite.client import SqliteClient
 from tortoise.backends.sqlite.client import SqliteTransactionWrapper as SqliteTransaction
@@ -72,8 +73,8 @@ class Transaction:
     async def fetch_each(self, *queries: Query) -> Sequence[Sequence[Row]]:
         """Run queries in the order given and return the rows of each. They go to PostgreSQL as one.
 
-        None of them may need what another waits for: they all see the rows as they were before, except those that they
-        lock. Name no column twice in one of them.
+        There, all of them see the rows as they were before the first, except the rows that they lock. So none may read
+        what must be read after another has locked its rows. Name no column twice in one of them.
         """
         if self.dialect != "postgres":
             return [await self.fetch(query.sql, *query.values) for query in queries]
@@ -108,9 +109,9 @@ class Transaction:
             await self.fetch(sql, *values)
 
     async def conclude(self, sql: str, *values: object) -> Sequence[Row]:
-        """Run the statements that were put off and, after them, this one, which PostgreSQL gets together with them.
+        """Run the statements that were put off, then this one. If possible, they go to PostgreSQL as one.
 
-        It is a `WITH` that has `{after}` as a condition of its first part.
+        This one is a `WITH` whose first part has `{after}` as a condition.
         """
         statements = list(self._put_off.values())
         combined = after(statements, (sql, values)) if statements else None
@@ -183,12 +184,12 @@ class OnPostgres:
         except BaseException:
             await self._writer.release(self.client._connection)
             raise
-        if not self._writer.keep(self.client._connection):
-            await self._writer.release(self.client._connection)
+        await self._writer.keep(self.client._connection)
 
     async def rollback(self, because: BaseException) -> None:
         if is_session_lost(because):
-            self.client._connection.terminate()
+            with contextlib.suppress(InterfaceError):  # the pool has taken it back already
+                self.client._connection.terminate()
         await self.close()
 
     async def close(self) -> None:

@@ -202,12 +202,11 @@ class _Group:
                 for each in some:
                     for choice in each.choices:
                         offered[choice].append(each.shown)
-                for choice, shown in offered.items():
-                    members = list(choice.members)
-                    for start in range(0, len(members), _SENT_AT_ONCE):
-                        for member in members[start : start + _SENT_AT_ONCE]:
-                            member.offer(shown)
-                        await asyncio.sleep(0)
+                offers = [(member, shown) for choice, shown in offered.items() for member in choice.members]
+                for start in range(0, len(offers), _SENT_AT_ONCE):
+                    for member, shown in offers[start : start + _SENT_AT_ONCE]:
+                        member.offer(shown)
+                    await asyncio.sleep(0)
         finally:
             self._sending = None
 

@@ -146,9 +146,8 @@ class Feed(Generic[SharedT]):
     async def _send_lines(self, workspace_id: str, channel: _Channel[SharedT]) -> None:
         try:
             while channel.newest > channel.position and channel.followers:
-                until = (
-                    channel.position + MAX_BUFFERED
-                )  # followers buffer no more than this; they read the rest themselves
+                # Followers buffer no more than this; they read the rest themselves.
+                until = channel.position + MAX_BUFFERED
                 lines = [line async for line in self._read(workspace_id, channel.position, until)]
                 if not lines:
                     break

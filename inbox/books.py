@@ -193,7 +193,7 @@ class Books:
         self.put(key, payment)
 
     def _take_name(self, holder: Key, name: str) -> None:
-        """Take a name from the payment that had it: Stripe's events say that one payment is of two Stripe invoices."""
+        """Take a name from the payment that had it: Stripe's events name two Stripe invoices for one payment."""
         self._forget_name(holder[0], name)
         former = self.payments[holder]
         self.put(holder, former._replace(provider_ids=former.provider_ids - {name}))

@@ -76,7 +76,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What is stored already of what a batch of deliveries is about: its integrations, and the events by their keys."""
+    """The rows of a batch that are stored already: its integrations, and its webhook events by integration and key."""
 
     integrations: Mapping[str, Recipient]
     known: Mapping[tuple[str, str], Known]

@@ -91,8 +91,7 @@ class Happening(NamedTuple):
 _LOGGED: Final = Columns[Happening](Event, Happening._fields)
 _COLUMNS: Final = columns_of(Event, ["id", "number"]) | _LOGGED.types
 
-
-_COUNTED: Final = "UPDATE workspaces SET seq = seq + $1 WHERE id = $2"
+_COUNT_LINES: Final = "UPDATE workspaces SET seq = seq + $1 WHERE id = $2"
 
 
 async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[str, int]:
@@ -109,7 +108,7 @@ async def append(tx: Transaction, happenings: Sequence[Happening]) -> Mapping[st
 
 async def _log(tx: Transaction, workspace_id: str, happenings: Sequence[Happening]) -> int:
     """Count a workspace's lines, then write them; return the newest number."""
-    (counted,) = await tx.fetch(f"{_COUNTED} RETURNING seq", len(happenings), workspace_id)
+    (counted,) = await tx.fetch(f"{_COUNT_LINES} RETURNING seq", len(happenings), workspace_id)
     newest: int = counted["seq"]
     await insert_rows(tx, "events", _COLUMNS, _lines(happenings, range(newest - len(happenings) + 1, newest + 1)))
     return newest
@@ -131,7 +130,7 @@ def _counting(values: tuple[str, ...], source: str) -> str:
     id_, number, *others = values
     given = f", {source}" if source else ""
     return (
-        f"WITH counted AS ({_COUNTED} AND {AFTER} RETURNING seq),"  # noqa: S608
+        f"WITH counted AS ({_COUNT_LINES} AND {AFTER} RETURNING seq),"  # noqa: S608
         f" logged AS (INSERT INTO events ({', '.join(_COLUMNS)})"
         f" SELECT {id_}, counted.seq + {number}, {', '.join(others)} FROM counted{given})"
         " SELECT seq FROM counted"

@@ -22,7 +22,7 @@ class StripeInvoice(NamedTuple):
     def among(cls, payments: Iterable[PaymentState], order_id: str | None) -> "StripeInvoice":
         """Find the payments of the Stripe invoice with this id; without an id there are none.
 
-        A payment of which events name two Stripe invoices has the second one's id as a name.
+        If events name two Stripe invoices for one payment, the second one's id is among the payment's names.
         """
         if order_id is None:
             return cls()

@@ -10,12 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+from tortoise.connection import get_connection
 from tortoise.context import require_context
 from tortoise.exceptions import BaseORMException
 from tortoise.models import Model
 
 from database.access import Database, fetch, in_transaction, transaction
-from database.dialect import LOCK_TIMEOUT_S, sqlite_path
+from database.dialect import LOCK_TIMEOUT_S, READER, sqlite_path
 from database.scope import UnscopedQueryError, scoped, unscoped
 from database.transaction import ACQUIRE_TIMEOUT_S, Transaction
 from errors import UnavailableError
@@ -375,6 +376,46 @@ async def test_a_session_that_has_ended_before_its_socket_is_unavailable_and_rep
         await _write()
         assert await _names() == ["Acme"]
         ended.set()
+
+
+async def test_an_error_comes_through_though_the_session_has_ended_meanwhile(migrated_postgres_url: str) -> None:
+    """After a statement that failed, another is needed to release the session, and it fails too."""
+    other = await asyncpg.connect(migrated_postgres_url)
+    ended = asyncio.Event()
+    async with _postgres_behind_sockets_that_stay_open(migrated_postgres_url, ended) as url, Database(url, pool_size=1):
+        with pytest.raises(RolledBackError):
+            await _refuse_while_the_session_ends(other)
+        await other.close()
+
+        assert await fetch("SELECT 1 AS one") == [{"one": 1}]
+        ended.set()
+
+
+async def _refuse_while_the_session_ends(other: Any) -> None:
+    reader: Any = get_connection(READER)
+    async with reader.acquire_connection() as connection:
+        own = await connection.fetchval("SELECT pg_backend_pid()")
+        with contextlib.suppress(asyncpg.DivisionByZeroError):
+            await connection.fetchval("SELECT 1 / 0")
+        await other.execute("SELECT pg_terminate_backend($1, 5000)", own)
+        raise RolledBackError
+
+
+async def test_a_session_that_the_pool_has_taken_back_is_unavailable_and_replaced(migrated_postgres_url: str) -> None:
+    """A session's socket may close between the driver's error and the rollback."""
+    async with Database(migrated_postgres_url, pool_size=1):
+        with pytest.raises(UnavailableError):
+            await _lose_the_session()
+
+        await _write()
+        assert await _names() == ["Acme"]
+
+
+async def _lose_the_session() -> None:
+    async with transaction() as tx:
+        connection: Any = tx._client._connection
+        connection.terminate()
+        raise asyncpg.InternalClientError
 
 
 @contextlib.asynccontextmanager
