@@ -20,6 +20,7 @@ Credential = str | Session | None
 _MAX_KEPT: Final = 1024
 
 _HOW_TO: Final = 'send the header "Authorization: Bearer flx_…" with an API key of the workspace'
+_USE: Final = "use an API key of the workspace (flx_…)"
 _SIGN_IN: Final = "sign in with an API key of the workspace"
 
 
@@ -51,7 +52,7 @@ async def authenticate(credential: Credential) -> Caller:
         UnauthenticatedError: There is none, it has ended, or its API key is unknown, revoked or expired.
     """
     if not isinstance(credential, Session):
-        return await _holder("sha256", sha256_of(_bearer(credential)), _HOW_TO)
+        return await _holder("sha256", sha256_of(_bearer(credential)), _USE)
     if not credential.remaining_s:
         raise UnauthenticatedError(f"This session has ended: {_SIGN_IN}.")
     return await _holder("id", credential.api_key_id, _SIGN_IN)
@@ -94,8 +95,10 @@ def _bearer(authorization: str | None) -> str:
     scheme, _, key = (authorization or "").strip().partition(" ")
     if not authorization:
         raise UnauthenticatedError(f"There is no API key: {_HOW_TO}.")
-    if scheme.lower() != "bearer" or not key.strip().startswith("flx_"):
+    if scheme.lower() != "bearer":
         raise UnauthenticatedError(f"This is not an API key: {_HOW_TO}.")
+    if not key.strip().startswith("flx_"):
+        raise UnauthenticatedError(f"This is not an API key: {_USE}.")
     return key.strip()
 
 

@@ -65,6 +65,8 @@ def _what_instead_of_a_secret_key(text: str) -> str:
         return f"This is a URL, not a key: {where}."
     if not text:
         return f"The secret key is empty: {where}."
+    if text.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        return f"This is only a part of a secret key, or has characters that no key has: {where}."
     return f"This is not a Stripe secret key: {where}."
 
 

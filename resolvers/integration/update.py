@@ -76,8 +76,8 @@ def _check_account(integration: Integration, account_id: str | None, *, allowed:
     if account_id is None or known is None or account_id == known or allowed:
         return
     raise ConflictError(
-        f"This key belongs to the Stripe account {account_id}, but the integration to {known}: use a key of the same"
-        " account, connect the other account as a separate integration, or set allowAccountChange: true.",
+        f"This key belongs to the Stripe account {account_id}, but the integration belongs to {known}: use a key of the"
+        " same account, connect the other account as a separate integration, or set allowAccountChange: true.",
         code="OTHER_STRIPE_ACCOUNT",
         path=["input", "secretKey"],
     )

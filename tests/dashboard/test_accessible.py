@@ -104,3 +104,15 @@ async def test_axe_finds_what_only_the_dark_hides(new_person: NewPerson) -> None
     await somebody.page.evaluate("document.querySelector('h1').style.color = 'light-dark(#000, #111)'")
 
     assert [each[:2] for each in await found_by_axe(somebody)] == [("dark", "color-contrast")]
+
+
+async def test_a_message_below_one_field_of_a_line_moves_no_other(person: Person) -> None:
+    page = person.page
+    await person.go("Invoices")
+    await person.press("New invoice")
+    await person.press("Create draft")
+    await expect(page.get_by_text("Please fill out this field.")).to_have_count(2)
+
+    places = [await page.get_by_label(label, exact=True).bounding_box() for label in ("Description", "Quantity")]
+
+    assert len({place["y"] for place in places if place}) == 1

@@ -123,6 +123,7 @@ async def disconnect_names_what_follows_and_offers_to_disable_for_now(person: Pe
     await person.press("Disable for now")
     await expect(person.status("Inactive")).to_be_visible()
     await ask()
+    await expect(page.get_by_role("alertdialog")).not_to_contain_text("Disable for now")
     await person.press("Remove entirely")
     await expect(page.get_by_text("No Stripe account is connected yet.")).to_be_visible()
 

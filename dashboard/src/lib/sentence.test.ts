@@ -34,6 +34,7 @@ test("a number keeps its letters within a sentence", () => {
 test("what is gone is told all the same", () => {
   expect(sentenceOf(event("INVOICE_PAID"))).toBe("A draft invoice is paid");
   expect(sentenceOf(event("PAYMENT_UNAPPLIED"))).toBe("A payment fits no invoice");
+  expect(sentenceOf(event("WEBHOOK_EVENT_RECEIVED"))).toBe("Stripe sent an event");
 });
 
 test("an event leads to what it is about", () => {

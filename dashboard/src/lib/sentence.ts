@@ -36,7 +36,7 @@ const SENTENCES: Record<Kind, (event: EventLine) => string> = {
   INTEGRATION_CONNECTED: (event) => `${integration(event)} was connected`,
   INTEGRATION_UPDATED: (event) => `${integration(event)} was changed`,
   INTEGRATION_DISCONNECTED: (event) => `${integration(event)} was disconnected`,
-  WEBHOOK_EVENT_RECEIVED: (event) => `Stripe sent ${posted(event)}`,
+  WEBHOOK_EVENT_RECEIVED: (event) => `Stripe sent ${event.webhookEvent?.type ?? "an event"}`,
   WEBHOOK_EVENT_UPDATED: (event) => `${posted(event)} was tried again`,
   CUSTOMER_CREATED: (event) => `${customer(event)} is a new customer`,
   CUSTOMER_UPDATED: (event) => `${customer(event)} was changed`,

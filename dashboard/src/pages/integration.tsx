@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { Link } from "wouter";
 import { graphql, type ResultOf } from "../api/graphql";
 import { type Refusal, useAct } from "../api/use-act";
@@ -78,6 +78,15 @@ export default function IntegrationPage({ id }: { id: string }) {
   );
 }
 
+/** An event type that breaks between its words where a line is too short. */
+const breakable = (type: string) =>
+  type.split(/(?<=[._])/).map((part, place) => (
+    <Fragment key={part}>
+      {place > 0 && <wbr />}
+      {part}
+    </Fragment>
+  ));
+
 /** The steps of the setup. Each is ticked as soon as the server reports it as done. */
 function Setup({ integration }: { integration: Integration }) {
   const { webhookUrl, webhookSecretPreview, lastEventAt, health, eventTypes, status } = integration;
@@ -110,7 +119,7 @@ function Setup({ integration }: { integration: Integration }) {
             <ul className="events">
               {eventTypes.map(({ type, isNeeded, sentWhen }) => (
                 <li key={type} title={sentWhen}>
-                  <code>{type}</code> {!isNeeded && <span className="hint">recommended</span>}
+                  <code>{breakable(type)}</code> {!isNeeded && <span className="hint">recommended</span>}
                 </li>
               ))}
             </ul>

@@ -167,10 +167,12 @@ function Disconnect({ integration, isOpen, onClose }: DisconnectProps) {
         <strong>Remove entirely</strong> deletes the integration's secrets and webhook URL. Payments through links that
         are still open then go unnoticed. The history stays.
       </p>
-      <p>
-        <strong>Disable for now</strong> keeps both. Events that Stripe sends meanwhile are stored, and applied once the
-        integration is active again.
-      </p>
+      {integration.isActive && (
+        <p>
+          <strong>Disable for now</strong> keeps both. Events that Stripe sends meanwhile are stored, and applied once
+          the integration is active again.
+        </p>
+      )}
       <div className="actions">
         <Button onPress={onClose}>Cancel</Button>
         {integration.isActive && (

@@ -189,7 +189,7 @@ function PaymentLink({ invoice }: { invoice: Invoice }) {
         )}
       </div>
       {refusal && <Alert>{refusal}</Alert>}
-      {!paymentLink && <p className="hint">No Stripe account was connected when it was finalized.</p>}
+      {!paymentLink && <p className="hint">No integration was active when it was finalized.</p>}
       {paymentLink?.status === "PENDING" && <p role="status">It is being created at Stripe …</p>}
       {paymentLink?.problem && <Problem problem={paymentLink.problem} />}
       {isPayable && (

@@ -87,7 +87,8 @@ def test_a_session_may_do_what_its_key_may(site: Site) -> None:
 def test_a_wrong_key_is_refused_as_ever(site: Site, key: str, says: str) -> None:
     answer = site.send("POST", "/session", json={"apiKey": key})
 
-    assert refused(answer, 401, "UNAUTHENTICATED").startswith(says)
+    message = refused(answer, 401, "UNAUTHENTICATED")
+    assert message == f"{says}: use an API key of the workspace (flx_…)."
     assert key.strip() == "" or key.strip() not in answer.text
 
 

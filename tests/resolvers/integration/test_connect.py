@@ -97,8 +97,9 @@ async def _post(business: Business, webhook_url: str, secret: str) -> int:
         ("", "The secret key is empty"),
         ("  \n ", "The secret key is empty"),
         ('""', "The secret key is empty"),
-        ("sk_test_", "This is not a Stripe secret key"),
-        ("sk_test_••••4242", "This is not a Stripe secret key"),
+        ("sk_test_", "This is only a part of a secret key"),
+        ("sk_test_123", "This is only a part of a secret key"),
+        ("sk_test_••••4242", "This is only a part of a secret key"),
         ("4242", "This is not a Stripe secret key"),
     ],
 )
