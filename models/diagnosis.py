@@ -119,7 +119,8 @@ _TEXTS: Final[Mapping[Reason, tuple[str, str]]] = {
     Reason.WEBHOOK_SECRET_MISSING: (
         "No webhook secret is saved, so nothing that Stripe sends can be verified.",
         "In Stripe → Developers → Webhooks add an endpoint with the integration's webhookUrl and its eventsToSend,"
-        " copy the Signing secret (whsec_…) and save it here; or let Fluxrate do all this (repairStripeIntegration)."
+        " copy the Signing secret (whsec_…) and save it on the integration; or let Fluxrate do all this"
+        " (repairStripeIntegration)."
         " Deliveries that came meanwhile are stored, and applied then.",
     ),
     Reason.PUBLIC_URL_LOCAL: (

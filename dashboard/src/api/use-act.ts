@@ -1,8 +1,9 @@
 import { useCallback, useRef, useState } from "react";
 import { type AnyVariables, type TypedDocumentNode, useClient } from "urql";
+import { inOurWords } from "../lib/wording";
 import { wordsOf } from "./client";
 
-/** Why a mutation was refused, in the API's words. `field` is the field at fault, like "lineItems.0.quantity". */
+/** Why a mutation was refused. `field` is the field at fault, like "lineItems.0.quantity". */
 export interface Refusal {
   message: string;
   field: string | null;
@@ -45,7 +46,7 @@ function isProblem(answer: unknown): answer is Problem {
 
 function refusalOf({ message, path }: Problem): Refusal {
   const field = path?.filter((part) => part !== "input").join(".");
-  return { message, field: field || null };
+  return { message: inOurWords(message), field: field || null };
 }
 
 /** Random digits. */

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import { inOurWords } from "../lib/wording";
 
 /** An error message, which screen readers read out at once. */
 export const Alert = ({ children }: { children: ReactNode }) => (
@@ -32,7 +33,7 @@ interface Diagnosis {
 /** A problem and its fix. */
 export const Problem = ({ problem }: { problem: Diagnosis }) => (
   <div className="problem">
-    <p className="problem-message">{problem.message}</p>
-    <p className="problem-fix">{problem.fix}</p>
+    <p className="problem-message">{inOurWords(problem.message)}</p>
+    <p className="problem-fix">{inOurWords(problem.fix)}</p>
   </div>
 );
