@@ -30,6 +30,7 @@ def create_workspace(
     else:
         print(f"Made the {workspace.mode.value} workspace {workspace.name!r}: {workspace.id}")
         print(f"Its API key, shown this once and stored nowhere:\n\n    {key}\n")
+        print('Next: serve it with "fluxrate serve", open the address that it prints, and sign in with this key.')
 
 
 @app.command("list")

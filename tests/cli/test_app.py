@@ -146,6 +146,7 @@ def test_people_are_shown_the_same_without_json(migrated_sqlite_url: str) -> Non
     listed = cli.run("workspace", "list")
 
     assert TEST_KEY.search(created.stdout)
+    assert "sign in with this key" in created.stdout
     assert "Acme" in listed.stdout
     assert cli.run("migrate").stdout == "The database is up to date.\n"
 
