@@ -63,7 +63,7 @@ class Bus:
                     async with asyncio.timeout(_PUBLISH_TIMEOUT_S):
                         await self._broadcast.publish(CHANNEL, message)
                 except Exception as error:
-                    log.warning("bus unreachable, subscribers are served by polling", error=repr(error))
+                    log.warning("redis unreachable, subscribers are served by polling", error=repr(error))
 
     async def _listen(self) -> None:
         async with self._broadcast.subscribe(CHANNEL) as subscriber:

@@ -76,7 +76,11 @@ class RedisBackend(BroadcastBackend):
                     pause = 0.05
                     await self._follow(connection)
             except Exception as error:
-                log.warning("redis unreachable, trying again", error=repr(error), pause_s=pause)
+                log.warning(
+                    "redis unreachable, trying again: check FLUXRATE_BROADCAST_URL if it lasts",
+                    error=repr(error),
+                    pause_s=pause,
+                )
             finally:
                 self._connection = None
             await asyncio.sleep(pause)
