@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { standingOfInvoice, standingOfPayment } from "./standing";
+import { standingOfIntegration, standingOfInvoice, standingOfPayment } from "./standing";
 
 const payment = { status: "SUCCEEDED", allocation: "APPLIED", amountRefunded: { minorUnits: "0" } };
 const invoice = { status: "OPEN", isOverdue: false, total: { amount: "46.20" }, amountRemaining: { amount: "46.20" } };
@@ -24,4 +24,13 @@ test.each([
   [{ ...invoice, status: "PAID", amountRemaining: { amount: "0.00" } }, "PAID"],
 ])("an invoice %j is %s", (given, standing) => {
   expect(standingOfInvoice(given)).toBe(standing);
+});
+
+test.each([
+  ["READY", [], "READY"],
+  ["READY", ["NO_EVENT_YET", "ENDPOINT_EVENTS_RECOMMENDED"], "READY"],
+  ["READY", ["NO_EVENT_YET", "SIGNATURES_FAILING"], "NEEDS_ATTENTION"],
+  ["INACTIVE", ["INTEGRATION_OFF"], "INACTIVE"],
+])("an integration that is %s with the problems %j is %s", (status, codes, standing) => {
+  expect(standingOfIntegration({ status, health: { problems: codes.map((code) => ({ code })) } })).toBe(standing);
 });

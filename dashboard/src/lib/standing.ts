@@ -1,4 +1,4 @@
-/** The status of a payment or an invoice that says most about it. */
+/** The status of a payment, an invoice or an integration that says most about it. */
 
 interface MoneyLike {
   amount: string;
@@ -19,6 +19,20 @@ interface InvoiceLike {
   amountRemaining: MoneyLike;
 }
 
+interface IntegrationLike {
+  status: string;
+  health: { problems: { code: string }[] };
+}
+
+/** Problems of an integration that works nevertheless. */
+const HARMLESS = new Set([
+  "ENDPOINT_EVENTS_RECOMMENDED",
+  "KEY_LACKS_OPTIONAL_PERMISSION",
+  "NO_EVENT_YET",
+  "PUBLIC_URL_LOCAL",
+  "STRIPE_NOT_ASKED",
+]);
+
 /** Final statuses of a dispute that leave the business its money. Source: Stripe, "The Dispute object", `status`. */
 const KEPT = new Set(["won", "warning_closed"]);
 
@@ -32,4 +46,9 @@ export function standingOfPayment({ status, allocation, amountRefunded, dispute,
 export function standingOfInvoice({ status, isOverdue, total, amountRemaining }: InvoiceLike): string {
   if (isOverdue) return "OVERDUE";
   return status === "OPEN" && total.amount !== amountRemaining.amount ? "PARTLY_PAID" : status;
+}
+
+export function standingOfIntegration({ status, health }: IntegrationLike): string {
+  const isTroubled = health.problems.some(({ code }) => !HARMLESS.has(code));
+  return status === "READY" && isTroubled ? "NEEDS_ATTENTION" : status;
 }

@@ -5,6 +5,7 @@ import { type Refusal, useAct } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
 import { countOf } from "../lib/format";
+import { standingOfIntegration } from "../lib/standing";
 import { Button } from "../ui/button";
 import { Copy } from "../ui/copy";
 import { Alert, Problem } from "../ui/feedback";
@@ -63,7 +64,7 @@ export default function IntegrationPage({ id }: { id: string }) {
   return (
     <Page title={integration.name} back={back}>
       <div className="card-head">
-        <Status value={integration.status} />
+        <Status value={standingOfIntegration(integration)} />
         <span className={`mode mode-${integration.mode}`}>{inWords(integration.mode)}</span>
         <Link href={`/webhook-events?integrationId=${id}`}>Its webhook events</Link>
       </div>

@@ -6,6 +6,7 @@ import { graphql, type ResultOf } from "../api/graphql";
 import { useAct } from "../api/use-act";
 import { useLive } from "../api/use-live";
 import { useMay } from "../api/viewer";
+import { standingOfIntegration } from "../lib/standing";
 import { Button } from "../ui/button";
 import { Dialog } from "../ui/dialog";
 import { Alert, Empty, Loading, Problem } from "../ui/feedback";
@@ -77,14 +78,14 @@ function IntegrationCard({ integration }: { integration: Integration }) {
   const [, go] = useLocation();
   const mayAdmin = useMay("ADMIN");
   const [isAsked, setAsked] = useState(false);
-  const { id, name, mode, status, secretKeyPreview, lastEventAt, health } = integration;
+  const { id, name, mode, secretKeyPreview, lastEventAt, health } = integration;
   return (
     <section className="card" aria-labelledby={id}>
       <div className="card-head">
         <h2 id={id}>
           <Link href={`/integrations/${id}`}>{name}</Link>
         </h2>
-        <Status value={status} />
+        <Status value={standingOfIntegration(integration)} />
         <span className={`mode mode-${mode}`}>{inWords(mode)}</span>
         <div className="actions">
           <Button aria-describedby={id} onPress={() => go(`/integrations/${id}`)}>

@@ -45,6 +45,7 @@ const TONES: Record<string, string> = {
   PENDING: "info",
   HELD: "info",
   AWAITING_WEBHOOK_SECRET: "warn",
+  NEEDS_ATTENTION: "warn",
   UNAPPLIED: "warn",
   DISPUTED: "warn",
   QUARANTINED: "warn",
