@@ -52,10 +52,10 @@ async def _steps(work: Work) -> int:
 
 async def _rows_read() -> int:
     """Read the statistics of all sessions, after making each of them report."""
-    readers: Any = get_connection(READER)
-    await readers.release_all()
     for alias in (READER, WRITER):
-        pool = get_connection(alias)._pool
+        connections: Any = get_connection(alias)
+        await connections.release_all()
+        pool = connections._pool
         sessions: list[Any] = []
         while len(sessions) < pool.get_size():  # while one is busy, the pool opens others, and then waits for it
             sessions.append(await pool.acquire())
