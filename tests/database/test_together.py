@@ -14,6 +14,7 @@ from database.transaction import Query, Transaction
 from tests.models.rows import AT
 from tests.world.eventually import eventually
 from tests.world.heard import hear_statements, somebody_waits
+from tests.world.holding import holding
 
 WORKSPACES = {"id": "text", "name": "text", "mode": "text", "seq": "bigint", "created_at": "timestamptz"}
 CUSTOMERS = {
@@ -192,24 +193,14 @@ async def test_several_queries_return_the_rows_that_each_returns_alone(database:
 async def test_several_queries_lock_their_rows_and_read_what_others_had_locked(migrated_postgres_url: str) -> None:
     async with Database(migrated_postgres_url):
         await in_transaction(lambda tx: _add(tx, 1, 2))
-        is_locked, may_end = asyncio.Event(), asyncio.Event()
-
-        async def rename(tx: Transaction) -> None:
-            await update_rows(tx, "workspaces", {"id": "text", "name": "text"}, [("ws_2", "two")])
-            await tx.finish()
-            is_locked.set()
-            await may_end.wait()
 
         async def read(tx: Transaction) -> list[str]:
             rest = tx.for_update("FROM workspaces WHERE id = $1")
             found = await tx.fetch_each(Query(("name",), rest, ["ws_1"]), Query(("name",), rest, ["ws_2"]))
             return [row["name"] for rows in found for row in rows]
 
-        renaming = asyncio.create_task(in_transaction(rename))
-        await is_locked.wait()
-        reading = asyncio.create_task(in_transaction(read))
-        await eventually(somebody_waits)
-        may_end.set()
+        async with holding("UPDATE workspaces SET name = 'two' WHERE id = $1", "ws_2"):
+            reading = asyncio.create_task(in_transaction(read))
+            await eventually(somebody_waits)
 
         assert await reading == ["1", "two"]
-        await renaming

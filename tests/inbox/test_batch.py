@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from database import together
-from database.access import Database, in_transaction, transaction
-from database.transaction import Transaction
+from database.access import Database, transaction
 from feed.follow import Feed
 from inbox.batch import post
 from inbox.queue import Inbox
@@ -28,6 +27,7 @@ from tests.world import stripe_payloads as stripe
 from tests.world.books import deliveries, delivery, ours
 from tests.world.eventually import eventually
 from tests.world.heard import hear_statements, somebody_waits
+from tests.world.holding import holding
 from tests.world.second_inbox import deliver_apart
 from tests.world.stripe_payloads import Event
 
@@ -232,24 +232,14 @@ async def test_an_event_that_another_process_applies_while_a_batch_waits_is_know
         invoice, other = await books.add_invoice(first), await books.add_invoice(second)
         applied = delivery(first, stripe.payment_intent_succeeded(**ours(invoice)))
         batch = [applied, delivery(second, stripe.payment_intent_succeeded(**ours(other)))]
-        is_locked, may_end = asyncio.Event(), asyncio.Event()
-
-        async def rename(tx: Transaction) -> None:
-            await tx.execute("UPDATE integrations SET name = 'Second account' WHERE id = $1", second.id)
-            is_locked.set()
-            await may_end.wait()
-
-        renaming = asyncio.create_task(in_transaction(rename))
-        await is_locked.wait()
         async with Inbox(database, lambda _: None, lambda: None) as rehearsing:
-            waiting = asyncio.create_task(
-                rehearsing.rehearse(batch) if is_rehearsal else deliver_in_one_batch(database, batch)
-            )
-            await eventually(somebody_waits)
-            (receipt,) = await deliver_in_one_batch(database, [applied])
-            may_end.set()
+            async with holding("UPDATE integrations SET name = 'Second account' WHERE id = $1", second.id):
+                waiting = asyncio.create_task(
+                    rehearsing.rehearse(batch) if is_rehearsal else deliver_in_one_batch(database, batch)
+                )
+                await eventually(somebody_waits)
+                (receipt,) = await deliver_in_one_batch(database, [applied])
             known, new = await waiting
-        await renaming
 
         assert (known.webhook_event_id, known.before) == (receipt.webhook_event_id, WebhookEventStatus.PROCESSED)
         assert (new.status, new.before) == (WebhookEventStatus.PROCESSED, None)
@@ -276,23 +266,12 @@ async def test_a_payment_that_comes_while_a_batch_waits_for_another_invoice_is_l
                 stripe.charge_refunded(payment_intent="pi_2", refunded=500),
             ],
         )
-        is_locked, may_end = asyncio.Event(), asyncio.Event()
-
-        async def hold(tx: Transaction) -> None:
-            await tx.fetch("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", earlier.id)
-            is_locked.set()
-            await may_end.wait()
-
-        holding = asyncio.create_task(in_transaction(hold))
-        await is_locked.wait()
-        waiting = asyncio.create_task(deliver_in_one_batch(database, batch))
-        await eventually(somebody_waits)
-        coming = delivery(integration, stripe.payment_intent_succeeded(payment_intent="pi_2", **ours(other)))
-        await deliver_in_one_batch(database, [coming])
-        may_end.set()
-
+        async with holding("SELECT id FROM invoices WHERE id = $1 FOR UPDATE", earlier.id):
+            waiting = asyncio.create_task(deliver_in_one_batch(database, batch))
+            await eventually(somebody_waits)
+            coming = delivery(integration, stripe.payment_intent_succeeded(payment_intent="pi_2", **ours(other)))
+            await deliver_in_one_batch(database, [coming])
         receipts = await waiting
-        await holding
 
         assert receipts[1].status is WebhookEventStatus.PROCESSED
         invoice = await books.again(other)
